@@ -1,0 +1,4 @@
+/** Bytes: encodings, comparison, concatenation. */
+export { concat, utf8, utf8Decode } from "./array.ts";
+export { fromBase64Url, fromHex, toBase64Url, toHex } from "./encoding.ts";
+export { equalConstantTime } from "./equal.ts";

@@ -1,0 +1,32 @@
+/** The closed union of error codes: one file a layer, joined here. Each code has a docs page of the same name. */
+import type { ErrorFacts } from "../error.ts";
+import { CHANNEL_ERRORS } from "./channel.ts";
+import { CONFIG_ERRORS } from "./config.ts";
+import { CONTROL_ERRORS } from "./control.ts";
+import { CRYPTO_ERRORS } from "./crypto.ts";
+import { EDGE_ERRORS } from "./edge.ts";
+import { HTTP_ERRORS } from "./http.ts";
+import { WEBSOCKET_ERRORS } from "./websocket.ts";
+import { WIRE_ERRORS } from "./wire.ts";
+
+const ALL = {
+  ...CHANNEL_ERRORS,
+  ...CONFIG_ERRORS,
+  ...CONTROL_ERRORS,
+  ...CRYPTO_ERRORS,
+  ...EDGE_ERRORS,
+  ...HTTP_ERRORS,
+  ...WEBSOCKET_ERRORS,
+  ...WIRE_ERRORS,
+} as const satisfies Record<string, ErrorFacts>;
+
+/** Every stable code. */
+export type ErrorCode = keyof typeof ALL;
+
+/** What is known about each code. */
+export const CATALOGUE: Readonly<Record<ErrorCode, ErrorFacts>> = ALL;
+
+/** Whether peer text names a code that we know. */
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(ALL, text);
+}
