@@ -1,0 +1,46 @@
+/** What an agent tells about itself: on its status page, to the CLI's live view and to `postern status`. */
+
+/** Where the agent's channel stands, in the words of the channel's lifecycle. */
+export type AgentState =
+  | "connecting"
+  | "handshaking"
+  | "authorizing"
+  | "online"
+  | "revalidating"
+  | "degraded"
+  | "reconnecting"
+  | "draining"
+  | "closed"
+  | "failed";
+
+/** One published service as the edge sees it. */
+export interface ServiceStatus {
+  readonly name: string;
+  readonly protocol: "http" | "tcp";
+  /** Public address: a URL, or `tcp://host:port`. Absent before the edge has said it. */
+  readonly url?: string;
+  /** `host:port` of the origin. */
+  readonly target: string;
+  /** `online`: bytes were echoed end to end within the heartbeat window. */
+  readonly state: "pending" | "online" | "offline" | "refused";
+  /** Requests (http) or connections (tcp) so far. */
+  readonly requests: number;
+  /** Bytes from viewers to the origin. */
+  readonly bytesIn: number;
+  /** Bytes from the origin to viewers. */
+  readonly bytesOut: number;
+}
+
+/** A snapshot; JSON as it stands. */
+export interface AgentStatus {
+  readonly state: AgentState;
+  readonly services: readonly ServiceStatus[];
+  /** Last heartbeat round trip in milliseconds; null before the first. */
+  readonly rttMs: number | null;
+  /** Name or address of the edge, null while none is chosen. */
+  readonly edge: string | null;
+  /** When this state was entered, milliseconds since the Unix epoch. */
+  readonly since: number;
+  /** The failure that the agent met last; `message` may hold text from a peer: show it escaped. */
+  readonly lastError?: { readonly code: string; readonly message: string; readonly at: number };
+}

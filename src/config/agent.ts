@@ -1,0 +1,116 @@
+/** Settings of an agent: where control is, who the agent is, what it publishes. Each default states its cost. */
+import { address, addressOrOff, count, duration, label, path, size, text, url, word } from "./values.ts";
+import { list, optional, setting, type Values } from "./setting.ts";
+import { channelSettings, heartbeatSettings, logSettings, otelSettings } from "./shared.ts";
+
+const dayMs = 86_400_000;
+const hourMs = 3_600_000;
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+/** Most services in one agent; the edge may allow fewer. */
+export const maxServices = 128;
+
+export const serviceSettings = {
+  name: optional(label(), "First label of the public host name; made up by control when absent.", "NAME"),
+  protocol: setting(word("http", "tcp"), "http", "What the service speaks.", "http|tcp"),
+  target: setting(
+    address(),
+    "127.0.0.1:8080",
+    "Where the service listens, seen from the agent.",
+    "HOST:PORT",
+  ),
+  hostHeader: optional(
+    text("a host name, or original"),
+    "Host header for the service; the target's own when absent, `original` = as the viewer sent it.",
+    "HOST|original",
+  ),
+  weight: setting(
+    count(1, 1000),
+    "100",
+    "Share of requests when several agents publish the same name.",
+    "WEIGHT",
+  ),
+} as const;
+
+export const agentSettings = {
+  control: setting(
+    url("http", "https"),
+    "http://127.0.0.1:8080",
+    "Control plane, usually the edge itself.",
+    "URL",
+  ),
+  caFile: optional(path(), "Extra certificate authorities in PEM for control and edge.", "FILE"),
+  tokenFile: optional(path(), "File that holds the management token.", "FILE"),
+  proxy: optional(url("http", "https"), "HTTP proxy that reaches control and edge by CONNECT.", "URL"),
+  stateDirectory: setting(
+    path(),
+    ".postern",
+    "Identity and recreate tokens; made private to this user.",
+    "DIR",
+  ),
+  identityFile: optional(path(), "Agent key; made in the state directory when absent.", "FILE"),
+  adminListen: setting(
+    addressOrOff(),
+    "127.0.0.1:9091",
+    "Address of /metrics, /healthz and /status; off = none. Has no authentication: keep it private.",
+    "HOST:PORT|off",
+  ),
+  services: list(serviceSettings, maxServices, "What this agent publishes."),
+  /** A thousand agents that lost one edge come back over 30 s instead of at once: full jitter. */
+  retry: {
+    initialMs: setting(
+      duration(10, 600_000),
+      "1s",
+      "First wait before a new attempt; doubles each time.",
+      "DURATION",
+    ),
+    maxMs: setting(duration(10, hourMs), "30s", "Longest wait before a new attempt.", "DURATION"),
+    maxElapsedMs: setting(
+      duration(0, 30 * dayMs),
+      "0",
+      "Give up after this time without a channel; 0 = never.",
+      "DURATION",
+    ),
+  },
+  origin: {
+    connectMs: setting(duration(10, 300_000), "5s", "Connection to the target.", "DURATION"),
+    responseMs: setting(duration(100, hourMs), "60s", "Response head from the target.", "DURATION"),
+    /** Below the 75 s of common servers, so that the agent closes first. */
+    idleKeepAliveMs: setting(duration(0, hourMs), "55s", "Idle pooled connection to the target.", "DURATION"),
+    maxIdleConnections: setting(count(0, 10_000), "64", "Idle pooled connections per target.", "COUNT"),
+    maxConnections: setting(count(1, 100_000), "1024", "Connections per target at the same time.", "COUNT"),
+    maxHeadBytes: setting(size(KiB, MiB), "64KiB", "Response head from the target.", "SIZE"),
+  },
+  limits: {
+    maxStreams: setting(count(1, 1_048_576), "16384", "Open streams in the channel.", "COUNT"),
+    maxStreamWindowBytes: setting(
+      size(64 * KiB, 256 * MiB),
+      "8MiB",
+      "Largest receive window of a stream.",
+      "SIZE",
+    ),
+    maxChannelWindowBytes: setting(
+      size(256 * KiB, 1024 * MiB),
+      "32MiB",
+      "Largest receive window of the channel.",
+      "SIZE",
+    ),
+  },
+  drainTimeoutMs: setting(
+    duration(0, hourMs),
+    "30s",
+    "Time for open streams to end at shutdown.",
+    "DURATION",
+  ),
+  heartbeat: heartbeatSettings,
+  channel: channelSettings,
+  log: logSettings,
+  otel: otelSettings,
+} as const;
+
+/** One published service. */
+export type ServiceConfig = Values<typeof serviceSettings>;
+
+/** What `startAgent` takes. Durations are milliseconds (`Ms`), sizes bytes (`Bytes`). */
+export type AgentConfig = Values<typeof agentSettings>;

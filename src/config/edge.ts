@@ -1,0 +1,286 @@
+/** Settings of an edge and of the control plane inside it. Each default states its cost. */
+import {
+  address,
+  addressBlocks,
+  addressOrOff,
+  count,
+  duration,
+  hostName,
+  label,
+  path,
+  portRangeOrOff,
+  ratio,
+  size,
+  toggleOrAuto,
+  word,
+} from "./values.ts";
+import { optional, setting, type Values } from "./setting.ts";
+import { channelSettings, heartbeatSettings, logSettings, otelSettings } from "./shared.ts";
+
+const dayMs = 86_400_000;
+const hourMs = 3_600_000;
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+/** Lifetimes of what control signs. Longer ones leave a stolen token useful for longer. */
+export const tokenSettings = {
+  stage0Ms: setting(
+    duration(1000, 600_000),
+    "60s",
+    "Life of a token that opens a handshake (single use).",
+    "DURATION",
+  ),
+  stage1Ms: setting(
+    duration(1000, 600_000),
+    "30s",
+    "Life of a token that ends an attested handshake.",
+    "DURATION",
+  ),
+  grantInitWindowMs: setting(
+    duration(1000, hourMs),
+    "120s",
+    "Time to start a private channel from a grant.",
+    "DURATION",
+  ),
+  managementMs: setting(duration(60_000, 30 * dayMs), "24h", "Life of a management token.", "DURATION"),
+  recreateMs: setting(
+    duration(60_000, 7 * dayMs),
+    "1h",
+    "Life of a recreate token when none is asked for.",
+    "DURATION",
+  ),
+  recreateMaxMs: setting(duration(60_000, 30 * dayMs), "7d", "Longest life of a recreate token.", "DURATION"),
+  /** Also how long a used token id is remembered past its expiry. */
+  clockSkewMs: setting(duration(0, 300_000), "30s", "Difference of clocks that is forgiven.", "DURATION"),
+} as const;
+
+/** Lifetimes of SPIFFE certificates. */
+export const certificateSettings = {
+  connectorMs: setting(duration(60_000, 7 * dayMs), "5m", "Life of a connector certificate.", "DURATION"),
+  tunnelerMs: setting(duration(60_000, 7 * dayMs), "30m", "Life of a tunneler certificate.", "DURATION"),
+  renewRatio: setting(
+    ratio(0.05, 0.9),
+    "0.3",
+    "Remaining part of its life at which a certificate is renewed.",
+    "RATIO",
+  ),
+} as const;
+
+/** Repeated proof on a living channel. */
+export const reauthSettings = {
+  /** Each re-authentication costs a TPM quote (0.1-1 s of the chip) at the agent. 0 = never. */
+  intervalMs: setting(duration(0, dayMs), "300s", "Time between two proofs; 0 = never.", "DURATION"),
+  jitterRatio: setting(
+    ratio(0, 1),
+    "0.2",
+    "Random part that is added to the interval, against herds.",
+    "RATIO",
+  ),
+  graceMs: setting(duration(0, 600_000), "10s", "Traffic continues this long past a due proof.", "DURATION"),
+  maintenanceCapMs: setting(
+    duration(0, dayMs),
+    "1800s",
+    "Longest deferral while the authorizer is in maintenance.",
+    "DURATION",
+  ),
+} as const;
+
+/** Everything that a peer could make grow has a number. */
+export const edgeLimitSettings = {
+  /** About 8 KiB a plain connection, 30 KiB with TLS: 300 MB when full. */
+  maxViewerConnections: setting(
+    count(1, 1_000_000),
+    "10000",
+    "Viewer connections at the same time.",
+    "COUNT",
+  ),
+  maxConnectionsPerAddress: setting(
+    count(1, 1_000_000),
+    "512",
+    "Connections from one address at the same time.",
+    "COUNT",
+  ),
+  /** About 100 KiB an idle agent: buffers of one channel. */
+  maxAgents: setting(count(1, 100_000), "1000", "Established agent channels at the same time.", "COUNT"),
+  /** Each may cost one key agreement (0.2 ms of CPU) before it proves anything. */
+  maxUnauthenticatedChannels: setting(
+    count(1, 100_000),
+    "256",
+    "Channels that have not proved themselves yet.",
+    "COUNT",
+  ),
+  maxServicesPerAgent: setting(count(1, 1024), "32", "Services that one agent may publish.", "COUNT"),
+  /** About 300 bytes a stream without queued data. */
+  maxStreamsPerChannel: setting(count(1, 1_048_576), "16384", "Open streams in one channel.", "COUNT"),
+  /** Memory that one stream may occupy: the ceiling of its auto-tuned window. */
+  maxStreamWindowBytes: setting(
+    size(64 * KiB, 256 * MiB),
+    "8MiB",
+    "Largest receive window of a stream.",
+    "SIZE",
+  ),
+  /** Memory that one agent may occupy: the ceiling over all of its streams. */
+  maxChannelWindowBytes: setting(
+    size(256 * KiB, 1024 * MiB),
+    "32MiB",
+    "Largest receive window of a channel.",
+    "SIZE",
+  ),
+  /** Refused with 431 before it is buffered. */
+  maxHeadBytes: setting(size(KiB, MiB), "64KiB", "Request or response head.", "SIZE"),
+  maxHeaders: setting(count(8, 1000), "128", "Header fields in one head.", "COUNT"),
+  maxTargetBytes: setting(size(256, 64 * KiB), "16KiB", "Request target (path and query).", "SIZE"),
+  /** Bodies stream: the number bounds control requests only, which are read whole. */
+  maxControlBodyBytes: setting(
+    size(KiB, 16 * MiB),
+    "256KiB",
+    "Body of a request to the control plane.",
+    "SIZE",
+  ),
+  requestsPerConnection: setting(count(1, 1_000_000), "10000", "Requests on one viewer connection.", "COUNT"),
+  maxTunnelsPerAddress: setting(
+    count(1, 10_000),
+    "32",
+    "Anonymous tunnels created from one address.",
+    "COUNT",
+  ),
+  controlRequestsPerMinute: setting(
+    count(1, 1_000_000),
+    "600",
+    "Control requests from one address in a minute.",
+    "COUNT",
+  ),
+} as const;
+
+/** Nobody holds a connection for free. */
+export const edgeTimeoutSettings = {
+  peekMs: setting(duration(100, 300_000), "15s", "First bytes of a new connection.", "DURATION"),
+  tlsHandshakeMs: setting(duration(100, 300_000), "15s", "TLS handshake.", "DURATION"),
+  requestHeadMs: setting(
+    duration(100, 300_000),
+    "15s",
+    "Whole request head after its first byte.",
+    "DURATION",
+  ),
+  idleKeepAliveMs: setting(
+    duration(100, hourMs),
+    "75s",
+    "Idle viewer connection between two requests.",
+    "DURATION",
+  ),
+  originResponseMs: setting(duration(100, hourMs), "60s", "Response head from the service.", "DURATION"),
+  upgradeMs: setting(duration(100, 300_000), "15s", "Answer of the service to an upgrade.", "DURATION"),
+  /** Long polls and upgraded connections send something at least this often, or are cut. */
+  streamIdleMs: setting(duration(1000, dayMs), "1h", "Stream without bytes in either direction.", "DURATION"),
+  openMs: setting(duration(100, 300_000), "10s", "Agent's answer to a new stream.", "DURATION"),
+  halfOpenMs: setting(
+    duration(100, hourMs),
+    "60s",
+    "Upgraded or TCP stream with one direction ended.",
+    "DURATION",
+  ),
+} as const;
+
+/** New sessions of one agent push out old ones; this stops two of them from fighting. */
+export const replacementSettings = {
+  maxCount: setting(count(1, 1000), "5", "Replacements of one agent's session within the window.", "COUNT"),
+  windowMs: setting(duration(100, hourMs), "10s", "Window of the replacement limit.", "DURATION"),
+} as const;
+
+export const edgeSettings = {
+  listen: setting(
+    address(),
+    "127.0.0.1:8080",
+    "Address of viewers, agents and control requests.",
+    "HOST:PORT",
+  ),
+  adminListen: setting(
+    addressOrOff(),
+    "127.0.0.1:9090",
+    "Address of /metrics, /healthz, /readyz and /status; off = none. Has no authentication: keep it private.",
+    "HOST:PORT|off",
+  ),
+  publicHost: setting(hostName(), "localhost", "Base domain: a service is NAME.<this>.", "DOMAIN"),
+  publicUrlPort: optional(
+    count(1, 65_535),
+    "Port in printed URLs when it is not the one listened on.",
+    "PORT",
+  ),
+  publicUrlScheme: setting(
+    word("auto", "http", "https"),
+    "auto",
+    "Scheme in printed URLs; auto = https when this edge has a certificate.",
+    "auto|http|https",
+  ),
+  tls: {
+    certFile: optional(path(), "Certificate chain in PEM; read again on SIGHUP.", "FILE"),
+    keyFile: optional(path(), "Private key in PEM; read again on SIGHUP.", "FILE"),
+  },
+  stateDirectory: setting(
+    path(),
+    ".postern",
+    "Keys, database and audit log; made private to this user.",
+    "DIR",
+  ),
+  edgeId: optional(
+    label(),
+    "Name of this edge; made up and kept in the state directory when absent.",
+    "NAME",
+  ),
+  region: setting(label(), "local", "Region that agents are told.", "NAME"),
+  anonymousTunnels: setting(
+    toggleOrAuto(),
+    "auto",
+    "Whether agents without a token may publish; auto = only when listening on loopback.",
+    "auto|true|false",
+  ),
+  tcpPorts: setting(
+    portRangeOrOff(),
+    "20000-20999",
+    "Public ports for tcp services; off = none.",
+    "FIRST-LAST|off",
+  ),
+  trustedProxies: setting(
+    addressBlocks(64),
+    "",
+    "Proxies in front whose X-Forwarded-For is believed.",
+    "CIDR,...",
+  ),
+  graceMs: setting(duration(0, 600_000), "30s", "Time a route waits for its agent to come back.", "DURATION"),
+  drainTimeoutMs: setting(
+    duration(0, hourMs),
+    "30s",
+    "Time for open streams to end at shutdown.",
+    "DURATION",
+  ),
+  heartbeat: heartbeatSettings,
+  tokens: tokenSettings,
+  certificates: certificateSettings,
+  reauth: reauthSettings,
+  replacement: replacementSettings,
+  channel: channelSettings,
+  limits: edgeLimitSettings,
+  timeouts: edgeTimeoutSettings,
+  log: logSettings,
+  otel: otelSettings,
+} as const;
+
+/** What `startEdge` takes. Durations are milliseconds (`Ms`), sizes bytes (`Bytes`). */
+export type EdgeConfig = Omit<Values<typeof edgeSettings>, "anonymousTunnels"> & {
+  /** Whether agents without a token may publish. */
+  readonly anonymousTunnels: boolean;
+};
+
+/** What is the same in every URL that this edge hands out; `boundPort` is the port really listened on. */
+export function publicUrlOf(
+  config: Pick<EdgeConfig, "publicHost" | "publicUrlPort" | "publicUrlScheme" | "tls">,
+  name: string,
+  boundPort: number,
+): string {
+  const secure = config.publicUrlScheme === "auto"
+    ? config.tls.certFile !== null
+    : config.publicUrlScheme === "https";
+  const port = config.publicUrlPort ?? boundPort;
+  const suffix = port === (secure ? 443 : 80) ? "" : `:${port}`;
+  return `${secure ? "https" : "http"}://${name}.${config.publicHost}${suffix}`;
+}

@@ -1,0 +1,65 @@
+/** Settings that edge and agent have in common. */
+import { count, duration, size, toggle, word } from "./values.ts";
+import { setting } from "./setting.ts";
+
+const dayMs = 86_400_000;
+const GiB = 1024 ** 3;
+
+/** How truthfully and how fast a dead peer is noticed. */
+export const heartbeatSettings = {
+  /** One small record each way per interval and channel. */
+  intervalMs: setting(
+    duration(500, 300_000),
+    "10s",
+    "Time between two heartbeats on an idle channel.",
+    "DURATION",
+  ),
+  /** Three intervals: one lost heartbeat is no outage; a shorter window flaps on mobile links. */
+  offlineMs: setting(
+    duration(1000, 900_000),
+    "30s",
+    "Silence after which a channel counts as dead.",
+    "DURATION",
+  ),
+} as const;
+
+/** Keys of the encrypted channel. */
+export const channelSettings = {
+  /** ML-KEM-768 adds 2.3 KiB and 0.1 ms to a handshake, and nothing after it. */
+  hybrid: setting(
+    word("required", "preferred"),
+    "preferred",
+    "Whether a channel without post-quantum key exchange is refused (required) or accepted (preferred).",
+    "required|preferred",
+  ),
+  /** A silent peer holds an unauthenticated slot for at most this long per step. */
+  handshakeStepMs: setting(duration(500, 60_000), "10s", "Time for each step of the handshake.", "DURATION"),
+  /** The earliest of the three triggers new keys. Each rekey costs two key derivations, no round trip. */
+  rekey: {
+    records: setting(count(1024, 2 ** 32), "1048576", "Records under one key.", "COUNT"),
+    bytes: setting(size(1024 ** 2, 256 * GiB), "8GiB", "Bytes under one key.", "SIZE"),
+    intervalMs: setting(duration(1000, dayMs), "10m", "Time under one key.", "DURATION"),
+  },
+} as const;
+
+/** Log lines on standard error. */
+export const logSettings = {
+  format: setting(
+    word("text", "json"),
+    "text",
+    "Log lines for people (text) or machines (json).",
+    "text|json",
+  ),
+  /** debug writes several lines a request: about a tenth of the throughput. */
+  level: setting(
+    word("debug", "info", "warn", "error"),
+    "info",
+    "Least severe log lines that are written.",
+    "LEVEL",
+  ),
+} as const;
+
+/** OpenTelemetry. Off by default: an unreachable collector costs most of the throughput. */
+export const otelSettings = {
+  enabled: setting(toggle(), "false", "Emit OpenTelemetry spans (needs OTEL_DENO=true for export).", "BOOL"),
+} as const;

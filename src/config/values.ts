@@ -1,0 +1,233 @@
+/**
+ * The notations of values. Each reader takes the text of a flag or variable and the scalar of a file, and says what it
+ * expected instead of what went wrong inside it.
+ */
+import { z } from "zod";
+import { type Address, parseAddress, type PortRange } from "./address.ts";
+
+/** Longest text value. Keeps messages and memory bounded whatever a file holds. */
+const maxTextChars = 4096;
+
+/** A schema from a reader that returns undefined for what it does not accept. */
+export function notation<T>(expected: string, read: (raw: unknown) => T | undefined): z.ZodType<T, unknown> {
+  return z.unknown().transform((raw, context): T => {
+    const value = read(raw);
+    if (value !== undefined) return value;
+    context.issues.push({ code: "custom", message: `expected ${expected}`, input: raw });
+    return z.NEVER;
+  });
+}
+
+function textOf(raw: unknown): string | undefined {
+  if (typeof raw === "string") return raw.trim();
+  return typeof raw === "number" && Number.isFinite(raw) ? String(raw) : undefined;
+}
+
+const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Reads "250ms", "30s", "5m", "24h", "7d", "1m30s" and "0" as milliseconds; undefined otherwise. */
+export function parseDuration(text: string): number | undefined {
+  if (text === "0") return 0;
+  if (!/^(?:\d{1,12}(?:\.\d{1,3})?(?:ms|s|m|h|d))+$/.test(text)) return undefined;
+  let totalMs = 0;
+  for (const [, amount, unit] of text.matchAll(/([\d.]+)(ms|s|m|h|d)/g)) {
+    totalMs += Number(amount) * unitMs[unit];
+  }
+  return Number.isSafeInteger(totalMs) ? totalMs : undefined;
+}
+
+/** The shortest notation of whole milliseconds: 90000 -> "90s", 300000 -> "5m". */
+export function formatDuration(ms: number): string {
+  if (ms === 0) return "0";
+  for (const unit of ["d", "h", "m", "s"]) if (ms % unitMs[unit] === 0) return `${ms / unitMs[unit]}${unit}`;
+  return `${ms}ms`;
+}
+
+/** Milliseconds, written with a unit. A bare number is refused: nobody can tell its unit. */
+export function duration(minMs: number, maxMs: number): z.ZodType<number, unknown> {
+  return notation(
+    `a duration from ${formatDuration(minMs)} to ${
+      formatDuration(maxMs)
+    } with its unit (250ms, 30s, 5m, 24h)`,
+    (raw) => {
+      const ms = parseDuration(textOf(raw) ?? "");
+      return ms !== undefined && ms >= minMs && ms <= maxMs ? ms : undefined;
+    },
+  );
+}
+
+const unitBytes: Readonly<Record<string, number>> = {
+  "": 1,
+  B: 1,
+  KiB: 1024,
+  MiB: 1024 ** 2,
+  GiB: 1024 ** 3,
+  kB: 1000,
+  MB: 1000 ** 2,
+  GB: 1000 ** 3,
+};
+
+/** Reads "65536", "64KiB", "1MiB", "2GiB" (and kB, MB, GB) as bytes; undefined otherwise. */
+export function parseSize(text: string): number | undefined {
+  const match = /^(\d{1,15})(B|KiB|MiB|GiB|kB|MB|GB)?$/.exec(text);
+  if (match === null) return undefined;
+  const bytes = Number(match[1]) * unitBytes[match[2] ?? ""];
+  return Number.isSafeInteger(bytes) ? bytes : undefined;
+}
+
+/** The shortest binary notation of a size: 65536 -> "64KiB". */
+export function formatSize(bytes: number): string {
+  for (const unit of ["GiB", "MiB", "KiB"]) {
+    if (bytes > 0 && bytes % unitBytes[unit] === 0) return `${bytes / unitBytes[unit]}${unit}`;
+  }
+  return `${bytes}B`;
+}
+
+/** Bytes. */
+export function size(minBytes: number, maxBytes: number): z.ZodType<number, unknown> {
+  return notation(
+    `a size from ${formatSize(minBytes)} to ${formatSize(maxBytes)} (4096, 64KiB, 1MiB)`,
+    (raw) => {
+      const bytes = parseSize(textOf(raw) ?? "");
+      return bytes !== undefined && bytes >= minBytes && bytes <= maxBytes ? bytes : undefined;
+    },
+  );
+}
+
+/** A whole number. */
+export function count(min: number, max: number): z.ZodType<number, unknown> {
+  return notation(`a whole number from ${min} to ${max}`, (raw) => {
+    const text = textOf(raw);
+    if (text === undefined || !/^\d{1,15}$/.test(text)) return undefined;
+    const value = Number(text);
+    return value >= min && value <= max ? value : undefined;
+  });
+}
+
+/** A part of one, e.g. 0.2 for 20 %. */
+export function ratio(min: number, max: number): z.ZodType<number, unknown> {
+  return notation(`a number from ${min} to ${max}`, (raw) => {
+    const text = textOf(raw);
+    if (text === undefined || !/^\d(?:\.\d{1,6})?$/.test(text)) return undefined;
+    const value = Number(text);
+    return value >= min && value <= max ? value : undefined;
+  });
+}
+
+/** true or false. */
+export function toggle(): z.ZodType<boolean, unknown> {
+  return notation("true or false", (raw) => {
+    if (typeof raw === "boolean") return raw;
+    return raw === "true" ? true : raw === "false" ? false : undefined;
+  });
+}
+
+/** true or false; "auto", as null, leaves the decision to what else is configured. */
+export function toggleOrAuto(): z.ZodType<boolean | null, unknown> {
+  return notation<boolean | null>("auto, true or false", (raw) => {
+    if (typeof raw === "boolean") return raw;
+    return raw === "true" ? true : raw === "false" ? false : raw === "auto" ? null : undefined;
+  });
+}
+
+/** One of the given words. */
+export function word<const W extends readonly string[]>(...words: W): z.ZodType<W[number], unknown> {
+  return z.enum(words, { error: () => `expected ${words.join(" or ")}` });
+}
+
+/** Non-empty text without control characters, e.g. a path. */
+export function text(what: string): z.ZodType<string, unknown> {
+  return notation(what, (raw) => {
+    const value = textOf(raw);
+    // deno-lint-ignore no-control-regex -- control characters are what is refused
+    const clean = value !== undefined && value.length <= maxTextChars && !/[\u0000-\u001f\u007f]/.test(value);
+    return clean && value !== "" ? value : undefined;
+  });
+}
+
+/** A file or directory. */
+export function path(): z.ZodType<string, unknown> {
+  return text("a path");
+}
+
+/** One DNS label (RFC 1123 2.1), lower case: the name of a service or of an edge. */
+export function label(): z.ZodType<string, unknown> {
+  return notation("a name of lower-case letters, digits and hyphens, at most 63", (raw) => {
+    const value = textOf(raw);
+    return value !== undefined && /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(value) ? value : undefined;
+  });
+}
+
+/** A DNS name, lower case. */
+export function hostName(): z.ZodType<string, unknown> {
+  return notation("a host name such as tunnels.example.com", (raw) => {
+    const value = textOf(raw)?.toLowerCase();
+    if (value === undefined || value.length > 253) return undefined;
+    return value.split(".").every((part) => /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(part))
+      ? value
+      : undefined;
+  });
+}
+
+/** `host:port`. */
+export function address(): z.ZodType<Address, unknown> {
+  return notation("HOST:PORT such as 127.0.0.1:8080 or [::1]:8080", (raw) => parseAddress(textOf(raw) ?? ""));
+}
+
+/** `host:port`, or "off" as null. */
+export function addressOrOff(): z.ZodType<Address | null, unknown> {
+  return notation<Address | null>(
+    "HOST:PORT or off",
+    (raw) => raw === "off" || raw === false ? null : parseAddress(textOf(raw) ?? ""),
+  );
+}
+
+/** `first-last`, or "off" as null. */
+export function portRangeOrOff(): z.ZodType<PortRange | null, unknown> {
+  return notation<PortRange | null>("a port range such as 20000-20999, or off", (raw) => {
+    if (raw === "off" || raw === false) return null;
+    const match = /^(\d{1,5})-(\d{1,5})$/.exec(textOf(raw) ?? "");
+    if (match === null) return undefined;
+    const range = { first: Number(match[1]), last: Number(match[2]) };
+    return range.first >= 1 && range.first <= range.last && range.last <= 65_535 ? range : undefined;
+  });
+}
+
+/** An absolute URL of one of the schemes, without credentials, query or fragment; no slash at its end. */
+export function url(...schemes: readonly string[]): z.ZodType<string, unknown> {
+  return notation(
+    `a URL that starts with ${schemes.map((s) => `${s}://`).join(" or ")}, without credentials`,
+    (raw) => {
+      const value = textOf(raw) ?? "";
+      if (value.length > maxTextChars || !URL.canParse(value)) return undefined;
+      const parsed = new URL(value);
+      if (!schemes.includes(parsed.protocol.slice(0, -1)) || parsed.hostname === "") return undefined;
+      if (parsed.username !== "" || parsed.password !== "" || parsed.search !== "" || parsed.hash !== "") {
+        return undefined;
+      }
+      return parsed.href.replace(/\/$/, "");
+    },
+  );
+}
+
+/** A list of address blocks in CIDR notation; a flag or variable separates them by commas. */
+export function addressBlocks(maxItems: number): z.ZodType<readonly string[], unknown> {
+  return notation(`at most ${maxItems} address blocks such as 10.0.0.0/8, fd00::/8`, (raw) => {
+    const items = Array.isArray(raw) ? raw : typeof raw === "string" ? raw.split(",") : undefined;
+    if (items === undefined || items.length > maxItems) return undefined;
+    const blocks = items.map((item) => typeof item === "string" ? item.trim() : "").filter((item) =>
+      item !== ""
+    );
+    return blocks.every(isAddressBlock) ? Object.freeze(blocks) : undefined;
+  });
+}
+
+function isAddressBlock(block: string): boolean {
+  const [host, bits, ...rest] = block.split("/");
+  if (rest.length > 0 || (bits !== undefined && !/^\d{1,3}$/.test(bits))) return false;
+  if (/^\d{1,3}(?:\.\d{1,3}){3}$/.test(host)) {
+    return host.split(".").every((part) => Number(part) <= 255) && Number(bits ?? 32) <= 32;
+  }
+  return /^[0-9a-fA-F:]+(?:\d{1,3}(?:\.\d{1,3}){3})?$/.test(host) && URL.canParse(`http://[${host}]/`) &&
+    Number(bits ?? 128) <= 128;
+}
