@@ -1,4 +1,7 @@
 /** Failures that the control plane answers with, as problem documents. */
 import type { ErrorFacts } from "../error.ts";
+import { IDENTITY_ERRORS } from "./identity.ts";
 
-export const CONTROL_ERRORS = {} as const satisfies Record<string, ErrorFacts>;
+export const CONTROL_ERRORS = {
+  ...IDENTITY_ERRORS,
+} as const satisfies Record<string, ErrorFacts>;

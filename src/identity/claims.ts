@@ -1,0 +1,118 @@
+/**
+ * Claims of the four kinds of token. Times in claims are Unix seconds (RFC 7519 2, NumericDate).
+ * Unknown claims are dropped: an older verifier must be able to read a newer token.
+ */
+import { z } from "zod";
+import { fromBase64Url } from "../bytes/mod.ts";
+
+/** Most hostnames, and most ports, that one token may carry. */
+export const maxTokenRoutes = 64;
+/** Largest weight of a backend in weighted round robin. */
+export const maxWeight = 1000;
+
+function holdsBytes(text: string, bytes: number): boolean {
+  try {
+    return fromBase64Url(text).length === bytes;
+  } catch {
+    return false;
+  }
+}
+
+/** base64url (no padding) of exactly 32 bytes. */
+export const base64Url32 = z.string().regex(/^[A-Za-z0-9_-]{43}$/).refine((text) => holdsBytes(text, 32), {
+  error: "must be base64url of 32 bytes without padding",
+});
+
+const numericDate = z.int().min(0).max(8_640_000_000_000);
+const hostname = z.string().max(253).regex(
+  /^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
+);
+const port = z.int().min(1).max(65_535);
+const identifier = z.string().min(1).max(128).regex(/^[A-Za-z0-9._:@-]+$/);
+
+const registered = {
+  iss: z.string().min(1).max(256),
+  aud: z.union([z.string().min(1).max(256), z.array(z.string().min(1).max(256)).min(1).max(16)]),
+  iat: numericDate,
+  exp: numericDate,
+  nbf: numericDate.optional(),
+  jti: z.string().regex(/^[A-Za-z0-9_-]{8,64}$/),
+};
+
+const routes = {
+  hostnames: z.array(hostname).max(maxTokenRoutes),
+  tcp_ports: z.array(port).max(maxTokenRoutes),
+  weight: z.int().min(1).max(maxWeight).default(1),
+};
+
+/** What carries a channel. `wss` stands for the WebSocket carrier, with or without TLS. */
+export const transportSchema = z.enum(["wss", "quic", "tcp"]);
+export type Transport = z.infer<typeof transportSchema>;
+
+/** What a tunnel publishes. */
+export const protocolSchema = z.enum(["http", "tcp"]);
+export type TunnelProtocol = z.infer<typeof protocolSchema>;
+
+/** Stage 0: opens the handshake at an edge, before evidence. Single use; the edge consumes `jti`. */
+export const stage0Schema = z.object({
+  ...registered,
+  ...routes,
+  /** Tunnel id. */
+  sub: identifier,
+  protocol: protocolSchema,
+  transports: z.array(transportSchema).max(3),
+  /** Longest time between stage 0 and a proven stage 1. */
+  handshake_max_age_seconds: z.int().min(1).max(600),
+});
+export type Stage0Claims = z.infer<typeof stage0Schema>;
+
+/** Stage 1: evidence was judged; valid for one channel only, the one it names. */
+export const stage1Schema = z.object({
+  ...registered,
+  ...routes,
+  /** Tunnel id. */
+  sub: identifier,
+  agent_id: identifier,
+  /** The edge's challenge on that channel. */
+  session_nonce: base64Url32,
+  /** Noise handshake hash after message 2: the channel binding. */
+  handshake_hash: base64Url32,
+  /** The agent's Noise static public key. */
+  agent_static: base64Url32,
+  /** Absent: the agent is never asked again. */
+  reauth_interval_seconds: z.int().min(1).max(86_400).optional(),
+  reauth_grace_seconds: z.int().min(0).max(3_600).default(10),
+  maintenance_grace_cap_seconds: z.int().min(0).max(86_400).default(1_800),
+  authorizer_status_uri: z.string().max(2_048).refine((text) => URL.parse(text)?.protocol === "https:", {
+    error: "must be an https URL",
+  }).optional(),
+  policy_version: z.string().min(1).max(128),
+  /** When the evidence was judged. */
+  issued_at_quote: numericDate,
+  /** What kind of evidence was judged, e.g. `software`. */
+  tier: z.string().regex(/^[a-z0-9_-]{1,32}$/),
+});
+export type Stage1Claims = z.infer<typeof stage1Schema>;
+
+/** Recreate token: its holder may re-create, and delete, the one tunnel that it names. */
+export const recreateSchema = z.object({
+  ...registered,
+  /** Tunnel id. */
+  sub: identifier,
+  name: z.string().min(1).max(63),
+  owner: identifier,
+});
+export type RecreateClaims = z.infer<typeof recreateSchema>;
+
+/** `operator` may act on every owner's tunnels, `member` on its own. */
+export const roleSchema = z.enum(["member", "operator"]);
+export type Role = z.infer<typeof roleSchema>;
+
+/** Management token of an owner. */
+export const managementSchema = z.object({
+  ...registered,
+  /** Owner. */
+  sub: identifier,
+  role: roleSchema,
+});
+export type ManagementClaims = z.infer<typeof managementSchema>;

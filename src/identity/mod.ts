@@ -1,0 +1,54 @@
+/** Identity: tokens, their claims, and the keys that sign them. */
+export {
+  base64Url32,
+  type ManagementClaims,
+  maxTokenRoutes,
+  maxWeight,
+  protocolSchema,
+  type RecreateClaims,
+  type Role,
+  type Stage0Claims,
+  type Stage1Claims,
+  type Transport,
+  transportSchema,
+  type TunnelProtocol,
+} from "./claims.ts";
+export {
+  importJwks,
+  type Jwks,
+  maxJwksKeys,
+  type PublicJwk,
+  type SigningKeys,
+  type VerificationKeys,
+} from "./keys.ts";
+export { defaultRotation, Keyset, type KeysetRecord, type RotationPolicy } from "./keyset.ts";
+export { type ChannelFacts, matchStages, type StageRoutes } from "./stages.ts";
+export {
+  claimedKind,
+  type ClaimsOf,
+  clockSkewSeconds,
+  type Expectation,
+  type Issue,
+  type IssuedToken,
+  maxTokenChars,
+  TOKEN_KINDS,
+  type TokenKind,
+} from "./token.ts";
+export {
+  type Draft,
+  issueManagement,
+  issueRecreate,
+  issueStage0,
+  issueStage1,
+  type IssueWithDefault,
+  managementTtlSeconds,
+  maxRecreateTtlSeconds,
+  minRecreateTtlSeconds,
+  recreateTtlSeconds,
+  stage0TtlSeconds,
+  stage1TtlSeconds,
+  verifyManagement,
+  verifyRecreate,
+  verifyStage0,
+  verifyStage1,
+} from "./tokens.ts";

@@ -1,0 +1,200 @@
+/** Signing and checking of compact JWTs (RFC 7519) under EdDSA: what all kinds of token share. */
+import { CompactSign, compactVerify, decodeProtectedHeader, errors } from "jose";
+import type { z } from "zod";
+import { toBase64Url, utf8, utf8Decode } from "../bytes/mod.ts";
+import { PosternError } from "../errors/mod.ts";
+import type { Random } from "../ports/mod.ts";
+import {
+  type ManagementClaims,
+  managementSchema,
+  type RecreateClaims,
+  recreateSchema,
+  type Stage0Claims,
+  stage0Schema,
+  type Stage1Claims,
+  stage1Schema,
+} from "./claims.ts";
+import type { SigningKeys, VerificationKeys } from "./keys.ts";
+
+/** Longest token that is looked at, in characters. */
+export const maxTokenChars = 8_192;
+/** Clock difference between issuer and verifier that is forgiven, both ways. */
+export const clockSkewSeconds = 30;
+
+/** Kinds of token by the `typ` of their header (RFC 8725 3.11): none can stand in for another. */
+export const TOKEN_KINDS = {
+  //           header typ                     longest life that is believed  schema of the claims
+  stage0: { typ: "postern-stage0+jwt", maxLifetimeSeconds: 600, schema: stage0Schema },
+  stage1: { typ: "postern-stage1+jwt", maxLifetimeSeconds: 300, schema: stage1Schema },
+  recreate: { typ: "postern-recreate+jwt", maxLifetimeSeconds: 604_800, schema: recreateSchema },
+  management: { typ: "postern-management+jwt", maxLifetimeSeconds: 2_592_000, schema: managementSchema },
+} as const;
+
+export type TokenKind = keyof typeof TOKEN_KINDS;
+
+/** Claims of each kind. */
+export interface ClaimsOf {
+  stage0: Stage0Claims;
+  stage1: Stage1Claims;
+  recreate: RecreateClaims;
+  management: ManagementClaims;
+}
+
+/** What a verifier demands. */
+export interface Expectation {
+  /** One of these must be in `aud`. */
+  readonly audience: string | readonly string[];
+  readonly issuer: string;
+  /** Wall clock, Unix milliseconds. */
+  readonly nowMs: number;
+}
+
+/** Time and randomness of one issue. */
+export interface Issue {
+  /** Wall clock, Unix milliseconds. */
+  readonly nowMs: number;
+  readonly random: Random;
+  /** Life of the token in seconds. */
+  readonly ttlSeconds: number;
+}
+
+/** A signed token with the two facts its issuer keeps. */
+export interface IssuedToken {
+  readonly token: string;
+  readonly jti: string;
+  /** Unix milliseconds. */
+  readonly expiresAtMs: number;
+}
+
+type Unregistered<K extends TokenKind> = Omit<
+  z.input<(typeof TOKEN_KINDS)[K]["schema"]>,
+  "iat" | "exp" | "jti"
+>;
+
+/** Signs claims of one kind; sets `iat`, `exp` and a fresh `jti`. Throws `token_claims_invalid` on claims out of form. */
+export async function issueToken<K extends TokenKind>(
+  kind: K,
+  claims: Unregistered<K>,
+  keys: SigningKeys,
+  issue: Issue,
+): Promise<IssuedToken> {
+  const { typ, schema } = TOKEN_KINDS[kind];
+  const iat = Math.floor(issue.nowMs / 1_000);
+  const jti = toBase64Url(issue.random(16));
+  const whole = checkClaims(kind, schema, { ...claims, iat, exp: iat + issue.ttlSeconds, jti });
+  const { kid, privateKey } = keys.signingKey();
+  const token = await new CompactSign(utf8(JSON.stringify(whole)))
+    .setProtectedHeader({ alg: "EdDSA", typ, kid })
+    .sign(privateKey);
+  return { token, jti, expiresAtMs: whole.exp * 1_000 };
+}
+
+/** The kind that a token's header claims, without any check; undefined for other types. Never trust it alone. */
+export function claimedKind(token: string): TokenKind | undefined {
+  const typ = readHeader(token).typ;
+  return (Object.keys(TOKEN_KINDS) as TokenKind[]).find((kind) => TOKEN_KINDS[kind].typ === typ);
+}
+
+/**
+ * Checks header, signature, form of the claims, issuer, audience and times, in this order, each with its own code.
+ * Single use is not checked here: it needs a store.
+ */
+export async function verifyToken<K extends TokenKind>(
+  kind: K,
+  token: string,
+  keys: VerificationKeys,
+  expect: Expectation,
+): Promise<ClaimsOf[K]> {
+  const { typ, schema } = TOKEN_KINDS[kind];
+  const header = readHeader(token);
+  if (header.alg !== "EdDSA") throw refused("token_wrong_algorithm", kind, "its algorithm is not EdDSA");
+  if (header.typ !== typ) throw refused("token_wrong_type", kind, "its header names another type");
+  const key = typeof header.kid === "string" ? keys.publicKey(header.kid) : undefined;
+  if (key === undefined) throw refused("token_unknown_key", kind, "no published key has its key id");
+  const claims = checkClaims(kind, schema, parseJson(kind, await openSignature(kind, token, key)));
+  checkRegistered(kind, claims, expect);
+  return claims;
+}
+
+function readHeader(token: string): { alg?: unknown; typ?: unknown; kid?: unknown } {
+  if (token.length > maxTokenChars) {
+    throw new PosternError(
+      "token_too_large",
+      `Cannot read token: it is longer than ${maxTokenChars} characters`,
+    );
+  }
+  try {
+    return decodeProtectedHeader(token);
+  } catch (cause) {
+    throw new PosternError("token_malformed", "Cannot read token: its header is not a JWT header", { cause });
+  }
+}
+
+async function openSignature(kind: TokenKind, token: string, key: CryptoKey): Promise<Uint8Array> {
+  try {
+    return (await compactVerify(token, key, { algorithms: ["EdDSA"] })).payload;
+  } catch (cause) {
+    if (cause instanceof errors.JWSSignatureVerificationFailed) {
+      throw refused("token_bad_signature", kind, "its signature does not hold", cause);
+    }
+    // jose reports what it cannot parse as JOSEError or TypeError, by the part that was bad.
+    throw refused("token_malformed", kind, "it is not a compact JWS", cause);
+  }
+}
+
+function parseJson(kind: TokenKind, payload: Uint8Array): unknown {
+  try {
+    return JSON.parse(utf8Decode(payload));
+  } catch (cause) {
+    throw refused("token_malformed", kind, "its payload is not JSON", cause);
+  }
+}
+
+function checkClaims<K extends TokenKind>(kind: K, schema: z.ZodType, value: unknown): ClaimsOf[K] {
+  const result = schema.safeParse(value);
+  if (!result.success) {
+    const claim = result.error.issues[0].path.join(".") || "(payload)";
+    throw refused("token_claims_invalid", kind, `claim ${claim} is missing or out of form`, undefined, claim);
+  }
+  const claims = result.data as ClaimsOf[K];
+  const lifetime = claims.exp - claims.iat;
+  if (lifetime <= 0 || lifetime > TOKEN_KINDS[kind].maxLifetimeSeconds) {
+    throw refused("token_claims_invalid", kind, "its lifetime is out of range", undefined, "exp");
+  }
+  return claims;
+}
+
+function checkRegistered(kind: TokenKind, claims: ClaimsOf[TokenKind], expect: Expectation): void {
+  if (claims.iss !== expect.issuer) throw refused("token_wrong_issuer", kind, "it is from another issuer");
+  const named = typeof claims.aud === "string" ? [claims.aud] : claims.aud;
+  const wanted = typeof expect.audience === "string" ? [expect.audience] : expect.audience;
+  if (!named.some((audience) => wanted.includes(audience))) {
+    throw refused("token_wrong_audience", kind, "it is for another audience");
+  }
+  const nowSeconds = expect.nowMs / 1_000;
+  if (Math.max(claims.iat, claims.nbf ?? 0) > nowSeconds + clockSkewSeconds) {
+    throw refused("token_not_yet_valid", kind, "it begins in the future");
+  }
+  if (claims.exp + clockSkewSeconds <= nowSeconds) throw refused("token_expired", kind, "it has expired");
+}
+
+function refused(
+  code:
+    | "token_malformed"
+    | "token_wrong_algorithm"
+    | "token_wrong_type"
+    | "token_unknown_key"
+    | "token_bad_signature"
+    | "token_claims_invalid"
+    | "token_wrong_issuer"
+    | "token_wrong_audience"
+    | "token_not_yet_valid"
+    | "token_expired",
+  kind: TokenKind,
+  state: string,
+  cause?: unknown,
+  claim?: string,
+): PosternError {
+  const detail: Record<string, string> = claim === undefined ? { token: kind } : { token: kind, claim };
+  return new PosternError(code, `Cannot accept ${kind} token: ${state}`, { cause, detail });
+}

@@ -1,0 +1,82 @@
+/** Issue and verify, one pair of functions a kind. See {@link issueToken} and {@link verifyToken} for the codes. */
+import type { ManagementClaims, RecreateClaims, Stage0Claims, Stage1Claims } from "./claims.ts";
+import type { SigningKeys, VerificationKeys } from "./keys.ts";
+import { type Expectation, type Issue, type IssuedToken, issueToken, verifyToken } from "./token.ts";
+
+/** Default lives in seconds. */
+export const stage0TtlSeconds = 60;
+export const stage1TtlSeconds = 30;
+export const managementTtlSeconds = 86_400;
+export const recreateTtlSeconds = 3_600;
+/** Bounds of the life that a caller may ask of a recreate token. */
+export const minRecreateTtlSeconds = 60;
+export const maxRecreateTtlSeconds = 604_800;
+
+/** Claims that the caller supplies; `iat`, `exp` and `jti` are set here. */
+export type Draft<Claims> = Omit<Claims, "iat" | "exp" | "jti">;
+/** Issue with the kind's default life unless another is given. */
+export type IssueWithDefault = Omit<Issue, "ttlSeconds"> & { readonly ttlSeconds?: number };
+
+export function issueStage0(
+  claims: Draft<Stage0Claims>,
+  keys: SigningKeys,
+  issue: IssueWithDefault,
+): Promise<IssuedToken> {
+  return issueToken("stage0", claims, keys, { ttlSeconds: stage0TtlSeconds, ...issue });
+}
+
+export function verifyStage0(
+  token: string,
+  keys: VerificationKeys,
+  expect: Expectation,
+): Promise<Stage0Claims> {
+  return verifyToken("stage0", token, keys, expect);
+}
+
+export function issueStage1(
+  claims: Draft<Stage1Claims>,
+  keys: SigningKeys,
+  issue: IssueWithDefault,
+): Promise<IssuedToken> {
+  return issueToken("stage1", claims, keys, { ttlSeconds: stage1TtlSeconds, ...issue });
+}
+
+export function verifyStage1(
+  token: string,
+  keys: VerificationKeys,
+  expect: Expectation,
+): Promise<Stage1Claims> {
+  return verifyToken("stage1", token, keys, expect);
+}
+
+export function issueRecreate(
+  claims: Draft<RecreateClaims>,
+  keys: SigningKeys,
+  issue: IssueWithDefault,
+): Promise<IssuedToken> {
+  return issueToken("recreate", claims, keys, { ttlSeconds: recreateTtlSeconds, ...issue });
+}
+
+export function verifyRecreate(
+  token: string,
+  keys: VerificationKeys,
+  expect: Expectation,
+): Promise<RecreateClaims> {
+  return verifyToken("recreate", token, keys, expect);
+}
+
+export function issueManagement(
+  claims: Draft<ManagementClaims>,
+  keys: SigningKeys,
+  issue: IssueWithDefault,
+): Promise<IssuedToken> {
+  return issueToken("management", claims, keys, { ttlSeconds: managementTtlSeconds, ...issue });
+}
+
+export function verifyManagement(
+  token: string,
+  keys: VerificationKeys,
+  expect: Expectation,
+): Promise<ManagementClaims> {
+  return verifyToken("management", token, keys, expect);
+}
