@@ -133,6 +133,7 @@ class ReferenceCore implements SealingCore {
   #checkRanges(adOffset: number, adBytes: number, offset: number, bytes: number): void {
     const sealedBytes = bytes + TAG_BYTES;
     if (!isCount(bytes)) throw outOfBounds(offset, bytes);
+    if (!isCount(adOffset)) throw outOfBounds(adOffset, adBytes);
     this.#checkInArena(offset, sealedBytes);
     if (adBytes === 0) return;
     this.#checkInArena(adOffset, adBytes);

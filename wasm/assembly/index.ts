@@ -1,0 +1,107 @@
+// The exports: the table in wasm/README.md. A call returns one of these; `wasm/mod.ts` turns them into errors.
+import { decrypt, encrypt, tagHolds, wipeScratch } from "./aead";
+import { startStream } from "./chacha20";
+import { xor4 } from "./kernel";
+import { isSpent, liveSlot, resetNonce, spendNonce } from "./keys";
+import { maskBytes } from "./mask";
+import { inArena, STAGED_KEY, STAGED_NONCE, TAG, TAG_BYTES, WINDOW, wipeBlocks } from "./memory";
+
+export { importKey, wipeKey } from "./keys";
+
+const DONE: i32 = 0;
+const TAG_MISMATCH: i32 = 1;
+const STALE: i32 = 2;
+const SPENT: i32 = 3;
+const BOUNDS: i32 = 4;
+
+export function seal(handle: f64, ad: u32, adBytes: u32, at: u32, bytes: u32): i32 {
+  const status = begin(handle, ad, adBytes, at, bytes);
+  if (status == DONE) finishSeal(ad, adBytes, at, bytes);
+  return status;
+}
+
+export function open(handle: f64, ad: u32, adBytes: u32, at: u32, bytes: u32): i32 {
+  const status = begin(handle, ad, adBytes, at, bytes);
+  return status == DONE ? finishOpen(ad, adBytes, at, bytes) : status;
+}
+
+/** As seal, under the staged key and nonce, which are wiped. */
+export function sealOnce(ad: u32, adBytes: u32, at: u32, bytes: u32): i32 {
+  const status = beginOnce(ad, adBytes, at, bytes);
+  if (status == DONE) finishSeal(ad, adBytes, at, bytes);
+  return status;
+}
+
+/** As open, under the staged key and nonce, which are wiped. */
+export function openOnce(ad: u32, adBytes: u32, at: u32, bytes: u32): i32 {
+  const status = beginOnce(ad, adBytes, at, bytes);
+  return status == DONE ? finishOpen(ad, adBytes, at, bytes) : status;
+}
+
+/** Noise REKEY (4.2): the first 32 bytes that encrypting zeros under nonce 2^64-1 gives, so keystream block 1. */
+export function rekey(handle: f64): i32 {
+  const slot = liveSlot(handle);
+  if (slot == 0) return STALE;
+  startStream(slot, 1, 0, 0xffffffff, 0xffffffff);
+  wipeBlocks(WINDOW, 256);
+  xor4(WINDOW);
+  v128.store(slot, v128.load(WINDOW));
+  v128.store(slot, v128.load(WINDOW, 16), 16);
+  resetNonce(slot);
+  wipeScratch();
+  return DONE;
+}
+
+export function mask(at: u32, bytes: u32, mask: u32): i32 {
+  if (!inArena(at, bytes)) return BOUNDS;
+  maskBytes(at, bytes, mask);
+  return DONE;
+}
+
+function begin(handle: f64, ad: u32, adBytes: u32, at: u32, bytes: u32): i32 {
+  const slot = liveSlot(handle);
+  if (slot == 0) return STALE;
+  if (!rangesHold(ad, adBytes, at, bytes)) return BOUNDS;
+  const nonce = spendNonce(slot);
+  if (isSpent(nonce)) return SPENT;
+  startStream(slot, 0, 0, <u32>nonce, <u32>(nonce >> 32));
+  return DONE;
+}
+
+function beginOnce(ad: u32, adBytes: u32, at: u32, bytes: u32): i32 {
+  const holds = rangesHold(ad, adBytes, at, bytes);
+  if (holds) {
+    startStream(
+      STAGED_KEY,
+      0,
+      load<u32>(STAGED_NONCE),
+      load<u32>(STAGED_NONCE, 4),
+      load<u32>(STAGED_NONCE, 8),
+    );
+  }
+  wipeBlocks(STAGED_KEY, 48);
+  return holds ? DONE : BOUNDS;
+}
+
+/** Payload and tag in the arena; associated data in the arena and apart from both. */
+function rangesHold(ad: u32, adBytes: u32, at: u32, bytes: u32): bool {
+  const sealedBytes = <u64>bytes + TAG_BYTES;
+  if (!inArena(at, sealedBytes)) return false;
+  if (adBytes == 0) return true;
+  if (!inArena(ad, adBytes)) return false;
+  return <u64>ad >= <u64>at + sealedBytes || <u64>at >= <u64>ad + adBytes;
+}
+
+function finishSeal(ad: u32, adBytes: u32, at: u32, bytes: u32): void {
+  encrypt(ad, adBytes, at, bytes);
+  v128.store(<usize>at + bytes, v128.load(TAG));
+  wipeScratch();
+}
+
+function finishOpen(ad: u32, adBytes: u32, at: u32, bytes: u32): i32 {
+  decrypt(ad, adBytes, at, bytes);
+  const holds = tagHolds(<usize>at + bytes);
+  if (!holds) memory.fill(at, 0, bytes);
+  wipeScratch();
+  return holds ? DONE : TAG_MISMATCH;
+}

@@ -1,0 +1,62 @@
+// The memory map: drawn in wasm/README.md, which a test compares with these numbers.
+
+/** Staging for a key (32 bytes) and a nonce (12 bytes) on their way in. */
+export const STAGED_KEY: usize = 0x400;
+export const STAGED_NONCE: usize = 0x420;
+
+/** Scratch of one call, wiped at its end. */
+export const SCRATCH: usize = 0x440;
+/** ChaCha20 state as RFC 8439 2.3 lays it out: 16 words; word 12 is the block counter. */
+export const STATE: usize = 0x440;
+/** Poly1305: r (4 words), s (16 bytes), accumulator (5 words of 8 bytes), rest unused. */
+export const MAC_R: usize = 0x480;
+export const MAC_S: usize = 0x490;
+export const MAC_H: usize = 0x4a0;
+/** The last, zero-padded block of a MAC input; then the tag as computed. */
+export const MAC_BLOCK: usize = 0x4d0;
+export const TAG: usize = 0x4e0;
+/** Eight blocks: the one-time key and the first payload bytes, later the last payload bytes. */
+export const WINDOW: usize = 0x500;
+export const SCRATCH_END: usize = 0x700;
+
+export const SLOTS: usize = 0x10000;
+export const SLOT_COUNT: u32 = 16384;
+export const SLOT_BYTES: usize = 64;
+
+export const ARENA: u32 = 0x110000;
+/** End of memory: 1024 pages of 64 KiB, initial size = maximum. */
+export const ARENA_END: u32 = 0x4000000;
+
+export const TAG_BYTES: u32 = 16;
+
+/** Zeroes `bytes` bytes, a multiple of 16, at a 16-byte aligned place. */
+export function wipeBlocks(at: usize, bytes: usize): void {
+  const zero = i64x2.splat(0);
+  const end = at + bytes;
+  while (at < end) {
+    v128.store(at, zero);
+    at += 16;
+  }
+}
+
+/** Copies any number of bytes between ranges that do not overlap. Few: a bulk copy would leave WebAssembly. */
+export function copyBytes(to: usize, from: usize, bytes: usize): void {
+  const blocksEnd = from + (bytes & ~15);
+  const end = from + bytes;
+  while (from < blocksEnd) {
+    v128.store(to, v128.load(from));
+    from += 16;
+    to += 16;
+  }
+  while (from < end) {
+    store<u8>(to, load<u8>(from));
+    from++;
+    to++;
+  }
+}
+
+/** Whether `[offset, offset+bytes)` lies in the arena. */
+@inline
+export function inArena(offset: u32, bytes: u64): bool {
+  return offset >= ARENA && <u64>offset + bytes <= <u64>ARENA_END;
+}

@@ -1,0 +1,92 @@
+/**
+ * `deno task build:wasm` compiles the sealing core: `core.wasm` (relaxed SIMD), `core_v128.wasm` (plain SIMD),
+ * their hashes, and `core_bytes.ts` which carries both into programs. `--check` compares instead of writing.
+ */
+import asc from "assemblyscript/asc";
+import { createHash } from "node:crypto";
+import { kernelSource } from "./generate.ts";
+
+const HERE = new URL("./", import.meta.url);
+const KERNEL = "assembly/kernel.ts";
+const PAGES = "1024";
+
+const FLAGS = [
+  "-O3",
+  "--converge",
+  "--noAssert",
+  "--runtime=stub",
+  "--use=abort=",
+  "--initialMemory=" + PAGES,
+  "--maximumMemory=" + PAGES,
+  "--memoryBase=64",
+  "--stackSize=0",
+  "--enable=simd",
+];
+
+/** Compiles one build from the sources on disk and the kernel source given. */
+async function compile(kernel: string, extraFlags: string[]): Promise<Uint8Array<ArrayBuffer>> {
+  let output: Uint8Array | undefined;
+  const { error, stderr } = await asc.main([
+    "assembly/index.ts",
+    "--outFile=core.wasm",
+    ...FLAGS,
+    ...extraFlags,
+  ], {
+    readFile(name: string) {
+      if (name === KERNEL) return kernel;
+      try {
+        return Deno.readTextFileSync(new URL(name, HERE));
+      } catch {
+        return null;
+      }
+    },
+    writeFile(_name: string, contents: Uint8Array | string) {
+      if (typeof contents !== "string") output = contents;
+    },
+    listFiles: () => [],
+  });
+  if (error !== null || output === undefined) {
+    throw new Error(`Cannot build the sealing core: ${error?.message}\n${stderr.toString()}`);
+  }
+  return new Uint8Array(output);
+}
+
+/** Everything that the build writes, by name relative to this directory. */
+export async function buildOutputs(): Promise<Map<string, Uint8Array>> {
+  const kernel = kernelSource();
+  const relaxed = await compile(kernel, ["--enable=relaxed-simd"]);
+  const plain = await compile(kernel, []);
+  const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
+  const carrier = [
+    "// Written by wasm/build.ts: core.wasm and core_v128.wasm as base64, so that programs need no file access.",
+    `export const RELAXED_SIMD_BASE64 =\n  "${relaxed.toBase64()}";`,
+    `export const PLAIN_SIMD_BASE64 =\n  "${plain.toBase64()}";`,
+    "",
+  ].join("\n");
+  const text = new TextEncoder();
+  return new Map<string, Uint8Array>([
+    [KERNEL, text.encode(kernel)],
+    ["core.wasm", relaxed],
+    ["core_v128.wasm", plain],
+    ["core.sha256", text.encode(`${sha256(relaxed)}  core.wasm\n${sha256(plain)}  core_v128.wasm\n`)],
+    ["core_bytes.ts", text.encode(carrier)],
+  ]);
+}
+
+if (import.meta.main) {
+  const check = Deno.args.includes("--check");
+  let stale = 0;
+  for (const [name, bytes] of await buildOutputs()) {
+    const path = new URL(name, HERE);
+    if (name === "core.sha256") Deno.stdout.writeSync(bytes);
+    if (!check) {
+      Deno.writeFileSync(path, bytes);
+      continue;
+    }
+    const committed = Deno.readFileSync(path);
+    if (committed.length === bytes.length && committed.every((byte, i) => byte === bytes[i])) continue;
+    stale++;
+    Deno.stderr.writeSync(new TextEncoder().encode(`wasm/${name} differs from a fresh build\n`));
+  }
+  if (stale > 0) Deno.exit(1);
+}

@@ -1,0 +1,79 @@
+import { PosternError } from "../src/errors/mod.ts";
+import type { KeyHandle, SealingCore } from "../src/ports/mod.ts";
+import { failureOf, outOfBounds, wrongLength } from "./failure.ts";
+import { type Build, type CoreExports, instantiate, STATUS } from "./instance.ts";
+import { ARENA_BYTES, ARENA_OFFSET, KEY_BYTES, STAGED_KEY } from "./layout.ts";
+
+/** How a core is made. */
+export interface LoadCoreOptions {
+  /** Counter of the first nonce of every imported key (default 0), up to 2^48. For tests near the limit. */
+  readonly firstNonce?: number;
+  /** Which build to run; by default `relaxed` where the runtime takes it, else `plain`. */
+  readonly build?: Build;
+}
+
+/** The port over one WebAssembly instance. */
+class WasmCore implements SealingCore {
+  readonly memory: Uint8Array;
+  readonly arena = Object.freeze({ offset: ARENA_OFFSET, bytes: ARENA_BYTES });
+  readonly #wasm: CoreExports;
+  readonly #firstNonce: number;
+
+  constructor(options: LoadCoreOptions) {
+    this.#firstNonce = options.firstNonce ?? 0;
+    this.#wasm = instantiate(options.build);
+    this.memory = new Uint8Array(this.#wasm.memory.buffer);
+  }
+
+  importKey(key: Uint8Array): KeyHandle {
+    if (key.length !== KEY_BYTES) throw wrongLength("key", key.length, KEY_BYTES);
+    this.memory.set(key, STAGED_KEY);
+    const handle = this.#wasm.importKey(this.#firstNonce);
+    if (handle < 0) throw new PosternError("key_slots_exhausted");
+    return handle;
+  }
+
+  wipeKey(handle: KeyHandle): void {
+    if (this.#wasm.wipeKey(handle) === 0) throw failureOf(STATUS.stale, "wipe a key", 0, 0);
+  }
+
+  rekey(handle: KeyHandle): void {
+    const status = this.#wasm.rekey(handle);
+    if (status !== STATUS.done) throw failureOf(status, "rekey", 0, 0);
+  }
+
+  seal(handle: KeyHandle, adOffset: number, adBytes: number, offset: number, bytes: number): void {
+    if (!isWord(adOffset) || !isWord(adBytes)) throw outOfBounds("seal with", adOffset, adBytes);
+    if (!isWord(offset) || !isWord(bytes)) throw outOfBounds("seal", offset, bytes);
+    const status = this.#wasm.seal(handle, adOffset, adBytes, offset, bytes);
+    if (status !== STATUS.done) throw failureOf(status, "seal", offset, bytes);
+  }
+
+  open(handle: KeyHandle, adOffset: number, adBytes: number, offset: number, bytes: number): boolean {
+    if (!isWord(adOffset) || !isWord(adBytes)) throw outOfBounds("open with", adOffset, adBytes);
+    if (!isWord(offset) || !isWord(bytes)) throw outOfBounds("open", offset, bytes);
+    const status = this.#wasm.open(handle, adOffset, adBytes, offset, bytes);
+    if (status === STATUS.done) return true;
+    if (status === STATUS.tagMismatch) return false;
+    throw failureOf(status, "open", offset, bytes);
+  }
+
+  mask(offset: number, bytes: number, mask: number): void {
+    if (!isWord(offset) || !isWord(bytes)) throw outOfBounds("mask", offset, bytes);
+    if (this.#wasm.mask(offset, bytes, mask) !== STATUS.done) throw outOfBounds("mask", offset, bytes);
+  }
+}
+
+/**
+ * A sealing core with memory of its own (64 MiB of address space; pages count once they are touched).
+ *
+ * Synchronous: the module is compiled at the first call and shared by later ones. Throws `simd_missing`.
+ */
+export function loadCore(options: LoadCoreOptions = {}): SealingCore {
+  return new WasmCore(options);
+}
+
+/** WebAssembly takes numbers modulo 2^32: what is no 32-bit count would become another range. */
+function isWord(value: number): boolean {
+  return value >>> 0 === value;
+}

@@ -1,0 +1,219 @@
+/**
+ * Writes `wasm/assembly/kernel.ts`: ChaCha20 over four or eight blocks, Poly1305, and both woven into each other.
+ *
+ * Woven means statement by statement: the vector statements of the rounds and the scalar statements of the MAC stand in
+ * turn, so that the processor's vector and scalar units work side by side. AssemblyScript keeps the order of
+ * statements; writing it out by hand would hide the two algorithms in each other.
+ */
+
+/** Blocks of Poly1305 that fit beside one double round of eight ChaCha20 blocks: 10 rounds make 30, the end 2. */
+const MAC_BLOCKS_PER_ROUND = 3;
+const DOUBLE_ROUNDS = 10;
+/** Quarter rounds advanced together: enough to hide latencies, few enough for 16 vector registers. */
+const QUARTERS_TOGETHER = 4;
+
+/** Source of the kernel. */
+export function kernelSource(): string {
+  return [
+    "// Written by wasm/generate.ts: change that file, then run `deno task build:wasm`.",
+    'import { MAC_H, MAC_R, STATE } from "./memory";',
+    'import { by16, by8, rotate12, rotate16, rotate7, rotate8 } from "./rotate";',
+    "",
+    "/** XORs 256 bytes with the next four blocks of the key stream. */",
+    ...chachaFunction("xor4", 1, false),
+    "",
+    "/** XORs 512 bytes with the next eight blocks of the key stream. */",
+    ...chachaFunction("xor8", 2, false),
+    "",
+    "/** As xor8 and, woven into it, Poly1305 over the 512 bytes at `mac`, which are read before `at` is written. */",
+    ...chachaFunction("xor8AndMac", 2, true),
+    "",
+    "/** Poly1305 over whole blocks (RFC 8439 2.5.1; every block has its high bit, as the AEAD pads). */",
+    "export function macBlocks(mac: usize, blocks: usize): void {",
+    ...indent(macLoad()),
+    "  const end = mac + (blocks << 4);",
+    "  while (mac < end) {",
+    ...indent(indent(macBlock(0))),
+    "    mac += 16;",
+    "  }",
+    ...indent(macStore()),
+    "}",
+    "",
+  ].join("\n");
+}
+
+/** Groups of four blocks: one variable a state word, one lane a block. */
+function chachaFunction(name: string, groups: number, woven: boolean): string[] {
+  const names = ["x", "y"].slice(0, groups);
+  const words = [...Array(16).keys()];
+  const head = [
+    "const i16 = by16();",
+    "const i8 = by8();",
+    ...words.filter((word) => word !== 12).flatMap((word) =>
+      names.map((group) => `let ${group}${word} = v128.load_splat<u32>(STATE, ${4 * word});`)
+    ),
+    "const n0 = i32x4.add(v128.load_splat<u32>(STATE, 48), i32x4(0, 1, 2, 3));",
+    "let x12 = n0;",
+    ...(groups === 2 ? ["const n1 = i32x4.add(n0, i32x4.splat(4));", "let y12 = n1;"] : []),
+    ...(woven ? macLoad() : []),
+    `let rounds = ${DOUBLE_ROUNDS};`,
+  ];
+  const rounds = doubleRound(names);
+  const macs = woven ? sequence(MAC_BLOCKS_PER_ROUND).flatMap((block) => macBlock(block)) : [];
+  const loop = [
+    "do {",
+    ...indent(weave(rounds, macs)),
+    ...(woven ? [`  mac += ${16 * MAC_BLOCKS_PER_ROUND};`] : []),
+    "} while (--rounds);",
+  ];
+  const output = names.flatMap((group, index) => finish(group, index));
+  // The last two blocks' words are fetched first: opening, `mac` is `at`, and the output overwrites them.
+  const lastMacs = woven ? [macFetch(0), macFetch(1)].flat() : [];
+  const tail = woven ? weave(output, [...macBlock(0, true), ...macBlock(1, true)]) : output;
+  return [
+    `export function ${name}(at: usize${woven ? ", mac: usize" : ""}): void {`,
+    ...indent([
+      ...head,
+      ...loop,
+      ...lastMacs,
+      ...tail,
+      `store<u32>(STATE, load<u32>(STATE, 48) + ${4 * groups}, 48);`,
+      ...(woven ? macStore() : []),
+    ]),
+    "}",
+  ];
+}
+
+/** RFC 8439 2.3: four column rounds, then four diagonal rounds, for every group. */
+function doubleRound(names: string[]): string[] {
+  const columns = [[0, 4, 8, 12], [1, 5, 9, 13], [2, 6, 10, 14], [3, 7, 11, 15]];
+  const diagonals = [[0, 5, 10, 15], [1, 6, 11, 12], [2, 7, 8, 13], [3, 4, 9, 14]];
+  const statements: string[] = [];
+  for (const half of [columns, diagonals]) {
+    const quarters = names.flatMap((group) => half.map((words) => words.map((word) => `${group}${word}`)));
+    for (let i = 0; i < quarters.length; i += QUARTERS_TOGETHER) {
+      statements.push(...quarterRounds(quarters.slice(i, i + QUARTERS_TOGETHER)));
+    }
+  }
+  return statements;
+}
+
+/** RFC 8439 2.1, several quarter rounds in step. */
+function quarterRounds(quarters: string[][]): string[] {
+  const step = (write: (a: string, b: string, c: string, d: string) => string) =>
+    quarters.map(([a, b, c, d]) => write(a, b, c, d));
+  return [
+    ...step((a, b) => `${a} = i32x4.add(${a}, ${b});`),
+    ...step((a, _b, _c, d) => `${d} = rotate16(v128.xor(${d}, ${a}), i16);`),
+    ...step((_a, _b, c, d) => `${c} = i32x4.add(${c}, ${d});`),
+    ...step((_a, b, c) => `${b} = rotate12(v128.xor(${b}, ${c}));`),
+    ...step((a, b) => `${a} = i32x4.add(${a}, ${b});`),
+    ...step((a, _b, _c, d) => `${d} = rotate8(v128.xor(${d}, ${a}), i8);`),
+    ...step((_a, _b, c, d) => `${c} = i32x4.add(${c}, ${d});`),
+    ...step((_a, b, c) => `${b} = rotate7(v128.xor(${b}, ${c}));`),
+  ];
+}
+
+/** Adds the input state, turns lanes into blocks (4 x 4 transposes) and XORs the bytes of one group. */
+function finish(group: string, index: number): string[] {
+  const statements: string[] = [];
+  for (let row = 0; row < 16; row += 4) {
+    const [a, b, c, d] = [0, 1, 2, 3].map((i) => `${group}${row + i}`);
+    for (let i = 0; i < 4; i++) {
+      const word = row + i;
+      const initial = word === 12 ? `n${index}` : `v128.load_splat<u32>(STATE, ${4 * word})`;
+      statements.push(`${group}${word} = i32x4.add(${group}${word}, ${initial});`);
+    }
+    const t = (i: number) => `${group}t${row}_${i}`;
+    statements.push(
+      `const ${t(0)} = v128.shuffle<u32>(${a}, ${b}, 0, 4, 1, 5);`,
+      `const ${t(1)} = v128.shuffle<u32>(${a}, ${b}, 2, 6, 3, 7);`,
+      `const ${t(2)} = v128.shuffle<u32>(${c}, ${d}, 0, 4, 1, 5);`,
+      `const ${t(3)} = v128.shuffle<u32>(${c}, ${d}, 2, 6, 3, 7);`,
+    );
+    for (let block = 0; block < 4; block++) {
+      const [low, high] = block < 2 ? [t(0), t(2)] : [t(1), t(3)];
+      const lanes = block % 2 === 0 ? "0, 2" : "1, 3";
+      const offset = 256 * index + 64 * block + 4 * row;
+      const words = `v128.shuffle<u64>(${low}, ${high}, ${lanes})`;
+      statements.push(`v128.store(at, v128.xor(v128.load(at, ${offset}), ${words}), ${offset});`);
+    }
+  }
+  return statements;
+}
+
+/** r and r/4*5 as 64-bit words, and the accumulator. */
+function macLoad(): string[] {
+  return [
+    ...sequence(4).map((i) => `const r${i} = <u64> load<u32>(MAC_R, ${4 * i});`),
+    ...[1, 2, 3].map((i) => `const s${i} = r${i} + (r${i} >> 2);`),
+    ...sequence(5).map((i) => `let h${i} = load<u64>(MAC_H, ${8 * i});`),
+    "let d0: u64, d1: u64, d2: u64, d3: u64;",
+  ];
+}
+
+function macStore(): string[] {
+  return sequence(5).map((i) => `store<u64>(MAC_H, h${i}, ${8 * i});`);
+}
+
+function macFetch(block: number): string[] {
+  return sequence(4).map((i) => `const m${block}_${i} = <u64> load<u32>(mac, ${16 * block + 4 * i});`);
+}
+
+/** One block: h = (h + m) r mod 2^130 - 5, carried lazily (bounds in poly1305.ts). */
+function macBlock(block: number, fetched = false): string[] {
+  const word = (i: number) => fetched ? `m${block}_${i}` : `<u64> load<u32>(mac, ${16 * block + 4 * i})`;
+  return [
+    ...sequence(4).map((i) => `h${i} += ${word(i)};`),
+    "h4 += 1;",
+    "d0 = h0 * r0;",
+    "d0 += h1 * s3;",
+    "d0 += h2 * s2;",
+    "d0 += h3 * s1;",
+    "d1 = h0 * r1;",
+    "d1 += h1 * r0;",
+    "d1 += h2 * s3;",
+    "d1 += h3 * s2;",
+    "d1 += h4 * s1;",
+    "d1 += d0 >> 32;",
+    "d2 = h0 * r2;",
+    "d2 += h1 * r1;",
+    "d2 += h2 * r0;",
+    "d2 += h3 * s3;",
+    "d2 += h4 * s2;",
+    "d2 += d1 >> 32;",
+    "d3 = h0 * r3;",
+    "d3 += h1 * r2;",
+    "d3 += h2 * r1;",
+    "d3 += h3 * r0;",
+    "d3 += h4 * s3;",
+    "d3 += d2 >> 32;",
+    "h4 *= r0;",
+    "h4 += d3 >> 32;",
+    "h1 = <u64> <u32> d1;",
+    "h2 = <u64> <u32> d2;",
+    "h3 = <u64> <u32> d3;",
+    "h0 = <u64> <u32> d0 + (h4 >> 2) + (h4 & ~3);",
+    "h4 &= 3;",
+  ];
+}
+
+/** Both lists in order, spread evenly over each other. */
+function weave(vector: string[], scalar: string[]): string[] {
+  const woven: string[] = [];
+  let taken = 0;
+  vector.forEach((statement, i) => {
+    woven.push(statement);
+    const due = Math.round(((i + 1) * scalar.length) / vector.length);
+    while (taken < due) woven.push(scalar[taken++]);
+  });
+  return woven;
+}
+
+function sequence(length: number): number[] {
+  return [...Array(length).keys()];
+}
+
+function indent(lines: string[]): string[] {
+  return lines.map((line) => `  ${line}`);
+}
