@@ -2,6 +2,7 @@
 import { print } from "../print.ts";
 import { type FileResult, parseJunit } from "./junit.ts";
 import { Progress } from "./progress.ts";
+import { killLeftovers } from "./sweep.ts";
 
 /** What a phase came to. `failed` is at least 1 whenever the phase did not end well. */
 export interface PhaseResult {
@@ -28,14 +29,15 @@ const killGraceMs = 5_000;
 export async function runPhase(options: PhaseOptions): Promise<PhaseResult> {
   const { name, files, parallel, timeoutMs, flags = [], say = print } = options;
   if (files.length === 0) return { passed: 0, failed: 0, skipped: 0, files: [] };
-  const folder = await Deno.makeTempDir({ prefix: "postern-test-" });
+  // Also the TMPDIR of the tests: short, because paths of unix sockets end at 107 bytes.
+  const folder = await Deno.makeTempDir({ prefix: "postern-" });
   const report = `${folder}/junit.xml`;
   const args = ["test", "-A", "--no-check", "--frozen=false", `--junit-path=${report}`, ...flags];
   if (parallel) args.push("--parallel");
   say(`test: ${name}: ${files.length} files${parallel ? " in parallel" : " one after the other"}`);
   try {
     const progress = new Progress(say);
-    const ended = await runChild([...args, ...files], timeoutMs, (line) => progress.line(line));
+    const ended = await runChild([...args, ...files], folder, timeoutMs, (line) => progress.line(line));
     if (ended.timedOut) say(`test: ${name}: stopped, no end within ${timeoutMs / 1000} s`);
     return count(name, ended.code, await readReport(report), progress, say);
   } finally {
@@ -76,6 +78,7 @@ async function readReport(path: string): Promise<FileResult[] | undefined> {
 /** The child leads a process group of its own, so that whatever its tests started ends with it. */
 async function runChild(
   args: string[],
+  folder: string,
   timeoutMs: number,
   onLine: (line: string) => void,
 ): Promise<{ code: number; timedOut: boolean }> {
@@ -85,7 +88,7 @@ async function runChild(
     stdout: "piped",
     stderr: "piped",
     detached: true,
-    env: { RUST_BACKTRACE: "0" },
+    env: { RUST_BACKTRACE: "0", TMPDIR: folder },
   }).spawn();
   const forward = (signal: Deno.Signal) => () => killGroup(child.pid, signal);
   const onInt = forward("SIGINT"), onTerm = forward("SIGTERM");
@@ -103,6 +106,7 @@ async function runChild(
     const status = await child.status;
     // What tests left behind holds the pipes open: end it before waiting for the last line.
     killGroup(child.pid, "SIGKILL");
+    await killLeftovers(folder);
     await output;
     return { code: status.code, timedOut };
   } finally {
@@ -116,8 +120,8 @@ async function runChild(
 function killGroup(leader: number, signal: Deno.Signal): void {
   try {
     Deno.kill(-leader, signal);
-  } catch {
-    // The group is gone.
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 

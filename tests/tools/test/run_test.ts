@@ -35,9 +35,21 @@ Deno.test("runPhase() counts a file that throws while loading as failed", async 
   assert.deepEqual([result.passed, result.failed, result.skipped], [1, 1, 1]);
 });
 
-Deno.test("runPhase() counts a test process that dies as failed", async () => {
-  const result = await phase({ one: `Deno.test("a", () => Deno.kill(Deno.pid, "SIGKILL"));` });
+Deno.test("runPhase() counts a test process that dies as failed, and ends what that left behind", async () => {
+  await using folder = await TempDir.make();
+  const note = folder.file("pid");
+  const result = await phase({
+    one: `Deno.test("a", () => {
+      const { pid } = new Deno.Command("sleep", { args: ["600"], detached: true }).spawn();
+      Deno.writeTextFileSync(${JSON.stringify(note)}, String(pid));
+      Deno.kill(Deno.pid, "SIGKILL");
+    });`,
+  });
   assert.deepEqual([result.passed, result.failed], [0, 1]);
+  const state = await Deno.readTextFile(`/proc/${await Deno.readTextFile(note)}/stat`).catch(() =>
+    "gone (x) Z"
+  );
+  assert.match(state, /\) [ZX]/);
 });
 
 Deno.test("runPhase() ends a test that never ends, together with what it started", async () => {
