@@ -31,6 +31,8 @@ export async function runPhase(options: PhaseOptions): Promise<PhaseResult> {
   if (files.length === 0) return { passed: 0, failed: 0, skipped: 0, files: [] };
   // Also the TMPDIR of the tests: short, because paths of unix sockets end at 107 bytes.
   const folder = await Deno.makeTempDir({ prefix: "postern-" });
+  // PostgreSQL runs as another user and has to pass through; nobody can list it.
+  await Deno.chmod(folder, 0o711);
   const report = `${folder}/junit.xml`;
   const args = ["test", "-A", "--no-check", "--frozen=false", `--junit-path=${report}`, ...flags];
   if (parallel) args.push("--parallel");
