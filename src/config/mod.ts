@@ -2,3 +2,18 @@
 export { type Address, formatAddress, isLoopbackHost, parseAddress, type PortRange } from "./address.ts";
 export { type AgentConfig, agentSettings, type ServiceConfig, serviceSettings } from "./agent.ts";
 export { type EdgeConfig, edgeSettings, publicUrlOf } from "./edge.ts";
+export { type ConfigFile, maxConfigFileBytes, parseConfigFile } from "./file.ts";
+export { type Layers, type Origin, otherVariables, resolve, type Resolved, type Schema } from "./resolve.ts";
+export { agentDefaults, agentSchema, edgeDefaults, edgeSchema } from "./schema.ts";
+export {
+  type FileAccess,
+  maxSecretFileBytes,
+  readSecretFile,
+  type SecretFile,
+  secretFileExposure,
+} from "./secret_file.ts";
+export { flagNameOf, type Group, type NamedSetting, settingsOf } from "./setting.ts";
+export { defaultStateDirectory } from "./state_directory.ts";
+export { didYouMean, nearest } from "./suggest.ts";
+export { parseTarget } from "./target.ts";
+export { formatDuration, formatSize, parseDuration, parseSize } from "./values.ts";

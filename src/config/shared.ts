@@ -28,7 +28,7 @@ export const channelSettings = {
   /** ML-KEM-768 adds 2.3 KiB and 0.1 ms to a handshake, and nothing after it. */
   hybrid: setting(
     word("required", "preferred"),
-    "preferred",
+    "required",
     "Whether a channel without post-quantum key exchange is refused (required) or accepted (preferred).",
     "required|preferred",
   ),

@@ -1,0 +1,90 @@
+/** The two schemas: settings with the rules that hold between them. */
+import { PosternError } from "../errors/mod.ts";
+import { isLoopbackHost } from "./address.ts";
+import { type AgentConfig, agentSettings } from "./agent.ts";
+import { type EdgeConfig, edgeSettings } from "./edge.ts";
+import { resolve, type Schema } from "./resolve.ts";
+
+function refuseIf(condition: boolean, what: string): void {
+  if (condition) throw new PosternError("config_conflict", `Cannot use this configuration: ${what}`);
+}
+
+interface Shared {
+  readonly heartbeat: { readonly intervalMs: number; readonly offlineMs: number };
+  readonly limits: { readonly maxStreamWindowBytes: number; readonly maxChannelWindowBytes: number };
+}
+
+function checkShared({ heartbeat, limits }: Shared): void {
+  refuseIf(
+    heartbeat.offlineMs <= heartbeat.intervalMs,
+    "heartbeat.offline must be longer than heartbeat.interval",
+  );
+  refuseIf(
+    limits.maxChannelWindowBytes < limits.maxStreamWindowBytes,
+    "limits.max_channel_window_bytes must not be below limits.max_stream_window_bytes",
+  );
+}
+
+export const edgeSchema: Schema<typeof edgeSettings, EdgeConfig> = {
+  name: "edge",
+  settings: edgeSettings,
+  finish(values) {
+    checkShared(values);
+    const { listen, adminListen, tls, tokens, tcpPorts, certificates } = values;
+    refuseIf(
+      (tls.certFile === null) !== (tls.keyFile === null),
+      "tls.cert_file and tls.key_file belong together",
+    );
+    refuseIf(
+      adminListen !== null && adminListen.port !== 0 && adminListen.port === listen.port &&
+        adminListen.host === listen.host,
+      "listen and admin_listen are the same address",
+    );
+    refuseIf(
+      tcpPorts !== null && listen.port >= tcpPorts.first && listen.port <= tcpPorts.last,
+      "the port of listen lies within tcp_ports",
+    );
+    refuseIf(
+      tokens.recreateMs > tokens.recreateMaxMs,
+      "tokens.recreate must not be longer than tokens.recreate_max",
+    );
+    refuseIf(
+      certificates.connectorMs > certificates.tunnelerMs,
+      "certificates.connector must not be longer than certificates.tunneler",
+    );
+    return { ...values, anonymousTunnels: values.anonymousTunnels ?? isLoopbackHost(listen.host) };
+  },
+};
+
+export const agentSchema: Schema<typeof agentSettings, AgentConfig> = {
+  name: "agent",
+  settings: agentSettings,
+  finish(values) {
+    checkShared(values);
+    refuseIf(values.retry.maxMs < values.retry.initialMs, "retry.max must not be below retry.initial");
+    refuseIf(
+      values.origin.maxConnections < values.origin.maxIdleConnections,
+      "origin.max_connections must not be below origin.max_idle_connections",
+    );
+    const names = new Set<string>();
+    for (const { name } of values.services) {
+      if (name === null) continue;
+      refuseIf(names.has(name), `two services are called "${name}"`);
+      names.add(name);
+    }
+    return values;
+  },
+};
+
+/** An edge with defaults everywhere but where text is given by key, e.g. `{ listen: "127.0.0.1:0" }`. */
+export function edgeDefaults(overrides: Readonly<Record<string, string>> = {}): EdgeConfig {
+  return resolve(edgeSchema, { defaults: overrides }).config;
+}
+
+/** An agent with defaults everywhere but where text is given by key, publishing `services` (text by item key). */
+export function agentDefaults(
+  overrides: Readonly<Record<string, string>> = {},
+  services: readonly Readonly<Record<string, string>>[] = [],
+): AgentConfig {
+  return resolve(agentSchema, { defaults: overrides, items: { services } }).config;
+}

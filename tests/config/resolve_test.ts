@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { PosternError } from "../../src/errors/mod.ts";
+import {
+  agentSchema,
+  edgeDefaults,
+  edgeSchema,
+  edgeSettings,
+  type Layers,
+  parseConfigFile,
+  resolve,
+  settingsOf,
+} from "../../src/config/mod.ts";
+
+const yaml = (text: string) => parseConfigFile(`version: 1\n${text}`, "postern.yaml");
+
+function refusal(layers: Layers, schema: typeof edgeSchema | typeof agentSchema = edgeSchema): PosternError {
+  try {
+    resolve(schema as typeof edgeSchema, layers);
+  } catch (error) {
+    assert.ok(error instanceof PosternError, String(error));
+    return error;
+  }
+  assert.fail("accepted");
+}
+
+Deno.test("resolve() prefers flag over environment over file over machine default over documented default", () => {
+  const file = yaml("region: file\nstate_directory: /file\nlimits: { max_agents: 3 }\n");
+  const { config, origins } = resolve(edgeSchema, {
+    flags: { region: "flag" },
+    env: { POSTERN_REGION: "environment", POSTERN_LIMITS_MAX_AGENTS: "4", POSTERN_EDGE_ID: "" },
+    file,
+    defaults: { state_directory: "/machine", edge_id: "made-up" },
+  });
+  assert.equal(config.region, "flag");
+  assert.equal(config.limits.maxAgents, 4);
+  assert.equal(config.stateDirectory, "/file");
+  assert.equal(config.edgeId, "made-up");
+  assert.deepEqual(origins.get("region"), { layer: "flag", where: "--region" });
+  assert.deepEqual(origins.get("limits.max_agents"), {
+    layer: "environment",
+    where: "POSTERN_LIMITS_MAX_AGENTS",
+  });
+  assert.deepEqual(origins.get("state_directory"), { layer: "file", where: "postern.yaml:3:18" });
+  assert.deepEqual(origins.get("listen"), { layer: "default", where: "default" });
+});
+
+Deno.test("resolve() freezes the configuration all the way down", () => {
+  const config = edgeDefaults();
+  assert.ok(
+    Object.isFrozen(config) && Object.isFrozen(config.limits) && Object.isFrozen(config.channel.rekey),
+  );
+});
+
+Deno.test("every documented default is accepted by its own notation", () => {
+  for (const { key, setting } of settingsOf(edgeSettings)) {
+    if (setting.defaultText !== null) assert.ok(setting.schema.safeParse(setting.defaultText).success, key);
+  }
+});
+
+Deno.test("anonymous tunnels are on by default only when listening on loopback", () => {
+  assert.equal(edgeDefaults().anonymousTunnels, true);
+  assert.equal(edgeDefaults({ listen: "0.0.0.0:8080" }).anonymousTunnels, false);
+  assert.equal(edgeDefaults({ listen: "0.0.0.0:8080", anonymous_tunnels: "true" }).anonymousTunnels, true);
+});
+
+Deno.test("resolve() names file, line, column and the nearest key for an unknown key", () => {
+  const error = refusal({ file: yaml("limits:\n  max_agent: 5\n") });
+  assert.equal(error.code, "config_key_unknown");
+  assert.equal(
+    error.message,
+    'Cannot read postern.yaml:3:3: unknown key "limits.max_agent" (did you mean "max_agents"?)',
+  );
+});
+
+Deno.test("resolve() reports all problems at once, without repeating values", () => {
+  const error = refusal({
+    flags: { "drain-timeout": "hunter2" },
+    env: { POSTERN_LISTEN: "hunter2" },
+    file: yaml("limits: hunter2\nheartbeat: { interval: 10 }\n"),
+  });
+  assert.equal(error.code, "config_value_invalid");
+  assert.deepEqual(error.message.split("\n").map((line) => line.slice(0, line.indexOf(":", 20))), [
+    "Cannot use POSTERN_LISTEN",
+    "Cannot use --drain-timeout",
+    "Cannot use postern.yaml",
+    "Cannot use postern.yaml",
+  ]);
+  assert.match(error.message, /postern\.yaml:3:24 \(heartbeat\.interval\)/);
+  assert.doesNotMatch(error.message, /hunter2/);
+});
+
+Deno.test("resolve() refuses settings that contradict each other", () => {
+  const cases: Record<string, string>[] = [
+    { "tls-cert-file": "a.pem" },
+    { "admin-listen": "127.0.0.1:8080" },
+    { listen: "127.0.0.1:20500" },
+    { "heartbeat-offline": "10s" },
+    { "tokens-recreate": "3h", "tokens-recreate-max": "2h" },
+    { "certificates-connector": "1h" },
+    { "limits-max-stream-window-bytes": "64MiB" },
+  ];
+  for (const flags of cases) assert.equal(refusal({ flags }).code, "config_conflict", JSON.stringify(flags));
+  assert.equal(refusal({ flags: { "retry-initial": "1m" } }, agentSchema).code, "config_conflict");
+  assert.equal(refusal({ flags: { "origin-max-connections": "1" } }, agentSchema).code, "config_conflict");
+  const twice = yaml("services:\n  - name: a\n  - name: a\n");
+  assert.match(refusal({ file: twice }, agentSchema).message, /two services are called "a"/);
+});
+
+Deno.test("resolve() reads services from the file, and given items replace them", () => {
+  const file = yaml(
+    "services:\n  - { name: web, target: localhost:3000, host_header: original }\n  - protocol: tcp\n",
+  );
+  const fromFile = resolve(agentSchema, { file });
+  assert.deepEqual(fromFile.config.services.map((s) => [s.name, s.protocol, s.target.port, s.hostHeader]), [
+    ["web", "http", 3000, "original"],
+    [null, "tcp", 8080, null],
+  ]);
+  assert.equal(fromFile.origins.get("services[0].name")?.where, "postern.yaml:3:13");
+  const given = resolve(agentSchema, { file, items: { services: [{ target: "[::1]:1", weight: "7" }] } });
+  assert.deepEqual(given.config.services, [
+    { name: null, protocol: "http", target: { host: "::1", port: 1 }, hostHeader: null, weight: 7 },
+  ]);
+  assert.match(refusal({ items: { services: [{ name: "A B" }] } }, agentSchema).message, /--name/);
+  assert.match(refusal({ file: yaml("services: 5") }, agentSchema).message, /list of at most 128/);
+  assert.match(refusal({ file: yaml("services: [5]") }, agentSchema).message, /services\[0\]/);
+  assert.match(
+    refusal({ file: yaml("services:\n  - hostheader: x") }, agentSchema).message,
+    /postern\.yaml:3:5.*did you mean "host_header"/,
+  );
+});
+
+Deno.test("resolve() warns about near misses in the environment and leaves foreign names alone", () => {
+  const env = { POSTERN_LISTENN: "x", POSTERN_PORT: "tcp://10.0.0.1:80", POSTERN_DEBUG: "1", HOME: "/" };
+  assert.deepEqual(resolve(edgeSchema, { env }).warnings, [
+    "POSTERN_LISTENN is not a setting; did you mean POSTERN_LISTEN?",
+  ]);
+});
