@@ -1,0 +1,136 @@
+/** The metrics of an edge, a control plane or an agent, and the page that Prometheus reads. */
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { BoundedLabel } from "./label.ts";
+
+/** Distinct services that get series of their own; each costs about twenty series. */
+export const maxServiceLabels = 500;
+
+/** 1 ms to 60 s: a local request takes the lowest, a long poll the highest. */
+const requestBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+/** A Noise handshake alone takes a millisecond, with a TPM quote up to a second or two. */
+const handshakeBuckets = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+/** Loopback to satellite. */
+const rttBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+
+/**
+ * All metrics with their labels. Seconds and bytes, as Prometheus wants them.
+ * Values of `service` go through {@link Metrics.serviceLabel}; codes and states are closed unions.
+ */
+export interface Metrics {
+  readonly registry: Registry;
+  /** Established channels. */
+  readonly channels: Gauge<"role">;
+  /** Channels by lifecycle state. */
+  readonly channelState: Gauge<"state">;
+  /** Ended handshakes; `code` is `none` for `result="ok"`. */
+  readonly handshakes: Counter<"result" | "code">;
+  readonly handshakeSeconds: Histogram;
+  readonly streamsOpen: Gauge;
+  /** Payload bytes; direction `in` = from viewers, `out` = to viewers. */
+  readonly bytes: Counter<"direction" | "service">;
+  /** Answered requests; status is a class such as `2xx`. */
+  readonly requests: Counter<"service" | "status">;
+  readonly requestSeconds: Histogram<"service">;
+  /** What was refused on purpose; `layer` is listener, http, channel, control or agent. */
+  readonly refusals: Counter<"code" | "layer">;
+  readonly heartbeatRttSeconds: Histogram;
+  readonly reconnects: Counter;
+  readonly drains: Counter<"reason">;
+  readonly viewerConnections: Gauge;
+  readonly viewerConnectionsTotal: Counter<"protocol">;
+  readonly services: Gauge<"state">;
+  /** Issued tokens by kind: stage0, stage1, management, recreate, grant. */
+  readonly tokensIssued: Counter<"kind">;
+  readonly tokensRefused: Counter<"kind" | "code">;
+  readonly reauths: Counter<"result">;
+  readonly rekeys: Counter;
+  readonly certificatesIssued: Counter<"kind">;
+  /** Quotes judged by control. */
+  readonly attestations: Counter<"result">;
+  readonly queuedBytes: Gauge;
+  /** Value 1, with what runs as labels. */
+  readonly buildInfo: Gauge<"version" | "role">;
+  readonly startTimeSeconds: Gauge;
+  /** Bounds the values of the label `service`. */
+  serviceLabel(name: string): string;
+  /** Drops all series of a service that has gone. */
+  forgetService(name: string): void;
+}
+
+/** Fresh metrics in a registry of their own: two nodes in one process do not mix. */
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  const gauge = <L extends string>(name: string, help: string, labelNames: L[] = []) =>
+    new Gauge<L>({ name: `postern_${name}`, help, labelNames, registers });
+  const counter = <L extends string>(name: string, help: string, labelNames: L[] = []) =>
+    new Counter<L>({ name: `postern_${name}`, help, labelNames, registers });
+  const histogram = <L extends string>(name: string, help: string, buckets: number[], labelNames: L[] = []) =>
+    new Histogram<L>({ name: `postern_${name}`, help, labelNames, buckets, registers });
+
+  const labels = new BoundedLabel(maxServiceLabels);
+  const bytes = counter("bytes_total", "Payload bytes by direction and service.", ["direction", "service"]);
+  const requests = counter("requests_total", "Answered requests by service and status class.", [
+    "service",
+    "status",
+  ]);
+  const requestSeconds = histogram("request_seconds", "Time to the end of a response.", requestBuckets, [
+    "service",
+  ]);
+
+  return {
+    registry,
+    channels: gauge("channels", "Established channels by role.", ["role"]),
+    channelState: gauge("channel_state", "Channels by lifecycle state.", ["state"]),
+    handshakes: counter("handshakes_total", "Ended handshakes by result and code.", ["result", "code"]),
+    handshakeSeconds: histogram(
+      "handshake_seconds",
+      "Time from first byte to established.",
+      handshakeBuckets,
+    ),
+    streamsOpen: gauge("streams_open", "Open streams in all channels."),
+    bytes,
+    requests,
+    requestSeconds,
+    refusals: counter("refusals_total", "Deliberate refusals by code and layer.", ["code", "layer"]),
+    heartbeatRttSeconds: histogram("heartbeat_rtt_seconds", "Round trip of channel heartbeats.", rttBuckets),
+    reconnects: counter("reconnects_total", "New channels in place of lost ones."),
+    drains: counter("drains_total", "Started drains by reason.", ["reason"]),
+    viewerConnections: gauge("viewer_connections", "Open viewer connections."),
+    viewerConnectionsTotal: counter("viewer_connections_total", "Accepted viewer connections by protocol.", [
+      "protocol",
+    ]),
+    services: gauge("services", "Published services by state.", ["state"]),
+    tokensIssued: counter("tokens_issued_total", "Issued tokens by kind.", ["kind"]),
+    tokensRefused: counter("tokens_refused_total", "Refused tokens by kind and code.", ["kind", "code"]),
+    reauths: counter("reauths_total", "Repeated proofs on living channels by result.", ["result"]),
+    rekeys: counter("rekeys_total", "Changes of channel keys."),
+    certificatesIssued: counter("certificates_issued_total", "Issued certificates by kind.", ["kind"]),
+    attestations: counter("attestations_total", "Judged attestation evidence by result.", ["result"]),
+    queuedBytes: gauge("queued_bytes", "Bytes that wait for credit or for a slow reader."),
+    buildInfo: gauge("build_info", "What runs here, always 1.", ["version", "role"]),
+    startTimeSeconds: gauge("start_time_seconds", "Start of the process, seconds since the Unix epoch."),
+    serviceLabel: (name) => labels.value(name),
+    forgetService(name) {
+      if (!labels.release(name)) return;
+      for (const direction of ["in", "out"]) bytes.remove({ direction, service: name });
+      for (const status of ["1xx", "2xx", "3xx", "4xx", "5xx", "other"]) {
+        requests.remove({ service: name, status });
+      }
+      requestSeconds.remove({ service: name });
+    },
+  };
+}
+
+/** Serves the registry's page to GET and HEAD, whatever the path. */
+export function metricsHandler(registry: Registry): (request: Request) => Promise<Response> {
+  return async (request) => {
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      return new Response("Method not allowed\n", { status: 405, headers: { allow: "GET, HEAD" } });
+    }
+    const page = await registry.metrics();
+    return new Response(request.method === "HEAD" ? null : page, {
+      headers: { "content-type": registry.contentType, "cache-control": "no-store" },
+    });
+  };
+}

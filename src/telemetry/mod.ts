@@ -1,0 +1,14 @@
+/** Logs, metrics, traces, request ids. */
+export { BoundedLabel, otherLabel, statusClass } from "./label.ts";
+export {
+  createLog,
+  escapeControls,
+  type LogOptions,
+  maxFieldChars,
+  maxFields,
+  noLog,
+  withFields,
+} from "./log.ts";
+export { createMetrics, maxServiceLabels, type Metrics, metricsHandler } from "./metrics.ts";
+export { newRequestId, requestIdFrom, requestIdHeader } from "./request_id.ts";
+export { createTracer, noTracer, type SpanSource, type TraceFields, type Tracer } from "./trace.ts";
