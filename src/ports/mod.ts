@@ -4,3 +4,20 @@ export type { Clock } from "./clock.ts";
 export type { KeyHandle, SealingCore } from "./core.ts";
 export type { Log, LogFields, LogLevel } from "./log.ts";
 export type { Random } from "./random.ts";
+export type {
+  AgentBinding,
+  AgentStore,
+  AuditEntry,
+  AuditStore,
+  ChallengeRecord,
+  ChallengeStore,
+  KeysetStore,
+  Revised,
+  SettingStore,
+  SingleUseStore,
+  Store,
+  TunnelClaim,
+  TunnelClaimed,
+  TunnelRecord,
+  TunnelStore,
+} from "./store.ts";

@@ -1,0 +1,60 @@
+/** Failures of what control and edge remember. */
+import type { ErrorFacts } from "../error.ts";
+
+export const STORE_ERRORS = {
+  store_unavailable: {
+    title: "Store cannot be opened",
+    blame: "operator",
+    retryable: false,
+    status: 503,
+    exit: 1,
+    cause: "The database file in the state directory could not be opened or made, or is no database.",
+    remedy: "Check that the state directory exists, belongs to this user, and has free space.",
+  },
+  store_too_new: {
+    title: "Store was written by a newer version",
+    blame: "operator",
+    retryable: false,
+    status: 503,
+    exit: 1,
+    cause: "The database has a layout that this version does not know; writing to it could damage it.",
+    remedy: "Run the newer version, or restore a backup of the state directory from before the upgrade.",
+  },
+  store_busy: {
+    title: "Store is busy",
+    blame: "local",
+    retryable: true,
+    status: 503,
+    exit: 1,
+    cause: "Another process held the database for longer than 2 seconds.",
+    remedy: "Try again. If it repeats, look for a second process or a backup that holds the database.",
+  },
+  store_failed: {
+    title: "Store failed",
+    blame: "operator",
+    retryable: true,
+    status: 503,
+    exit: 1,
+    cause: "The database refused an operation: the disk is full or broken, or the store was closed.",
+    remedy: "Check the disk of the state directory and the log line with the same request id.",
+  },
+  replay_cache_full: {
+    title: "No room to remember used tokens",
+    blame: "operator",
+    retryable: true,
+    status: 503,
+    exit: 1,
+    cause: "As many single-use tokens as can be remembered are still within their lifetime. New ones are " +
+      "refused, because forgetting one would let it be used twice.",
+    remedy: "Try again after a minute. If it repeats, look for a client that asks for tokens in a loop.",
+  },
+  challenges_full: {
+    title: "Too many open challenges",
+    blame: "operator",
+    retryable: true,
+    status: 503,
+    exit: 1,
+    cause: "As many attestation challenges as can be kept are waiting for their answer.",
+    remedy: "Try again after 30 seconds. If it repeats, look for a client that asks without answering.",
+  },
+} as const satisfies Record<string, ErrorFacts>;

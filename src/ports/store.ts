@@ -1,0 +1,143 @@
+/**
+ * What control and edge remember: behind one port, so that a single process keeps it in SQLite and several share a
+ * database. Times are wall-clock Unix milliseconds. Every method is atomic. All throw `store_busy` (try again) or
+ * `store_failed`.
+ */
+
+/** A published name with its owner. */
+export interface TunnelRecord {
+  readonly tunnelId: string;
+  /** First label of the public hostname; unique. */
+  readonly name: string;
+  readonly owner: string;
+  /** Nobody's account: its owner is whoever holds the recreate token. */
+  readonly anonymous: boolean;
+  readonly protocol: "http" | "tcp";
+  /** Public port of a tcp tunnel; unique. */
+  readonly publicPort?: number;
+  readonly createdAtMs: number;
+  /** An anonymous name is kept for its holder until then. */
+  readonly heldUntilMs: number;
+}
+
+/** A tunnel to be made, with the limits that are checked in the same step. */
+export interface TunnelClaim extends Omit<TunnelRecord, "publicPort"> {
+  /** Most tunnels of this owner; of all anonymous owners together when the tunnel is anonymous. */
+  readonly maxTunnels: number;
+  /** Where to take the public port from; absent for protocols without one. Both ends included. */
+  readonly ports?: { readonly first: number; readonly last: number };
+}
+
+export type TunnelClaimed =
+  | { readonly outcome: "created"; readonly tunnel: TunnelRecord }
+  | { readonly outcome: "name_taken"; readonly holder: TunnelRecord }
+  | { readonly outcome: "too_many" }
+  | { readonly outcome: "no_port" };
+
+export interface TunnelStore {
+  /** Makes the tunnel when its name is free, the owner is within its limit, and a port is left. */
+  claimTunnel(claim: TunnelClaim): Promise<TunnelClaimed>;
+  tunnel(tunnelId: string): Promise<TunnelRecord | undefined>;
+  tunnelByName(name: string): Promise<TunnelRecord | undefined>;
+  /** All tunnels of an owner, oldest first. */
+  tunnelsOf(owner: string): Promise<TunnelRecord[]>;
+  /** Moves `heldUntilMs` later, never earlier. False when there is no such tunnel. */
+  holdTunnel(tunnelId: string, heldUntilMs: number): Promise<boolean>;
+  /**
+   * Frees name, port and agent bindings. With `heldBeforeMs` only when the tunnel is anonymous and its hold ended
+   * before then. False when nothing was deleted.
+   */
+  deleteTunnel(tunnelId: string, heldBeforeMs?: number): Promise<boolean>;
+  /** Anonymous tunnels whose hold ended before then, oldest hold first. */
+  abandonedTunnels(heldBeforeMs: number, limit: number): Promise<TunnelRecord[]>;
+}
+
+/** One agent that has proved itself for a tunnel. */
+export interface AgentBinding {
+  readonly agentId: string;
+  readonly firstSeenMs: number;
+  readonly lastSeenMs: number;
+}
+
+export interface AgentStore {
+  /** Records that the agent proved itself. `too_many`: it is new and the tunnel has `maxAgents` already. */
+  bindAgent(
+    tunnelId: string,
+    agentId: string,
+    nowMs: number,
+    maxAgents: number,
+  ): Promise<"first" | "new" | "known" | "too_many">;
+  /** Oldest first. */
+  agentsOf(tunnelId: string): Promise<AgentBinding[]>;
+}
+
+export interface SingleUseStore {
+  /**
+   * Spends an id: true for exactly one caller, over all processes. Remembered until `expiresAtMs` plus clock skew;
+   * ids of expired tokens must be refused by their expiry before. Throws `replay_cache_full` rather than forget.
+   */
+  consumeOnce(kind: string, id: string, expiresAtMs: number): Promise<boolean>;
+  /** Whether an id was spent and is still remembered. */
+  wasConsumed(kind: string, id: string): Promise<boolean>;
+}
+
+/** A question that was asked and may be answered once. */
+export interface ChallengeRecord {
+  readonly challengeId: string;
+  readonly expiresAtMs: number;
+  /** JSON of whoever asked. */
+  readonly body: string;
+}
+
+export interface ChallengeStore {
+  /** Throws `challenges_full` when too many are open. */
+  putChallenge(challenge: ChallengeRecord): Promise<void>;
+  /** Returns and removes it: undefined from the second call on, also for other processes. */
+  takeChallenge(challengeId: string): Promise<ChallengeRecord | undefined>;
+}
+
+/** A stored value with the revision that the next writer must name. */
+export interface Revised<T> {
+  readonly revision: number;
+  readonly value: T;
+}
+
+export interface KeysetStore {
+  /** JSON of the signing keys. Secret. */
+  loadKeyset(): Promise<Revised<string> | undefined>;
+  /** Writes when nobody wrote since `revision` (0: there was none); false otherwise: load again. */
+  saveKeyset(value: string, revision: number): Promise<boolean>;
+}
+
+export interface SettingStore {
+  setting(key: string): Promise<string | undefined>;
+  putSetting(key: string, value: string): Promise<void>;
+}
+
+/** One line of the audit log: ids, names and codes, never tokens or keys. */
+export interface AuditEntry {
+  readonly atMs: number;
+  /** Who: an owner, `anonymous`, `control`. */
+  readonly actor: string;
+  /** What, e.g. `tunnel.create`. */
+  readonly action: string;
+  /** On what: a tunnel id, an agent id. */
+  readonly subject: string;
+  /** `ok` or an error code. */
+  readonly outcome: string;
+  readonly detail: Readonly<Record<string, string | number | boolean>>;
+}
+
+export interface AuditStore {
+  appendAudit(entry: AuditEntry): Promise<void>;
+  /** Newest first, older than `beforeId` when given. */
+  auditEntries(limit: number, beforeId?: number): Promise<(AuditEntry & { readonly id: number })[]>;
+}
+
+export interface Store
+  extends TunnelStore, AgentStore, SingleUseStore, ChallengeStore, KeysetStore, SettingStore, AuditStore {
+  /** Asks for nothing and changes nothing; throws when the store cannot serve. For readiness. */
+  ping(): Promise<void>;
+  /** Idempotent. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,88 @@
+/** The layout of the database, one step a version. A step that was released is never changed. */
+import { PosternError } from "../errors/mod.ts";
+import type { Database } from "./database.ts";
+
+const STEPS: readonly string[] = [
+  `
+  CREATE TABLE tunnels (
+    tunnel_id     TEXT PRIMARY KEY,
+    name          TEXT NOT NULL UNIQUE,
+    owner         TEXT NOT NULL,
+    anonymous     INTEGER NOT NULL,
+    protocol      TEXT NOT NULL,
+    public_port   INTEGER UNIQUE,
+    created_at    INTEGER NOT NULL,
+    held_until    INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX tunnels_by_owner ON tunnels (owner, created_at);
+  CREATE INDEX tunnels_abandoned ON tunnels (held_until) WHERE anonymous = 1;
+
+  CREATE TABLE agents (
+    tunnel_id     TEXT NOT NULL REFERENCES tunnels (tunnel_id) ON DELETE CASCADE,
+    agent_id      TEXT NOT NULL,
+    first_seen    INTEGER NOT NULL,
+    last_seen     INTEGER NOT NULL,
+    PRIMARY KEY (tunnel_id, agent_id)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE single_use (
+    kind          TEXT NOT NULL,
+    id            TEXT NOT NULL,
+    forget_at     INTEGER NOT NULL,
+    PRIMARY KEY (kind, id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX single_use_by_end ON single_use (forget_at);
+  -- Counting rows at every use would cost more than the use.
+  CREATE TABLE single_use_counts (kind TEXT PRIMARY KEY, remembered INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TRIGGER single_use_added AFTER INSERT ON single_use BEGIN
+    INSERT INTO single_use_counts VALUES (new.kind, 1) ON CONFLICT DO UPDATE SET remembered = remembered + 1;
+  END;
+  CREATE TRIGGER single_use_removed AFTER DELETE ON single_use BEGIN
+    UPDATE single_use_counts SET remembered = remembered - 1 WHERE kind = old.kind;
+  END;
+
+  CREATE TABLE challenges (
+    challenge_id  TEXT PRIMARY KEY,
+    expires_at    INTEGER NOT NULL,
+    body          TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX challenges_by_end ON challenges (expires_at);
+
+  CREATE TABLE keyset (
+    one           INTEGER PRIMARY KEY CHECK (one = 1),
+    revision      INTEGER NOT NULL,
+    value         TEXT NOT NULL
+  ) STRICT;
+
+  CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE audit (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    at            INTEGER NOT NULL,
+    actor         TEXT NOT NULL,
+    action        TEXT NOT NULL,
+    subject       TEXT NOT NULL,
+    outcome       TEXT NOT NULL,
+    detail        TEXT NOT NULL
+  ) STRICT;
+  `,
+];
+
+/** The layout that this program writes. */
+export const layoutVersion = STEPS.length;
+
+/** Brings the database to {@link layoutVersion}. Throws `store_too_new`. */
+export function migrate(database: Database): void {
+  database.transaction(() => {
+    const version = database.number("PRAGMA user_version");
+    if (version > layoutVersion) {
+      throw new PosternError(
+        "store_too_new",
+        `Cannot open store: it has layout ${version}, newest known is ${layoutVersion}`,
+      );
+    }
+    if (version === layoutVersion) return;
+    for (const step of STEPS.slice(version)) database.script(step);
+    database.script(`PRAGMA user_version = ${layoutVersion}`);
+  });
+}

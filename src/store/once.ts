@@ -1,0 +1,83 @@
+// deno-lint-ignore-file require-await -- the port is asynchronous: what throws here must reject there
+/** What may happen once: token ids that are spent, challenges that are answered. Both tables are bounded. */
+import { PosternError } from "../errors/mod.ts";
+import type { ChallengeRecord, ChallengeStore, SingleUseStore } from "../ports/mod.ts";
+import type { Database } from "./database.ts";
+
+export interface OnceLimits {
+  /** Wall clock, Unix milliseconds. */
+  readonly wall: () => number;
+  /** Clock difference by which spent ids outlive their token. */
+  readonly clockSkewMs: number;
+  /** Most ids that are remembered of one kind; about 100 bytes each. */
+  readonly maxRemembered: number;
+  /** Most open challenges; about 2 KiB each. */
+  readonly maxChallenges: number;
+}
+
+export class SqliteOnce implements SingleUseStore, ChallengeStore {
+  readonly #database: Database;
+  readonly #limits: OnceLimits;
+
+  constructor(database: Database, limits: OnceLimits) {
+    this.#database = database;
+    this.#limits = limits;
+  }
+
+  async consumeOnce(kind: string, id: string, expiresAtMs: number): Promise<boolean> {
+    return this.#database.transaction(() => {
+      this.#database.run("DELETE FROM single_use WHERE forget_at <= ?", this.#limits.wall());
+      if (this.#knows(kind, id)) return false;
+      const remembered = this.#database.number(
+        "SELECT remembered FROM single_use_counts WHERE kind = ?",
+        kind,
+      );
+      if (remembered >= this.#limits.maxRemembered) {
+        throw new PosternError(
+          "replay_cache_full",
+          `Cannot spend token: ${remembered} are remembered already`,
+          {
+            detail: { kind },
+          },
+        );
+      }
+      this.#database.run(
+        "INSERT INTO single_use VALUES (?, ?, ?)",
+        kind,
+        id,
+        expiresAtMs + this.#limits.clockSkewMs,
+      );
+      return true;
+    });
+  }
+
+  async wasConsumed(kind: string, id: string): Promise<boolean> {
+    return this.#knows(kind, id);
+  }
+
+  async putChallenge(challenge: ChallengeRecord): Promise<void> {
+    this.#database.transaction(() => {
+      // Kept for the skew as well, so that a late answer is told "expired" and not "unknown".
+      const forgetBefore = this.#limits.wall() - this.#limits.clockSkewMs;
+      this.#database.run("DELETE FROM challenges WHERE expires_at <= ?", forgetBefore);
+      const open = this.#database.number("SELECT count(*) FROM challenges");
+      if (open >= this.#limits.maxChallenges) {
+        throw new PosternError("challenges_full", `Cannot open challenge: ${open} are open already`);
+      }
+      const { challengeId, expiresAtMs, body } = challenge;
+      this.#database.run("INSERT INTO challenges VALUES (?, ?, ?)", challengeId, expiresAtMs, body);
+    });
+  }
+
+  async takeChallenge(challengeId: string): Promise<ChallengeRecord | undefined> {
+    const row = this.#database.get(
+      "DELETE FROM challenges WHERE challenge_id = ? RETURNING expires_at, body",
+      challengeId,
+    );
+    return row && { challengeId, expiresAtMs: Number(row.expires_at), body: String(row.body) };
+  }
+
+  #knows(kind: string, id: string): boolean {
+    return this.#database.number("SELECT count(*) FROM single_use WHERE kind = ? AND id = ?", kind, id) > 0;
+  }
+}

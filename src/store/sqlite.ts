@@ -1,0 +1,76 @@
+// deno-lint-ignore-file require-await -- the port is asynchronous: what throws here must reject there
+/** The store in one SQLite file: WAL, every commit on disk before it is answered. */
+import type { AuditEntry, ChallengeRecord, Store, TunnelClaim } from "../ports/mod.ts";
+import { Database } from "./database.ts";
+import { migrate } from "./migrations.ts";
+import { SqliteOnce } from "./once.ts";
+import { SqliteRecords } from "./records.ts";
+import { SqliteTunnels } from "./tunnels.ts";
+
+/** Numbers of the store; each has a default. */
+export interface SqliteOptions {
+  /** Wall clock, Unix milliseconds: decides what may be forgotten. */
+  readonly wall?: () => number;
+  /** Clock difference that is forgiven (ms); spent ids outlive their token by it. */
+  readonly clockSkewMs?: number;
+  /** Spent ids that are remembered of each kind before new ones are refused. */
+  readonly maxRemembered?: number;
+  /** Open challenges before new ones are refused. */
+  readonly maxChallenges?: number;
+  /** Audit lines that are kept; the oldest go first. */
+  readonly maxAuditEntries?: number;
+  /** How long another writer is waited for (ms). The wait blocks this process. */
+  readonly busyTimeoutMs?: number;
+}
+
+export const defaultMaxRemembered = 48_000;
+export const defaultMaxChallenges = 4_096;
+export const defaultMaxAuditEntries = 100_000;
+const defaultClockSkewMs = 30_000;
+const defaultBusyTimeoutMs = 2_000;
+
+/**
+ * Opens, and makes when it is missing, the store in a file that only this user may read, or one in memory for
+ * `:memory:`. Several processes may open one file. Throws `store_unavailable`, `store_too_new`, `store_busy`.
+ */
+export function openSqliteStore(path: string, options: SqliteOptions = {}): Store {
+  const database = new Database(path, options.busyTimeoutMs ?? defaultBusyTimeoutMs);
+  try {
+    migrate(database);
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+  const tunnels = new SqliteTunnels(database);
+  const once = new SqliteOnce(database, {
+    wall: options.wall ?? Date.now,
+    clockSkewMs: options.clockSkewMs ?? defaultClockSkewMs,
+    maxRemembered: options.maxRemembered ?? defaultMaxRemembered,
+    maxChallenges: options.maxChallenges ?? defaultMaxChallenges,
+  });
+  const records = new SqliteRecords(database, options.maxAuditEntries ?? defaultMaxAuditEntries);
+  return {
+    claimTunnel: (claim: TunnelClaim) => tunnels.claimTunnel(claim),
+    tunnel: (tunnelId) => tunnels.tunnel(tunnelId),
+    tunnelByName: (name) => tunnels.tunnelByName(name),
+    tunnelsOf: (owner) => tunnels.tunnelsOf(owner),
+    holdTunnel: (tunnelId, heldUntilMs) => tunnels.holdTunnel(tunnelId, heldUntilMs),
+    deleteTunnel: (tunnelId, heldBeforeMs) => tunnels.deleteTunnel(tunnelId, heldBeforeMs),
+    abandonedTunnels: (heldBeforeMs, limit) => tunnels.abandonedTunnels(heldBeforeMs, limit),
+    bindAgent: (tunnelId, agentId, nowMs, maxAgents) =>
+      tunnels.bindAgent(tunnelId, agentId, nowMs, maxAgents),
+    agentsOf: (tunnelId) => tunnels.agentsOf(tunnelId),
+    consumeOnce: (kind, id, expiresAtMs) => once.consumeOnce(kind, id, expiresAtMs),
+    wasConsumed: (kind, id) => once.wasConsumed(kind, id),
+    putChallenge: (challenge: ChallengeRecord) => once.putChallenge(challenge),
+    takeChallenge: (challengeId) => once.takeChallenge(challengeId),
+    loadKeyset: () => records.loadKeyset(),
+    saveKeyset: (value, revision) => records.saveKeyset(value, revision),
+    setting: (key) => records.setting(key),
+    putSetting: (key, value) => records.putSetting(key, value),
+    appendAudit: (entry: AuditEntry) => records.appendAudit(entry),
+    auditEntries: (limit, beforeId) => records.auditEntries(limit, beforeId),
+    ping: async () => void database.number("SELECT count(*) FROM tunnels LIMIT 1"),
+    close: async () => database.close(),
+  };
+}

@@ -1,0 +1,171 @@
+// deno-lint-ignore-file require-await -- the port is asynchronous: what throws here must reject there
+/** Tunnels, their ports, and the agents that proved themselves for them. */
+import type {
+  AgentBinding,
+  AgentStore,
+  TunnelClaim,
+  TunnelClaimed,
+  TunnelRecord,
+  TunnelStore,
+} from "../ports/mod.ts";
+import type { Database, Row } from "./database.ts";
+
+const columns = "tunnel_id, name, owner, anonymous, protocol, public_port, created_at, held_until";
+
+/** Setting that remembers the last port that was given away. */
+const portCursor = "store.last_public_port";
+
+export class SqliteTunnels implements TunnelStore, AgentStore {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  async claimTunnel(claim: TunnelClaim): Promise<TunnelClaimed> {
+    return this.#database.transaction(() => this.#claim(claim));
+  }
+
+  async tunnel(tunnelId: string): Promise<TunnelRecord | undefined> {
+    return tunnelOf(this.#database.get(`SELECT ${columns} FROM tunnels WHERE tunnel_id = ?`, tunnelId));
+  }
+
+  async tunnelByName(name: string): Promise<TunnelRecord | undefined> {
+    return this.#byName(name);
+  }
+
+  async tunnelsOf(owner: string): Promise<TunnelRecord[]> {
+    const rows = this.#database.all(
+      `SELECT ${columns} FROM tunnels WHERE owner = ? ORDER BY created_at, tunnel_id`,
+      owner,
+    );
+    return rows.map(knownTunnel);
+  }
+
+  async holdTunnel(tunnelId: string, heldUntilMs: number): Promise<boolean> {
+    const changed = this.#database.run(
+      "UPDATE tunnels SET held_until = max(held_until, ?) WHERE tunnel_id = ?",
+      heldUntilMs,
+      tunnelId,
+    );
+    return changed === 1;
+  }
+
+  async deleteTunnel(tunnelId: string, heldBeforeMs?: number): Promise<boolean> {
+    if (heldBeforeMs === undefined) {
+      return this.#database.run("DELETE FROM tunnels WHERE tunnel_id = ?", tunnelId) === 1;
+    }
+    const changed = this.#database.run(
+      "DELETE FROM tunnels WHERE tunnel_id = ? AND anonymous = 1 AND held_until < ?",
+      tunnelId,
+      heldBeforeMs,
+    );
+    return changed === 1;
+  }
+
+  async abandonedTunnels(heldBeforeMs: number, limit: number): Promise<TunnelRecord[]> {
+    const rows = this.#database.all(
+      `SELECT ${columns} FROM tunnels WHERE anonymous = 1 AND held_until < ? ORDER BY held_until LIMIT ?`,
+      heldBeforeMs,
+      limit,
+    );
+    return rows.map(knownTunnel);
+  }
+
+  async bindAgent(tunnelId: string, agentId: string, nowMs: number, maxAgents: number) {
+    return this.#database.transaction(() => {
+      const known = this.#database.run(
+        "UPDATE agents SET last_seen = ? WHERE tunnel_id = ? AND agent_id = ?",
+        nowMs,
+        tunnelId,
+        agentId,
+      );
+      if (known === 1) return "known";
+      const bound = this.#database.number("SELECT count(*) FROM agents WHERE tunnel_id = ?", tunnelId);
+      if (bound >= maxAgents) return "too_many";
+      this.#database.run("INSERT INTO agents VALUES (?, ?, ?, ?)", tunnelId, agentId, nowMs, nowMs);
+      return bound === 0 ? "first" : "new";
+    });
+  }
+
+  async agentsOf(tunnelId: string): Promise<AgentBinding[]> {
+    const rows = this.#database.all(
+      "SELECT agent_id, first_seen, last_seen FROM agents WHERE tunnel_id = ? ORDER BY first_seen, agent_id",
+      tunnelId,
+    );
+    return rows.map((row) => ({
+      agentId: String(row.agent_id),
+      firstSeenMs: Number(row.first_seen),
+      lastSeenMs: Number(row.last_seen),
+    }));
+  }
+
+  #claim(claim: TunnelClaim): TunnelClaimed {
+    const holder = this.#byName(claim.name);
+    if (holder !== undefined) return { outcome: "name_taken", holder };
+    const owned = claim.anonymous
+      ? this.#database.number("SELECT count(*) FROM tunnels WHERE anonymous = 1")
+      : this.#database.number("SELECT count(*) FROM tunnels WHERE owner = ?", claim.owner);
+    if (owned >= claim.maxTunnels) return { outcome: "too_many" };
+    const port = claim.ports === undefined ? undefined : this.#takePort(claim.ports.first, claim.ports.last);
+    if (claim.ports !== undefined && port === undefined) return { outcome: "no_port" };
+    this.#database.run(
+      `INSERT INTO tunnels (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      claim.tunnelId,
+      claim.name,
+      claim.owner,
+      claim.anonymous ? 1 : 0,
+      claim.protocol,
+      port ?? null,
+      claim.createdAtMs,
+      claim.heldUntilMs,
+    );
+    return { outcome: "created", tunnel: this.#byName(claim.name) as TunnelRecord };
+  }
+
+  /** The next free port after the last one given: a port that was just freed rests longest, its old clients may return. */
+  #takePort(first: number, last: number): number | undefined {
+    const rows = this.#database.all(
+      "SELECT public_port FROM tunnels WHERE public_port BETWEEN ? AND ?",
+      first,
+      last,
+    );
+    const used = new Set(rows.map((row) => Number(row.public_port)));
+    const size = last - first + 1;
+    if (used.size >= size) return undefined;
+    const cursor = this.#database.number("SELECT value FROM settings WHERE key = ?", portCursor);
+    const start = cursor >= first && cursor < last ? cursor + 1 : first;
+    for (let step = 0; step < size; step++) {
+      const port = first + (start - first + step) % size;
+      if (used.has(port)) continue;
+      this.#database.run(
+        "INSERT INTO settings VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+        portCursor,
+        String(port),
+      );
+      return port;
+    }
+    return undefined;
+  }
+
+  #byName(name: string): TunnelRecord | undefined {
+    return tunnelOf(this.#database.get(`SELECT ${columns} FROM tunnels WHERE name = ?`, name));
+  }
+}
+
+function tunnelOf(row: Row | undefined): TunnelRecord | undefined {
+  return row === undefined ? undefined : knownTunnel(row);
+}
+
+function knownTunnel(row: Row): TunnelRecord {
+  return {
+    tunnelId: String(row.tunnel_id),
+    name: String(row.name),
+    owner: String(row.owner),
+    anonymous: row.anonymous === 1,
+    protocol: row.protocol === "tcp" ? "tcp" : "http",
+    ...(row.public_port === null ? {} : { publicPort: Number(row.public_port) }),
+    createdAtMs: Number(row.created_at),
+    heldUntilMs: Number(row.held_until),
+  };
+}

@@ -1,0 +1,257 @@
+/** What every store must do, whatever it is made of. */
+import assert from "node:assert/strict";
+import { codeOf } from "../../src/errors/mod.ts";
+import type { Store, TunnelClaim } from "../../src/ports/mod.ts";
+
+/** Limits that the stores under test are opened with. */
+export const contractLimits = { maxRemembered: 4, maxChallenges: 3, maxAuditEntries: 5, clockSkewMs: 30_000 };
+
+/** Opens connections of one fresh store; all are closed at the end of the test. */
+export interface StoreHarness {
+  /** Opens one more connection to the same data; only where `shared` is true. */
+  open(): Store;
+  readonly shared: boolean;
+  /** Moves the wall clock of the store to this time. */
+  setWall(ms: number): void;
+  [Symbol.dispose](): void;
+}
+
+const startMs = Date.UTC(2026, 0, 1);
+
+export const claimOf = (change: Partial<TunnelClaim> = {}): TunnelClaim => ({
+  tunnelId: "tun_1",
+  name: "demo",
+  owner: "alice",
+  anonymous: false,
+  protocol: "http",
+  createdAtMs: startMs,
+  heldUntilMs: startMs + 1_000,
+  maxTunnels: 10,
+  ...change,
+});
+
+const rejectsWith = (code: string, promise: Promise<unknown>) =>
+  assert.rejects(promise, (error) => (assert.equal(codeOf(error), code), true));
+
+/** Registers the suite for one kind of store. */
+export function storeContract(kind: string, makeHarness: () => StoreHarness): void {
+  const test = (name: string, body: (store: Store, harness: StoreHarness) => Promise<void>) =>
+    Deno.test(`${kind}: ${name}`, async () => {
+      using harness = makeHarness();
+      harness.setWall(startMs);
+      await body(harness.open(), harness);
+    });
+
+  test("claimTunnel() makes a tunnel that is found by id, name and owner", async (store) => {
+    const claimed = await store.claimTunnel(claimOf());
+    assert.equal(claimed.outcome, "created");
+    const { maxTunnels: _, ...record } = claimOf();
+    assert.deepEqual(await store.tunnel("tun_1"), record);
+    assert.deepEqual(await store.tunnelByName("demo"), record);
+    assert.deepEqual(await store.tunnelsOf("alice"), [record]);
+    assert.deepEqual(await store.tunnelsOf("bob"), []);
+    assert.equal(await store.tunnel("tun_2"), undefined);
+  });
+
+  test("claimTunnel() gives a name to one owner only and names the holder", async (store) => {
+    await store.claimTunnel(claimOf());
+    const second = await store.claimTunnel(claimOf({ tunnelId: "tun_2", owner: "bob" }));
+    assert.equal(second.outcome, "name_taken");
+    assert.ok(second.outcome === "name_taken" && second.holder.owner === "alice");
+    assert.equal(await store.tunnel("tun_2"), undefined);
+  });
+
+  test("claimTunnel() holds the limit of an owner, and one limit for all anonymous owners", async (store) => {
+    const claim = (n: number, change: Partial<TunnelClaim>) =>
+      store.claimTunnel(claimOf({ tunnelId: `tun_${n}`, name: `n${n}`, maxTunnels: 2, ...change }));
+    assert.equal((await claim(1, {})).outcome, "created");
+    assert.equal((await claim(2, {})).outcome, "created");
+    assert.equal((await claim(3, {})).outcome, "too_many");
+    assert.equal((await claim(4, { owner: "bob" })).outcome, "created");
+    assert.equal((await claim(5, { owner: "anonymous:5", anonymous: true })).outcome, "created");
+    assert.equal((await claim(6, { owner: "anonymous:6", anonymous: true })).outcome, "created");
+    assert.equal((await claim(7, { owner: "anonymous:7", anonymous: true })).outcome, "too_many");
+  });
+
+  test("claimTunnel() gives each tcp tunnel its own port and lets a freed one rest longest", async (store) => {
+    const portOf = async (n: number) => {
+      const claimed = await store.claimTunnel(
+        claimOf({ tunnelId: `tun_${n}`, name: `n${n}`, protocol: "tcp", ports: { first: 7000, last: 7002 } }),
+      );
+      return claimed.outcome === "created" ? claimed.tunnel.publicPort : claimed.outcome;
+    };
+    assert.equal(await portOf(1), 7000);
+    assert.equal(await portOf(2), 7001);
+    await store.deleteTunnel("tun_1");
+    assert.equal(await portOf(3), 7002);
+    assert.equal(await portOf(4), 7000);
+    assert.equal(await portOf(5), "no_port");
+    assert.equal(await store.tunnelByName("n5"), undefined);
+  });
+
+  test("holdTunnel() moves the hold later and never earlier", async (store) => {
+    await store.claimTunnel(claimOf());
+    assert.equal(await store.holdTunnel("tun_1", startMs + 5_000), true);
+    assert.equal(await store.holdTunnel("tun_1", startMs), true);
+    assert.equal((await store.tunnel("tun_1"))?.heldUntilMs, startMs + 5_000);
+    assert.equal(await store.holdTunnel("tun_2", startMs), false);
+  });
+
+  test("deleteTunnel() frees the name once and forgets the agents", async (store) => {
+    await store.claimTunnel(claimOf());
+    await store.bindAgent("tun_1", "agent-a", startMs, 4);
+    assert.equal(await store.deleteTunnel("tun_1"), true);
+    assert.equal(await store.deleteTunnel("tun_1"), false);
+    assert.deepEqual(await store.agentsOf("tun_1"), []);
+    assert.equal((await store.claimTunnel(claimOf({ tunnelId: "tun_2", owner: "bob" }))).outcome, "created");
+  });
+
+  test("deleteTunnel() with heldBeforeMs takes only anonymous tunnels whose hold has ended", async (store) => {
+    await store.claimTunnel(claimOf());
+    await store.claimTunnel(
+      claimOf({ tunnelId: "tun_2", name: "n2", owner: "anonymous:2", anonymous: true }),
+    );
+    const ended = startMs + 1_001;
+    assert.deepEqual(await store.abandonedTunnels(startMs + 1_000, 10), []);
+    assert.deepEqual((await store.abandonedTunnels(ended, 10)).map((tunnel) => tunnel.tunnelId), ["tun_2"]);
+    assert.equal(await store.deleteTunnel("tun_1", ended), false);
+    assert.equal(await store.deleteTunnel("tun_2", startMs + 1_000), false);
+    assert.equal(await store.deleteTunnel("tun_2", ended), true);
+  });
+
+  test("bindAgent() tells first, new and known agents apart and holds the limit", async (store) => {
+    await store.claimTunnel(claimOf());
+    assert.equal(await store.bindAgent("tun_1", "agent-a", startMs, 2), "first");
+    assert.equal(await store.bindAgent("tun_1", "agent-b", startMs + 1, 2), "new");
+    assert.equal(await store.bindAgent("tun_1", "agent-a", startMs + 2, 2), "known");
+    assert.equal(await store.bindAgent("tun_1", "agent-c", startMs + 3, 2), "too_many");
+    assert.deepEqual(await store.agentsOf("tun_1"), [
+      { agentId: "agent-a", firstSeenMs: startMs, lastSeenMs: startMs + 2 },
+      { agentId: "agent-b", firstSeenMs: startMs + 1, lastSeenMs: startMs + 1 },
+    ]);
+  });
+
+  test("consumeOnce() is true once for each kind and id", async (store) => {
+    assert.equal(await store.wasConsumed("stage0", "a"), false);
+    assert.equal(await store.consumeOnce("stage0", "a", startMs + 1_000), true);
+    assert.equal(await store.consumeOnce("stage0", "a", startMs + 1_000), false);
+    assert.equal(await store.consumeOnce("enrolment", "a", startMs + 1_000), true);
+    assert.equal(await store.wasConsumed("stage0", "a"), true);
+  });
+
+  test("consumeOnce() remembers past the expiry by the clock skew", async (store, harness) => {
+    await store.consumeOnce("stage0", "a", startMs + 1_000);
+    harness.setWall(startMs + 1_000 + contractLimits.clockSkewMs - 1);
+    assert.equal(await store.consumeOnce("stage0", "a", startMs + 1_000), false);
+    harness.setWall(startMs + 1_000 + contractLimits.clockSkewMs);
+    await store.consumeOnce("stage0", "b", startMs + 99_000);
+    assert.equal(await store.wasConsumed("stage0", "a"), false);
+  });
+
+  test(
+    "consumeOnce() refuses rather than forgets, kind by kind: replay_cache_full",
+    async (store, harness) => {
+      for (const id of ["a", "b", "c", "d"]) {
+        assert.equal(
+          await store.consumeOnce("stage0", id, startMs + 1_000),
+          true,
+        );
+      }
+      await rejectsWith("replay_cache_full", store.consumeOnce("stage0", "e", startMs + 1_000));
+      assert.equal(await store.consumeOnce("stage0", "a", startMs + 1_000), false);
+      assert.equal(await store.consumeOnce("enrolment", "e", startMs + 1_000), true);
+      harness.setWall(startMs + 1_000 + contractLimits.clockSkewMs);
+      assert.equal(await store.consumeOnce("stage0", "e", startMs + 99_000), true);
+    },
+  );
+
+  test("takeChallenge() gives each challenge once", async (store) => {
+    const challenge = { challengeId: "c1", expiresAtMs: startMs + 30_000, body: '{"a":1}' };
+    await store.putChallenge(challenge);
+    assert.deepEqual(await store.takeChallenge("c1"), challenge);
+    assert.equal(await store.takeChallenge("c1"), undefined);
+    assert.equal(await store.takeChallenge("c2"), undefined);
+  });
+
+  test(
+    "putChallenge() holds its limit until old ones have expired: challenges_full",
+    async (store, harness) => {
+      const put = (n: number, expiresAtMs: number) =>
+        store.putChallenge({ challengeId: `c${n}`, expiresAtMs, body: "{}" });
+      for (const n of [1, 2, 3]) await put(n, startMs + 1_000);
+      await rejectsWith("challenges_full", put(4, startMs + 1_000));
+      harness.setWall(startMs + 1_000 + contractLimits.clockSkewMs);
+      await put(4, startMs + 99_000);
+      assert.equal(await store.takeChallenge("c1"), undefined);
+    },
+  );
+
+  test("saveKeyset() lets one of two writers win", async (store) => {
+    assert.equal(await store.loadKeyset(), undefined);
+    assert.equal(await store.saveKeyset("one", 0), true);
+    assert.equal(await store.saveKeyset("two", 0), false);
+    const loaded = await store.loadKeyset();
+    assert.deepEqual(loaded, { revision: 1, value: "one" });
+    assert.equal(await store.saveKeyset("two", 1), true);
+    assert.equal(await store.saveKeyset("three", 1), false);
+    assert.deepEqual(await store.loadKeyset(), { revision: 2, value: "two" });
+  });
+
+  test("putSetting() overwrites; setting() of an unknown key is undefined", async (store) => {
+    assert.equal(await store.setting("a"), undefined);
+    await store.putSetting("a", "1");
+    await store.putSetting("a", "2");
+    assert.equal(await store.setting("a"), "2");
+  });
+
+  test("auditEntries() pages newest first; the oldest lines go when the log is full", async (store) => {
+    for (let n = 1; n <= 7; n++) {
+      await store.appendAudit({
+        atMs: startMs + n,
+        actor: "alice",
+        action: "tunnel.create",
+        subject: `tun_${n}`,
+        outcome: "ok",
+        detail: { n },
+      });
+    }
+    const all = await store.auditEntries(100);
+    assert.deepEqual(all.map((entry) => entry.detail.n), [7, 6, 5, 4, 3]);
+    const page = await store.auditEntries(2, all[1].id);
+    assert.deepEqual(page.map((entry) => entry.subject), ["tun_5", "tun_4"]);
+  });
+
+  test("close() is idempotent and ends the connection: store_failed", async (store) => {
+    await store.ping();
+    await store.close();
+    await store.close();
+    await rejectsWith("store_failed", store.ping());
+    await rejectsWith("store_failed", store.consumeOnce("stage0", "a", startMs));
+  });
+
+  test(
+    "two connections: an id is spent once, a challenge is taken once, a name has one owner",
+    async (first, harness) => {
+      if (!harness.shared) return;
+      const second = harness.open();
+      for (let round = 0; round < 4; round++) {
+        const spent = await Promise.all([
+          first.consumeOnce("stage0", `id${round}`, startMs + 1_000),
+          second.consumeOnce("stage0", `id${round}`, startMs + 1_000),
+        ]);
+        assert.deepEqual(spent.sort(), [false, true]);
+      }
+      await rejectsWith("replay_cache_full", second.consumeOnce("stage0", "more", startMs + 1_000));
+      await first.putChallenge({ challengeId: "c", expiresAtMs: startMs + 1_000, body: "{}" });
+      const taken = await Promise.all([first.takeChallenge("c"), second.takeChallenge("c")]);
+      assert.equal(taken.filter((challenge) => challenge !== undefined).length, 1);
+      const claimed = await Promise.all([
+        first.claimTunnel(claimOf()),
+        second.claimTunnel(claimOf({ tunnelId: "tun_2", owner: "bob" })),
+      ]);
+      assert.deepEqual(claimed.map((claim) => claim.outcome).sort(), ["created", "name_taken"]);
+      const saved = await Promise.all([first.saveKeyset("a", 0), second.saveKeyset("b", 0)]);
+      assert.deepEqual(saved.sort(), [false, true]);
+    },
+  );
+}
