@@ -245,7 +245,7 @@ export class WebSocketFraming implements MessageFraming {
       body += wide ? 8 : 2;
       if (body > end) return 0;
       bytes = wide ? readUint64(buffer, at + 2) : buffer[at + 2] << 8 | buffer[at + 3];
-      if (bytes < (wide ? 65_536 : 126) || bytes >= 2 ** 63) {
+      if (bytes < (wide ? 65_536 : 126) || (wide && buffer[at + 2] >= 0x80)) {
         this.#refuse(
           "websocket_length_invalid",
           CloseCode.protocolError,

@@ -1,0 +1,148 @@
+import { PosternError } from "../errors/mod.ts";
+import type { ByteStream, Clock } from "../ports/mod.ts";
+import { type Network, systemNetwork, type TcpSocket, type TlsSocket } from "./network.ts";
+import { connectError, tlsError } from "./network_error.ts";
+import { within } from "./phase.ts";
+import { formatHostPort, TcpStream } from "./tcp_stream.ts";
+
+/** Time for a TCP connection, all addresses of the name together. */
+export const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
+/** Time for a TLS handshake. */
+export const DEFAULT_TLS_TIMEOUT_MS = 10_000;
+
+export interface DialOptions {
+  readonly clock: Clock;
+  readonly signal?: AbortSignal;
+  /** {@link DEFAULT_CONNECT_TIMEOUT_MS} unless given. */
+  readonly connectTimeoutMs?: number;
+  /** Deno's own unless given. */
+  readonly network?: Network;
+}
+
+/**
+ * Connects and sets NODELAY. Throws `dns_failed`, `connect_refused`, `connect_timeout`, `connect_failed` or
+ * `connect_aborted`. `localhost` and names below it mean this machine, without asking DNS (RFC 6761 6.3).
+ */
+export async function dialTcp(host: string, port: number, options: DialOptions): Promise<ByteStream> {
+  return new TcpStream(await dialSocket(host, port, options));
+}
+
+/** As {@link dialTcp}, for those who put TLS on top. */
+export function dialSocket(host: string, port: number, options: DialOptions): Promise<TcpSocket> {
+  const target = formatHostPort(host, port);
+  const network = options.network ?? systemNetwork;
+  const timeoutMs = options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
+  const stopped = new AbortController();
+  return within({
+    clock: options.clock,
+    timeoutMs,
+    signal: options.signal,
+    stop: () => stopped.abort(),
+    late: () =>
+      new PosternError("connect_timeout", `Cannot connect to ${target}: no answer within ${timeoutMs} ms`, {
+        detail: { target },
+      }),
+  }, async () => {
+    let failure: unknown;
+    for (const hostname of addressesOf(host)) {
+      if (stopped.signal.aborted) break;
+      try {
+        const socket = await network.connect({ hostname, port, signal: stopped.signal });
+        if (stopped.signal.aborted) socket.close();
+        else socket.setNoDelay(true);
+        return socket;
+      } catch (error) {
+        failure ??= error;
+      }
+    }
+    throw connectError(failure, target);
+  });
+}
+
+/** What to hand to the platform's connect, one after the other. Loopback answers at once, so nothing is staggered. */
+function addressesOf(host: string): string[] {
+  return /(^|\.)localhost\.?$/i.test(host) ? ["127.0.0.1", "::1"] : [host];
+}
+
+export interface TlsDialOptions {
+  readonly clock: Clock;
+  readonly signal?: AbortSignal;
+  /** {@link DEFAULT_TLS_TIMEOUT_MS} unless given. */
+  readonly tlsTimeoutMs?: number;
+  /** PEM, trusted besides the machine's own authorities. */
+  readonly caCerts?: readonly string[];
+  readonly alpnProtocols: readonly string[];
+  readonly network?: Network;
+}
+
+/**
+ * Puts TLS on a dialled socket and finishes the handshake; the socket is used up, also by a failure.
+ * Throws `certificate_invalid`, `tls_handshake_failed`, `tls_timeout`, `ca_certificates_invalid` or `connect_aborted`.
+ * There is no client certificate: `Deno.startTls` would ignore it silently.
+ */
+export async function startTls(
+  socket: TcpSocket,
+  hostname: string,
+  options: TlsDialOptions,
+): Promise<TlsSocket> {
+  const network = options.network ?? systemNetwork;
+  const timeoutMs = options.tlsTimeoutMs ?? DEFAULT_TLS_TIMEOUT_MS;
+  const caCerts = [...options.caCerts ?? []];
+  // Deno ignores text without any certificate in it, and would go on without the authority.
+  if (!caCerts.every((pem) => pem.includes("-----BEGIN CERTIFICATE-----"))) {
+    socket.close();
+    throw badAuthorities();
+  }
+  let tls: TlsSocket;
+  try {
+    tls = await network.startTls(socket, { hostname, caCerts, alpnProtocols: [...options.alpnProtocols] });
+  } catch (error) {
+    closeQuietly(socket);
+    if (/certificate|PEM/i.test(String(error))) throw badAuthorities(error);
+    throw tlsError(error, hostname);
+  }
+  try {
+    await within({
+      clock: options.clock,
+      timeoutMs,
+      signal: options.signal,
+      stop: () => closeQuietly(tls),
+      late: () =>
+        new PosternError(
+          "tls_timeout",
+          `Cannot speak TLS with ${hostname}: no answer within ${timeoutMs} ms`,
+          {
+            detail: { target: hostname },
+          },
+        ),
+    }, async () => {
+      try {
+        await tls.handshake();
+      } catch (error) {
+        throw tlsError(error, hostname);
+      }
+    });
+  } catch (error) {
+    closeQuietly(tls);
+    throw error;
+  }
+  return tls;
+}
+
+function badAuthorities(cause?: unknown): PosternError {
+  return new PosternError(
+    "ca_certificates_invalid",
+    "Cannot use the CA certificates: they are not valid PEM",
+    {
+      cause,
+    },
+  );
+}
+
+function closeQuietly(socket: { close(): void }): void {
+  try {
+    socket.close();
+  } catch {
+    // Closed or used up already.
+  }
+}

@@ -1,0 +1,18 @@
+/** The shell around the cores: clocks, randomness, sockets and WebSocket connections. */
+export { systemClock } from "./clock.ts";
+export {
+  DEFAULT_CONNECT_TIMEOUT_MS,
+  DEFAULT_TLS_TIMEOUT_MS,
+  type DialOptions,
+  dialSocket,
+  dialTcp,
+  startTls,
+  type TlsDialOptions,
+} from "./dial.ts";
+export { type MemoryStreamOptions, memoryStreamPair } from "./memory_stream.ts";
+export { type Network, type Socket, systemNetwork, type TcpSocket, type TlsSocket } from "./network.ts";
+export { systemRandom } from "./random.ts";
+export { formatAddress, formatHostPort, TcpStream, writeAll } from "./tcp_stream.ts";
+export { connectWebSocket, type WebSocketClientOptions } from "./websocket_client.ts";
+export type { WebSocketConnection } from "./websocket_connection.ts";
+export { acceptWebSocketStream, type WebSocketServerOptions } from "./websocket_server.ts";

@@ -1,0 +1,41 @@
+/** What the driver asks of the platform's sockets, so that tests can put their own in place. */
+
+/** The part of `Deno.Conn` that streams use. */
+export interface Socket {
+  read(into: Uint8Array): Promise<number | null>;
+  write(from: Uint8Array): Promise<number>;
+  closeWrite(): Promise<void>;
+  close(): void;
+  readonly remoteAddr: Deno.Addr;
+}
+
+/** A plain TCP socket, as of `Deno.connect` and `Deno.listen`. */
+export interface TcpSocket extends Socket {
+  setNoDelay(on: boolean): void;
+}
+
+/** A TLS session on a socket; it has no switch for NODELAY, which must be set on the socket below before. */
+export interface TlsSocket extends Socket {
+  handshake(): Promise<{ readonly alpnProtocol: string | null }>;
+}
+
+export interface TlsClientOptions {
+  readonly hostname: string;
+  readonly caCerts?: string[];
+  readonly alpnProtocols: string[];
+}
+
+/** Opens sockets. */
+export interface Network {
+  /** Connects to any address of the host; gives up, and leaves nothing behind, when the signal aborts. */
+  connect(options: { hostname: string; port: number; signal: AbortSignal }): Promise<TcpSocket>;
+  /** Takes over the socket. Client certificates have no place here: `Deno.startTls` ignores them silently. */
+  startTls(socket: TcpSocket, options: TlsClientOptions): Promise<TlsSocket>;
+}
+
+/** Deno's sockets. Several addresses of one name are tried staggered, as RFC 8305 says, by `Deno.connect` itself. */
+export const systemNetwork: Network = {
+  connect: (options) =>
+    Deno.connect({ ...options, autoSelectFamily: true, autoSelectFamilyAttemptDelay: 250 }),
+  startTls: (socket, options) => Deno.startTls(socket as unknown as Deno.TcpConn, options),
+};

@@ -1,0 +1,137 @@
+/**
+ * Joins a stream of a channel with a socket, both ways, byte for byte: TCP services and upgraded connections.
+ * Half-close goes through in both directions; back-pressure is the stream's credit.
+ */
+import type { MuxStream, StreamHandler } from "../mux/mod.ts";
+import type { ByteStream } from "../ports/mod.ts";
+import type { ResetReason } from "../wire/mod.ts";
+import { LARGE_SLAB_BYTES, type Slabs } from "./slabs.ts";
+import { SocketWriter } from "./socket_writer.ts";
+import type { WireBuffer } from "./wire_buffers.ts";
+
+export interface SpliceOptions {
+  readonly stream: MuxStream;
+  readonly socket: ByteStream;
+  readonly slabs: Slabs;
+  /** Keeps the carrier's receive buffer for writing from it. */
+  readonly retain: () => WireBuffer | undefined;
+  /** Bytes that were read from the socket already, to be sent first. */
+  readonly early?: Uint8Array;
+  /** Bytes that crossed. */
+  readonly onBytes?: (fromSocket: number, toSocket: number) => void;
+}
+
+export class StreamSplice implements StreamHandler {
+  readonly #stream: MuxStream;
+  readonly #socket: ByteStream;
+  readonly #options: SpliceOptions;
+  readonly #writer: SocketWriter;
+  #takenWaiter: (() => void) | undefined;
+  #done: (reason: ResetReason | undefined) => void = () => {};
+  #remoteEnded = false;
+  #sourceEnded = false;
+  #over = false;
+
+  constructor(options: SpliceOptions) {
+    this.#options = options;
+    this.#stream = options.stream;
+    this.#socket = options.socket;
+    this.#writer = new SocketWriter(options.socket, options.slabs, {
+      onWritten: (credit) => {
+        this.#stream.consumed(credit);
+        this.#options.onBytes?.(0, credit);
+      },
+      onError: () => this.#cut("cancelled"),
+    });
+  }
+
+  /** Runs until both directions have ended; tells the reason if the stream was cut. Never throws. */
+  run(): Promise<ResetReason | undefined> {
+    return new Promise((resolve) => {
+      this.#done = resolve;
+      this.#pumpSource();
+    });
+  }
+
+  /** Ends both directions now. */
+  cut(reason: ResetReason): void {
+    this.#cut(reason);
+  }
+
+  onData(buffer: Uint8Array, start: number, end: number): void {
+    const lease = this.#options.retain();
+    this.#writer.write(
+      buffer.subarray(start, end),
+      end - start,
+      lease === undefined ? undefined : () => lease.release(),
+    );
+  }
+
+  onEnd(): void {
+    this.#remoteEnded = true;
+    this.#writer.end();
+    this.#writer.flushed().then(() => this.#finishIfEnded());
+  }
+
+  onReset(reason: ResetReason): void {
+    this.#finish(reason);
+  }
+
+  onTaken(): void {
+    const waiter = this.#takenWaiter;
+    this.#takenWaiter = undefined;
+    waiter?.();
+  }
+
+  async #pumpSource(): Promise<void> {
+    const { slabs } = this.#options;
+    let slab = slabs.small();
+    try {
+      const early = this.#options.early;
+      if (early !== undefined && early.length > 0) await this.#send(early, early.length);
+      while (!this.#over) {
+        const read = await this.#socket.read(slab);
+        if (read === null || this.#over) break;
+        this.#options.onBytes?.(read, 0);
+        await this.#send(slab, read);
+        if (read === slab.length && slab.length < LARGE_SLAB_BYTES) {
+          slabs.give(slab);
+          slab = slabs.large();
+        }
+      }
+      this.#sourceEnded = true;
+      this.#stream.end();
+      slabs.give(slab);
+      this.#finishIfEnded();
+    } catch {
+      this.#cut("cancelled");
+    }
+  }
+
+  #send(bytes: Uint8Array, end: number): Promise<void> {
+    this.#stream.offer(bytes, 0, end);
+    if (this.#stream.idle || this.#over) return Promise.resolve();
+    return new Promise((resolve) => this.#takenWaiter = resolve);
+  }
+
+  #cut(reason: ResetReason): void {
+    if (this.#over) return;
+    this.#stream.reset(reason);
+    this.#finish(reason);
+  }
+
+  #finishIfEnded(): void {
+    if (this.#remoteEnded && this.#sourceEnded && !this.#over && this.#writer.queuedBytes === 0) {
+      this.#finish(undefined);
+    }
+  }
+
+  #finish(reason: ResetReason | undefined): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#writer.abort();
+    this.#socket.close();
+    this.onTaken();
+    this.#done(reason);
+  }
+}
