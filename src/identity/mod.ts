@@ -16,6 +16,8 @@ export {
 export {
   importJwks,
   type Jwks,
+  type KeyPair,
+  keyPairOfSeed,
   maxJwksKeys,
   type PublicJwk,
   type SigningKeys,

@@ -17,7 +17,7 @@ export type StageRoutes = Pick<Stage0Claims, "iss" | "sub" | "hostnames" | "tcp_
 
 /**
  * Refuses a verified stage 1 token that is not the continuation of this stage 0 token on this channel.
- * Throws `stage1_wrong_nonce`, `stage1_wrong_channel`, `stage_mismatch`.
+ * Throws `stage1_wrong_nonce`, `stage1_wrong_channel`, `stage1_wrong_routes`.
  */
 export function matchStages(stage0: StageRoutes, stage1: Stage1Claims, channel: ChannelFacts): void {
   if (!same(stage1.session_nonce, channel.sessionNonce)) {
@@ -31,7 +31,7 @@ export function matchStages(stage0: StageRoutes, stage1: Stage1Claims, channel: 
   const claim = differingClaim(stage0, stage1);
   if (claim !== undefined) {
     throw new PosternError(
-      "stage_mismatch",
+      "stage1_wrong_routes",
       `Cannot accept stage1 token: claim ${claim} differs from stage 0`,
       {
         detail: { claim },

@@ -123,8 +123,8 @@ export const IDENTITY_ERRORS = {
     cause: "The token was given back or revoked before its expiry.",
     remedy: "Use the token that replaced it, or ask the operator for a new one.",
   },
-  stage_mismatch: {
-    title: "Stage 0 and stage 1 tokens differ",
+  stage1_wrong_routes: {
+    title: "Stage 1 token names other routes",
     blame: "peer",
     retryable: false,
     status: 403,

@@ -1,0 +1,26 @@
+/** The name of an agent: derived from its identity key, so that nobody can choose it. */
+import { createHash } from "node:crypto";
+
+const alphabet = "abcdefghijklmnopqrstuvwxyz234567";
+const idBytes = 16;
+
+/** `agent-` and 26 characters: base32 (RFC 4648 6, lower case, no padding) of the key's SHA-256, first 16 bytes. */
+export function agentIdOf(identityKey: Uint8Array): string {
+  const digest = createHash("sha256").update(identityKey).digest().subarray(0, idBytes);
+  return `agent-${base32(digest)}`;
+}
+
+function base32(bytes: Uint8Array): string {
+  let text = "";
+  let held = 0;
+  let bits = 0;
+  for (const byte of bytes) {
+    held = (held << 8 | byte) & 0xfff;
+    bits += 8;
+    while (bits >= 5) {
+      bits -= 5;
+      text += alphabet[held >> bits & 31];
+    }
+  }
+  return bits === 0 ? text : text + alphabet[held << (5 - bits) & 31];
+}

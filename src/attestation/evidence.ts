@@ -1,0 +1,46 @@
+/** Evidence of an agent's identity: who makes it, who judges it. A kind is added by one provider and one verifier. */
+import { PosternError } from "../errors/mod.ts";
+import type { QualifyingFacts } from "./qualifying_data.ts";
+
+/** Evidence as it travels: `kind` and what the kind prescribes, JSON. */
+export interface Evidence {
+  readonly kind: string;
+  readonly [field: string]: unknown;
+}
+
+/** An agent's side. */
+export interface EvidenceProvider {
+  readonly kind: string;
+  readonly agentId: string;
+  /** Signs 32 bytes of qualifying data with the key that `agentId` names. */
+  prove(qualifyingData: Uint8Array): Promise<Evidence>;
+}
+
+/** What evidence must be bound to. The agent id is the verifier's to find out, never the agent's to say. */
+export type EvidenceContext = Omit<QualifyingFacts, "agentId">;
+
+/** What evidence proves. */
+export interface EvidenceVerdict {
+  /** How well the key is kept, e.g. `software`. */
+  readonly tier: string;
+  readonly agentId: string;
+}
+
+/** The judge of one kind. Throws a `PosternError` for every doubt. */
+export interface EvidenceVerifier {
+  readonly kind: string;
+  verify(evidence: Evidence, context: EvidenceContext): Promise<EvidenceVerdict>;
+}
+
+/** Hands evidence to the verifier of its kind. Throws `evidence_kind_unsupported`, and what the verifier throws. */
+export async function judgeEvidence(
+  evidence: Evidence,
+  context: EvidenceContext,
+  verifiers: readonly EvidenceVerifier[],
+): Promise<EvidenceVerdict> {
+  const verifier = verifiers.find((candidate) => candidate.kind === evidence.kind);
+  if (verifier === undefined) {
+    throw new PosternError("evidence_kind_unsupported", "Cannot judge evidence: no verifier admits its kind");
+  }
+  return await verifier.verify(evidence, context);
+}

@@ -1,0 +1,80 @@
+/** Failures of evidence and of the challenges that it answers. */
+import type { ErrorFacts } from "../error.ts";
+
+export const ATTESTATION_ERRORS = {
+  challenge_unknown: {
+    title: "Challenge is not open",
+    blame: "peer",
+    retryable: true,
+    status: 403,
+    exit: 4,
+    cause: "The challenge was never issued, was answered before, or is long over. Each can be answered once.",
+    remedy: "Ask for a new challenge and answer that one.",
+  },
+  challenge_expired: {
+    title: "Challenge has expired",
+    blame: "peer",
+    retryable: true,
+    status: 403,
+    exit: 4,
+    cause: "The evidence came more than 30 seconds after the challenge.",
+    remedy: "Ask for a new challenge. If it repeats, look at what slows down the machine or its TPM.",
+  },
+  evidence_malformed: {
+    title: "Evidence cannot be read",
+    blame: "peer",
+    retryable: false,
+    status: 400,
+    exit: 4,
+    cause: "A part of the evidence is missing or is not in the form that its kind prescribes.",
+    remedy: "Check that agent and control plane run compatible versions.",
+  },
+  evidence_kind_unsupported: {
+    title: "Evidence is of a kind that is not judged here",
+    blame: "peer",
+    retryable: false,
+    status: 400,
+    exit: 4,
+    cause: "The control plane has no verifier for this kind of evidence, or its policy does not admit it.",
+    remedy: "Let the agent use a kind of identity that the operator admits.",
+  },
+  evidence_key_weak: {
+    title: "Identity key is weak",
+    blame: "peer",
+    retryable: false,
+    status: 403,
+    exit: 4,
+    cause: "The identity key is a point of small order: anybody could make signatures that it accepts.",
+    remedy: "Make a new identity for the agent with `postern`; keys it makes are never weak.",
+  },
+  evidence_signature_invalid: {
+    title: "Evidence signature does not hold",
+    blame: "peer",
+    retryable: false,
+    status: 403,
+    exit: 4,
+    cause: "The signature does not cover this challenge on this channel under this policy by this agent.",
+    remedy:
+      "Answer the challenge on the channel that it was asked for. If this repeats, somebody relays evidence.",
+  },
+  agent_limit_reached: {
+    title: "Tunnel has too many agents",
+    blame: "peer",
+    retryable: false,
+    status: 403,
+    exit: 4,
+    cause: "As many different agents as one tunnel may have have proved themselves for it already.",
+    remedy: "Keep the agent's identity file between runs: a new identity counts as a new agent. " +
+      "Deleting and creating the tunnel starts over.",
+  },
+  agent_not_bound: {
+    title: "Tunnel belongs to another agent",
+    blame: "peer",
+    retryable: false,
+    status: 403,
+    exit: 4,
+    cause:
+      "The operator admits only the first agent that proved itself for a tunnel, and this is another one.",
+    remedy: "Run the first agent, or delete the tunnel and create it again with the new one.",
+  },
+} as const satisfies Record<string, ErrorFacts>;
