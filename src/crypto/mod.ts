@@ -1,0 +1,5 @@
+/** Keys and the Noise handshake. The record cipher is the sealing core in `wasm/`, behind a port. */
+export { hkdfSha256 } from "./hkdf.ts";
+export { generateX25519KeyPair, type X25519KeyPair, x25519KeyPair } from "./keys.ts";
+export { x25519, X25519_KEY_BYTES } from "./x25519.ts";
+export * from "./noise/mod.ts";
