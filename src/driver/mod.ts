@@ -10,7 +10,14 @@ export {
   type TlsDialOptions,
 } from "./dial.ts";
 export { type MemoryStreamOptions, memoryStreamPair } from "./memory_stream.ts";
-export { type Network, type Socket, systemNetwork, type TcpSocket, type TlsSocket } from "./network.ts";
+export {
+  type Network,
+  type Socket,
+  systemNetwork,
+  type TcpSocket,
+  type TlsClientOptions,
+  type TlsSocket,
+} from "./network.ts";
 export { systemRandom } from "./random.ts";
 export { formatAddress, formatHostPort, TcpStream, writeAll } from "./tcp_stream.ts";
 export { connectWebSocket, type WebSocketClientOptions } from "./websocket_client.ts";

@@ -26,7 +26,8 @@ export interface SocketWriterEvents {
 export class SocketWriter {
   readonly #socket: ByteStream;
   readonly #slabs: Slabs;
-  readonly #events: SocketWriterEvents;
+  /** Who is told; may be handed on while nothing waits. */
+  events: SocketWriterEvents;
   #queue: Piece[] = [];
   #slab: Uint8Array | undefined;
   #used = 0;
@@ -40,7 +41,7 @@ export class SocketWriter {
   constructor(socket: ByteStream, slabs: Slabs, events: SocketWriterEvents) {
     this.#socket = socket;
     this.#slabs = slabs;
-    this.#events = events;
+    this.events = events;
   }
 
   /** Bytes that wait. */
@@ -149,7 +150,7 @@ export class SocketWriter {
             for (let j = i + 1; j < batch.length; j++) batch[j].release?.();
             return;
           }
-          if (piece.credit > 0) this.#events.onWritten(piece.credit);
+          if (piece.credit > 0) this.events.onWritten(piece.credit);
         }
       }
       if (this.#ended && !this.#failed) await this.#socket.closeWrite();
@@ -157,7 +158,7 @@ export class SocketWriter {
       if (!this.#failed) {
         this.#failed = true;
         this.#dropAll();
-        this.#events.onError(error);
+        this.events.onError(error);
       }
     } finally {
       this.#running = false;

@@ -6,7 +6,7 @@ import type { MuxStream, StreamHandler } from "../mux/mod.ts";
 import type { ByteStream } from "../ports/mod.ts";
 import type { ResetReason } from "../wire/mod.ts";
 import { LARGE_SLAB_BYTES, type Slabs } from "./slabs.ts";
-import { SocketWriter } from "./socket_writer.ts";
+import { SocketWriter, type SocketWriterEvents } from "./socket_writer.ts";
 import type { WireBuffer } from "./wire_buffers.ts";
 
 export interface SpliceOptions {
@@ -15,8 +15,8 @@ export interface SpliceOptions {
   readonly slabs: Slabs;
   /** Keeps the carrier's receive buffer for writing from it. */
   readonly retain: () => WireBuffer | undefined;
-  /** Bytes that were read from the socket already, to be sent first. */
-  readonly early?: Uint8Array;
+  /** A writer on the socket that is in use already, with nothing waiting in it. */
+  readonly writer?: SocketWriter;
   /** Bytes that crossed. */
   readonly onBytes?: (fromSocket: number, toSocket: number) => void;
 }
@@ -36,13 +36,15 @@ export class StreamSplice implements StreamHandler {
     this.#options = options;
     this.#stream = options.stream;
     this.#socket = options.socket;
-    this.#writer = new SocketWriter(options.socket, options.slabs, {
+    const events: SocketWriterEvents = {
       onWritten: (credit) => {
         this.#stream.consumed(credit);
         this.#options.onBytes?.(0, credit);
       },
       onError: () => this.#cut("cancelled"),
-    });
+    };
+    this.#writer = options.writer ?? new SocketWriter(options.socket, options.slabs, events);
+    this.#writer.events = events;
   }
 
   /** Runs until both directions have ended; tells the reason if the stream was cut. Never throws. */
@@ -87,8 +89,6 @@ export class StreamSplice implements StreamHandler {
     const { slabs } = this.#options;
     let slab = slabs.small();
     try {
-      const early = this.#options.early;
-      if (early !== undefined && early.length > 0) await this.#send(early, early.length);
       while (!this.#over) {
         const read = await this.#socket.read(slab);
         if (read === null || this.#over) break;
