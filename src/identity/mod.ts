@@ -7,6 +7,7 @@ export {
   protocolSchema,
   type RecreateClaims,
   type Role,
+  roleSchema,
   type Stage0Claims,
   type Stage1Claims,
   type Transport,
@@ -24,6 +25,7 @@ export {
   type VerificationKeys,
 } from "./keys.ts";
 export { defaultRotation, Keyset, type KeysetRecord, type RotationPolicy } from "./keyset.ts";
+export { spendToken } from "./spend.ts";
 export { type ChannelFacts, matchStages, type StageRoutes } from "./stages.ts";
 export {
   claimedKind,

@@ -22,6 +22,8 @@ export interface TunnelRecord {
 
 /** A tunnel to be made, with the limits that are checked in the same step. */
 export interface TunnelClaim extends Omit<TunnelRecord, "publicPort"> {
+  /** Where an anonymous request came from: opaque, counted only. */
+  readonly from?: { readonly address: string; readonly maxTunnels: number };
   /** Most tunnels of this owner; of all anonymous owners together when the tunnel is anonymous. */
   readonly maxTunnels: number;
   /** Where to take the public port from; absent for protocols without one. Both ends included. */

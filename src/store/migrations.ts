@@ -12,10 +12,12 @@ const STEPS: readonly string[] = [
     protocol      TEXT NOT NULL,
     public_port   INTEGER UNIQUE,
     created_at    INTEGER NOT NULL,
-    held_until    INTEGER NOT NULL
+    held_until    INTEGER NOT NULL,
+    created_from  TEXT
   ) STRICT;
   CREATE INDEX tunnels_by_owner ON tunnels (owner, created_at);
   CREATE INDEX tunnels_abandoned ON tunnels (held_until) WHERE anonymous = 1;
+  CREATE INDEX tunnels_by_origin ON tunnels (created_from) WHERE created_from IS NOT NULL;
 
   CREATE TABLE agents (
     tunnel_id     TEXT NOT NULL REFERENCES tunnels (tunnel_id) ON DELETE CASCADE,

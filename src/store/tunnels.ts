@@ -106,11 +106,13 @@ export class SqliteTunnels implements TunnelStore, AgentStore {
     const owned = claim.anonymous
       ? this.#database.number("SELECT count(*) FROM tunnels WHERE anonymous = 1")
       : this.#database.number("SELECT count(*) FROM tunnels WHERE owner = ?", claim.owner);
-    if (owned >= claim.maxTunnels) return { outcome: "too_many" };
+    if (owned >= claim.maxTunnels || this.#fromThere(claim) >= (claim.from?.maxTunnels ?? 1)) {
+      return { outcome: "too_many" };
+    }
     const port = claim.ports === undefined ? undefined : this.#takePort(claim.ports.first, claim.ports.last);
     if (claim.ports !== undefined && port === undefined) return { outcome: "no_port" };
     this.#database.run(
-      `INSERT INTO tunnels (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO tunnels (${columns}, created_from) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       claim.tunnelId,
       claim.name,
       claim.owner,
@@ -119,8 +121,14 @@ export class SqliteTunnels implements TunnelStore, AgentStore {
       port ?? null,
       claim.createdAtMs,
       claim.heldUntilMs,
+      claim.from?.address ?? null,
     );
     return { outcome: "created", tunnel: this.#byName(claim.name) as TunnelRecord };
+  }
+
+  #fromThere({ from }: TunnelClaim): number {
+    if (from === undefined) return 0;
+    return this.#database.number("SELECT count(*) FROM tunnels WHERE created_from = ?", from.address);
   }
 
   /** The next free port after the last one given: a port that was just freed rests longest, its old clients may return. */

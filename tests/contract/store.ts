@@ -73,6 +73,18 @@ export function storeContract(kind: string, makeHarness: () => StoreHarness): vo
     assert.equal((await claim(7, { owner: "anonymous:7", anonymous: true })).outcome, "too_many");
   });
 
+  test("claimTunnel() holds the limit of one origin address", async (store) => {
+    const claim = (n: number, address: string) =>
+      store.claimTunnel(claimOf({ tunnelId: `tun_${n}`, name: `n${n}`, from: { address, maxTunnels: 2 } }));
+    const outcomes = [];
+    for (const address of ["192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.2"]) {
+      outcomes.push((await claim(outcomes.length, address)).outcome);
+    }
+    assert.deepEqual(outcomes, ["created", "created", "too_many", "created"]);
+    await store.deleteTunnel("tun_0");
+    assert.equal((await claim(5, "192.0.2.1")).outcome, "created");
+  });
+
   test("claimTunnel() gives each tcp tunnel its own port and lets a freed one rest longest", async (store) => {
     const portOf = async (n: number) => {
       const claimed = await store.claimTunnel(
