@@ -12,7 +12,7 @@ export {
   type SecretFile,
   secretFileExposure,
 } from "./secret_file.ts";
-export { flagNameOf, type Group, type NamedSetting, settingsOf } from "./setting.ts";
+export { flagNameOf, type Group, keyOfProperty, type NamedSetting, settingsOf } from "./setting.ts";
 export { defaultStateDirectory } from "./state_directory.ts";
 export { didYouMean, nearest } from "./suggest.ts";
 export { parseTarget } from "./target.ts";

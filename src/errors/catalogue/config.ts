@@ -62,6 +62,14 @@ export const CONFIG_ERRORS = {
     remedy:
       "Change one of the two settings that the message names; `postern config` shows where each comes from.",
   },
+  config_services_missing: {
+    title: "The configuration names no services",
+    blame: "operator",
+    retryable: false,
+    exit: 2,
+    cause: "An agent publishes the services listed under `services` in its file, and there are none.",
+    remedy: "Give a file with services by --config, or publish one service with `postern http 8080`.",
+  },
   secret_file_unreadable: {
     title: "A secret file cannot be read",
     blame: "operator",

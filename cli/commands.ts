@@ -1,0 +1,158 @@
+/** The table of commands. Everything that users can type follows from it; code is imported when it runs. */
+import { type Call, type Command, type Flag } from "./command.ts";
+import { shells } from "./completions.ts";
+
+const configFlag: Flag = {
+  name: "config",
+  short: "c",
+  help: "Configuration file in YAML.",
+  placeholder: "FILE",
+  environment: "POSTERN_CONFIG",
+  file: true,
+};
+const jsonFlag: Flag = { name: "json", help: "Print one JSON object, errors included." };
+const plainFlag: Flag = { name: "plain", help: "Print lines instead of redrawing the status in place." };
+const nameFlag: Flag = {
+  name: "name",
+  short: "n",
+  help: "First label of the public host name; made up by control when absent.",
+  placeholder: "NAME",
+  environment: "POSTERN_NAME",
+  key: "services[].name",
+};
+const hostHeaderFlag: Flag = {
+  name: "host-header",
+  help: "Host header for the service: a name, or `original` = as the viewer sent it.",
+  placeholder: "HOST|original",
+  environment: "POSTERN_HOST_HEADER",
+  key: "services[].host_header",
+};
+const weightFlag: Flag = {
+  name: "weight",
+  help: "Share of requests when several agents publish the same name.",
+  placeholder: "WEIGHT",
+  environment: "POSTERN_WEIGHT",
+  key: "services[].weight",
+};
+
+const agentKeys = ["control", "token_file", "ca_file", "proxy", "state_directory", "log.level"];
+
+async function publish(protocol: "http" | "tcp", call: Call): Promise<number> {
+  return (await import("./commands/agent.ts")).runPublish(protocol, call);
+}
+
+export const commands: readonly Command[] = [
+  {
+    name: "http",
+    summary: "Publish a local HTTP service.",
+    details: ["Example: postern http 8080 --name web"],
+    arguments: [{ name: "TARGET", help: "PORT, HOST:PORT or http://HOST:PORT.", required: true }],
+    flags: [nameFlag, hostHeaderFlag, weightFlag, configFlag, plainFlag],
+    settings: "agent",
+    commonKeys: agentKeys,
+    run: (call) => publish("http", call),
+  },
+  {
+    name: "tcp",
+    summary: "Publish a local TCP service on a public port.",
+    details: ["Example: postern tcp 5432"],
+    arguments: [{ name: "TARGET", help: "PORT or HOST:PORT.", required: true }],
+    flags: [nameFlag, weightFlag, configFlag, plainFlag],
+    settings: "agent",
+    commonKeys: agentKeys,
+    run: (call) => publish("tcp", call),
+  },
+  {
+    name: "agent",
+    summary: "Publish the services of a configuration file.",
+    details: ["Example: postern agent --config agent.yaml"],
+    arguments: [],
+    flags: [configFlag, plainFlag],
+    settings: "agent",
+    commonKeys: [...agentKeys, "admin_listen", "log.format"],
+    run: async (call) => (await import("./commands/agent.ts")).runAgent(call),
+  },
+  {
+    name: "edge",
+    summary: "Run an edge with its control plane.",
+    details: ["Example: postern edge --listen 0.0.0.0:8080 --public-host tunnels.example.com"],
+    arguments: [],
+    flags: [configFlag],
+    settings: "edge",
+    commonKeys: [
+      "listen",
+      "admin_listen",
+      "public_host",
+      "public_url_port",
+      "tls.cert_file",
+      "tls.key_file",
+      "state_directory",
+      "anonymous_tunnels",
+      "tcp_ports",
+      "trusted_proxies",
+      "log.format",
+      "log.level",
+    ],
+    run: async (call) => (await import("./commands/edge.ts")).runEdge(call),
+  },
+  {
+    name: "status",
+    summary: "Show what the edge or agent on this machine is doing.",
+    arguments: [{
+      name: "ROLE",
+      help: "edge or agent; both when absent.",
+      required: false,
+      words: ["edge", "agent"],
+    }],
+    flags: [
+      {
+        name: "admin-listen",
+        help: "Admin address to ask; 127.0.0.1:9090 (edge) and 127.0.0.1:9091 (agent) when absent.",
+        placeholder: "HOST:PORT",
+        environment: "POSTERN_ADMIN_LISTEN",
+        key: "admin_listen",
+      },
+      jsonFlag,
+    ],
+    run: async (call) => (await import("./commands/status.ts")).runStatus(call),
+  },
+  {
+    name: "diag",
+    summary: "Check whether an agent could work here.",
+    details: ["Prints PASS, FAIL or SKIP for each check; exit code 1 when one fails."],
+    arguments: [{ name: "TARGET", help: "Service that is to be published.", required: false }],
+    flags: [configFlag, jsonFlag],
+    settings: "agent",
+    commonKeys: agentKeys,
+    run: async (call) => (await import("./commands/diag.ts")).runDiag(call),
+  },
+  {
+    name: "config",
+    summary: "Show every setting with its value and where it comes from.",
+    arguments: [{ name: "ROLE", help: "edge or agent.", required: true, words: ["edge", "agent"] }],
+    flags: [configFlag, jsonFlag],
+    run: async (call) => (await import("./commands/config.ts")).runConfig(call),
+  },
+  {
+    name: "version",
+    summary: "Print the version.",
+    arguments: [],
+    flags: [jsonFlag],
+    run: async (call) => (await import("./commands/version.ts")).runVersion(call),
+  },
+  {
+    name: "completions",
+    summary: "Print a completion script for a shell.",
+    details: ["Example: postern completions bash > /etc/bash_completion.d/postern"],
+    arguments: [{ name: "SHELL", help: `${shells.join(", ")}.`, required: true, words: shells }],
+    flags: [],
+    run: async (call) => (await import("./commands/completions.ts")).runCompletions(call),
+  },
+  {
+    name: "help",
+    summary: "Show help, or the help of one command.",
+    arguments: [{ name: "COMMAND", help: "A command.", required: false }],
+    flags: [{ name: "all", help: "List every setting of the command." }],
+    run: async (call) => (await import("./commands/help.ts")).runHelp(call),
+  },
+];

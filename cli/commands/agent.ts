@@ -1,0 +1,52 @@
+import { type AgentConfig, formatAddress, parseTarget, type Resolved } from "../../src/config/mod.ts";
+import { systemClock } from "../../src/driver/mod.ts";
+import { PosternError } from "../../src/errors/mod.ts";
+import { createLog } from "../../src/telemetry/mod.ts";
+import type { Call } from "../command.ts";
+import { loadAgent } from "../load.ts";
+import { untilStopped } from "../until_stopped.ts";
+import { createView } from "../view/view.ts";
+
+/** `postern http TARGET` and `postern tcp TARGET`: one service, in place of those in the file. */
+export async function runPublish(protocol: "http" | "tcp", call: Call): Promise<number> {
+  const target = formatAddress(parseTarget(protocol, call.arguments[0]));
+  const { name, "host-header": hostHeader, weight } = call.values;
+  const service: Record<string, string> = {
+    protocol,
+    target,
+    ...(name !== undefined && { name }),
+    ...(hostHeader !== undefined && { host_header: hostHeader }),
+    ...(weight !== undefined && { weight }),
+  };
+  return await run(call, await loadAgent(call, [service]));
+}
+
+/** `postern agent --config FILE`. Throws `config_services_missing`. */
+export async function runAgent(call: Call): Promise<number> {
+  const resolved = await loadAgent(call);
+  if (resolved.config.services.length === 0) {
+    throw new PosternError(
+      "config_services_missing",
+      "Cannot run an agent: the configuration names no services",
+    );
+  }
+  return await run(call, resolved);
+}
+
+async function run(call: Call, { config, warnings }: Resolved<AgentConfig>): Promise<number> {
+  const plain = call.switches.has("plain") || config.log.format === "json";
+  const view = createView(call.terminal, systemClock, plain);
+  const log = createLog({ ...config.log, wall: systemClock.wall, write: view.line });
+  for (const warning of warnings) log("warn", warning);
+  try {
+    const { startAgent } = await import("../../agent/mod.ts");
+    const agent = await startAgent(config, { log, onStatus: view.update });
+    await untilStopped(agent, {
+      stopping: () => log("info", "draining", { drain_timeout_ms: config.drainTimeoutMs }),
+      cutShort: () => view.close(),
+    });
+  } finally {
+    view.close();
+  }
+  return 0;
+}

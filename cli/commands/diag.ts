@@ -1,0 +1,45 @@
+import { parseTarget } from "../../src/config/mod.ts";
+import { PosternError } from "../../src/errors/mod.ts";
+import type { Call } from "../command.ts";
+import { type Check, resultText, runChecks } from "../diag/check.ts";
+import { runtimeCheck, simdCheck, stateDirectoryCheck, tokenFileCheck, tpmCheck } from "../diag/machine.ts";
+import { networkChecks } from "../diag/network.ts";
+import { exitCodeOf, failureText } from "../failure.ts";
+import { loadAgent } from "../load.ts";
+
+/** `postern diag [TARGET]`: exit code of `checks_failed` when a check fails. */
+export async function runDiag(call: Call): Promise<number> {
+  const { config } = await loadAgent(call);
+  const [text] = call.arguments;
+  const target = text === undefined ? config.services[0]?.target ?? null : parseTarget("http", text);
+  const ca = config.caFile === null ? undefined : await readAuthorities(config.caFile);
+  const checks: Check[] = [
+    runtimeCheck(Deno.version.deno),
+    simdCheck,
+    stateDirectoryCheck(config.stateDirectory),
+    tokenFileCheck(config.tokenFile, Deno),
+    tpmCheck,
+    ...networkChecks({ control: config.control, ca, proxy: config.proxy, target }),
+  ];
+  const json = call.switches.has("json");
+  const results = await runChecks(checks, (result) => json || call.terminal.out(resultText(result)));
+  const failed = results.filter(({ result }) => result === "FAIL").length;
+  const failure = failed === 0 ? undefined : new PosternError(
+    "checks_failed",
+    `Cannot vouch for this machine: ${failed} of ${results.length} checks failed`,
+  );
+  if (json) {
+    call.terminal.out(`${JSON.stringify({ code: failure?.code ?? null, failed, checks: results })}\n`);
+  } else if (failure !== undefined) call.terminal.err(failureText(failure, false));
+  return failure === undefined ? 0 : exitCodeOf(failure);
+}
+
+async function readAuthorities(path: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (cause) {
+    throw new PosternError("config_file_unreadable", `Cannot read ca_file ${path}: it is not accessible`, {
+      cause,
+    });
+  }
+}

@@ -1,0 +1,18 @@
+import { createLog } from "../../src/telemetry/mod.ts";
+import type { Call } from "../command.ts";
+import { loadEdge } from "../load.ts";
+import { untilStopped } from "../until_stopped.ts";
+
+/** `postern edge`: runs until it is stopped. */
+export async function runEdge(call: Call): Promise<number> {
+  const { config, warnings } = await loadEdge(call);
+  const log = createLog({ ...config.log, wall: Date.now, write: (line) => call.terminal.err(line) });
+  for (const warning of warnings) log("warn", warning);
+  const { startEdge } = await import("../../src/main.ts");
+  const edge = await startEdge(config);
+  await untilStopped(edge, {
+    stopping: () => log("info", "draining", { drain_timeout_ms: config.drainTimeoutMs }),
+    cutShort: () => log("warn", "ended without draining"),
+  });
+  return 0;
+}

@@ -1,0 +1,24 @@
+import { didYouMean } from "../../src/config/mod.ts";
+import { PosternError } from "../../src/errors/mod.ts";
+import type { Call } from "../command.ts";
+import { commands } from "../commands.ts";
+import { commandHelp, overview } from "../help.ts";
+
+/** `postern help [COMMAND] [--all]`. Throws `cli_command_unknown`. */
+export function runHelp(call: Call): number {
+  const [name] = call.arguments;
+  if (name === undefined) {
+    call.terminal.out(overview(commands));
+    return 0;
+  }
+  const command = commands.find((candidate) => candidate.name === name);
+  if (command === undefined) {
+    const suggestion = didYouMean(name, commands.map((candidate) => candidate.name));
+    throw new PosternError(
+      "cli_command_unknown",
+      `Cannot show help: there is no command ${JSON.stringify(name.slice(0, 64))}${suggestion}`,
+    );
+  }
+  call.terminal.out(commandHelp(command, call.switches.has("all")));
+  return 0;
+}

@@ -1,0 +1,117 @@
+/** Completion scripts for shells, made from the table of commands. Pure: they ask nothing at completion time. */
+import { type Command, flagsFor } from "./command.ts";
+
+export const shells = ["bash", "zsh", "fish"] as const;
+export type Shell = typeof shells[number];
+
+/** The script for one shell. */
+export function completionScript(shell: Shell, commands: readonly Command[]): string {
+  switch (shell) {
+    case "bash":
+      return bash(commands);
+    case "zsh":
+      return zsh(commands);
+    case "fish":
+      return fish(commands);
+    default:
+      return shell satisfies never;
+  }
+}
+
+function argumentWords(command: Command): string[] {
+  return command.arguments.flatMap((argument) => argument.words ?? []);
+}
+
+function bash(commands: readonly Command[]): string {
+  const cases = commands.map((command) => {
+    const flags = flagsFor(command);
+    const words = [...argumentWords(command), ...flags.map((flag) => `--${flag.name}`)].join(" ");
+    const takers = flags.filter((flag) => flag.placeholder !== undefined && !flag.file).map((f) =>
+      `--${f.name}`
+    );
+    const files = flags.filter((flag) => flag.file).map((flag) => `--${flag.name}`);
+    return [
+      `    ${command.name})`,
+      '      case "$previous" in',
+      ...(files.length > 0
+        ? [`        ${files.join("|")}) COMPREPLY=($(compgen -f -- "$current")); return ;;`]
+        : []),
+      ...(takers.length > 0 ? [`        ${takers.join("|")}) return ;;`] : []),
+      "      esac",
+      `      COMPREPLY=($(compgen -W "${words}" -- "$current")) ;;`,
+    ].join("\n");
+  });
+  return `# postern completions bash: put into /etc/bash_completion.d or source from ~/.bashrc
+_postern() {
+  local current="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}"
+  COMPREPLY=()
+  if [ "$COMP_CWORD" -eq 1 ]; then
+    COMPREPLY=($(compgen -W "${commands.map((command) => command.name).join(" ")}" -- "$current"))
+    return
+  fi
+  case "\${COMP_WORDS[1]}" in
+${cases.join("\n")}
+  esac
+}
+complete -F _postern postern
+`;
+}
+
+/** Text inside single quotes of a POSIX-like shell. */
+function quote(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+function zsh(commands: readonly Command[]): string {
+  const escape = (text: string) => text.replaceAll(/[\\:[\]]/g, "\\$&");
+  const cases = commands.map((command) => {
+    const specs = flagsFor(command).map((flag) => {
+      const value = flag.placeholder === undefined
+        ? ""
+        : `:${escape(flag.placeholder)}:${flag.file ? "_files" : ""}`;
+      return quote(`--${flag.name}[${escape(flag.help)}]${value}`);
+    });
+    const words = argumentWords(command);
+    if (words.length > 0) specs.push(quote(`1:argument:(${words.join(" ")})`));
+    return `    ${command.name}) _arguments ${specs.join(" ")} ;;`;
+  });
+  return `#compdef postern
+# postern completions zsh: put into a directory of $fpath as _postern
+_postern() {
+  local -a commands
+  commands=(${commands.map((command) => quote(`${command.name}:${escape(command.summary)}`)).join(" ")})
+  if (( CURRENT == 2 )); then
+    _describe command commands
+    return
+  fi
+  local name="\${words[2]}"
+  shift words
+  (( CURRENT-- ))
+  case "$name" in
+${cases.join("\n")}
+  esac
+}
+if [ "$funcstack[1]" = "_postern" ]; then _postern "$@"; else compdef _postern postern; fi
+`;
+}
+
+function fish(commands: readonly Command[]): string {
+  // Inside single quotes fish knows two escapes: \\\\ and \\'.
+  const text = (value: string) => `'${value.replaceAll(/[\\']/g, "\\$&")}'`;
+  const lines = [
+    "# postern completions fish: put into ~/.config/fish/completions/postern.fish",
+    "complete -c postern -f",
+  ];
+  for (const command of commands) {
+    lines.push(`complete -c postern -n __fish_use_subcommand -a ${command.name} -d ${text(command.summary)}`);
+    const here = `complete -c postern -n '__fish_seen_subcommand_from ${command.name}'`;
+    const words = argumentWords(command);
+    if (words.length > 0) lines.push(`${here} -a ${text(words.join(" "))}`);
+    for (const flag of flagsFor(command)) {
+      const short = flag.short === undefined ? "" : ` -s ${flag.short}`;
+      const value = flag.placeholder === undefined ? "" : flag.file ? " -r -F" : " -x";
+      lines.push(`${here} -l ${flag.name}${short}${value} -d ${text(flag.help)}`);
+    }
+  }
+  return `${lines.join("\n")}\n`;
+}

@@ -1,0 +1,117 @@
+/** Checks that talk to control, edge and target. */
+import { type Address, formatAddress } from "../../src/config/mod.ts";
+import { connectWebSocket, dialTcp, systemClock, systemRandom } from "../../src/driver/mod.ts";
+import { type Answer, httpGet } from "../http_get.ts";
+import { type Check, fail, pass, skip } from "./check.ts";
+
+const timeoutMs = 5000;
+const maxBodyBytes = 262_144;
+/** As control forgives it (setting tokens.clock_skew). */
+const maxSkewMs = 30_000;
+
+export interface NetworkFacts {
+  /** URL without a slash at its end. */
+  readonly control: string;
+  /** PEM. */
+  readonly ca?: string;
+  /** Through which only the carrier is checked. */
+  readonly proxy: string | null;
+  readonly target: Address | null;
+}
+
+/** The checks in the order in which they are worth reading: later ones rely on earlier ones. */
+export function networkChecks(facts: NetworkFacts): Check[] {
+  const get = (path: string) =>
+    httpGet(`${facts.control}${path}`, { timeoutMs, maxBytes: maxBodyBytes, ca: facts.ca });
+  let reached = false;
+  const direct = (name: string, run: Check["run"]): Check => ({
+    name,
+    run: () => facts.proxy === null ? run() : skip("not checked through a proxy"),
+  });
+  /** A dead control is one FAIL, not four. */
+  const further = (name: string, run: Check["run"]): Check =>
+    direct(name, () => reached ? run() : skip("control does not answer"));
+  return [
+    direct("control", async () => {
+      const answer = await get("/healthz").catch((error: Error) => error);
+      if (answer instanceof Error) {
+        return fail(`${facts.control}: ${answer.message}`, "Start the edge, or correct --control.");
+      }
+      reached = true;
+      return answer.status === 200 ? pass(facts.control) : fail(
+        `${facts.control}/healthz answers ${answer.status}`,
+        "Check that --control is a Postern control plane.",
+      );
+    }),
+    further("clock", async () => clockFinding(await get("/healthz"), systemClock.wall())),
+    further("jwks", async () => {
+      const answer = await get("/.well-known/jwks.json");
+      const keys = answer.status === 200 ? keyCount(answer.body) : 0;
+      return keys > 0 ? pass(`${keys} signing key${keys === 1 ? "" : "s"}`) : fail(
+        "no signing keys at /.well-known/jwks.json",
+        "Check that --control is a Postern control plane.",
+      );
+    }),
+    {
+      name: "carrier",
+      async run() {
+        const url = facts.control.replace(/^http/, "ws");
+        const { stream } = await connectWebSocket(url, {
+          clock: systemClock,
+          random: systemRandom,
+          caCerts: facts.ca === undefined ? undefined : [facts.ca],
+          proxy: facts.proxy ?? undefined,
+          signal: AbortSignal.timeout(timeoutMs),
+        });
+        stream.close();
+        return pass("WebSocket upgrade accepted");
+      },
+    },
+    further("nodelay", async () => {
+      const { hostname, port, protocol } = new URL(facts.control);
+      const at = {
+        hostname: hostname.replace(/^\[(.*)\]$/, "$1"),
+        port: Number(port) || (protocol === "https:" ? 443 : 80),
+      };
+      const stream = await Deno.connect({ ...at, signal: AbortSignal.timeout(timeoutMs) });
+      try {
+        stream.setNoDelay(true);
+        return pass("TCP_NODELAY can be set");
+      } finally {
+        stream.close();
+      }
+    }),
+    {
+      name: "target",
+      async run() {
+        if (facts.target === null) return skip("no target given");
+        const stream = await dialTcp(facts.target.host, facts.target.port, {
+          clock: systemClock,
+          connectTimeoutMs: timeoutMs,
+        });
+        stream.close();
+        return pass(formatAddress(facts.target));
+      },
+    },
+  ];
+}
+
+/** The Date header has whole seconds, so up to one second of difference is its own. */
+export function clockFinding(answer: Answer, nowMs: number) {
+  const theirs = Date.parse(answer.headers.date ?? "");
+  if (Number.isNaN(theirs)) return skip("control sends no Date");
+  const skewMs = Math.abs(nowMs - theirs);
+  const text = `${(skewMs / 1000).toFixed(1)} s from control`;
+  return skewMs <= maxSkewMs
+    ? pass(text)
+    : fail(text, "Synchronise the clock (NTP): tokens would be refused.");
+}
+
+function keyCount(body: string): number {
+  try {
+    const { keys } = JSON.parse(body) as { keys?: unknown };
+    return Array.isArray(keys) ? keys.length : 0;
+  } catch {
+    return 0;
+  }
+}

@@ -1,0 +1,46 @@
+/** Runs a node until it ends by itself or the operator ends it. */
+
+/** What an edge or agent offers once it runs. */
+export interface RunningNode {
+  /** Drains and ends. Idempotent. */
+  stop(): Promise<void>;
+  /** Settles when the node has ended: rejects with what ended it, resolves after {@link stop}. */
+  readonly finished: Promise<void>;
+}
+
+/** Exit code of a process that a second signal cut short: 128 + SIGINT. */
+const cutShortExitCode = 130;
+
+const stopSignals: readonly Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
+
+/**
+ * The first SIGINT or SIGTERM drains, the second one ends the process at once. `reload` runs on SIGHUP.
+ * Rejects with what ended the node.
+ */
+export async function untilStopped(
+  node: RunningNode,
+  hooks: { readonly stopping: () => void; readonly cutShort: () => void; readonly reload?: () => void },
+): Promise<void> {
+  let stops = 0;
+  const stop = () => {
+    stops++;
+    if (stops === 1) {
+      hooks.stopping();
+      // What goes wrong while draining is what `finished` rejects with.
+      node.stop().catch(() => {});
+      return;
+    }
+    hooks.cutShort();
+    Deno.exit(cutShortExitCode);
+  };
+  const reload = () => hooks.reload?.();
+  const withReload = Deno.build.os !== "windows";
+  for (const signal of stopSignals) Deno.addSignalListener(signal, stop);
+  if (withReload) Deno.addSignalListener("SIGHUP", reload);
+  try {
+    await node.finished;
+  } finally {
+    for (const signal of stopSignals) Deno.removeSignalListener(signal, stop);
+    if (withReload) Deno.removeSignalListener("SIGHUP", reload);
+  }
+}

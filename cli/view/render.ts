@@ -1,0 +1,90 @@
+/** An agent's status as lines of text. Pure. */
+import type { AgentStatus, ServiceStatus } from "../../agent/status.ts";
+import { escapeControls } from "../../src/telemetry/mod.ts";
+import { bytesText, elapsedText, millisecondsText } from "./amount.ts";
+
+export interface RenderOptions {
+  /** No line is longer. */
+  readonly columns: number;
+  readonly color: boolean;
+  /** Wall clock, milliseconds since the Unix epoch. */
+  readonly now: number;
+}
+
+/** Most services that are listed; the rest is counted. */
+const maxListed = 20;
+
+const green = 32;
+const yellow = 33;
+const red = 31;
+
+type Tone = typeof green | typeof yellow | typeof red;
+
+const tones: Readonly<Record<AgentStatus["state"] | ServiceStatus["state"], Tone>> = {
+  connecting: yellow,
+  handshaking: yellow,
+  authorizing: yellow,
+  online: green,
+  revalidating: green,
+  degraded: yellow,
+  reconnecting: yellow,
+  draining: yellow,
+  closed: red,
+  failed: red,
+  pending: yellow,
+  offline: red,
+  refused: red,
+};
+
+/** The lines, without line breaks; every one fits the columns and holds nothing but printable text and colors. */
+export function renderStatus(status: AgentStatus, options: RenderOptions): string[] {
+  const line = (tone: Tone | undefined, text: string, painted = text) => {
+    const printable = escapeControls(text);
+    const cut = clip(printable, options.columns);
+    if (tone === undefined || !options.color) return cut;
+    const at = cut.indexOf(painted);
+    return at < 0
+      ? cut
+      : `${cut.slice(0, at)}\x1b[${tone}m${painted}\x1b[0m${cut.slice(at + painted.length)}`;
+  };
+  const edge = [status.edge, status.rttMs === null ? null : millisecondsText(status.rttMs)].filter((part) =>
+    part !== null
+  );
+  const head = `postern  ${status.state} for ${elapsedText(options.now - status.since)}`;
+  const lines = [
+    line(tones[status.state], edge.length > 0 ? `${head}  (${edge.join(", ")})` : head, status.state),
+    "",
+  ];
+  for (const service of status.services.slice(0, maxListed)) {
+    lines.push(
+      line(
+        tones[service.state],
+        `${service.protocol.padEnd(5)}${service.url ?? service.name}  ${service.state}`,
+        service.state,
+      ),
+      line(undefined, `     -> ${service.target}`),
+      line(
+        undefined,
+        `     ${service.protocol === "http" ? "requests" : "connections"} ${service.requests}` +
+          `   in ${bytesText(service.bytesIn)}   out ${bytesText(service.bytesOut)}`,
+      ),
+    );
+  }
+  if (status.services.length > maxListed) {
+    lines.push(line(undefined, `and ${status.services.length - maxListed} more`));
+  }
+  if (status.lastError !== undefined) {
+    const { code, message, at } = status.lastError;
+    lines.push(
+      "",
+      line(red, `last error ${elapsedText(options.now - at)} ago: ${code}`, code),
+      line(undefined, `  ${message}`),
+    );
+  }
+  return lines;
+}
+
+function clip(text: string, columns: number): string {
+  const chars = [...text];
+  return chars.length <= columns ? text : `${chars.slice(0, Math.max(0, columns - 1)).join("")}…`;
+}

@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { AgentStatus } from "../../agent/status.ts";
+import { bytesText, elapsedText, millisecondsText } from "../../cli/view/amount.ts";
+import { renderStatus } from "../../cli/view/render.ts";
+
+const online: AgentStatus = {
+  state: "online",
+  edge: "edge-1",
+  rttMs: 12.34,
+  since: 0,
+  services: [
+    {
+      name: "web",
+      protocol: "http",
+      url: "http://web.localhost:8080",
+      target: "127.0.0.1:3000",
+      state: "online",
+      requests: 12,
+      bytesIn: 1536,
+      bytesOut: 5_000_000,
+    },
+    {
+      name: "db",
+      protocol: "tcp",
+      target: "db:5432",
+      state: "pending",
+      requests: 0,
+      bytesIn: 0,
+      bytesOut: 0,
+    },
+  ],
+};
+
+Deno.test("renderStatus() shows state, edge, round trip and services", () => {
+  assert.deepEqual(renderStatus(online, { columns: 80, color: false, now: 65_000 }), [
+    "postern  online for 1m5s  (edge-1, 12 ms)",
+    "",
+    "http http://web.localhost:8080  online",
+    "     -> 127.0.0.1:3000",
+    "     requests 12   in 1.5 KiB   out 4.8 MiB",
+    "tcp  db  pending",
+    "     -> db:5432",
+    "     connections 0   in 0 B   out 0 B",
+  ]);
+});
+
+Deno.test("renderStatus() shows the last failure escaped", () => {
+  const lastError = { code: "connect_refused", message: "evil\x1b[2Jtext", at: 5000 };
+  const status: AgentStatus = {
+    state: "connecting",
+    edge: null,
+    rttMs: null,
+    since: 0,
+    services: [],
+    lastError,
+  };
+  assert.deepEqual(renderStatus(status, { columns: 80, color: false, now: 6000 }), [
+    "postern  connecting for 6s",
+    "",
+    "",
+    "last error 1s ago: connect_refused",
+    "  evil\\u001b[2Jtext",
+  ]);
+});
+
+Deno.test("renderStatus() colors states, when colors are wanted", () => {
+  const [head] = renderStatus(online, { columns: 80, color: true, now: 1000 });
+  assert.equal(head, "postern  \x1b[32monline\x1b[0m for 1s  (edge-1, 12 ms)");
+});
+
+Deno.test("renderStatus() lists at most twenty services and counts the rest", () => {
+  const services = Array.from({ length: 25 }, () => online.services[1]);
+  const lines = renderStatus({ ...online, services }, { columns: 80, color: false, now: 0 });
+  assert.equal(lines.length, 2 + 20 * 3 + 1);
+  assert.equal(lines.at(-1), "and 5 more");
+});
+
+Deno.test("renderStatus() fits any width and prints no control characters, whatever peers wrote", () => {
+  const text = fc.string({ unit: "binary" });
+  fc.assert(fc.property(text, text, text, fc.integer({ min: 1, max: 200 }), (edge, url, message, columns) => {
+    const status: AgentStatus = {
+      ...online,
+      edge,
+      services: [{ ...online.services[0], url }],
+      lastError: { code: "internal_error", message, at: 0 },
+    };
+    for (const line of renderStatus(status, { columns, color: false, now: 0 })) {
+      assert.ok([...line].length <= columns);
+      // deno-lint-ignore no-control-regex -- control characters must be absent
+      assert.doesNotMatch(line, /[\u0000-\u001f\u007f-\u009f]/);
+    }
+  }));
+});
+
+Deno.test("amounts are short", () => {
+  assert.deepEqual([0, 1023, 1024, 1536, 150 * 1024, 2 ** 50].map(bytesText), [
+    "0 B",
+    "1023 B",
+    "1.0 KiB",
+    "1.5 KiB",
+    "150 KiB",
+    "1024 TiB",
+  ]);
+  assert.deepEqual([-5, 0, 999, 61_000, 3_600_000, 90_061_000].map(elapsedText), [
+    "0s",
+    "0s",
+    "0s",
+    "1m1s",
+    "1h",
+    "1d1h",
+  ]);
+  assert.deepEqual([0.5, 12.6].map(millisecondsText), ["0.50 ms", "13 ms"]);
+});
