@@ -6,6 +6,7 @@ import { CONTROL_ERRORS } from "./control.ts";
 import { CRYPTO_ERRORS } from "./crypto.ts";
 import { EDGE_ERRORS } from "./edge.ts";
 import { HTTP_ERRORS } from "./http.ts";
+import { TLS_ERRORS } from "./tls.ts";
 import { WEBSOCKET_ERRORS } from "./websocket.ts";
 import { WIRE_ERRORS } from "./wire.ts";
 
@@ -16,6 +17,7 @@ const ALL = {
   ...CRYPTO_ERRORS,
   ...EDGE_ERRORS,
   ...HTTP_ERRORS,
+  ...TLS_ERRORS,
   ...WEBSOCKET_ERRORS,
   ...WIRE_ERRORS,
 } as const satisfies Record<string, ErrorFacts>;

@@ -1,0 +1,36 @@
+/** Failures of TLS that ends at the edge, and of its certificates. */
+import type { ErrorFacts } from "../error.ts";
+
+export const TLS_ERRORS = {
+  tls_malformed_hello: {
+    title: "Malformed TLS ClientHello",
+    blame: "peer",
+    retryable: false,
+    cause: "The first message of a TLS connection breaks RFC 8446, or is longer than 32 KiB.",
+    remedy: "Nothing: scanners send such messages. If a browser or an agent does, report it.",
+  },
+  tls_no_common_protocol: {
+    title: "No common protocol over TLS",
+    blame: "peer",
+    retryable: false,
+    cause: "The client offered protocols by ALPN, but none that is served here, such as HTTP/1.1.",
+    remedy: "Let the client offer http/1.1, with curl for instance by --http1.1, or use no ALPN.",
+  },
+  tls_unknown_name: {
+    title: "No certificate for the server name",
+    blame: "peer",
+    retryable: false,
+    cause: "The client asked for a name, or for none, that no certificate here covers.",
+    remedy: "Check the name. To serve it, give the edge a certificate that covers it.",
+  },
+  certificate_unusable: {
+    title: "A certificate or its key cannot be used",
+    blame: "operator",
+    retryable: false,
+    exit: 2,
+    cause:
+      "The certificate file is missing, not in PEM form or covers no name; or the key does not belong to the certificate, or is of a kind that is not supported.",
+    remedy:
+      "Use a PEM file with the certificate first and its chain behind it, and a key file in PEM form without a passphrase. RSA keys of 2048 bits or more, P-256, P-384 and Ed25519 are supported.",
+  },
+} as const satisfies Record<string, ErrorFacts>;
