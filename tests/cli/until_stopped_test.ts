@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+
+const module = new URL("../../cli/until_stopped.ts", import.meta.url).href;
+
+/** A node that says what is asked of it; `drains` tells whether stopping ever ends. */
+function program(drains: boolean): string {
+  return `
+    import { untilStopped } from "${module}";
+    const { promise, resolve } = Promise.withResolvers();
+    const alive = setInterval(() => {}, 1000);
+    const node = { finished: promise, stop: async () => { if (${drains}) resolve(); } };
+    const done = untilStopped(node, {
+      stopping: () => console.log("stopping"),
+      cutShort: () => console.log("cut short"),
+      reload: () => console.log("reload"),
+    });
+    console.log("ready");
+    await done;
+    clearInterval(alive);
+    console.log("finished");`;
+}
+
+/** Sends each signal after the line before it was printed; returns all lines and the exit code. */
+async function run(drains: boolean, signals: readonly [after: string, signal: Deno.Signal][]) {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["eval", program(drains)],
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const lines: string[] = [];
+  let rest = "";
+  for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+    rest += text;
+    while (rest.includes("\n")) {
+      const line = rest.slice(0, rest.indexOf("\n"));
+      rest = rest.slice(line.length + 1);
+      lines.push(line);
+      for (const [after, signal] of signals) if (after === line) child.kill(signal);
+    }
+  }
+  return { lines, code: (await child.status).code };
+}
+
+Deno.test("untilStopped() drains on the first SIGTERM and reloads on SIGHUP", async () => {
+  assert.deepEqual(await run(true, [["ready", "SIGHUP"], ["reload", "SIGTERM"]]), {
+    lines: ["ready", "reload", "stopping", "finished"],
+    code: 0,
+  });
+});
+
+Deno.test("untilStopped() ends at once on the second signal", async () => {
+  assert.deepEqual(await run(false, [["ready", "SIGINT"], ["stopping", "SIGTERM"]]), {
+    lines: ["ready", "stopping", "cut short"],
+    code: 130,
+  });
+});
