@@ -3,8 +3,9 @@
  *
  * Takes `deno compile` where its base runtime can be had (DENORT_BIN, the cache, the network). Elsewhere, or with
  * --launcher, it packs the running deno and the bundled program behind a start script: same behaviour, somewhat larger,
- * unpacked once to a private directory and verified at every start (tools/compile/stub.sh).
+ * unpacked once to a private directory and verified at every start (tools/compile/stub.sh). Writes <output>.sha256, too.
  */
+import { createHash } from "node:crypto";
 import { buildLauncher } from "./compile/launcher.ts";
 import { programFlags } from "./compile/permissions.ts";
 import { print, printError } from "./print.ts";
@@ -62,6 +63,9 @@ async function main(args: readonly string[]): Promise<number> {
     printError(error instanceof Error ? error.message : String(error));
     return 1;
   }
+  // In the form of sha256sum, for packaging/install.sh and for whoever gets the file.
+  const digest = createHash("sha256").update(await Deno.readFile(output)).digest("hex");
+  await Deno.writeTextFile(`${output}.sha256`, `${digest}  ${output.replace(/^.*\//, "")}\n`);
   return await measure(output);
 }
 

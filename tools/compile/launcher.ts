@@ -99,7 +99,7 @@ async function bundle(entry: string): Promise<Uint8Array<ArrayBuffer>> {
     const output = `${folder}/main.js`;
     const { success, stderr } = await new Deno.Command(Deno.execPath(), {
       args: ["bundle", "--quiet", "--minify", "--keep-names", "--platform=deno", "-o", output, entry],
-      env: { NO_COLOR: "1" },
+      env: { NO_COLOR: "1", RUST_BACKTRACE: "0" },
       stdin: "null",
       stdout: "null",
       stderr: "piped",

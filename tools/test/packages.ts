@@ -22,6 +22,7 @@ export const PACKAGES: readonly PackageRow[] = [
   { binary: "postgres", package: "postgresql", why: "the shared store of several edges" },
   { binary: "initdb", package: "postgresql", why: "a fresh database cluster for each test run" },
   { binary: "chromium", package: "chromium", why: "the dashboard and published sites as a person sees them" },
+  { binary: "systemd-analyze", package: "systemd", why: "whether systemd accepts the service units" },
 ];
 
 /** Where Debian keeps programs that are not on every user's PATH. */

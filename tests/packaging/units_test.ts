@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { agentSchema, edgeSchema, parseConfigFile, resolve, settingsOf } from "../../src/config/mod.ts";
+import { Process } from "../support/process.ts";
+import { TempDir } from "../support/temp_dir.ts";
+
+const packaging = new URL("../../packaging/", import.meta.url);
+const read = (name: string) => Deno.readTextFileSync(new URL(name, packaging));
+const units = ["systemd/postern-edge.service", "systemd/postern-agent.service"] as const;
+
+/** Assignments of a unit file, all values of a key in order. */
+function assignments(text: string): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const line of text.split("\n")) {
+    const match = /^([A-Za-z]+)=(.*)$/.exec(line);
+    if (match) found.set(match[1], [...(found.get(match[1]) ?? []), match[2]]);
+  }
+  return found;
+}
+
+for (const name of units) {
+  Deno.test(`${name}: runs as a user of its own, without rights it does not need`, () => {
+    const unit = assignments(read(name));
+    const expected = {
+      DynamicUser: "yes",
+      NoNewPrivileges: "yes",
+      ProtectSystem: "strict",
+      ProtectHome: "yes",
+      PrivateTmp: "yes",
+      PrivateDevices: "yes",
+      RestrictNamespaces: "yes",
+      StateDirectoryMode: "0700",
+      CacheDirectoryMode: "0700",
+      UMask: "0077",
+    };
+    for (const [key, value] of Object.entries(expected)) assert.deepEqual(unit.get(key), [value], key);
+    const capabilities = name.includes("edge") ? "CAP_NET_BIND_SERVICE" : "";
+    assert.deepEqual(unit.get("CapabilityBoundingSet"), [capabilities]);
+    assert.ok(unit.get("SystemCallFilter")?.includes("~@privileged"));
+    assert.ok(!unit.has("MemoryDenyWriteExecute"), "the engine could not start");
+  });
+
+  Deno.test(`${name}: sets variables that exist, and none that holds a secret`, () => {
+    const known = new Set(
+      [edgeSchema, agentSchema].flatMap((schema) =>
+        settingsOf(schema.settings).map((setting) => setting.environment)
+      ),
+    );
+    const tls = name.includes("edge") ? read("systemd/tls.conf") : "";
+    for (
+      const value of [
+        ...assignments(read(name)).get("Environment") ?? [],
+        ...assignments(tls).get("Environment") ?? [],
+      ]
+    ) {
+      const [variable, content] = value.split("=");
+      if (variable.startsWith("POSTERN_")) assert.ok(known.has(variable), variable);
+      if (/TOKEN|KEY|SECRET|PASSWORD/.test(variable)) {
+        assert.match(content, /^%d\//, "a path below the credentials");
+      }
+    }
+    assert.deepEqual(assignments(read(name)).get("EnvironmentFile"), [
+      `-/etc/postern/${name.includes("edge") ? "edge" : "agent"}.env`,
+    ]);
+  });
+
+  Deno.test(`${name}: systemd accepts it`, async () => {
+    await using folder = await TempDir.make();
+    // The programs are not installed where the tests run.
+    const text = read(name).replace(/^(ExecStart|ExecReload)=\S+/gm, "$1=/bin/true");
+    const unit = await folder.write(name.slice(name.lastIndexOf("/") + 1), text);
+    const { code, stdout, stderr } = await Process.run("systemd-analyze", {
+      args: ["verify", "--man=no", unit],
+    });
+    assert.equal(code, 0, stdout + stderr);
+    assert.doesNotMatch(stderr, /postern-/, "not even a warning");
+  });
+}
+
+Deno.test("agent.service: control's token reaches the agent as a credential only", () => {
+  const unit = assignments(read("systemd/postern-agent.service"));
+  assert.deepEqual(unit.get("LoadCredential"), ["token:/etc/postern/agent.token"]);
+  assert.ok(unit.get("Environment")?.includes("POSTERN_TOKEN_FILE=%d/token"));
+});
+
+Deno.test("packaging/etc: the first configuration files are valid", () => {
+  resolve(edgeSchema, { file: parseConfigFile(read("etc/edge.yaml"), "edge.yaml") });
+  const agent = resolve(agentSchema, { file: parseConfigFile(read("etc/agent.yaml"), "agent.yaml") });
+  assert.equal(agent.config.services.length, 1);
+});
+
+Deno.test("packaging: nothing in here looks like a secret", () => {
+  for (
+    const name of [
+      ...units,
+      "systemd/tls.conf",
+      "etc/edge.yaml",
+      "etc/agent.yaml",
+      "Dockerfile",
+      "install.sh",
+    ]
+  ) {
+    assert.doesNotMatch(read(name), /-----BEGIN|eyJ[\w-]{8}|[A-Za-z0-9+/]{40,}={0,2}(?![\w/.-])/, name);
+  }
+});
+
+Deno.test("Dockerfile: the image runs as an unprivileged user and takes signals itself", () => {
+  const text = read("Dockerfile");
+  assert.match(text, /^USER 65532:65532$/m);
+  assert.match(text, /^ENTRYPOINT \["\/usr\/local\/bin\/postern"\]$/m);
+  assert.match(read("Dockerfile.dockerignore"), /^\*\*\n/, "only what is named gets into the build");
+});
