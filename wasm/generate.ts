@@ -6,8 +6,6 @@
  * statements; writing it out by hand would hide the two algorithms in each other.
  */
 
-/** Blocks of Poly1305 that fit beside one double round of eight ChaCha20 blocks: 10 rounds make 30, the end 2. */
-const MAC_BLOCKS_PER_ROUND = 3;
 const DOUBLE_ROUNDS = 10;
 /** Quarter rounds advanced together: enough to hide latencies, few enough for 16 vector registers. */
 const QUARTERS_TOGETHER = 4;
@@ -20,13 +18,19 @@ export function kernelSource(): string {
     'import { by16, by8, rotate12, rotate16, rotate7, rotate8 } from "./rotate";',
     "",
     "/** XORs 256 bytes with the next four blocks of the key stream. */",
-    ...chachaFunction("xor4", 1, false),
+    ...chachaFunction("xor4", 1),
     "",
     "/** XORs 512 bytes with the next eight blocks of the key stream. */",
-    ...chachaFunction("xor8", 2, false),
+    ...chachaFunction("xor8", 2),
+    "",
+    "/** As xor8 and, woven into it, Poly1305 over the 192 bytes at `mac`. */",
+    ...chachaFunction("xor8Mac12", 2, 12, 1),
+    "",
+    "/** As xor8 and, woven into it, Poly1305 over the 448 bytes at `mac`. */",
+    ...chachaFunction("xor8Mac28", 2, 28, 3),
     "",
     "/** As xor8 and, woven into it, Poly1305 over the 512 bytes at `mac`, which are read before `at` is written. */",
-    ...chachaFunction("xor8AndMac", 2, true),
+    ...chachaFunction("xor8Mac32", 2, 32, 3),
     "",
     "/** Poly1305 over whole blocks (RFC 8439 2.5.1; every block has its high bit, as the AEAD pads). */",
     "export function macBlocks(mac: usize, blocks: usize): void {",
@@ -42,45 +46,54 @@ export function kernelSource(): string {
   ].join("\n");
 }
 
-/** Groups of four blocks: one variable a state word, one lane a block. */
-function chachaFunction(name: string, groups: number, woven: boolean): string[] {
+/**
+ * ChaCha20 over groups of four blocks: one variable a state word, one lane a block.
+ *
+ * `macs` blocks of Poly1305 are woven in, `perRound` into every double round of the loop. When they run out before the
+ * rounds do, the last rounds stand behind the loop; when they do not, the rest goes between the output statements.
+ */
+function chachaFunction(name: string, groups: number, macs = 0, perRound = 0): string[] {
   const names = ["x", "y"].slice(0, groups);
-  const words = [...Array(16).keys()];
-  const head = [
-    "const i16 = by16();",
-    "const i8 = by8();",
-    ...words.filter((word) => word !== 12).flatMap((word) =>
-      names.map((group) => `let ${group}${word} = v128.load_splat<u32>(STATE, ${4 * word});`)
-    ),
-    "const n0 = i32x4.add(v128.load_splat<u32>(STATE, 48), i32x4(0, 1, 2, 3));",
-    "let x12 = n0;",
-    ...(groups === 2 ? ["const n1 = i32x4.add(n0, i32x4.splat(4));", "let y12 = n1;"] : []),
-    ...(woven ? macLoad() : []),
-    `let rounds = ${DOUBLE_ROUNDS};`,
-  ];
-  const rounds = doubleRound(names);
-  const macs = woven ? sequence(MAC_BLOCKS_PER_ROUND).flatMap((block) => macBlock(block)) : [];
-  const loop = [
-    "do {",
-    ...indent(weave(rounds, macs)),
-    ...(woven ? [`  mac += ${16 * MAC_BLOCKS_PER_ROUND};`] : []),
-    "} while (--rounds);",
-  ];
+  const looped = macs === 0 ? DOUBLE_ROUNDS : Math.min(DOUBLE_ROUNDS, Math.floor(macs / perRound));
+  const left = macs - looped * perRound;
+  const lastRounds = sequence(DOUBLE_ROUNDS - looped).flatMap(() => doubleRound(names));
   const output = names.flatMap((group, index) => finish(group, index));
-  // The last two blocks' words are fetched first: opening, `mac` is `at`, and the output overwrites them.
-  const lastMacs = woven ? [macFetch(0), macFetch(1)].flat() : [];
-  const tail = woven ? weave(output, [...macBlock(0, true), ...macBlock(1, true)]) : output;
+  // The last words are fetched before the first output: opening, `mac` is `at`, and the output overwrites them.
+  const lastMacs = sequence(left).flatMap((block) => macBlock(block, lastRounds.length === 0));
   return [
-    `export function ${name}(at: usize${woven ? ", mac: usize" : ""}): void {`,
+    `export function ${name}(at: usize${macs > 0 ? ", mac: usize" : ""}): void {`,
     ...indent([
-      ...head,
-      ...loop,
-      ...lastMacs,
-      ...tail,
+      ...chachaStart(names),
+      ...(macs > 0 ? macLoad() : []),
+      `let rounds = ${looped};`,
+      "do {",
+      ...indent(weave(doubleRound(names), sequence(perRound).flatMap((block) => macBlock(block)))),
+      ...(macs > 0 ? [`  mac += ${16 * perRound};`] : []),
+      "} while (--rounds);",
+      ...(lastRounds.length > 0
+        ? [...weave(lastRounds, lastMacs), ...output]
+        : [...sequence(left).flatMap(macFetch), ...weave(output, lastMacs)]),
       `store<u32>(STATE, load<u32>(STATE, 48) + ${4 * groups}, 48);`,
-      ...(woven ? macStore() : []),
+      ...(macs > 0 ? macStore() : []),
     ]),
     "}",
+  ];
+}
+
+/** The state words in all lanes, except for the block counter, which differs in each. */
+function chachaStart(names: string[]): string[] {
+  return [
+    "const i16 = by16();",
+    "const i8 = by8();",
+    ...sequence(16).filter((word) => word !== 12).flatMap((word) =>
+      names.map((group) => `let ${group}${word} = v128.load_splat<u32>(STATE, ${4 * word});`)
+    ),
+    ...names.flatMap((group, index) => [
+      index === 0
+        ? "const n0 = i32x4.add(v128.load_splat<u32>(STATE, 48), i32x4(0, 1, 2, 3));"
+        : "const n1 = i32x4.add(n0, i32x4.splat(4));",
+      `let ${group}12 = n${index};`,
+    ]),
   ];
 }
 
@@ -89,10 +102,12 @@ function doubleRound(names: string[]): string[] {
   const columns = [[0, 4, 8, 12], [1, 5, 9, 13], [2, 6, 10, 14], [3, 7, 11, 15]];
   const diagonals = [[0, 5, 10, 15], [1, 6, 11, 12], [2, 7, 8, 13], [3, 4, 9, 14]];
   const statements: string[] = [];
-  for (const half of [columns, diagonals]) {
-    const quarters = names.flatMap((group) => half.map((words) => words.map((word) => `${group}${word}`)));
-    for (let i = 0; i < quarters.length; i += QUARTERS_TOGETHER) {
-      statements.push(...quarterRounds(quarters.slice(i, i + QUARTERS_TOGETHER)));
+  for (const group of names) {
+    for (const half of [columns, diagonals]) {
+      const quarters = half.map((words) => words.map((word) => `${group}${word}`));
+      for (let i = 0; i < quarters.length; i += QUARTERS_TOGETHER) {
+        statements.push(...quarterRounds(quarters.slice(i, i + QUARTERS_TOGETHER)));
+      }
     }
   }
   return statements;
@@ -142,59 +157,63 @@ function finish(group: string, index: number): string[] {
   return statements;
 }
 
-/** r and r/4*5 as 64-bit words, and the accumulator. */
+/** r and 5/4 r as 64-bit words, and the accumulator. */
 function macLoad(): string[] {
   return [
     ...sequence(4).map((i) => `const r${i} = <u64> load<u32>(MAC_R, ${4 * i});`),
     ...[1, 2, 3].map((i) => `const s${i} = r${i} + (r${i} >> 2);`),
-    ...sequence(5).map((i) => `let h${i} = load<u64>(MAC_H, ${8 * i});`),
+    ...sequence(4).map((i) => `let h${i} = load<u64>(MAC_H, ${8 * i});`),
     "let d0: u64, d1: u64, d2: u64, d3: u64;",
   ];
 }
 
 function macStore(): string[] {
-  return sequence(5).map((i) => `store<u64>(MAC_H, h${i}, ${8 * i});`);
+  return sequence(4).map((i) => `store<u64>(MAC_H, h${i}, ${8 * i});`);
 }
 
 function macFetch(block: number): string[] {
-  return sequence(4).map((i) => `const m${block}_${i} = <u64> load<u32>(mac, ${16 * block + 4 * i});`);
+  return sequence(2).map((i) => `const m${block}_${i} = load<u64>(mac, ${16 * block + 8 * i});`);
 }
 
-/** One block: h = (h + m) r mod 2^130 - 5, carried lazily (bounds in poly1305.ts). */
+/**
+ * One block: h = (h + m) r mod 2^130 - 5, in sixteen multiplications.
+ *
+ * The limbs stand for 2^0, 2^32, 2^64 and 2^96; the last keeps the bits up to 130. Counted in 2^32, before the products
+ * h0 < 3.25, h1 and h2 < 2, h3 < 6; r < 2^28 (clamped) and s = 5/4 r. So the largest sum is
+ * d0 < (3.25 + 2.5 + 2.5 + 7.5) 2^60 = 15.75 * 2^60, and nothing overflows 64 bits.
+ */
 function macBlock(block: number, fetched = false): string[] {
-  const word = (i: number) => fetched ? `m${block}_${i}` : `<u64> load<u32>(mac, ${16 * block + 4 * i})`;
   return [
-    ...sequence(4).map((i) => `h${i} += ${word(i)};`),
-    "h4 += 1;",
-    "d0 = h0 * r0;",
-    "d0 += h1 * s3;",
+    ...(fetched ? [] : macFetch(block)),
+    `h0 += <u64> <u32> m${block}_0;`,
+    `h1 += m${block}_0 >> 32;`,
+    `h2 += <u64> <u32> m${block}_1;`,
+    `h3 += m${block}_1 >> 32;`,
+    "h3 += 1 << 32;",
+    "d0 = h3 * s1;",
     "d0 += h2 * s2;",
-    "d0 += h3 * s1;",
-    "d1 = h0 * r1;",
-    "d1 += h1 * r0;",
+    "d0 += h1 * s3;",
+    "d0 += h0 * r0;",
+    "d1 = h3 * s2;",
     "d1 += h2 * s3;",
-    "d1 += h3 * s2;",
-    "d1 += h4 * s1;",
-    "d1 += d0 >> 32;",
-    "d2 = h0 * r2;",
-    "d2 += h1 * r1;",
+    "d1 += h1 * r0;",
+    "d1 += h0 * r1;",
+    "d2 = h3 * s3;",
     "d2 += h2 * r0;",
-    "d2 += h3 * s3;",
-    "d2 += h4 * s2;",
-    "d2 += d1 >> 32;",
-    "d3 = h0 * r3;",
-    "d3 += h1 * r2;",
+    "d2 += h1 * r1;",
+    "d2 += h0 * r2;",
+    "d3 = h3 * r0;",
     "d3 += h2 * r1;",
-    "d3 += h3 * r0;",
-    "d3 += h4 * s3;",
+    "d3 += h1 * r2;",
+    "d3 += h0 * r3;",
+    "d1 += d0 >> 32;",
+    "d2 += d1 >> 32;",
     "d3 += d2 >> 32;",
-    "h4 *= r0;",
-    "h4 += d3 >> 32;",
+    "h0 = <u64> <u32> d0;",
     "h1 = <u64> <u32> d1;",
     "h2 = <u64> <u32> d2;",
-    "h3 = <u64> <u32> d3;",
-    "h0 = <u64> <u32> d0 + (h4 >> 2) + (h4 & ~3);",
-    "h4 &= 3;",
+    "h3 = d3 & 0x3ffffffff;",
+    "h0 += (d3 >> 34) * 5;",
   ];
 }
 

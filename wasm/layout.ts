@@ -8,7 +8,7 @@ export const TAG_BYTES = 16;
 export const STAGED_KEY = 0x400;
 export const STAGED_NONCE = 0x420;
 /** Everything a call may leave a trace in, without the slots. */
-export const SCRATCH_END = 0x700;
+export const SCRATCH_END = 0x900;
 
 export const KEY_SLOTS = 0x10000;
 export const KEY_SLOT_COUNT = 16384;

@@ -10,3 +10,8 @@ export function startStream(key: usize, counter: u32, nonce0: u32, nonce1: u32, 
   store<u32>(STATE, nonce1, 56);
   store<u32>(STATE, nonce2, 60);
 }
+
+/** Which block of the key stream comes next. */
+export function setCounter(block: u32): void {
+  store<u32>(STATE, block, 48);
+}

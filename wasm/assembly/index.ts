@@ -48,7 +48,7 @@ export function rekey(handle: f64): i32 {
   v128.store(slot, v128.load(WINDOW));
   v128.store(slot, v128.load(WINDOW, 16), 16);
   resetNonce(slot);
-  wipeScratch();
+  wipeScratch(0);
   return DONE;
 }
 
@@ -95,13 +95,13 @@ function rangesHold(ad: u32, adBytes: u32, at: u32, bytes: u32): bool {
 function finishSeal(ad: u32, adBytes: u32, at: u32, bytes: u32): void {
   encrypt(ad, adBytes, at, bytes);
   v128.store(<usize>at + bytes, v128.load(TAG));
-  wipeScratch();
+  wipeScratch(bytes);
 }
 
 function finishOpen(ad: u32, adBytes: u32, at: u32, bytes: u32): i32 {
   decrypt(ad, adBytes, at, bytes);
   const holds = tagHolds(<usize>at + bytes);
   if (!holds) memory.fill(at, 0, bytes);
-  wipeScratch();
+  wipeScratch(bytes);
   return holds ? DONE : TAG_MISMATCH;
 }

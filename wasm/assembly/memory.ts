@@ -8,16 +8,18 @@ export const STAGED_NONCE: usize = 0x420;
 export const SCRATCH: usize = 0x440;
 /** ChaCha20 state as RFC 8439 2.3 lays it out: 16 words; word 12 is the block counter. */
 export const STATE: usize = 0x440;
-/** Poly1305: r (4 words), s (16 bytes), accumulator (5 words of 8 bytes), rest unused. */
+/** Poly1305: r (4 words), s (16 bytes), accumulator (4 words of 8 bytes). */
 export const MAC_R: usize = 0x480;
 export const MAC_S: usize = 0x490;
 export const MAC_H: usize = 0x4a0;
 /** The last, zero-padded block of a MAC input; then the tag as computed. */
-export const MAC_BLOCK: usize = 0x4d0;
-export const TAG: usize = 0x4e0;
-/** Eight blocks: the one-time key and the first payload bytes, later the last payload bytes. */
+export const MAC_BLOCK: usize = 0x4c0;
+export const TAG: usize = 0x4d0;
+/** Eight blocks: the one-time key and the first payload bytes; when sealing, later the last payload bytes. */
 export const WINDOW: usize = 0x500;
-export const SCRATCH_END: usize = 0x700;
+/** Eight blocks: when opening, the last payload bytes. */
+export const LAST_WINDOW: usize = 0x700;
+export const SCRATCH_END: usize = 0x900;
 
 export const SLOTS: usize = 0x10000;
 export const SLOT_COUNT: u32 = 16384;

@@ -1,9 +1,8 @@
 import { macBlocks } from "./kernel";
 import { copyBytes, MAC_BLOCK, MAC_H, MAC_R, MAC_S, TAG, WINDOW, wipeBlocks } from "./memory";
 
-// Poly1305 (RFC 8439 2.5) on 32-bit limbs in 64-bit words. Limbs are reduced lazily:
-// before a block h0 < 2^33.4, h1..h3 < 2^32, h4 < 4; a message word adds less than 2^32 to each; with r clamped below
-// 2^28 and s = r + r/4 every sum of products stays below 2^64 (worst: h0 r0 + h1 s3 + h2 s2 + h3 s1 < 1.4 * 10^19).
+// Poly1305 (RFC 8439 2.5). The accumulator is four 64-bit words for 2^0, 2^32, 2^64 and 2^96, carried lazily: the bounds
+// are in wasm/generate.ts, which writes the multiplication.
 
 const LOW: u64 = 0xffffffff;
 
@@ -15,7 +14,7 @@ export function macStart(): void {
   store<u32>(MAC_R, load<u32>(WINDOW, 8) & 0x0ffffffc, 8);
   store<u32>(MAC_R, load<u32>(WINDOW, 12) & 0x0ffffffc, 12);
   v128.store(MAC_S, v128.load(WINDOW, 16));
-  wipeBlocks(MAC_H, 48);
+  wipeBlocks(MAC_H, 32);
 }
 
 /** Adds a range, zero-padded to whole blocks (RFC 8439 2.8: pad16). */
@@ -38,7 +37,7 @@ export function macFinish(adBytes: u64, bytes: u64): void {
   let h1 = load<u64>(MAC_H, 8);
   let h2 = load<u64>(MAC_H, 16);
   let h3 = load<u64>(MAC_H, 24);
-  let h4 = load<u64>(MAC_H, 32);
+  let h4: u64 = 0;
   // Twice: the first fold may carry into bit 130 again, the second cannot.
   for (let pass = 0; pass < 2; pass++) {
     h1 += h0 >> 32;
