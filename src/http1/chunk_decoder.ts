@@ -1,9 +1,10 @@
 /** Chunked transfer coding, read side (RFC 9112 7.1). */
 import { PosternError } from "../errors/mod.ts";
-import { bareLineEnding, gatewayName, INCOMPLETE, scanFields, scannedFields } from "./fields.ts";
+import { bareLineEnding, INCOMPLETE, scanFields } from "./fields.ts";
 import { HeaderList } from "./header_list.ts";
 import type { BodyLimits } from "./limits.ts";
-import { CLASS, CR, HEX, latin1, LF, QUOTED, TOKEN, VALUE } from "./octets.ts";
+import { CLASS, CR, HEX, LF, QUOTED, TOKEN, VALUE } from "./octets.ts";
+import { scannedTrailers } from "./trailers.ts";
 
 /**
  * ```
@@ -203,72 +204,10 @@ export class ChunkDecoder {
     this.#trailer[this.#trailerBytes++] = octet;
     if (octet !== LF) return;
     if (scanFields(this.#trailer, 0, this.#trailerBytes, limits.maxTrailers) === INCOMPLETE) return;
-    const trailers = scannedFields(latin1(this.#trailer, 0, this.#trailerBytes), 0);
-    if (trailers.has("content-length") || trailers.has("transfer-encoding")) {
-      // The other fields are dropped in silence; nobody sends these two by accident.
-      throw new PosternError("http_conflicting_framing", "Cannot read trailers: they state a message length");
-    }
-    trailers.deleteWhere(isForbiddenTrailer);
-    this.trailers = trailers;
+    this.trailers = scannedTrailers(this.#trailer, this.#trailerBytes);
     this.#trailer = null;
     this.#state = State.Done;
   }
-}
-
-/**
- * Fields that must not arrive after the decisions they belong to (RFC 9110 6.5.1): framing, routing, request modifiers,
- * authentication, how to process the content, and whatever tells the origin about the viewer.
- */
-const FORBIDDEN_TRAILERS = new Set([
-  "accept",
-  "age",
-  "authorization",
-  "cache-control",
-  "connection",
-  "content-encoding",
-  "content-length",
-  "content-location",
-  "content-range",
-  "content-type",
-  "cookie",
-  "date",
-  "expect",
-  "expires",
-  "forwarded",
-  "host",
-  "if-match",
-  "if-modified-since",
-  "if-none-match",
-  "if-range",
-  "if-unmodified-since",
-  "keep-alive",
-  "location",
-  "max-forwards",
-  "origin",
-  "pragma",
-  "proxy",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "proxy-connection",
-  "range",
-  "retry-after",
-  "set-cookie",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-  "vary",
-  "via",
-  "warning",
-  "www-authenticate",
-  "x-real-ip",
-  "x-request-id",
-]);
-
-/** Whether a field of this lower-case name is dropped from a trailer section. */
-export function isForbiddenTrailer(key: string): boolean {
-  const seen = gatewayName(key);
-  return FORBIDDEN_TRAILERS.has(seen) || seen.startsWith("x-forwarded-") || seen.startsWith("x-postern-");
 }
 
 function badChunk(why: string, octet?: number): PosternError {

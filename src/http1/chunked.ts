@@ -1,8 +1,8 @@
 /** Chunked transfer coding, write side (RFC 9112 7.1): into the caller's buffer, without allocating. */
 import { PosternError } from "../errors/mod.ts";
-import { isForbiddenTrailer } from "./chunk_decoder.ts";
 import type { HeaderList } from "./header_list.ts";
 import { fieldsLength, writeFields } from "./serialize.ts";
+import { isForbiddenTrailer } from "./trailers.ts";
 import { CR, LF } from "./octets.ts";
 
 /** Most octets that stand before a chunk's data: 8 digits and CRLF, for chunks below 4 GiB. */

@@ -110,10 +110,12 @@ const CRITICAL_NAMES = new Set([
   "proxy-connection",
 ]);
 
-/** A name as CGI-like origins see it. */
+/** A lower-case name as CGI-like origins see it. */
 export function gatewayName(key: string): string {
-  return key.replaceAll(/[^a-z0-9]/g, "-");
+  return ODD_NAME.test(key) ? key.replaceAll(/[^a-z0-9]/g, "-") : key;
 }
+
+const ODD_NAME = /[^a-z0-9-]/;
 
 /**
  * RFC 9110 5.5 allows tabs around a value, but parsers in wide use take `chunked` followed by a tab for another coding,

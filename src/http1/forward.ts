@@ -21,10 +21,8 @@ const HOP_BY_HOP = new Set([
 
 /** Removes the fields of one connection, with those that Connection nominates (RFC 9110 7.6.1). */
 export function stripHopByHop(headers: HeaderList): void {
-  const nominated = new Set(
-    headers.getAll("connection").flatMap((value) => listElements(value.toLowerCase())),
-  );
-  headers.deleteWhere((key) => HOP_BY_HOP.has(key) || nominated.has(key));
+  const nominated = headers.getAll("connection").flatMap((value) => listElements(value.toLowerCase()));
+  headers.deleteWhere((key) => HOP_BY_HOP.has(key) || nominated.includes(key));
 }
 
 /** What the edge knows about the viewer; goes to the origin in place of what the viewer claims. */
@@ -67,18 +65,15 @@ function isClaim(key: string): boolean {
  * anew. An upgrade keeps Connection and Upgrade; `TE: trailers` is kept. The given head stays as it is.
  */
 export function forwardedRequest(head: RequestHead, facts: ViewerFacts): OutgoingRequest {
-  const headers = head.headers.clone();
-  const offered = headers.getAll("x-request-id");
-  const wantsTrailers = headers.getAll("te").some((value) =>
-    listElements(value.toLowerCase()).includes("trailers")
+  const { connection } = head;
+  const headers = head.headers.without((key) =>
+    HOP_BY_HOP.has(key) || isClaim(key) || connection.includes(key)
   );
-  stripHopByHop(headers);
-  headers.deleteWhere(isClaim);
   setFraming(headers, head.framing);
   if (head.upgrade !== null) {
     headers.append("Connection", "Upgrade");
     headers.append("Upgrade", head.upgrade);
-  } else if (wantsTrailers) {
+  } else if (wantsTrailers(head.headers)) {
     headers.append("Connection", "TE");
     headers.append("TE", "trailers");
   }
@@ -86,8 +81,13 @@ export function forwardedRequest(head: RequestHead, facts: ViewerFacts): Outgoin
   headers.append("X-Forwarded-Proto", facts.scheme);
   headers.append("X-Forwarded-Host", facts.host);
   headers.append("X-Postern-Client-IP", facts.clientIp);
-  headers.append("X-Request-Id", acceptedRequestId(offered) ?? facts.requestId);
+  headers.append("X-Request-Id", acceptedRequestId(head.headers.getAll("x-request-id")) ?? facts.requestId);
   return { method: head.method, target: head.target, minor: 1, headers };
+}
+
+function wantsTrailers(headers: HeaderList): boolean {
+  return headers.has("te") &&
+    headers.getAll("te").some((value) => listElements(value.toLowerCase()).includes("trailers"));
 }
 
 /** The viewer's own request id, if it sent exactly one of `[A-Za-z0-9._-]{1,128}`. */
@@ -117,9 +117,8 @@ export interface ViewerConnection {
  * Content-Length that they describe. Do not send interim responses to an HTTP/1.0 viewer.
  */
 export function responseToViewer(head: ResponseHead, viewer: ViewerConnection): OutgoingResponse {
-  const headers = head.headers.clone();
-  stripHopByHop(headers);
-  const { status, reason } = head;
+  const { status, reason, connection } = head;
+  const headers = head.headers.without((key) => HOP_BY_HOP.has(key) || connection.includes(key));
   if (head.status === 101) {
     headers.delete("content-length");
     headers.append("Connection", "Upgrade");

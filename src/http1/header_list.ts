@@ -81,9 +81,15 @@ export class HeaderList implements Iterable<Header> {
   }
 
   clone(): HeaderList {
+    return this.without(() => false);
+  }
+
+  /** A new list of the lines whose lower-case name is not chosen. */
+  without(chosen: (key: string) => boolean): HeaderList {
     const list = new HeaderList();
-    for (let at = 0; at < this.length; at++) {
-      list.appendKeyed(this.#names[at], this.#keys[at], this.#values[at]);
+    for (let at = 0; at < this.#keys.length; at++) {
+      const key = this.#keys[at];
+      if (!chosen(key)) list.appendKeyed(this.#names[at], key, this.#values[at]);
     }
     return list;
   }

@@ -1,56 +1,92 @@
 /** Heads as octets. Nothing that a parser could read as more than one line gets through. */
 import { PosternError } from "../errors/mod.ts";
-import { isToken } from "./head.ts";
 import type { HeaderList } from "./header_list.ts";
-import { writeLatin1 } from "./octets.ts";
+import { CLASS, METHOD, TARGET, TOKEN, VALUE, writeLatin1 } from "./octets.ts";
 import type { OutgoingRequest } from "./request_head.ts";
 import type { OutgoingResponse } from "./response_head.ts";
 
-/** A single class, so linear: any unit that is no field-vchar, SP, HTAB or obs-text, or is wider than an octet. */
-const NOT_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
-const NOT_TARGET = /[^\x21\x22\x24-\x7e]/;
+/** Units that no octet holds; writing would cut them to one, and U+010A to a line feed. */
+// deno-lint-ignore no-control-regex
+const WIDE = /[^\x00-\xff]/;
+
+const encoder = new TextEncoder();
 
 /** Octets of a request head. Throws `http_header_injection` for a part that cannot stand in its place. */
 export function serializeRequestHead(head: OutgoingRequest): Uint8Array<ArrayBuffer> {
-  if (!isToken(head.method)) throw injection("method");
-  if (head.target === "" || NOT_TARGET.test(head.target)) throw injection("target");
-  return serialize(`${head.method} ${head.target} HTTP/1.${head.minor}\r\n`, head.headers);
+  const { method, target, headers } = head;
+  const out = octetsOf(`${method} ${target} HTTP/1.${head.minor}\r\n${fieldLines(headers)}\r\n`);
+  const targetAt = method.length + 1;
+  if (!consistsOf(out, 0, method.length, METHOD)) throw injection("method");
+  if (!consistsOf(out, targetAt, target.length, TARGET)) throw injection("target");
+  checkFields(out, targetAt + target.length + LINE_REST, headers);
+  return out;
 }
 
 /** Octets of a response head. Throws as {@link serializeRequestHead}. */
 export function serializeResponseHead(head: OutgoingResponse): Uint8Array<ArrayBuffer> {
-  if (!Number.isInteger(head.status) || head.status < 100 || head.status > 999) throw injection("status");
-  if (NOT_VALUE.test(head.reason)) throw injection("reason");
-  return serialize(`HTTP/1.${head.minor} ${head.status} ${head.reason}\r\n`, head.headers);
-}
-
-function serialize(line: string, headers: HeaderList): Uint8Array<ArrayBuffer> {
-  const text = `${line}${fieldLines(headers)}\r\n`;
-  const out = new Uint8Array(text.length);
-  writeLatin1(out, 0, text);
+  const { status, reason, headers } = head;
+  if (!Number.isInteger(status) || status < 100 || status > 999) throw injection("status");
+  const out = octetsOf(`HTTP/1.${head.minor} ${status} ${reason}\r\n${fieldLines(headers)}\r\n`);
+  if (reason !== "" && !consistsOf(out, REASON_AT, reason.length, VALUE)) throw injection("reason");
+  checkFields(out, REASON_AT + reason.length + 2, headers);
   return out;
 }
 
+/** ` HTTP/1.1` and CRLF. */
+const LINE_REST = 11;
+/** `HTTP/1.1 200 ` */
+const REASON_AT = 13;
+
 /** Octets that {@link writeFields} takes. */
 export function fieldsLength(headers: HeaderList): number {
-  return fieldLines(headers).length;
+  let length = 0;
+  for (let at = 0; at < headers.length; at++) {
+    length += headers.nameAt(at).length + headers.valueAt(at).length + 4;
+  }
+  return length;
 }
 
-/** Writes field lines at `at`, without the empty line; returns the offset behind them. */
+/** Writes field lines at `at`, without the empty line; returns the offset behind them. Throws `http_header_injection`. */
 export function writeFields(out: Uint8Array, at: number, headers: HeaderList): number {
-  return writeLatin1(out, at, fieldLines(headers));
+  const octets = octetsOf(fieldLines(headers));
+  checkFields(octets, 0, headers);
+  out.set(octets, at);
+  return at + octets.length;
 }
 
 function fieldLines(headers: HeaderList): string {
   let text = "";
-  for (let at = 0; at < headers.length; at++) {
-    const name = headers.nameAt(at);
-    const value = headers.valueAt(at);
-    if (!isToken(name)) throw injection("field name");
-    if (NOT_VALUE.test(value)) throw injection("field value");
-    text += `${name}: ${value}\r\n`;
-  }
+  for (let at = 0; at < headers.length; at++) text += `${headers.nameAt(at)}: ${headers.valueAt(at)}\r\n`;
   return text;
+}
+
+/** One unit, one octet; so every part stands where the lengths of those before it put it. */
+function octetsOf(text: string): Uint8Array<ArrayBuffer> {
+  const out = new Uint8Array(text.length);
+  // UTF-8 fits only when all is ASCII, and then it is the quickest way.
+  if (encoder.encodeInto(text, out).read === text.length) return out;
+  if (WIDE.test(text)) throw injection("text");
+  writeLatin1(out, 0, text);
+  return out;
+}
+
+/** Checks the octets written, part by part, against what may stand there. */
+function checkFields(out: Uint8Array, start: number, headers: HeaderList): void {
+  let at = start;
+  for (let index = 0; index < headers.length; index++) {
+    const nameLength = headers.nameAt(index).length;
+    const valueLength = headers.valueAt(index).length;
+    if (!consistsOf(out, at, nameLength, TOKEN)) throw injection("field name");
+    at += nameLength + 2;
+    if (valueLength > 0 && !consistsOf(out, at, valueLength, VALUE)) throw injection("field value");
+    at += valueLength + 2;
+  }
+}
+
+/** Whether `length` octets, at least one, are all of the class. */
+function consistsOf(out: Uint8Array, start: number, length: number, bits: number): boolean {
+  for (let at = start; at < start + length; at++) if ((CLASS[out[at]] & bits) === 0) return false;
+  return length > 0;
 }
 
 function injection(part: string): PosternError {
