@@ -24,6 +24,7 @@ export class ChannelPump {
   #closed = false;
   #armedAt = Infinity;
   #disarm: (() => void) | undefined;
+  #onClose: () => void = NOTHING;
   /** Bytes on the carrier, headers and tags included. */
   bytesIn = 0;
   bytesOut = 0;
@@ -33,7 +34,8 @@ export class ChannelPump {
     this.#framing = options.framing;
     this.#buffers = options.buffers;
     this.#clock = options.clock;
-    this.#maxWireBytes = options.framing.headerBytes + MAX_RECORD_BYTES;
+    // A masked frame has 8 bytes of header, whichever end we are.
+    this.#maxWireBytes = Math.max(options.framing.headerBytes, 8) + MAX_RECORD_BYTES;
   }
 
   /** For `ChannelEvents.wake`. */
@@ -59,11 +61,20 @@ export class ChannelPump {
     try {
       await this.#readLoop(leftover);
     } catch (error) {
+      // The peer is still told, as far as it takes bytes.
       this.#channel.fail(error);
+      this.wake();
+      if (!this.#closed) await this.#lingered();
     } finally {
       this.#channel.carrierEnded(this.#clock.now());
       this.#close();
     }
+  }
+
+  /** Resolves when the goodbye is written and the carrier closed, or after {@link LINGER_MS}. */
+  #lingered(): Promise<void> {
+    this.#clock.schedule(this.#clock.now() + LINGER_MS, () => this.#close());
+    return new Promise((resolve) => this.#onClose = resolve);
   }
 
   async #readLoop(leftover: Uint8Array): Promise<void> {
@@ -200,6 +211,7 @@ export class ChannelPump {
     const bytes = this.#framing.closing(1000, this.#channel.reason ?? "");
     for (let at = 0; at < bytes.length;) at += await this.#stream.write(bytes.subarray(at));
     await this.#stream.closeWrite();
+    if (this.#onClose !== NOTHING) this.#close(); // nobody reads any more
   }
 
   #rearm(): void {
@@ -229,5 +241,8 @@ export class ChannelPump {
     this.#closed = true;
     this.#disarm?.();
     this.#stream.close();
+    this.#onClose();
   }
 }
+
+const NOTHING = () => {};

@@ -1,4 +1,5 @@
 /** The shell around the cores: clocks, randomness, sockets and WebSocket connections. */
+export { ChannelPump } from "./channel_pump.ts";
 export { systemClock } from "./clock.ts";
 export {
   DEFAULT_CONNECT_TIMEOUT_MS,
@@ -23,3 +24,9 @@ export { formatAddress, formatHostPort, TcpStream, writeAll } from "./tcp_stream
 export { connectWebSocket, type WebSocketClientOptions } from "./websocket_client.ts";
 export type { WebSocketConnection } from "./websocket_connection.ts";
 export { acceptWebSocketStream, type WebSocketServerOptions } from "./websocket_server.ts";
+export { type Deadline, Deadlines } from "./deadlines.ts";
+export { LARGE_SLAB_BYTES, Slabs, SMALL_SLAB_BYTES } from "./slabs.ts";
+export { SocketReader } from "./socket_reader.ts";
+export { SocketWriter, type SocketWriterEvents } from "./socket_writer.ts";
+export { type SpliceOptions, StreamSplice } from "./stream_splice.ts";
+export { LARGE_BUFFER_BYTES, SMALL_BUFFER_BYTES, WireBuffer, WireBuffers } from "./wire_buffers.ts";

@@ -1,10 +1,14 @@
-/** Numbers that both ends of a channel must share, and each side's own bounds. */
+/** Numbers that both ends of a channel share, and each side's own bounds. */
+
+/** Credit of a new stream in both directions. Fixed by the protocol version: both ends count from it. */
+export const STREAM_WINDOW_BYTES = 262_144;
+/** Credit of a new channel in both directions; a receiver that allows more says so with its first CREDIT frame. */
+export const CHANNEL_WINDOW_BYTES = 4_194_304;
+
 export interface MuxLimits {
-  /** Credit of a new stream, both directions. Fixed by the protocol version. */
-  readonly streamWindowBytes: number;
-  /** Largest window that a stream grows to. Costs up to this much memory for a stalled reader. */
+  /** Largest window that a stream grows to. A stalled reader costs up to this much memory. */
   readonly maxStreamWindowBytes: number;
-  /** Credit of the channel, all streams together. The bound on memory that one peer can hold. */
+  /** Window of the channel, all streams together, at least {@link CHANNEL_WINDOW_BYTES}: the most one peer can hold. */
   readonly channelWindowBytes: number;
   /** Streams that the peer may have open at once. */
   readonly maxStreams: number;
@@ -13,9 +17,8 @@ export interface MuxLimits {
 }
 
 export const MUX_LIMITS: MuxLimits = Object.freeze({
-  streamWindowBytes: 262_144,
   maxStreamWindowBytes: 16_777_216,
-  channelWindowBytes: 134_217_728,
+  channelWindowBytes: 67_108_864,
   maxStreams: 16_384,
   maxWaitingControl: 65_536,
 });

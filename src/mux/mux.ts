@@ -20,7 +20,7 @@ import {
   writeOpening,
 } from "../wire/mod.ts";
 import { CreditBudget, CreditLedger } from "./credit_ledger.ts";
-import type { MuxLimits } from "./limits.ts";
+import { CHANNEL_WINDOW_BYTES, type MuxLimits, STREAM_WINDOW_BYTES } from "./limits.ts";
 import { Scheduler } from "./scheduler.ts";
 import { MuxStream, type StreamHandler } from "./stream.ts";
 
@@ -60,9 +60,13 @@ export class Mux {
     this.#events = options.events;
     this.#limits = options.limits;
     this.#nextId = options.initiator ? 1 : 2;
-    this.#sendCredit = new CreditLedger(options.limits.channelWindowBytes);
-    this.#receiveCredit = new CreditLedger(options.limits.channelWindowBytes);
-    this.#growth = new CreditBudget(options.limits.channelWindowBytes / 2);
+    const windowBytes = Math.max(options.limits.channelWindowBytes, CHANNEL_WINDOW_BYTES);
+    this.#sendCredit = new CreditLedger(CHANNEL_WINDOW_BYTES);
+    this.#receiveCredit = new CreditLedger(windowBytes);
+    this.#growth = new CreditBudget(windowBytes / 2);
+    if (windowBytes > CHANNEL_WINDOW_BYTES) {
+      this.#sendNumber(FrameType.credit, 0, windowBytes - CHANNEL_WINDOW_BYTES, 4);
+    }
   }
 
   /** Streams that are open now. */
@@ -160,12 +164,11 @@ export class Mux {
   }
 
   #newStream(id: number, opening: StreamOpening, handler: StreamHandler): MuxStream {
-    const { streamWindowBytes, maxStreamWindowBytes } = this.#limits;
-    const receive = new CreditLedger(streamWindowBytes, {
-      maxWindowBytes: maxStreamWindowBytes,
+    const receive = new CreditLedger(STREAM_WINDOW_BYTES, {
+      maxWindowBytes: this.#limits.maxStreamWindowBytes,
       budget: this.#growth,
     });
-    const stream = new MuxStream(this, id, opening, handler, new CreditLedger(streamWindowBytes), receive);
+    const stream = new MuxStream(this, id, opening, handler, new CreditLedger(STREAM_WINDOW_BYTES), receive);
     this.#streams.set(id, stream);
     return stream;
   }
@@ -233,7 +236,7 @@ export class Mux {
       stream.handler.onEnd(trailers ? buffer.slice(start, end) : undefined);
       this.#forgetIfEnded(stream);
     }
-    if (this.#receiveCredit.available < this.#limits.channelWindowBytes / 8) this.#relieve();
+    if (this.#receiveCredit.available < this.#receiveCredit.windowBytes / 8) this.#relieve();
   }
 
   #receiveReset(id: number, reason: number): void {

@@ -15,6 +15,7 @@ export const RESET_REASONS = [
   "idle_timeout", // 12
   "deadline", // 13: the drain deadline passed
   "request_refused", // 14: the far side could not accept the message as HTTP
+  "channel_lost", // 15: the channel under the stream ended
 ] as const;
 
 export type ResetReason = typeof RESET_REASONS[number];

@@ -37,6 +37,15 @@ export const CHANNEL_ERRORS = {
     remedy:
       "Upgrade the older side; if both are of the same version, report it: one of them is broken or hostile.",
   },
+  handshake_suite_refused: {
+    title: "Handshake suite is not allowed",
+    blame: "operator",
+    retryable: false,
+    exit: 2,
+    cause:
+      "The agent asked for a handshake suite that this edge does not allow, e.g. one without ML-KEM-768.",
+    remedy: "Set the same suite on both sides; `hybrid` is the default.",
+  },
   handshake_refused: {
     title: "Edge refused the handshake",
     blame: "peer",

@@ -153,6 +153,16 @@ export const WIRE_ERRORS = {
     cause: "The peer opened more streams at once than it was allowed.",
     remedy: "Raise the limit of streams per channel, or look for viewers that never finish.",
   },
+  wire_memory_exhausted: {
+    title: "No buffer left for a carrier",
+    blame: "local",
+    retryable: true,
+    status: 503,
+    exit: 1,
+    cause: "All of the memory that records are sealed and opened in is in use.",
+    remedy:
+      "Lower the number of agents or the stream windows of this node, or spread the agents over more edges.",
+  },
   control_flood: {
     title: "Too many unanswered control frames",
     blame: "peer",

@@ -1,0 +1,74 @@
+/** What the three handshake messages and the CONTROL frames carry besides keys: small JSON objects, strictly checked. */
+import { z } from "zod";
+import { base64Url32 } from "../identity/mod.ts";
+import { utf8, utf8Decode } from "../bytes/mod.ts";
+import { type ErrorCode, PosternError } from "../errors/mod.ts";
+
+/** Longest JSON text of one payload. */
+export const MAX_PAYLOAD_BYTES = 12_288;
+
+const token = z.string().min(16).max(8_192);
+const code = z.string().min(1).max(64).regex(/^[a-z0-9_]+$/);
+const version = z.string().max(64);
+
+/** Message 1, agent to edge. Sealed to the edge's static key; the agent is still unknown. */
+export const stage0Payload = z.strictObject({ token, agent_version: version });
+export type Stage0Payload = z.infer<typeof stage0Payload>;
+
+/** Message 2, edge to agent: the challenge, or why there is none. */
+export const challengePayload = z.union([
+  z.strictObject({
+    session_nonce: base64Url32,
+    expires_in_ms: z.int().min(1).max(600_000),
+    edge_id: z.string().min(1).max(128),
+    edge_version: version,
+  }),
+  z.strictObject({ error: code, retry_after_ms: z.int().min(0).max(3_600_000).optional() }),
+]);
+export type ChallengePayload = z.infer<typeof challengePayload>;
+
+/** Message 3, agent to edge: the proof, and the session that this one takes over in an orderly way. */
+export const stage1Payload = z.strictObject({ token, replaces: z.string().min(1).max(128).optional() });
+export type Stage1Payload = z.infer<typeof stage1Payload>;
+
+/** CONTROL `ready`, edge to agent: the channel is registered. */
+export const readyMessage = z.strictObject({
+  type: z.literal("ready"),
+  session_id: z.string().min(1).max(128),
+  services: z.array(z.strictObject({
+    id: z.int().min(0).max(65_535),
+    urls: z.array(z.string().max(512)).max(128),
+  })).max(64),
+  heartbeat_ms: z.int().min(100).max(3_600_000),
+  offline_ms: z.int().min(200).max(3_600_000),
+});
+export type ReadyMessage = z.infer<typeof readyMessage>;
+
+/** Bytes of a payload. */
+export function encodePayload(
+  payload: Stage0Payload | ChallengePayload | Stage1Payload | ReadyMessage,
+): Uint8Array {
+  return utf8(JSON.stringify(payload));
+}
+
+/**
+ * Parses peer bytes against a schema.
+ * @throws PosternError `code`, which says in which exchange the payload was malformed
+ */
+export function decodePayload<T>(schema: z.ZodType<T>, bytes: Uint8Array, code: ErrorCode): T {
+  if (bytes.length > MAX_PAYLOAD_BYTES) {
+    throw new PosternError(code, `Cannot read payload: ${bytes.length} bytes are over ${MAX_PAYLOAD_BYTES}`);
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(utf8Decode(bytes));
+  } catch {
+    throw new PosternError(code, "Cannot read payload: it is no JSON text");
+  }
+  const result = schema.safeParse(value);
+  if (!result.success) {
+    const where = result.error.issues[0]?.path.join(".") ?? "";
+    throw new PosternError(code, `Cannot read payload: ${JSON.stringify(where).slice(0, 80)} does not fit`);
+  }
+  return result.data;
+}

@@ -1,0 +1,13 @@
+/** The channel: lifecycle, attested handshake, records, heartbeat, drain. Sans-IO. */
+export { Backoff, type BackoffLimits } from "./backoff.ts";
+export { Channel, type ChannelRole } from "./channel.ts";
+export type { Challenge, ChannelEvents, Proof } from "./events.ts";
+export { HandshakeInitiator, HandshakeResponder, refusal } from "./handshake.ts";
+export { MAX_PAYLOAD_BYTES, type ReadyMessage } from "./handshake_payload.ts";
+export { Heartbeat, HEARTBEAT_LIMITS, type HeartbeatLimits } from "./heartbeat.ts";
+export { carriesTraffic, type ChannelState, isTerminal, Lifecycle, takesNewStreams } from "./lifecycle.ts";
+export { CHANNEL_LIMITS, type ChannelLimits } from "./limits.ts";
+export { RecordKey, REKEY_LIMITS, type RekeyLimits } from "./record_key.ts";
+export { RecordOpener } from "./record_opener.ts";
+export { RecordSealer } from "./record_sealer.ts";
+export { PROTOCOL_VERSION, suiteId, type SuiteName, suiteProtocolName } from "./suite.ts";

@@ -1,0 +1,246 @@
+/**
+ * Where agents come in: the edge's side of the attested handshake. Nothing is registered and no traffic flows before both
+ * stages hold; what is unproven is bounded in number, bytes and time.
+ */
+import { codeOf, PosternError } from "../errors/mod.ts";
+import {
+  Channel,
+  type ChannelLimits,
+  HandshakeResponder,
+  type Proof,
+  type SuiteName,
+} from "../channel/mod.ts";
+import type { X25519KeyPair } from "../crypto/mod.ts";
+import { acceptWebSocketStream, ChannelPump, type SocketReader, type WireBuffers } from "../driver/mod.ts";
+import type { RequestHead } from "../http1/mod.ts";
+import { matchStages, type Stage0Claims, type Stage1Claims } from "../identity/mod.ts";
+import { toBase64Url } from "../bytes/mod.ts";
+import type { ByteStream } from "../ports/mod.ts";
+import { AgentSession } from "./agent_session.ts";
+import type { EdgeContext } from "./context.ts";
+
+/** How the gate judges tokens; composed from identity and store. */
+export interface TokenGate {
+  /** Signature, audience, times. @throws PosternError `token_*` */
+  verifyStage0(token: string): Promise<Stage0Claims>;
+  verifyStage1(token: string): Promise<Stage1Claims>;
+  /** Spends the stage 0 token. @throws PosternError `token_replayed`, `replay_cache_full`, `tunnel_deleted` */
+  spend(claims: Stage0Claims): Promise<void>;
+}
+
+export interface AgentGateOptions {
+  readonly context: EdgeContext;
+  readonly tokens: TokenGate;
+  readonly buffers: WireBuffers;
+  readonly edgeStatic: X25519KeyPair;
+  readonly edgeId: string;
+  readonly version: string;
+  readonly limits: ChannelLimits;
+  readonly suites: readonly SuiteName[];
+  /** Public URLs of a session's services. */
+  readonly urls: (claims: Stage1Claims) => string[];
+  /** Opens public ports; called before the agent is told that it is ready. @throws PosternError `tcp_port_unavailable` */
+  readonly openPorts: (session: AgentSession) => Promise<void>;
+}
+
+export class AgentGate {
+  readonly #options: AgentGateOptions;
+  readonly #context: EdgeContext;
+  #unproven = 0;
+  #closed = false;
+
+  constructor(options: AgentGateOptions) {
+    this.#options = options;
+    this.#context = options.context;
+  }
+
+  /** Takes no further agents. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  /** Serves one carrier until it ends. @throws PosternError before the upgrade was granted */
+  async accept(socket: ByteStream, reader: SocketReader, head: RequestHead): Promise<void> {
+    const { config, sessions } = this.#context;
+    if (this.#closed) throw new PosternError("peer_draining");
+    if (
+      this.#unproven >= config.limits.maxUnauthenticatedChannels || sessions.size >= config.limits.maxAgents
+    ) {
+      throw new PosternError("agent_limit");
+    }
+    this.#unproven++;
+    let counted = true;
+    const proven = () => {
+      if (counted) this.#unproven--;
+      counted = false;
+    };
+    try {
+      const { core } = this.#options.buffers;
+      const connection = await acceptWebSocketStream(
+        socket,
+        {
+          method: head.method,
+          httpVersion: `1.${head.minor}`,
+          header: (name) => head.headers.has(name) ? head.headers.getAll(name).join(", ") : null,
+        },
+        reader.buffer.slice(reader.start, reader.end),
+        {
+          clock: this.#context.clock,
+          mask: (_buffer, start, end, key) => core.mask(start, end - start, key),
+        },
+      );
+      reader.take(reader.available);
+      await this.#serve(connection, proven);
+    } finally {
+      proven();
+    }
+  }
+
+  async #serve(
+    connection: Awaited<ReturnType<typeof acceptWebSocketStream>>,
+    proven: () => void,
+  ): Promise<void> {
+    const { context, buffers, edgeStatic, suites, limits, edgeId, version } = this.#options;
+    const { clock, metrics, log } = context;
+    const startedAt = clock.now();
+    const pump = new ChannelPump({ ...connection, buffers, clock });
+    let stage0: Stage0Claims | undefined;
+    let session: AgentSession | undefined;
+    const channel: Channel = new Channel({
+      role: {
+        side: "responder",
+        handshake: new HandshakeResponder({ edgeStatic, allowedSuites: suites, random: context.random }),
+        edgeId,
+        version,
+      },
+      core: buffers.core,
+      limits,
+      events: {
+        wake: pump.wake,
+        onState: (state, before) => {
+          if (before !== "idle") metrics.channelState.dec({ state: before });
+          if (state !== "closed" && state !== "failed") metrics.channelState.inc({ state });
+          if (session !== undefined && state !== "established") context.sessions.retire(session);
+        },
+        onStage0: (token) =>
+          this.#judge(channel, async () => {
+            stage0 = await this.#stage0(token);
+            channel.challenge(clock.now());
+          }),
+        onProof: (proof) =>
+          this.#judge(channel, async () => {
+            session = await this.#prove(channel, pump, stage0!, proof, connection.stream.remoteAddress);
+            proven();
+            metrics.handshakes.inc({ result: "ok", code: "none" });
+            metrics.handshakeSeconds.observe((clock.now() - startedAt) / 1_000);
+            metrics.channels.inc({ role: "edge" });
+          }),
+        onOpen: () => "class_denied",
+        onGoaway: (reason) => metrics.drains.inc({ reason }),
+        onEcho: (rttMs) => {
+          metrics.heartbeatRttSeconds.observe(rttMs / 1_000);
+          if (session === undefined) return;
+          const first = session.lastEchoAt === 0;
+          session.lastEchoAt = clock.wall();
+          if (first) this.#online(session);
+        },
+        onEnd: (error) => {
+          const fields = {
+            session_id: session?.id,
+            tunnel_id: stage0?.sub,
+            remote: connection.stream.remoteAddress,
+            code: error?.code,
+          };
+          if (session !== undefined) {
+            context.sessions.remove(session);
+            metrics.channels.dec({ role: "edge" });
+          } else metrics.handshakes.inc({ result: "refused", code: error?.code ?? "none" });
+          if (error !== undefined) metrics.refusals.inc({ code: error.code, layer: "channel" });
+          log(error === undefined ? "info" : "warn", "channel ended", fields);
+        },
+      },
+    });
+    await pump.run(channel, connection.leftover);
+  }
+
+  /** Runs a judgement; what it throws is what the agent is refused with. */
+  async #judge(channel: Channel, judgement: () => Promise<void>): Promise<void> {
+    try {
+      await judgement();
+    } catch (error) {
+      const refusal = error instanceof PosternError
+        ? error
+        : new PosternError("internal_error", undefined, { cause: error });
+      this.#context.log(refusal.code === "internal_error" ? "error" : "warn", "agent refused", {
+        code: refusal.code,
+        cause: refusal.code === "internal_error" && error instanceof Error ? error.stack : undefined,
+      });
+      channel.refuse(refusal, this.#context.clock.now());
+    }
+  }
+
+  /** Everything that does not spend the token comes first. */
+  async #stage0(token: string): Promise<Stage0Claims> {
+    const claims = await this.#options.tokens.verifyStage0(token).catch((error) =>
+      this.#refusedToken("stage0", error)
+    );
+    if (this.#context.sessions.size >= this.#context.config.limits.maxAgents) {
+      throw new PosternError("agent_limit");
+    }
+    await this.#options.tokens.spend(claims).catch((error) => this.#refusedToken("stage0", error));
+    return claims;
+  }
+
+  async #prove(
+    channel: Channel,
+    pump: ChannelPump,
+    stage0: Stage0Claims,
+    proof: Proof,
+    remoteAddress: string,
+  ): Promise<AgentSession> {
+    const { context, tokens, urls, openPorts } = this.#options;
+    const { clock, sessions, config, log } = context;
+    const claims = await tokens.verifyStage1(proof.token).catch((error) =>
+      this.#refusedToken("stage1", error)
+    );
+    matchStages(stage0, claims, proof);
+    sessions.checkReplacement(claims.sub, claims.agent_id);
+    if (channel.state !== "authorizing") throw new PosternError("channel_closed");
+    const session = new AgentSession({
+      id: toBase64Url(context.random(12)),
+      claims,
+      channel,
+      pump,
+      since: clock.wall(),
+      remoteAddress,
+    });
+    await openPorts(session);
+    if (channel.state !== "authorizing") throw new PosternError("channel_closed");
+    sessions.add(session, proof.replaces, config.drainTimeoutMs);
+    channel.accept({
+      type: "ready",
+      session_id: session.id,
+      services: [{ id: 0, urls: urls(claims) }],
+      heartbeat_ms: config.heartbeat.intervalMs,
+      offline_ms: config.heartbeat.offlineMs,
+    }, clock.now());
+    log("info", "channel established", {
+      session_id: session.id,
+      tunnel_id: session.tunnelId,
+      agent_id: session.agentId,
+      tier: claims.tier,
+      remote: remoteAddress,
+    });
+    return session;
+  }
+
+  #online(session: AgentSession): void {
+    this.#context.sessions.online(session);
+    this.#context.log("info", "service online", { session_id: session.id, tunnel_id: session.tunnelId });
+  }
+
+  #refusedToken(kind: "stage0" | "stage1", error: unknown): never {
+    this.#context.metrics.tokensRefused.inc({ kind, code: codeOf(error) });
+    throw error;
+  }
+}

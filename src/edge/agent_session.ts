@@ -1,0 +1,66 @@
+/** One established channel to an agent, as the edge routes to it. */
+import type { Stage1Claims } from "../identity/mod.ts";
+import type { Channel } from "../channel/mod.ts";
+import type { ChannelPump } from "../driver/mod.ts";
+
+/** Origin failures in a row after which a session is passed over while another one is there. */
+const UNHEALTHY_AFTER = 3;
+/** How long it is passed over. */
+const UNHEALTHY_MS = 5_000;
+
+export class AgentSession {
+  readonly id: string;
+  readonly claims: Stage1Claims;
+  readonly channel: Channel;
+  readonly pump: ChannelPump;
+  /** Wall-clock milliseconds. */
+  readonly since: number;
+  readonly remoteAddress: string;
+  /** Wall-clock milliseconds of the last echo, 0 before the first. */
+  lastEchoAt = 0;
+  requests = 0;
+  #failures = 0;
+  #unhealthyUntil = 0;
+
+  constructor(options: {
+    id: string;
+    claims: Stage1Claims;
+    channel: Channel;
+    pump: ChannelPump;
+    since: number;
+    remoteAddress: string;
+  }) {
+    this.id = options.id;
+    this.claims = options.claims;
+    this.channel = options.channel;
+    this.pump = options.pump;
+    this.since = options.since;
+    this.remoteAddress = options.remoteAddress;
+  }
+
+  get tunnelId(): string {
+    return this.claims.sub;
+  }
+  get agentId(): string {
+    return this.claims.agent_id;
+  }
+  get weight(): number {
+    return this.claims.weight;
+  }
+  /** Whether new streams may go here: the channel stands and an echo came back on it. */
+  get isOnline(): boolean {
+    return this.lastEchoAt > 0 &&
+      (this.channel.state === "established" || this.channel.state === "revalidating");
+  }
+
+  /** Books how the origin behind this session did; `now` is monotonic. */
+  originAnswered(well: boolean, now: number): void {
+    this.#failures = well ? 0 : this.#failures + 1;
+    if (this.#failures >= UNHEALTHY_AFTER) this.#unhealthyUntil = now + UNHEALTHY_MS;
+    else if (well) this.#unhealthyUntil = 0;
+  }
+
+  isHealthy(now: number): boolean {
+    return now >= this.#unhealthyUntil;
+  }
+}

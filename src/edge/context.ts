@@ -1,0 +1,30 @@
+/** What every part of the edge's data path shares. */
+import type { EdgeConfig } from "../config/mod.ts";
+import type { Deadlines, Slabs } from "../driver/mod.ts";
+import type { Clock, Log, Random } from "../ports/mod.ts";
+import type { Metrics } from "../telemetry/mod.ts";
+import type { Sessions } from "./sessions.ts";
+
+export interface EdgeContext {
+  readonly config: EdgeConfig;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly slabs: Slabs;
+  readonly deadlines: Deadlines;
+  readonly sessions: Sessions;
+  /** Whether a tunnel of this hostname or `tcp:PORT` exists, online or not. */
+  readonly isKnown: (route: string) => Promise<boolean>;
+  /** Answers a request to the control plane. */
+  readonly control: (request: Request, clientIp: string) => Promise<Response>;
+}
+
+/** One accepted connection of a viewer. */
+export interface Viewer {
+  /** Address without port; behind a trusted proxy the one that it reports. */
+  readonly ip: string;
+  /** `address:port` of the socket. */
+  readonly address: string;
+  readonly scheme: "http" | "https";
+}

@@ -1,0 +1,91 @@
+/** One request to the control plane on the public listener: from HTTP/1.1 to a web Request and back. */
+import { PosternError } from "../errors/mod.ts";
+import type { SocketReader, SocketWriter } from "../driver/mod.ts";
+import {
+  BodyReader,
+  HeaderList,
+  reasonPhrase,
+  type RequestHead,
+  serializeResponseHead,
+} from "../http1/mod.ts";
+import { concat } from "../bytes/mod.ts";
+import type { ByteStream } from "../ports/mod.ts";
+import type { EdgeContext, Viewer } from "./context.ts";
+
+export interface ControlInput {
+  readonly context: EdgeContext;
+  readonly viewer: Viewer;
+  readonly socket: ByteStream;
+  readonly reader: SocketReader;
+  readonly writer: SocketWriter;
+  readonly head: RequestHead;
+  readonly requestId: string;
+  readonly keepAlive: boolean;
+}
+
+/** Serves the request; the body is read whole, within its limit. @throws PosternError `http_*`, `body_too_large` */
+export async function controlExchange(input: ControlInput): Promise<"keep" | "close"> {
+  const { context, viewer, head, writer } = input;
+  const body = await readBody(input);
+  const headers = new Headers();
+  for (const [name, value] of head.headers) headers.append(name, value);
+  headers.set("x-request-id", input.requestId);
+  const request = new Request(`${viewer.scheme}://${head.host || context.config.publicHost}${head.target}`, {
+    method: head.method,
+    headers,
+    body: body.length === 0 ? undefined : body,
+  });
+  const response = await context.control(request, viewer.ip);
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  const list = new HeaderList();
+  for (const [name, value] of response.headers) {
+    if (name !== "content-length" && name !== "transfer-encoding" && name !== "connection") {
+      list.append(name, value);
+    }
+  }
+  if (!response.headers.has("x-request-id")) list.append("X-Request-Id", input.requestId);
+  if (response.status !== 204 && response.status !== 304) list.append("Content-Length", String(bytes.length));
+  if (!input.keepAlive) list.append("Connection", "close");
+  const { status } = response;
+  const out = serializeResponseHead({ minor: 1, status, reason: reasonPhrase(status), headers: list });
+  writer.write(head.method === "HEAD" ? out : concat(out, bytes), 0);
+  await writer.flushed();
+  return input.keepAlive ? "keep" : "close";
+}
+
+async function readBody(
+  { context, head, reader, writer, socket }: ControlInput,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const limit = context.config.limits.maxControlBodyBytes;
+  if (head.framing.kind === "length" && head.framing.length > limit) throw tooLarge(limit);
+  if (head.expectContinue) {
+    writer.write(
+      serializeResponseHead({ minor: 1, status: 100, reason: "Continue", headers: new HeaderList() }),
+      0,
+    );
+  }
+  const parts: Uint8Array[] = [];
+  let total = 0;
+  const deadline = context.deadlines.set(context.config.timeouts.requestHeadMs, () => socket.close());
+  try {
+    const body = BodyReader.forRequest(head);
+    for (;;) {
+      const event = body.push(reader.buffer, reader.start, reader.end);
+      if (event === "data") {
+        total += body.dataEnd - body.dataStart;
+        if (total > limit) throw tooLarge(limit);
+        parts.push(reader.buffer.slice(body.dataStart, body.dataEnd));
+      }
+      reader.take(body.nextStart - reader.start);
+      if (event === "done") return concat(...parts);
+      if (event === "data") continue;
+      if (!await reader.fill()) body.eof();
+    }
+  } finally {
+    deadline.lift();
+  }
+}
+
+function tooLarge(limit: number): PosternError {
+  return new PosternError("body_too_large", `Cannot read request: its body is over ${limit} bytes`);
+}

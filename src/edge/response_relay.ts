@@ -1,0 +1,236 @@
+/**
+ * Takes one response from a stream and writes it to the viewer. The agent has removed the origin's framing: the stream is
+ * response heads, then the plain body, then END. The head is parsed and written anew, so nothing an agent or an origin
+ * sends can become a second response.
+ */
+import { type ErrorCode, PosternError } from "../errors/mod.ts";
+import type { SocketWriter, WireBuffer } from "../driver/mod.ts";
+import {
+  CHUNK_END_BYTES,
+  type Framing,
+  HeaderList,
+  lastChunkBytes,
+  MAX_CHUNK_HEADER_BYTES,
+  parseResponseHead,
+  parseTrailers,
+  type RequestHead,
+  type ResponseHead,
+  responseToViewer,
+  serializeResponseHead,
+  viewerFraming,
+  writeChunkEnd,
+  writeChunkHeader,
+  writeLastChunk,
+} from "../http1/mod.ts";
+import type { MuxStream, StreamHandler } from "../mux/mod.ts";
+import type { ResetReason } from "../wire/mod.ts";
+
+/** How a relay ended. */
+export type RelayOutcome =
+  | { readonly kind: "complete"; readonly keepAlive: boolean }
+  /** 101 was written; both directions are raw from here on: call `handOver`. */
+  | { readonly kind: "upgraded" }
+  /** `started`: the viewer has seen a part of the response, so nothing can be repeated or explained any more. */
+  | {
+    readonly kind: "failed";
+    readonly code: ErrorCode;
+    readonly reason?: ResetReason;
+    readonly started: boolean;
+  };
+
+export interface RelayOptions {
+  readonly request: RequestHead;
+  readonly writer: SocketWriter;
+  readonly retain: () => WireBuffer | undefined;
+  /** Whether the viewer's connection may be used again. */
+  readonly keepAlive: boolean;
+  readonly onHead: (status: number) => void;
+}
+
+export class ResponseRelay implements StreamHandler {
+  readonly outcome: Promise<RelayOutcome>;
+  status = 0;
+  bodyBytes = 0;
+  readonly #options: RelayOptions;
+  readonly #scratch = new Uint8Array(MAX_CHUNK_HEADER_BYTES);
+  #stream!: MuxStream;
+  #settle!: (outcome: RelayOutcome) => void;
+  #settled = false;
+  #partialHead: Uint8Array | undefined;
+  #framing: Framing | undefined;
+  #keepAlive = false;
+  #takenWaiter: (() => void) | undefined;
+  /** After 101: bytes for the next handler, and whether the far end has ended. */
+  #raw: Uint8Array[] | undefined;
+  #rawEnded = false;
+
+  constructor(options: RelayOptions) {
+    this.#options = options;
+    this.outcome = new Promise((resolve) => this.#settle = resolve);
+  }
+
+  /** The stream that this handler was opened with. */
+  attach(stream: MuxStream): void {
+    this.#stream = stream;
+  }
+
+  get settled(): boolean {
+    return this.#settled;
+  }
+
+  /** Resolves when everything offered was taken, or the exchange is over. */
+  taken(): Promise<void> {
+    if (this.#stream.idle || this.#settled || this.#stream.gone) return Promise.resolve();
+    return new Promise((resolve) => this.#takenWaiter = resolve);
+  }
+
+  /** Ends the exchange from this side. */
+  abort(code: ErrorCode): void {
+    this.#stream.reset("cancelled");
+    this.#fail(code);
+  }
+
+  /** After an upgrade: from now on the stream is the other handler's, with what came meanwhile. */
+  handOver(next: StreamHandler): void {
+    this.#stream.handler = next;
+    for (const bytes of this.#raw ?? []) next.onData(bytes, 0, bytes.length);
+    if (this.#rawEnded) next.onEnd(undefined);
+  }
+
+  onData(buffer: Uint8Array, start: number, end: number): void {
+    if (this.#raw !== undefined) return void this.#raw.push(buffer.slice(start, end));
+    if (this.#settled) return this.#stream.consumed(end - start);
+    try {
+      if (this.#framing === undefined) this.#readHeads(buffer, start, end);
+      else this.#writeBody(buffer, start, end);
+    } catch (error) {
+      this.#stream.reset("request_refused");
+      this.#fail(error instanceof PosternError ? "origin_protocol" : "internal_error");
+    }
+  }
+
+  onEnd(trailers: Uint8Array | undefined): void {
+    this.#rawEnded = true;
+    if (this.#settled) return;
+    const framing = this.#framing;
+    if (framing === undefined) return this.#fail("origin_reset");
+    if (framing.kind === "length" && this.bodyBytes !== framing.length) return this.#fail("origin_reset");
+    if (framing.kind === "chunked") this.#writeLastChunk(trailers);
+    this.#finish({ kind: "complete", keepAlive: this.#keepAlive });
+  }
+
+  onReset(reason: ResetReason): void {
+    this.#fail(codeOfReset(reason), reason);
+  }
+
+  onTaken(): void {
+    const waiter = this.#takenWaiter;
+    this.#takenWaiter = undefined;
+    waiter?.();
+  }
+
+  /** Heads up to and including the final one; what follows it is body. */
+  #readHeads(buffer: Uint8Array, start: number, end: number): void {
+    const fresh = end - start;
+    let at = start;
+    const joins = this.#partialHead !== undefined;
+    if (this.#partialHead !== undefined) {
+      const joined = new Uint8Array(this.#partialHead.length + fresh);
+      joined.set(this.#partialHead);
+      joined.set(buffer.subarray(start, end), this.#partialHead.length);
+      this.#partialHead = undefined;
+      buffer = joined;
+      at = 0;
+      end = joined.length;
+    }
+    while (this.#framing === undefined) {
+      const head = parseResponseHead(buffer, at, end);
+      if (head === null) {
+        this.#partialHead = buffer.slice(at, end);
+        this.#stream.consumed(fresh);
+        return;
+      }
+      at += head.bytes;
+      this.#writeHead(head);
+      if (head.status === 101) {
+        this.#stream.consumed(fresh - (end - at));
+        this.#raw = end > at ? [buffer.slice(at, end)] : [];
+        return this.#finish({ kind: "upgraded" });
+      }
+    }
+    // Bytes of heads are done with; those of the body are returned when they are written.
+    this.#stream.consumed(fresh - (end - at));
+    if (end > at) this.#writeBody(buffer, at, end, joins);
+  }
+
+  #writeHead(head: ResponseHead): void {
+    const { request, writer } = this.#options;
+    const interim = head.status < 200 && head.status !== 101;
+    if (interim && request.minor === 0) return;
+    const framing = viewerFraming(head, request);
+    const keepAlive = this.#options.keepAlive && framing.kind !== "until_close";
+    writer.write(
+      serializeResponseHead(responseToViewer(head, { keepAlive, framing, minor: request.minor })),
+      0,
+    );
+    if (interim) return;
+    this.status = head.status;
+    this.#framing = framing;
+    this.#keepAlive = keepAlive;
+    this.#options.onHead(head.status);
+  }
+
+  #writeBody(buffer: Uint8Array, start: number, end: number, copied = false): void {
+    const bytes = end - start;
+    const framing = this.#framing!;
+    this.bodyBytes += bytes;
+    if (framing.kind === "none" || (framing.kind === "length" && this.bodyBytes > framing.length)) {
+      throw new PosternError("http_bad_response", "Cannot relay response: its body is longer than it says");
+    }
+    const { writer, retain } = this.#options;
+    const chunked = framing.kind === "chunked";
+    if (chunked) writer.write(this.#scratch.subarray(0, writeChunkHeader(this.#scratch, 0, bytes)), 0);
+    const lease = copied ? undefined : retain();
+    writer.write(buffer.subarray(start, end), bytes, lease === undefined ? undefined : () => lease.release());
+    if (chunked) writer.write(this.#scratch.subarray(0, writeChunkEnd(this.#scratch, 0)), 0);
+  }
+
+  #writeLastChunk(section: Uint8Array | undefined): void {
+    let trailers = section === undefined ? new HeaderList() : parseTrailers(section);
+    if (this.#options.request.minor === 0) trailers = new HeaderList();
+    const bytes = new Uint8Array(lastChunkBytes(trailers) + CHUNK_END_BYTES);
+    this.#options.writer.write(bytes.subarray(0, writeLastChunk(bytes, 0, trailers)), 0);
+  }
+
+  #fail(code: ErrorCode, reason?: ResetReason): void {
+    this.#finish({ kind: "failed", code, reason, started: this.#framing !== undefined });
+  }
+
+  #finish(outcome: RelayOutcome): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    this.onTaken();
+    this.#settle(outcome);
+  }
+}
+
+/** What a viewer is told when the stream was reset before a response. */
+function codeOfReset(reason: ResetReason): ErrorCode {
+  switch (reason) {
+    case "origin_refused":
+    case "origin_timeout":
+    case "origin_reset":
+    case "origin_protocol":
+      return reason;
+    case "unknown_service":
+      return "tunnel_offline";
+    case "stream_limit":
+      return "viewer_limit";
+    case "draining":
+      return "peer_draining";
+    case "idle_timeout":
+      return "stream_idle";
+    default:
+      return "channel_lost";
+  }
+}

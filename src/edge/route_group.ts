@@ -1,0 +1,74 @@
+/** All sessions that publish one hostname or port: smooth weighted round robin over the healthy ones. */
+import type { AgentSession } from "./agent_session.ts";
+
+interface Member {
+  readonly session: AgentSession;
+  /** Current weight of the smooth weighted round robin. */
+  current: number;
+}
+
+export class RouteGroup {
+  readonly name: string;
+  #members: Member[] = [];
+  #waiters: (() => void)[] = [];
+  /** Monotonic time at which the last session went; undefined while there is one, or when there never was. */
+  emptySince: number | undefined;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  get sessions(): AgentSession[] {
+    return this.#members.map((member) => member.session);
+  }
+  get isEmpty(): boolean {
+    return this.#members.length === 0;
+  }
+
+  add(session: AgentSession): void {
+    this.#members.push({ session, current: 0 });
+    this.emptySince = undefined;
+    for (const wake of this.#waiters.splice(0)) wake();
+  }
+
+  remove(session: AgentSession, now: number): void {
+    this.#members = this.#members.filter((member) => member.session !== session);
+    if (this.#members.length === 0) this.emptySince ??= now;
+  }
+
+  /** The session whose turn it is, leaving out `except`; an unhealthy one only when no other is left. */
+  pick(now: number, except?: ReadonlySet<AgentSession>): AgentSession | undefined {
+    if (this.#members.length === 1) {
+      const only = this.#members[0].session;
+      return only.isOnline && !except?.has(only) ? only : undefined;
+    }
+    return this.#pick((session) => session.isHealthy(now) && !except?.has(session)) ??
+      this.#pick((session) => !except?.has(session));
+  }
+
+  /** Calls back when a session is added; the result stops waiting. */
+  whenAdded(wake: () => void): () => void {
+    this.#waiters.push(wake);
+    return () => {
+      this.#waiters = this.#waiters.filter((other) => other !== wake);
+    };
+  }
+
+  get waiting(): number {
+    return this.#waiters.length;
+  }
+
+  #pick(allowed: (session: AgentSession) => boolean): AgentSession | undefined {
+    let best: Member | undefined;
+    let total = 0;
+    for (const member of this.#members) {
+      if (!member.session.isOnline || !allowed(member.session)) continue;
+      member.current += member.session.weight;
+      total += member.session.weight;
+      if (best === undefined || member.current > best.current) best = member;
+    }
+    if (best === undefined) return undefined;
+    best.current -= total;
+    return best.session;
+  }
+}

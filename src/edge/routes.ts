@@ -1,0 +1,102 @@
+/**
+ * Which sessions serve which hostname or port. An exact hostname goes before a wildcard, and a wildcard stands for one
+ * label only. A route whose last session went stays for the grace time, so that viewers wait instead of failing.
+ */
+import { PosternError } from "../errors/mod.ts";
+import type { Clock } from "../ports/mod.ts";
+import type { AgentSession } from "./agent_session.ts";
+import { RouteGroup } from "./route_group.ts";
+
+/** Most viewers that wait for one route to come back. */
+const MAX_WAITING = 4_096;
+
+export class Routes {
+  readonly #clock: Clock;
+  readonly #graceMs: number;
+  readonly #groups = new Map<string, RouteGroup>();
+
+  constructor(clock: Clock, graceMs: number) {
+    this.#clock = clock;
+    this.#graceMs = graceMs;
+  }
+
+  /** Names of the routes of a session: hostnames, and `tcp:PORT`. */
+  static namesOf(session: AgentSession): string[] {
+    return [...session.claims.hostnames, ...session.claims.tcp_ports.map((port) => `tcp:${port}`)];
+  }
+
+  /** The session may be used from now on. Call when it is online, not before. */
+  add(session: AgentSession): void {
+    for (const name of Routes.namesOf(session)) {
+      let group = this.#groups.get(name);
+      if (group === undefined) this.#groups.set(name, group = new RouteGroup(name));
+      if (!group.sessions.includes(session)) group.add(session);
+    }
+  }
+
+  /** No new stream goes to the session. */
+  remove(session: AgentSession): void {
+    const now = this.#clock.now();
+    for (const name of Routes.namesOf(session)) this.#groups.get(name)?.remove(session, now);
+    this.#forgetOld(now);
+  }
+
+  /** Forgets routes at once, without grace: their tunnel is no more. */
+  drop(names: readonly string[]): void {
+    for (const name of names) this.#groups.delete(name);
+  }
+
+  group(name: string): RouteGroup | undefined {
+    return this.#groups.get(name);
+  }
+
+  /** The group that serves a hostname: exact, then `*.` and the rest behind its first label. */
+  find(hostname: string): RouteGroup | undefined {
+    const exact = this.#groups.get(hostname);
+    if (exact !== undefined) return exact;
+    const dot = hostname.indexOf(".");
+    return dot < 0 ? undefined : this.#groups.get(`*${hostname.slice(dot)}`);
+  }
+
+  /**
+   * A session of the group, now or when one comes back within the grace time.
+   * @throws PosternError `tunnel_offline`, `viewer_limit`, or the signal's reason
+   */
+  async session(
+    group: RouteGroup,
+    signal: AbortSignal,
+    except?: ReadonlySet<AgentSession>,
+  ): Promise<AgentSession> {
+    for (;;) {
+      const session = group.pick(this.#clock.now(), except) ?? group.pick(this.#clock.now());
+      if (session !== undefined) return session;
+      const left = (group.emptySince ?? this.#clock.now()) + this.#graceMs - this.#clock.now();
+      if (left <= 0) throw new PosternError("tunnel_offline");
+      if (group.waiting >= MAX_WAITING) throw new PosternError("viewer_limit");
+      await this.#added(group, left, signal);
+    }
+  }
+
+  #added(group: RouteGroup, withinMs: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const finish = (settle: () => void) => {
+        stopWaiting();
+        stopTimer();
+        signal.removeEventListener("abort", onAbort);
+        settle();
+      };
+      const onAbort = () => finish(() => reject(signal.reason));
+      const stopWaiting = group.whenAdded(() => finish(resolve));
+      const stopTimer = this.#clock.schedule(this.#clock.now() + withinMs, () => finish(resolve));
+      if (signal.aborted) onAbort();
+      else signal.addEventListener("abort", onAbort);
+    });
+  }
+
+  #forgetOld(now: number): void {
+    for (const [name, group] of this.#groups) {
+      const old = group.emptySince !== undefined && now - group.emptySince > this.#graceMs;
+      if (old && group.waiting === 0) this.#groups.delete(name);
+    }
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * All sessions of this edge. A new session of the same agent for the same tunnel fences the old one at once: it has just
+ * proved that it is that agent, so nothing waits for a dead socket.
+ */
+import { PosternError } from "../errors/mod.ts";
+import type { Clock, Log } from "../ports/mod.ts";
+import { isTerminal } from "../channel/mod.ts";
+import type { AgentSession } from "./agent_session.ts";
+import { Routes } from "./routes.ts";
+
+export interface ReplacementLimits {
+  readonly maxCount: number;
+  readonly windowMs: number;
+}
+
+export class Sessions {
+  readonly routes: Routes;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #limits: ReplacementLimits;
+  readonly #sessions = new Map<string, AgentSession>();
+  readonly #replacements = new Map<string, number[]>();
+  readonly #emptyWaiters: (() => void)[] = [];
+
+  constructor(options: { clock: Clock; log: Log; graceMs: number; replacement: ReplacementLimits }) {
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#limits = options.replacement;
+    this.routes = new Routes(options.clock, options.graceMs);
+  }
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+  get all(): AgentSession[] {
+    return [...this.#sessions.values()];
+  }
+  ofTunnel(tunnelId: string): AgentSession[] {
+    return this.all.filter((session) => session.tunnelId === tunnelId);
+  }
+
+  /** Throws `replace_rate_limited` when this agent replaces its sessions too fast. Call before {@link add}. */
+  checkReplacement(tunnelId: string, agentId: string): void {
+    const key = `${tunnelId}/${agentId}`;
+    const now = this.#clock.now();
+    const recent = (this.#replacements.get(key) ?? []).filter((at) => now - at < this.#limits.windowMs);
+    if (recent.length === 0) this.#replacements.delete(key);
+    else this.#replacements.set(key, recent);
+    if (recent.length >= this.#limits.maxCount) throw new PosternError("replace_rate_limited");
+  }
+
+  /**
+   * Takes in a proven session. Older ones of the same agent and tunnel are cut, except the one that `replaces` names:
+   * that one drains, since the agent closes it itself when its streams are done.
+   */
+  add(session: AgentSession, replaces: string | undefined, drainMs: number): void {
+    for (const old of this.ofTunnel(session.tunnelId)) {
+      if (old.agentId !== session.agentId || isTerminal(old.channel.state)) continue;
+      if (old.id === replaces) {
+        old.channel.drain("draining", drainMs, this.#clock.now());
+        continue;
+      }
+      const key = `${session.tunnelId}/${session.agentId}`;
+      this.#replacements.set(key, [...(this.#replacements.get(key) ?? []), this.#clock.now()]);
+      this.#log("warn", "session fenced", { session_id: old.id, by: session.id, agent_id: session.agentId });
+      this.routes.remove(old);
+      old.channel.close(new PosternError("session_fenced"), this.#clock.now());
+    }
+    this.#sessions.set(session.id, session);
+  }
+
+  /** The first echo came back: viewers may be sent there. */
+  online(session: AgentSession): void {
+    if (this.#sessions.has(session.id) && session.isOnline) this.routes.add(session);
+  }
+
+  /** The session takes no new streams; what is open goes on. */
+  retire(session: AgentSession): void {
+    this.routes.remove(session);
+  }
+
+  remove(session: AgentSession): void {
+    this.routes.remove(session);
+    this.#sessions.delete(session.id);
+    if (this.#sessions.size === 0) { for (const wake of this.#emptyWaiters.splice(0)) wake(); }
+  }
+
+  /** Cuts all sessions of a tunnel: it was deleted. */
+  cutTunnel(tunnelId: string, error: PosternError): void {
+    for (const session of this.ofTunnel(tunnelId)) {
+      this.routes.remove(session);
+      this.routes.drop(Routes.namesOf(session));
+      session.channel.close(error, this.#clock.now());
+    }
+  }
+
+  /** Asks every agent to go elsewhere and lets open streams finish; resolves when all are gone. */
+  async drain(deadlineMs: number): Promise<void> {
+    for (const session of this.all) session.channel.drain("draining", deadlineMs, this.#clock.now());
+    if (this.#sessions.size > 0) await new Promise<void>((resolve) => this.#emptyWaiters.push(resolve));
+  }
+}

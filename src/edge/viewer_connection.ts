@@ -1,0 +1,231 @@
+/** One connection on the public listener: HTTP/1.1 requests one after the other, or an agent's carrier. */
+import { codeOf, PosternError } from "../errors/mod.ts";
+import { SocketReader, SocketWriter } from "../driver/mod.ts";
+import {
+  acceptedRequestId,
+  errorResponseOf,
+  parseRequestHead,
+  persistent,
+  type RequestHead,
+} from "../http1/mod.ts";
+import type { ByteStream } from "../ports/mod.ts";
+import { newRequestId } from "../telemetry/mod.ts";
+import { DEFAULT_CARRIER_PATH } from "../wire/websocket/mod.ts";
+import type { AgentGate } from "./agent_gate.ts";
+import { type TrustedProxies, withoutPort } from "./client_ip.ts";
+import type { EdgeContext, Viewer } from "./context.ts";
+import { controlExchange } from "./control_exchange.ts";
+import { HttpExchange } from "./http_exchange.ts";
+
+/** Time for bytes that are on their way when a connection is closed after an error. */
+const LINGER_MS = 1_000;
+/** Bytes that are read and thrown away meanwhile. */
+const LINGER_BYTES = 262_144;
+
+export class ViewerConnection {
+  readonly #context: EdgeContext;
+  readonly #gate: AgentGate;
+  readonly #proxies: TrustedProxies;
+  readonly #socket: ByteStream;
+  readonly #scheme: "http" | "https";
+  readonly #reader: SocketReader;
+  readonly #writer: SocketWriter;
+  #idle = true;
+  #requests = 0;
+  #stopping = false;
+
+  constructor(options: {
+    context: EdgeContext;
+    gate: AgentGate;
+    proxies: TrustedProxies;
+    socket: ByteStream;
+    scheme: "http" | "https";
+  }) {
+    this.#context = options.context;
+    this.#gate = options.gate;
+    this.#proxies = options.proxies;
+    this.#socket = options.socket;
+    this.#scheme = options.scheme;
+    this.#reader = new SocketReader(options.socket, options.context.slabs);
+    this.#writer = new SocketWriter(options.socket, options.context.slabs, NOBODY);
+  }
+
+  /** Serves until the connection is over. Never throws. */
+  async run(): Promise<void> {
+    try {
+      while (await this.#next());
+    } catch (error) {
+      this.#refuse(error);
+      await this.#linger();
+    } finally {
+      await this.#writer.flushed();
+      this.#socket.close();
+      this.#reader.release();
+    }
+  }
+
+  /** Takes no further request; an idle connection ends at once. */
+  stop(): void {
+    this.#stopping = true;
+    if (this.#idle) this.#socket.close();
+  }
+
+  /** One request; false when it was the last. */
+  async #next(): Promise<boolean> {
+    const head = await this.#readHead();
+    if (head === undefined) return false;
+    this.#requests++;
+    this.#reader.take(head.bytes);
+    const { config } = this.#context;
+    const keepAlive = persistent(head) && !this.#stopping &&
+      this.#requests < config.limits.requestsPerConnection;
+    if (this.#isControl(head)) return await this.#serveControl(head, keepAlive);
+    const requestId = this.#requestId(head);
+    const gone = new AbortController();
+    const exchange = new HttpExchange({
+      context: this.#context,
+      viewer: this.#viewer(head),
+      socket: this.#socket,
+      reader: this.#reader,
+      writer: this.#writer,
+      head,
+      requestId,
+      keepAlive,
+      signal: gone.signal,
+    });
+    // With a body still to come, reading it notices a viewer that has gone; without one, a read is left pending.
+    if (head.framing.kind === "none" && head.upgrade === null && this.#reader.available === 0) {
+      this.#reader.watch(() => gone.abort(new PosternError("channel_closed")));
+    }
+    return await exchange.run() === "keep" && !this.#stopping;
+  }
+
+  async #readHead(): Promise<RequestHead | undefined> {
+    const { config, deadlines } = this.#context;
+    const reader = this.#reader;
+    let seen = reader.start;
+    this.#idle = reader.available === 0;
+    let late = false;
+    const expire = () => {
+      late = true;
+      if (this.#idle) this.#socket.close();
+      else this.#timeoutHead();
+    };
+    const firstMs = this.#requests === 0 ? config.timeouts.peekMs : config.timeouts.idleKeepAliveMs;
+    let deadline = deadlines.set(this.#idle ? firstMs : config.timeouts.requestHeadMs, expire);
+    try {
+      for (;;) {
+        if (reader.available > 0) {
+          const head = parseRequestHead(reader.buffer, reader.start, reader.end, {
+            maxLineBytes: config.limits.maxTargetBytes,
+            maxHeadBytes: Math.min(config.limits.maxHeadBytes, MAX_HEAD_BYTES),
+            maxHeaders: config.limits.maxHeaders,
+          }, seen);
+          if (head !== null) return head;
+          if (this.#idle) {
+            this.#idle = false;
+            deadline.lift();
+            deadline = deadlines.set(config.timeouts.requestHeadMs, expire);
+          }
+        }
+        const before = reader.start;
+        seen = reader.end;
+        if (!await reader.fill()) return undefined;
+        seen -= before - reader.start;
+        if (late) return undefined;
+      }
+    } finally {
+      deadline.lift();
+      this.#idle = false;
+    }
+  }
+
+  /** A head that comes in drops: answered, then closed. */
+  #timeoutHead(): void {
+    this.#refuse(new PosternError("head_timeout"));
+    this.#writer.flushed().then(() => this.#socket.close());
+  }
+
+  /** Whether a request is for Postern itself: the base domain, or the address of the listener. */
+  #isControl(head: RequestHead): boolean {
+    const { publicHost } = this.#context.config;
+    const { hostname } = head;
+    return hostname === publicHost || hostname === `control.${publicHost}` || /^[\d.]+$/.test(hostname) ||
+      hostname.startsWith("[") || hostname === "";
+  }
+
+  async #serveControl(head: RequestHead, keepAlive: boolean): Promise<boolean> {
+    if (head.upgrade !== null && head.target === DEFAULT_CARRIER_PATH) {
+      await this.#gate.accept(this.#socket, this.#reader, head);
+      return false;
+    }
+    const result = await controlExchange({
+      context: this.#context,
+      viewer: this.#viewer(head),
+      socket: this.#socket,
+      reader: this.#reader,
+      writer: this.#writer,
+      head,
+      requestId: this.#requestId(head),
+      keepAlive,
+    });
+    return result === "keep" && !this.#stopping;
+  }
+
+  #viewer(head: RequestHead): Viewer {
+    const ip = withoutPort(this.#socket.remoteAddress);
+    const client = this.#proxies.clientIp(ip, head.headers.getAll("x-forwarded-for"));
+    const trusted = this.#proxies.trusts(ip);
+    const told = trusted && head.headers.get("x-forwarded-proto") === "https";
+    return {
+      ip: client,
+      address: client === ip ? this.#socket.remoteAddress : client,
+      scheme: told ? "https" : this.#scheme,
+    };
+  }
+
+  #requestId(head: RequestHead): string {
+    return acceptedRequestId(head.headers.getAll("x-request-id")) ?? newRequestId(this.#context.random);
+  }
+
+  #refuse(error: unknown): void {
+    const known = error instanceof PosternError
+      ? error
+      : new PosternError("internal_error", undefined, { cause: error });
+    if (known.code === "connection_reset" || known.code === "connection_lost") return;
+    this.#context.metrics.refusals.inc({ code: known.code, layer: "http" });
+    this.#context.log(codeOf(error) === "internal_error" ? "error" : "info", "connection refused", {
+      code: known.code,
+      remote: this.#socket.remoteAddress,
+      cause: codeOf(error) === "internal_error" && error instanceof Error ? error.stack : undefined,
+    });
+    this.#writer.events = NOBODY;
+    this.#writer.write(
+      errorResponseOf(known, { requestId: newRequestId(this.#context.random), close: true, accept: null }),
+      0,
+    );
+  }
+
+  /** Reads on for a moment: a reset would take the answer away from a viewer that is still sending. */
+  async #linger(): Promise<void> {
+    const deadline = this.#context.deadlines.set(LINGER_MS, () => this.#socket.close());
+    try {
+      await this.#writer.flushed();
+      await this.#socket.closeWrite();
+      for (let bytes = 0; bytes < LINGER_BYTES;) {
+        this.#reader.take(this.#reader.available);
+        if (!await this.#reader.fill()) return;
+        bytes += this.#reader.available;
+      }
+    } catch {
+      // The viewer has gone: nothing is left to be polite about.
+    } finally {
+      deadline.lift();
+    }
+  }
+}
+
+/** A head has to fit into one slab. */
+const MAX_HEAD_BYTES = 65_000;
+
+const NOBODY = { onWritten() {}, onError() {} };

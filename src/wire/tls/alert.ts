@@ -1,0 +1,19 @@
+/** Alerts that are sent before a handshake (RFC 8446 6, RFC 7301 3.2). */
+export const TlsAlert = {
+  handshakeFailure: 40,
+  decodeError: 50,
+  protocolVersion: 70,
+  unrecognizedName: 112,
+  noApplicationProtocol: 120,
+} as const;
+
+export type TlsAlert = (typeof TlsAlert)[keyof typeof TlsAlert];
+
+const alertContentType = 21;
+const fatalLevel = 2;
+
+/** A fatal alert in clear: what a client understands that has not seen a ServerHello yet. */
+export function alertRecord(alert: TlsAlert): Uint8Array<ArrayBuffer> {
+  // Version 3.3 stands in every record of TLS 1.2 and 1.3 (RFC 8446 5.1).
+  return Uint8Array.of(alertContentType, 3, 3, 0, 2, fatalLevel, alert);
+}
