@@ -21,5 +21,7 @@ Deno.test("CertificateAuthority makes certificates that curl accepts under its C
   const connectTo = { "a.test:443": server.addr.port };
   const trusted = await curl("https://a.test/", { connectTo, args: ["--cacert", authority.ca.certPath] });
   assert.equal(trusted.text, "ok");
-  assert.equal((await curl("https://a.test/", { connectTo })).code, 60);
+  await using other = await CertificateAuthority.make();
+  const foreign = await curl("https://a.test/", { connectTo, args: ["--cacert", other.ca.certPath] });
+  assert.equal(foreign.code, 60, "peer certificate cannot be authenticated");
 });
