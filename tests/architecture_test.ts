@@ -83,7 +83,7 @@ function rowOf(module: string): number {
 }
 
 function isGenerated(path: string, text: string): boolean {
-  return path.includes(".generated.") || /^(\/\/|\/\*\*?)[^\n]*\bgenerated\b/i.test(text);
+  return path.includes(".generated.") || /^(\/\/|\/\*\*?)[^\n]*\b(generated|written) by\b/i.test(text);
 }
 
 function none(violations: readonly string[], rule: string): void {
