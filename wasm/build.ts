@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { kernelSource } from "./generate.ts";
 
 const HERE = new URL("./", import.meta.url);
+const ENTRY = "assembly/index.ts";
 const KERNEL = "assembly/kernel.ts";
 const PAGES = "1024";
 
@@ -23,17 +24,23 @@ const FLAGS = [
   "--enable=simd",
 ];
 
-/** Compiles one build from the sources on disk and the kernel source given. */
-async function compile(kernel: string, extraFlags: string[]): Promise<Uint8Array<ArrayBuffer>> {
+/** What to compile besides the sources on disk. */
+export interface CompileOptions {
+  readonly relaxedSimd: boolean;
+  /** Instead of `assembly/index.ts`: tests export inner functions by it. */
+  readonly entry?: string;
+}
+
+/** Compiles one build: a module without imports. */
+export async function compileCore(options: CompileOptions): Promise<Uint8Array<ArrayBuffer>> {
+  const given = new Map([[KERNEL, kernelSource()]]);
+  if (options.entry !== undefined) given.set(ENTRY, options.entry);
+  const extraFlags = options.relaxedSimd ? ["--enable=relaxed-simd"] : [];
   let output: Uint8Array | undefined;
-  const { error, stderr } = await asc.main([
-    "assembly/index.ts",
-    "--outFile=core.wasm",
-    ...FLAGS,
-    ...extraFlags,
-  ], {
+  const { error, stderr } = await asc.main([ENTRY, "--outFile=core.wasm", ...FLAGS, ...extraFlags], {
     readFile(name: string) {
-      if (name === KERNEL) return kernel;
+      const source = given.get(name);
+      if (source !== undefined) return source;
       try {
         return Deno.readTextFileSync(new URL(name, HERE));
       } catch {
@@ -53,9 +60,8 @@ async function compile(kernel: string, extraFlags: string[]): Promise<Uint8Array
 
 /** Everything that the build writes, by name relative to this directory. */
 export async function buildOutputs(): Promise<Map<string, Uint8Array>> {
-  const kernel = kernelSource();
-  const relaxed = await compile(kernel, ["--enable=relaxed-simd"]);
-  const plain = await compile(kernel, []);
+  const relaxed = await compileCore({ relaxedSimd: true });
+  const plain = await compileCore({ relaxedSimd: false });
   const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
   const carrier = [
     "// Written by wasm/build.ts: core.wasm and core_v128.wasm as base64, so that programs need no file access.",
@@ -65,7 +71,7 @@ export async function buildOutputs(): Promise<Map<string, Uint8Array>> {
   ].join("\n");
   const text = new TextEncoder();
   return new Map<string, Uint8Array>([
-    [KERNEL, text.encode(kernel)],
+    [KERNEL, text.encode(kernelSource())],
     ["core.wasm", relaxed],
     ["core_v128.wasm", plain],
     ["core.sha256", text.encode(`${sha256(relaxed)}  core.wasm\n${sha256(plain)}  core_v128.wasm\n`)],
