@@ -1,0 +1,211 @@
+/** The control plane as one function Request -> Response. */
+import { OpenAPIHono } from "@hono/zod-openapi";
+import { PosternError } from "../errors/mod.ts";
+import { answerChallenge, openChallenge } from "./attestation.ts";
+import type { ControlDeps, RateGroup } from "./config.ts";
+import {
+  bearerOf,
+  issueManagementToken,
+  readCredentials,
+  requireManagement,
+  revokeManagementToken,
+} from "./credentials.ts";
+import { type ControlEnv, jsonBody, problemOf, rateLimit, requestId } from "./http.ts";
+import { RateLimiter } from "./rate_limit.ts";
+import {
+  challengeRoute,
+  createTunnelRoute,
+  deleteTunnelRoute,
+  evidenceRoute,
+  jwksRoute,
+  listTunnelsRoute,
+  openApiDocument,
+  openApiPath,
+  refreshTokenRoute,
+  ROUTES,
+} from "./routes.ts";
+import { createTunnel, deleteTunnel, hostnameOf } from "./tunnels.ts";
+
+/** How long caches may keep the key set: well below the time that a key is published before it signs. */
+const jwksCacheSeconds = 300;
+
+const GROUPS: Readonly<Record<string, RateGroup>> = {
+  [createTunnelRoute.path]: "create",
+  [deleteTunnelRoute.path]: "manage",
+  [listTunnelsRoute.path]: "manage",
+  [refreshTokenRoute.path]: "manage",
+  [challengeRoute.path]: "attest",
+  [evidenceRoute.path]: "attest",
+  [jwksRoute.path]: "read",
+  [openApiPath]: "read",
+};
+
+/** Methods of each path, for the Allow header. */
+const METHODS = new Map<string, string>([
+  ...ROUTES.map((route): [string, string] => [route.path, route.method.toUpperCase()]),
+  [openApiPath, "GET"],
+]);
+
+/** The paths that {@link controlApp} answers, for a front that has to tell them from others. */
+export const controlPaths: readonly string[] = [...METHODS.keys()];
+
+/**
+ * Builds the application. Use `app.fetch(request, { clientIp })`: without the client's address all requests share one
+ * rate limit.
+ */
+export function controlApp(deps: ControlDeps): OpenAPIHono<ControlEnv> {
+  const app = new OpenAPIHono<ControlEnv>({
+    defaultHook: (result) => {
+      if (result.success) return;
+      const { path, message } = result.error.issues[0];
+      throw new PosternError(
+        "request_invalid",
+        `Cannot read request: ${path.join(".").slice(0, 100) || "its body"}: ${message.slice(0, 200)}`,
+      );
+    },
+  });
+  const limiter = new RateLimiter(deps.config.rates, deps.clock.now.bind(deps.clock));
+  app.use(requestId(deps.random));
+  for (const [path, group] of Object.entries(GROUPS)) app.use(path, rateLimit(limiter, group));
+  app.use(jsonBody);
+  app.use(async (context, next) => {
+    await next();
+    // Answers hold tokens unless they say otherwise.
+    if (!context.res.headers.has("Cache-Control")) context.res.headers.set("Cache-Control", "no-store");
+  });
+  addTunnelRoutes(app, deps);
+  addTokenRoutes(app, deps);
+  addAttestationRoutes(app, deps);
+
+  const document = openApiDocument();
+  app.get(openApiPath, (context) => context.json(document));
+  app.notFound((context) => {
+    const allow = METHODS.get(context.req.path);
+    throw allow === undefined
+      ? new PosternError("endpoint_not_found", "Cannot serve request: there is no such endpoint")
+      : new PosternError("method_not_allowed", `Cannot serve request: only ${allow} is allowed`, {
+        detail: { allow },
+      });
+  });
+  app.onError(problemOf(deps.log));
+  return app;
+}
+
+function addTunnelRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): void {
+  app.openapi(createTunnelRoute, async (context) => {
+    const request = context.req.valid("json");
+    const bearer = bearerOf(context.req.header("Authorization"));
+    const credentials = await readCredentials(deps, [
+      request.management_token,
+      request.recreate_token,
+      bearer,
+    ]);
+    const created = await createTunnel(deps, {
+      requestedName: request.requested_name,
+      preferredTransports: request.preferred_transports ?? [],
+      regionHint: request.region_hint,
+      recreateTtlSeconds: request.recreate_token_ttl_seconds,
+      protocol: request.protocol,
+      clientIp: context.env?.clientIp ?? "unknown",
+    }, credentials);
+    const { tunnel, choice } = created;
+    return context.json({
+      tunnel_id: tunnel.tunnelId,
+      public_hostname: created.hostname,
+      candidates: choice.edges.map((edge) => ({
+        edge_id: edge.edgeId,
+        edge_url: edge.edgeUrl,
+        supported_transport: edge.transport,
+        region: edge.region,
+        ...(edge.note === undefined ? {} : { note: edge.note }),
+        edge_public_key: edge.publicKey,
+      })),
+      ephemeral_token: created.ephemeral.token,
+      recreate_token: created.recreate.token,
+      candidates_expires_at: instant(created.candidatesExpireAtMs),
+      ...(created.note === undefined ? {} : { note: created.note }),
+      ...(tunnel.publicPort === undefined ? {} : { public_port: tunnel.publicPort }),
+    }, 200);
+  });
+
+  app.openapi(deleteTunnelRoute, async (context) => {
+    const request = context.req.valid("json");
+    const bearer = bearerOf(context.req.header("Authorization"));
+    const credentials = await readCredentials(deps, [
+      request.management_token,
+      request.recreate_token,
+      bearer,
+    ]);
+    await deleteTunnel(deps, request.tunnel_id, credentials);
+    return context.json({ tunnel_id: request.tunnel_id, deleted: true as const }, 200);
+  });
+
+  app.openapi(listTunnelsRoute, async (context) => {
+    const { sub } = await requireManagement(deps, [bearerOf(context.req.header("Authorization"))]);
+    const tunnels = await Promise.all((await deps.store.tunnelsOf(sub)).map(async (tunnel) => {
+      const presence = await deps.presence(tunnel.tunnelId);
+      return {
+        tunnel_id: tunnel.tunnelId,
+        name: tunnel.name,
+        public_hostname: hostnameOf(deps, tunnel),
+        protocol: tunnel.protocol,
+        ...(tunnel.publicPort === undefined ? {} : { public_port: tunnel.publicPort }),
+        status: presence.status,
+        agents: presence.agents,
+        ...(presence.lastEchoAtMs === undefined ? {} : { last_echo_at: instant(presence.lastEchoAtMs) }),
+        created_at: instant(tunnel.createdAtMs),
+      };
+    }));
+    return context.json({ tunnels }, 200);
+  });
+}
+
+function addTokenRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): void {
+  app.openapi(refreshTokenRoute, async (context) => {
+    const request = context.req.valid("json");
+    const bearer = bearerOf(context.req.header("Authorization"));
+    const current = await requireManagement(deps, [request.management_token, bearer]);
+    const issued = await issueManagementToken(deps, current.sub, current.role);
+    if (request.revoke_current) await revokeManagementToken(deps, current);
+    return context.json({
+      management_token: issued.token,
+      token_type: "Bearer" as const,
+      expires_in: Math.floor(deps.config.tokens.managementMs / 1_000),
+      expires_at: instant(issued.expiresAtMs),
+    }, 200);
+  });
+
+  app.openapi(jwksRoute, (context) => {
+    context.header("Cache-Control", `public, max-age=${jwksCacheSeconds}`);
+    return context.json(deps.keyset.jwks(), 200);
+  });
+}
+
+function addAttestationRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): void {
+  app.openapi(challengeRoute, async (context) => {
+    const request = context.req.valid("json");
+    const challenge = await openChallenge(deps, {
+      stage0Token: request.stage0_token,
+      purpose: request.purpose ?? "channel-open",
+      sessionNonce: request.session_nonce,
+      handshakeHash: request.handshake_hash,
+      agentStatic: request.agent_static,
+    });
+    return context.json({
+      challenge_id: challenge.challengeId,
+      authority_nonce: challenge.authorityNonce,
+      policy_version: challenge.policyVersion,
+      expires_at: instant(challenge.expiresAtMs),
+    }, 200);
+  });
+
+  app.openapi(evidenceRoute, async (context) => {
+    const request = context.req.valid("json");
+    const issued = await answerChallenge(deps, request.challenge_id, request.evidence);
+    return context.json({ stage1_token: issued.token }, 200);
+  });
+}
+
+function instant(ms: number): string {
+  return new Date(ms).toISOString();
+}

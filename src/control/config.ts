@@ -1,0 +1,145 @@
+/** Settings of the control plane, and what it is handed. */
+import type { EvidenceVerifier } from "../attestation/mod.ts";
+import type { Keyset, Transport } from "../identity/mod.ts";
+import type { Clock, Log, Random, Store } from "../ports/mod.ts";
+
+/** A token bucket: `burst` at once, refilled evenly. */
+export interface RateLimit {
+  readonly perMinute: number;
+  readonly burst: number;
+}
+
+/** Routes are limited in groups, each address on its own. */
+export type RateGroup = "create" | "manage" | "attest" | "read";
+
+export interface ControlConfig {
+  /** `iss` of every token. */
+  readonly issuer: string;
+  /** `aud` of the tokens that edges take. */
+  readonly edgeAudience: readonly string[];
+  /** A tunnel's hostname is `<name>.<publicDomain>`. */
+  readonly publicDomain: string;
+  /** Whether tunnels may be created without a token. */
+  readonly anonymousTunnels: boolean;
+  /** Public ports of tcp tunnels, both ends included; null: tcp is not offered. */
+  readonly tcpPorts: { readonly first: number; readonly last: number } | null;
+  /** `policy@version` that evidence is judged under. */
+  readonly policyVersion: string;
+  /** Only the first agent that proves itself may serve a tunnel. */
+  readonly pinFirstAgent: boolean;
+  /** Names refused in addition to the built-in ones. */
+  readonly reservedNames: readonly string[];
+  readonly tokens: {
+    readonly stage0Ms: number;
+    readonly stage1Ms: number;
+    readonly managementMs: number;
+    readonly recreateMs: number;
+    readonly recreateMaxMs: number;
+    readonly clockSkewMs: number;
+  };
+  readonly reauth: {
+    /** 0: agents are never asked again. */
+    readonly intervalMs: number;
+    readonly graceMs: number;
+    readonly maintenanceCapMs: number;
+    /** https only; edges ask there before they cut an agent that cannot attest. */
+    readonly authorizerStatusUri?: string;
+  };
+  /** Longest time between stage 0 and stage 1 on one channel. */
+  readonly handshakeMaxAgeMs: number;
+  /** Life of an attestation challenge. */
+  readonly challengeMs: number;
+  /** How long the candidates of an answer are worth trying. */
+  readonly candidatesMs: number;
+  readonly limits: {
+    readonly maxTunnelsPerOwner: number;
+    readonly maxAnonymousTunnels: number;
+    readonly maxTunnelsPerAddress: number;
+    readonly maxAgentsPerTunnel: number;
+  };
+  readonly rates: Readonly<Record<RateGroup, RateLimit>>;
+}
+
+/** Everything but issuer and domain, which only the deployment knows. */
+export const controlDefaults: Omit<ControlConfig, "issuer" | "publicDomain"> = Object.freeze({
+  edgeAudience: ["postern-edge"],
+  anonymousTunnels: false,
+  tcpPorts: null,
+  policyVersion: "default@1",
+  pinFirstAgent: false,
+  reservedNames: [],
+  tokens: {
+    stage0Ms: 60_000,
+    stage1Ms: 30_000,
+    managementMs: 86_400_000,
+    recreateMs: 3_600_000,
+    recreateMaxMs: 604_800_000,
+    clockSkewMs: 30_000,
+  },
+  reauth: { intervalMs: 300_000, graceMs: 10_000, maintenanceCapMs: 1_800_000 },
+  handshakeMaxAgeMs: 60_000,
+  challengeMs: 30_000,
+  candidatesMs: 300_000,
+  limits: {
+    maxTunnelsPerOwner: 100,
+    maxAnonymousTunnels: 10_000,
+    maxTunnelsPerAddress: 32,
+    maxAgentsPerTunnel: 64,
+  },
+  rates: {
+    create: { perMinute: 60, burst: 20 },
+    manage: { perMinute: 120, burst: 40 },
+    attest: { perMinute: 240, burst: 80 },
+    read: { perMinute: 300, burst: 100 },
+  },
+});
+
+/** An edge that agents may connect to. */
+export interface EdgeDescription {
+  readonly edgeId: string;
+  /** `wss://…`, or `ws://…` for development on loopback. */
+  readonly edgeUrl: string;
+  readonly transport: Transport;
+  readonly region: string;
+  /** Lower is tried first. */
+  readonly priority: number;
+  /** The edge's Noise static public key, base64url of 32 bytes. */
+  readonly publicKey: string;
+  readonly note?: string;
+}
+
+/** Whether a tunnel is served now; said by whoever holds the channels. */
+export interface Presence {
+  readonly status: "online" | "offline";
+  /** Agents that serve it. */
+  readonly agents: number;
+  /** Last byte that came back end to end: wall clock, Unix milliseconds. */
+  readonly lastEchoAtMs?: number;
+}
+
+/** Why a tunnel was deleted. */
+export type DeletionReason = "deleted" | "abandoned";
+
+/** What others must hear of. Must not throw. */
+export interface ControlEvents {
+  /** The edge cuts the tunnel's live channels. */
+  onTunnelDeleted(tunnelId: string, reason: DeletionReason): void;
+}
+
+export interface ControlDeps {
+  readonly store: Store;
+  readonly keyset: Keyset;
+  readonly clock: Pick<Clock, "now" | "wall">;
+  readonly random: Random;
+  readonly config: ControlConfig;
+  /** Edges that are in service now. */
+  readonly edges: () => readonly EdgeDescription[];
+  readonly presence: (tunnelId: string) => Presence | Promise<Presence>;
+  readonly events: ControlEvents;
+  readonly log: Log;
+  /** Kinds of evidence that are admitted. */
+  readonly verifiers: readonly EvidenceVerifier[];
+}
+
+/** `aud` of the tokens that control itself takes. */
+export const controlAudience = "postern-control";

@@ -1,0 +1,18 @@
+/** The control plane: tunnels, tokens and attestation over HTTP. */
+export { controlApp, controlPaths } from "./app.ts";
+export {
+  controlAudience,
+  type ControlConfig,
+  controlDefaults,
+  type ControlDeps,
+  type ControlEvents,
+  type DeletionReason,
+  type EdgeDescription,
+  type Presence,
+  type RateGroup,
+  type RateLimit,
+} from "./config.ts";
+export { issueManagementToken } from "./credentials.ts";
+export { type ControlEnv, maxBodyBytes, type Problem } from "./http.ts";
+export { openApiDocument, openApiPath } from "./routes.ts";
+export { keepKeyset, openKeyset, startUpkeep, sweepAbandoned, upkeepIntervalMs } from "./upkeep.ts";

@@ -1,0 +1,133 @@
+/** The routes of the control API as data: the application serves them, the API description lists them. */
+import { createRoute, OpenAPIHono, type z } from "@hono/zod-openapi";
+import {
+  challengeRequestSchema,
+  challengeResponseSchema,
+  createRequestSchema,
+  createResponseSchema,
+  deleteRequestSchema,
+  deleteResponseSchema,
+  evidenceRequestSchema,
+  evidenceResponseSchema,
+  jwksSchema,
+  listResponseSchema,
+  problemSchema,
+  tokenRequestSchema,
+  tokenResponseSchema,
+} from "./schemas.ts";
+
+const json = <S extends z.ZodType>(schema: S) => ({ "application/json": { schema } });
+const body = <S extends z.ZodType>(schema: S) => ({ content: json(schema), required: true });
+
+function answers<S extends z.ZodType>(description: string, schema: S) {
+  return {
+    200: { description, content: json(schema) },
+    default: {
+      description: "Refused; `code` says why.",
+      content: { "application/problem+json": { schema: problemSchema } },
+    },
+  };
+}
+
+/** A token is read from the header where one is sent; where it is optional, so is the header. */
+const bearer: Record<string, string[]>[] = [{ bearer: [] }];
+const optionalBearer: Record<string, string[]>[] = [{ bearer: [] }, {}];
+
+export const createTunnelRoute = createRoute({
+  method: "post",
+  path: "/tunnels/create",
+  summary: "Create a tunnel, or get fresh tokens for one that you own",
+  tags: ["Tunnels"],
+  security: optionalBearer,
+  request: { body: body(createRequestSchema) },
+  responses: answers("The tunnel, edges to try, and tokens.", createResponseSchema),
+});
+
+export const deleteTunnelRoute = createRoute({
+  method: "post",
+  path: "/tunnels/delete",
+  summary: "Delete a tunnel and cut its channels",
+  tags: ["Tunnels"],
+  security: optionalBearer,
+  request: { body: body(deleteRequestSchema) },
+  responses: answers("The tunnel is deleted.", deleteResponseSchema),
+});
+
+export const listTunnelsRoute = createRoute({
+  method: "get",
+  path: "/tunnels/list",
+  summary: "List your tunnels",
+  tags: ["Tunnels"],
+  security: bearer,
+  responses: answers("All tunnels of the token's owner, oldest first.", listResponseSchema),
+});
+
+export const refreshTokenRoute = createRoute({
+  method: "post",
+  path: "/auth/token",
+  summary: "Exchange a management token for a fresh one",
+  tags: ["Tokens"],
+  security: optionalBearer,
+  request: { body: { content: json(tokenRequestSchema), required: false } },
+  responses: answers("A new management token of the same owner.", tokenResponseSchema),
+});
+
+export const challengeRoute = createRoute({
+  method: "post",
+  path: "/attest/challenge",
+  summary: "Ask for a challenge that evidence must answer",
+  tags: ["Attestation"],
+  request: { body: body(challengeRequestSchema) },
+  responses: answers("A challenge for one answer within 30 seconds.", challengeResponseSchema),
+});
+
+export const evidenceRoute = createRoute({
+  method: "post",
+  path: "/attest/evidence",
+  summary: "Answer a challenge with evidence",
+  tags: ["Attestation"],
+  request: { body: body(evidenceRequestSchema) },
+  responses: answers("A stage 1 token for the channel of the challenge.", evidenceResponseSchema),
+});
+
+export const jwksRoute = createRoute({
+  method: "get",
+  path: "/.well-known/jwks.json",
+  summary: "Public keys of all tokens",
+  tags: ["Tokens"],
+  responses: answers("JWK set: current key, next key, previous keys.", jwksSchema),
+});
+
+export const ROUTES = [
+  createTunnelRoute,
+  deleteTunnelRoute,
+  listTunnelsRoute,
+  refreshTokenRoute,
+  challengeRoute,
+  evidenceRoute,
+  jwksRoute,
+] as const;
+
+/** Path of the API description itself. */
+export const openApiPath = "/openapi.json";
+
+/** The API description (OpenAPI 3.1), generated from the routes. */
+export function openApiDocument(): Record<string, unknown> {
+  const app = new OpenAPIHono();
+  app.openAPIRegistry.registerComponent("securitySchemes", "bearer", {
+    type: "http",
+    scheme: "bearer",
+    bearerFormat: "JWT",
+  });
+  for (const route of ROUTES) app.openAPIRegistry.registerPath(route);
+  const document = app.getOpenAPI31Document({
+    openapi: "3.1.0",
+    info: {
+      title: "Postern control plane",
+      version: "1",
+      description: "Tunnels, tokens and attestation. Every refusal is a problem document (RFC 9457).",
+      license: { name: "Apache-2.0" },
+    },
+  });
+  return document as unknown as Record<string, unknown>;
+}

@@ -1,0 +1,153 @@
+/** JSON of the control API, with what the API description says about each field. */
+import { z } from "@hono/zod-openapi";
+import { base64Url32 as base64Url32Claim, protocolSchema, transportSchema } from "../identity/mod.ts";
+
+// Schemas get `.openapi` when they are made, not when they are imported: those of identity are made anew here.
+const protocol = z.enum(protocolSchema.options);
+const transport = z.enum(transportSchema.options);
+const base64Url32 = z.string().length(43).refine((text) => base64Url32Claim.safeParse(text).success, {
+  error: "must be base64url of 32 bytes without padding",
+}).openapi({ pattern: "^[A-Za-z0-9_-]{43}$" });
+
+const token = z.string().min(1).max(8_192);
+const instant = z.string().datetime().openapi({ example: "2026-01-01T00:00:00.000Z" });
+const tunnelId = z.string().min(1).max(128).openapi({ example: "tun_J3k9xPq0Zt1uVwXy" });
+
+export const problemSchema = z.object({
+  type: z.string().url().openapi({ example: "https://postern.dev/errors/name_taken" }),
+  title: z.string(),
+  status: z.int(),
+  code: z.string().openapi({ description: "Stable; each has a page in the documentation." }),
+  detail: z.string(),
+  request_id: z.string(),
+}).openapi("Problem");
+
+export const createRequestSchema = z.object({
+  requested_name: z.string().max(253).optional().openapi({
+    description: "First label of the public hostname; a random one when absent.",
+    example: "demo",
+  }),
+  preferred_transports: z.array(transport).max(8).optional().openapi({
+    description: "In order of preference. What no edge offers is passed over.",
+  }),
+  region_hint: z.string().max(64).optional().openapi({ description: "Edges of this region come first." }),
+  recreate_token_ttl_seconds: z.int().min(0).optional().openapi({
+    description: "Wanted life of the recreate token; clamped to what is allowed, which `note` then tells.",
+    example: 3600,
+  }),
+  management_token: token.optional().openapi({
+    description: "A management token, or a recreate token. `Authorization: Bearer` does the same.",
+  }),
+  recreate_token: token.optional().openapi({ description: "Extension: same as in management_token." }),
+  protocol: protocol.optional().openapi({
+    description: "Extension: what the service speaks. http when absent; when re-creating, what it was.",
+  }),
+}).openapi("CreateTunnelRequest");
+
+export const createResponseSchema = z.object({
+  tunnel_id: tunnelId,
+  public_hostname: z.string().openapi({ example: "demo.tunnel.example" }),
+  candidates: z.array(
+    z.object({
+      edge_id: z.string(),
+      edge_url: z.string().openapi({ example: "wss://edge.example/_postern/channel" }),
+      supported_transport: transport,
+      region: z.string(),
+      note: z.string().optional(),
+      edge_public_key: base64Url32.openapi({
+        description: "Extension: the edge's Noise static public key, base64url; the agent admits no other.",
+      }),
+    }),
+  ).openapi({ description: "One to three edges; order is priority." }),
+  ephemeral_token: z.string().openapi({ description: "Stage 0 token: opens one handshake within a minute." }),
+  recreate_token: z.string().optional().openapi({
+    description: "Gives the same tunnel and name again, with fresh tokens. Keep it secret.",
+  }),
+  candidates_expires_at: instant,
+  note: z.string().optional(),
+  public_port: z.int().optional().openapi({ description: "Extension: public port of a tcp tunnel." }),
+}).openapi("CreateTunnelResponse");
+
+export const deleteRequestSchema = z.object({
+  tunnel_id: tunnelId,
+  management_token: token.optional().openapi({
+    description: "The owner's management token, or a recreate token.",
+  }),
+  recreate_token: token.optional(),
+}).openapi("DeleteTunnelRequest");
+
+export const deleteResponseSchema = z.object({
+  tunnel_id: tunnelId,
+  deleted: z.literal(true),
+}).openapi("DeleteTunnelResponse");
+
+export const listResponseSchema = z.object({
+  tunnels: z.array(z.object({
+    tunnel_id: tunnelId,
+    name: z.string(),
+    public_hostname: z.string(),
+    protocol,
+    public_port: z.int().optional(),
+    status: z.enum(["online", "offline"]).openapi({
+      description: "online: a byte was echoed end to end within the heartbeat window.",
+    }),
+    agents: z.int().openapi({ description: "Agents that serve it now." }),
+    last_echo_at: instant.optional(),
+    created_at: instant,
+  })),
+}).openapi("ListTunnelsResponse");
+
+export const tokenRequestSchema = z.object({
+  management_token: token.optional().openapi({ description: "The current token, unless it is the Bearer." }),
+  revoke_current: z.boolean().optional().openapi({
+    description: "End the current token at once; otherwise it stays valid until its expiry.",
+  }),
+}).openapi("RefreshTokenRequest");
+
+export const tokenResponseSchema = z.object({
+  management_token: z.string(),
+  token_type: z.literal("Bearer"),
+  expires_in: z.int().openapi({ description: "Seconds.", example: 86400 }),
+  expires_at: instant,
+}).openapi("RefreshTokenResponse");
+
+export const challengeRequestSchema = z.object({
+  stage0_token: token,
+  session_nonce: base64Url32.openapi({ description: "The edge's challenge on the channel." }),
+  handshake_hash: base64Url32.openapi({ description: "Noise handshake hash after message 2." }),
+  agent_static: base64Url32.openapi({ description: "The agent's Noise static public key." }),
+  purpose: z.enum(["channel-open", "channel-reauth"]).optional().openapi({
+    description: "channel-open when absent; signed by the evidence.",
+  }),
+}).openapi("ChallengeRequest");
+
+export const challengeResponseSchema = z.object({
+  challenge_id: z.string(),
+  authority_nonce: base64Url32,
+  policy_version: z.string(),
+  expires_at: instant,
+}).openapi("ChallengeResponse");
+
+export const evidenceRequestSchema = z.object({
+  challenge_id: z.string().min(1).max(64),
+  evidence: z.looseObject({ kind: z.string().regex(/^[a-z0-9_-]{1,32}$/) }).openapi({
+    description: "The kind says which fields follow. software: identity_key (raw Ed25519 public key) and " +
+      "signature over the qualifying data, both base64url.",
+    example: { kind: "software", identity_key: "…", signature: "…" },
+  }),
+}).openapi("EvidenceRequest");
+
+export const evidenceResponseSchema = z.object({
+  stage1_token: z.string(),
+}).openapi("EvidenceResponse");
+
+export const jwksSchema = z.object({
+  keys: z.array(z.object({
+    kty: z.literal("OKP"),
+    crv: z.literal("Ed25519"),
+    x: z.string(),
+    kid: z.string(),
+    use: z.literal("sig"),
+    alg: z.literal("EdDSA"),
+  })),
+}).openapi("JwkSet");

@@ -1,0 +1,269 @@
+/** Creating, re-creating, deleting and listing tunnels. */
+import { toBase64Url } from "../bytes/mod.ts";
+import { PosternError } from "../errors/mod.ts";
+import {
+  type IssuedToken,
+  issueRecreate,
+  issueStage0,
+  minRecreateTtlSeconds,
+  type Transport,
+  type TunnelProtocol,
+} from "../identity/mod.ts";
+import type { TunnelClaim, TunnelRecord } from "../ports/mod.ts";
+import { type Choice, chooseEdges } from "./candidates.ts";
+import { controlAudience, type ControlDeps, type DeletionReason } from "./config.ts";
+import { anonymousPrefix, authorizationRequired, type Credentials } from "./credentials.ts";
+import { checkName, randomName } from "./names.ts";
+import { networkOf } from "./rate_limit.ts";
+
+/** Random names that are tried before giving up; one collision is unlikely already. */
+const maxNameAttempts = 8;
+
+export interface CreateRequest {
+  readonly requestedName?: string;
+  readonly preferredTransports: readonly Transport[];
+  readonly regionHint?: string;
+  readonly recreateTtlSeconds?: number;
+  /** http when absent, or what the tunnel has already. */
+  readonly protocol?: TunnelProtocol;
+  readonly clientIp: string;
+}
+
+export interface CreatedTunnel {
+  readonly tunnel: TunnelRecord;
+  readonly hostname: string;
+  readonly choice: Choice;
+  readonly candidatesExpireAtMs: number;
+  readonly ephemeral: IssuedToken;
+  readonly recreate: IssuedToken;
+  readonly note: string | undefined;
+}
+
+/** Creates a tunnel, or gives fresh tokens for one that the credentials own. */
+export async function createTunnel(
+  deps: ControlDeps,
+  request: CreateRequest,
+  credentials: Credentials,
+): Promise<CreatedTunnel> {
+  // Refused for lack of an edge before a name is claimed.
+  const choice = chooseEdges(deps.edges(), request.regionHint, request.preferredTransports);
+  const ttl = clampTtl(deps, request.recreateTtlSeconds);
+  const nowMs = deps.clock.wall();
+  const heldUntilMs = nowMs + ttl.seconds * 1_000;
+  const { tunnel, fresh } = credentials.recreate === undefined
+    ? await claimOrReuse(deps, request, credentials, heldUntilMs)
+    : { tunnel: await recreated(deps, request, credentials.recreate), fresh: false };
+  if (!fresh && !await deps.store.holdTunnel(tunnel.tunnelId, heldUntilMs)) throw gone();
+  await audit(
+    deps,
+    credentials.management?.sub ?? tunnel.owner,
+    fresh ? "tunnel.create" : "tunnel.recreate",
+    tunnel.tunnelId,
+    {
+      name: tunnel.name,
+      protocol: tunnel.protocol,
+    },
+  );
+  const missing = choice.missing.length === 0 ? [] : [`no edge offers ${choice.missing.join(", ")}`];
+  const notes = [...ttl.notes, ...missing];
+  return {
+    tunnel,
+    hostname: hostnameOf(deps, tunnel),
+    choice,
+    candidatesExpireAtMs: nowMs + deps.config.candidatesMs,
+    ...await issueTokens(deps, tunnel, choice, ttl.seconds),
+    note: notes.length === 0 ? undefined : notes.join("; "),
+  };
+}
+
+/** Deletes a tunnel of the credentials' owner. Throws `authorization_required`, `tunnel_not_found`. */
+export async function deleteTunnel(
+  deps: ControlDeps,
+  tunnelId: string,
+  credentials: Credentials,
+): Promise<void> {
+  const { management, recreate } = credentials;
+  if (management === undefined && recreate === undefined) throw authorizationRequired();
+  const tunnel = await deps.store.tunnel(tunnelId);
+  const mayDelete = tunnel !== undefined && (
+    management?.role === "operator" || management?.sub === tunnel.owner || recreate?.sub === tunnelId
+  );
+  // One answer for "not there" and "not yours": ids of others are not to be probed.
+  if (!mayDelete || !await deps.store.deleteTunnel(tunnelId)) {
+    throw new PosternError("tunnel_not_found", "Cannot delete tunnel: there is none of yours with this id");
+  }
+  await announceDeletion(deps, tunnel, management?.sub ?? tunnel.owner, "deleted");
+}
+
+/** Deletes an anonymous tunnel that nobody holds or serves any more; false when it is not abandoned. */
+export async function deleteAbandoned(deps: ControlDeps, tunnel: TunnelRecord): Promise<boolean> {
+  const heldBeforeMs = deps.clock.wall() - deps.config.tokens.clockSkewMs;
+  if (!tunnel.anonymous || tunnel.heldUntilMs >= heldBeforeMs) return false;
+  if ((await deps.presence(tunnel.tunnelId)).status === "online") return false;
+  if (!await deps.store.deleteTunnel(tunnel.tunnelId, heldBeforeMs)) return false;
+  await announceDeletion(deps, tunnel, "control", "abandoned");
+  return true;
+}
+
+export function hostnameOf(deps: Pick<ControlDeps, "config">, tunnel: TunnelRecord): string {
+  return `${tunnel.name}.${deps.config.publicDomain}`;
+}
+
+export function gone(): PosternError {
+  return new PosternError("tunnel_gone", "Cannot use token: its tunnel does not exist any more");
+}
+
+async function recreated(
+  deps: ControlDeps,
+  request: CreateRequest,
+  token: NonNullable<Credentials["recreate"]>,
+): Promise<TunnelRecord> {
+  const tunnel = await deps.store.tunnel(token.sub);
+  if (tunnel === undefined || tunnel.name !== token.name || tunnel.owner !== token.owner) throw gone();
+  if (request.requestedName !== undefined && request.requestedName !== tunnel.name) {
+    throw new PosternError("name_mismatch", "Cannot recreate tunnel: the token is for another name");
+  }
+  assertProtocol(request, tunnel);
+  return tunnel;
+}
+
+async function claimOrReuse(
+  deps: ControlDeps,
+  request: CreateRequest,
+  { management }: Credentials,
+  heldUntilMs: number,
+): Promise<{ tunnel: TunnelRecord; fresh: boolean }> {
+  if (management === undefined && !deps.config.anonymousTunnels) throw authorizationRequired();
+  const { requestedName } = request;
+  if (requestedName !== undefined) checkName(requestedName, deps.config.reservedNames);
+  for (let attempt = 0; attempt < maxNameAttempts; attempt++) {
+    const name = requestedName ?? randomName(deps.random);
+    const claimed = await deps.store.claimTunnel(claimOf(deps, request, name, management?.sub, heldUntilMs));
+    switch (claimed.outcome) {
+      case "created":
+        return { tunnel: claimed.tunnel, fresh: true };
+      case "too_many":
+        throw new PosternError("tunnel_limit_reached", "Cannot create tunnel: a limit on tunnels is reached");
+      case "no_port":
+        throw new PosternError("tcp_ports_exhausted", "Cannot create tunnel: no public port is left");
+      case "name_taken":
+        if (requestedName === undefined) break;
+        if (management !== undefined && claimed.holder.owner === management.sub) {
+          assertProtocol(request, claimed.holder);
+          return { tunnel: claimed.holder, fresh: false };
+        }
+        if (!await deleteAbandoned(deps, claimed.holder)) throw nameTaken();
+        break;
+      default:
+        claimed satisfies never;
+    }
+  }
+  throw nameTaken();
+}
+
+function claimOf(
+  deps: ControlDeps,
+  request: CreateRequest,
+  name: string,
+  account: string | undefined,
+  heldUntilMs: number,
+): TunnelClaim {
+  const { config } = deps;
+  const tunnelId = `tun_${toBase64Url(deps.random(12))}`;
+  const protocol = request.protocol ?? "http";
+  if (protocol === "tcp" && config.tcpPorts === null) {
+    throw new PosternError("protocol_unavailable", "Cannot create tunnel: tcp is not offered here");
+  }
+  const { maxTunnelsPerOwner, maxAnonymousTunnels, maxTunnelsPerAddress } = config.limits;
+  return {
+    tunnelId,
+    name,
+    owner: account ?? `${anonymousPrefix}${tunnelId}`,
+    anonymous: account === undefined,
+    protocol,
+    createdAtMs: deps.clock.wall(),
+    heldUntilMs,
+    maxTunnels: account === undefined ? maxAnonymousTunnels : maxTunnelsPerOwner,
+    ...(account === undefined
+      ? { from: { address: networkOf(request.clientIp), maxTunnels: maxTunnelsPerAddress } }
+      : {}),
+    ...(protocol === "tcp" && config.tcpPorts !== null ? { ports: config.tcpPorts } : {}),
+  };
+}
+
+async function issueTokens(
+  deps: ControlDeps,
+  tunnel: TunnelRecord,
+  choice: Choice,
+  recreateTtlSeconds: number,
+): Promise<{ ephemeral: IssuedToken; recreate: IssuedToken }> {
+  const { config, keyset, random } = deps;
+  const issue = { nowMs: deps.clock.wall(), random };
+  const ephemeral = await issueStage0(
+    {
+      iss: config.issuer,
+      aud: [...config.edgeAudience],
+      sub: tunnel.tunnelId,
+      hostnames: tunnel.protocol === "http" ? [hostnameOf(deps, tunnel)] : [],
+      tcp_ports: tunnel.publicPort === undefined ? [] : [tunnel.publicPort],
+      weight: 1,
+      protocol: tunnel.protocol,
+      transports: [...new Set(choice.edges.map((edge) => edge.transport))],
+      handshake_max_age_seconds: Math.ceil(config.handshakeMaxAgeMs / 1_000),
+    },
+    keyset,
+    { ...issue, ttlSeconds: Math.floor(config.tokens.stage0Ms / 1_000) },
+  );
+  const recreate = await issueRecreate(
+    {
+      iss: config.issuer,
+      aud: controlAudience,
+      sub: tunnel.tunnelId,
+      name: tunnel.name,
+      owner: tunnel.owner,
+    },
+    keyset,
+    { ...issue, ttlSeconds: recreateTtlSeconds },
+  );
+  return { ephemeral, recreate };
+}
+
+function clampTtl(deps: ControlDeps, wanted: number | undefined): { seconds: number; notes: string[] } {
+  const max = Math.floor(deps.config.tokens.recreateMaxMs / 1_000);
+  const asked = wanted ?? Math.floor(deps.config.tokens.recreateMs / 1_000);
+  const seconds = Math.min(Math.max(asked, minRecreateTtlSeconds), max);
+  const notes = wanted === undefined || wanted === seconds
+    ? []
+    : [`recreate_token_ttl_seconds was set to ${seconds} (allowed: ${minRecreateTtlSeconds} to ${max})`];
+  return { seconds, notes };
+}
+
+function assertProtocol(request: CreateRequest, tunnel: TunnelRecord): void {
+  if (request.protocol === undefined || request.protocol === tunnel.protocol) return;
+  throw new PosternError("protocol_mismatch", `Cannot recreate tunnel: it is a ${tunnel.protocol} tunnel`);
+}
+
+function nameTaken(): PosternError {
+  return new PosternError("name_taken", "Cannot create tunnel: its name is taken");
+}
+
+async function announceDeletion(
+  deps: ControlDeps,
+  tunnel: TunnelRecord,
+  actor: string,
+  reason: DeletionReason,
+): Promise<void> {
+  // First the cut, then the paperwork: a failing audit must not leave a deleted tunnel served.
+  deps.events.onTunnelDeleted(tunnel.tunnelId, reason);
+  await audit(deps, actor, "tunnel.delete", tunnel.tunnelId, { name: tunnel.name, reason });
+}
+
+async function audit(
+  deps: ControlDeps,
+  actor: string,
+  action: string,
+  subject: string,
+  detail: Record<string, string>,
+): Promise<void> {
+  await deps.store.appendAudit({ atMs: deps.clock.wall(), actor, action, subject, outcome: "ok", detail });
+}

@@ -1,0 +1,163 @@
+/** A control plane on a virtual clock and a store in memory, asked without sockets. */
+import assert from "node:assert/strict";
+import {
+  type EvidenceProvider,
+  type EvidencePurpose,
+  qualifyingData,
+  softwareVerifier,
+} from "../../src/attestation/mod.ts";
+import { fromBase64Url, toBase64Url } from "../../src/bytes/mod.ts";
+import {
+  controlApp,
+  type ControlConfig,
+  controlDefaults,
+  type ControlDeps,
+  type EdgeDescription,
+  issueManagementToken,
+  openKeyset,
+  type Presence,
+} from "../../src/control/mod.ts";
+import type { Role } from "../../src/identity/mod.ts";
+import { openSqliteStore, type SqliteOptions } from "../../src/store/mod.ts";
+import { VirtualClock } from "../support/virtual_clock.ts";
+import { countingRandom } from "../identity/support.ts";
+
+export const issuer = "https://control.example";
+export const edgeKey = toBase64Url(new Uint8Array(32).fill(5));
+
+export const edgeOf = (change: Partial<EdgeDescription> = {}): EdgeDescription => ({
+  edgeId: "edge-1",
+  edgeUrl: "wss://edge-1.example/channel",
+  transport: "wss",
+  region: "eu",
+  priority: 1,
+  publicKey: edgeKey,
+  ...change,
+});
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  // deno-lint-ignore no-explicit-any -- tests look into answers of every shape
+  readonly json: any;
+}
+
+export interface ControlOptions {
+  readonly config?: Partial<ControlConfig>;
+  readonly edges?: readonly EdgeDescription[];
+  readonly store?: SqliteOptions;
+  readonly verifiers?: ControlDeps["verifiers"];
+}
+
+/** Opens a control plane; `await using` closes it. */
+export async function openControl(options: ControlOptions = {}) {
+  const clock = new VirtualClock();
+  const random = countingRandom(7);
+  const store = openSqliteStore(":memory:", { wall: () => clock.wall(), ...options.store });
+  const keyset = await openKeyset({ store, clock, random });
+  const presences = new Map<string, Presence>();
+  const deleted: string[] = [];
+  const logged: string[] = [];
+  const deps: ControlDeps & { clock: VirtualClock } = {
+    store,
+    keyset,
+    clock,
+    random,
+    config: { ...controlDefaults, issuer, publicDomain: "tunnel.example", ...options.config },
+    edges: () => options.edges ?? [edgeOf()],
+    presence: (tunnelId) => presences.get(tunnelId) ?? { status: "offline", agents: 0 },
+    events: { onTunnelDeleted: (tunnelId, reason) => void deleted.push(`${tunnelId} ${reason}`) },
+    log: (level, event, fields) => void logged.push(JSON.stringify({ level, event, ...fields })),
+    verifiers: options.verifiers ?? [softwareVerifier],
+  };
+  const app = controlApp(deps);
+
+  const send = async (request: Request, clientIp = "192.0.2.1"): Promise<Answer> => {
+    const response = await app.fetch(request, { clientIp });
+    const text = await response.text();
+    return {
+      status: response.status,
+      headers: response.headers,
+      json: text === "" ? undefined : JSON.parse(text),
+    };
+  };
+  return {
+    deps,
+    app,
+    clock,
+    store,
+    keyset,
+    presences,
+    deleted,
+    logged,
+    send,
+    get: (path: string, token?: string) =>
+      send(
+        new Request(`${issuer}${path}`, {
+          headers: token === undefined ? {} : { Authorization: `Bearer ${token}` },
+        }),
+      ),
+    post: (path: string, body: unknown, token?: string, clientIp?: string) =>
+      send(
+        new Request(`${issuer}${path}`, {
+          method: "POST",
+          headers: {
+            "Content-Type": "application/json",
+            ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
+          },
+          body: JSON.stringify(body),
+        }),
+        clientIp,
+      ),
+    tokenOf: async (owner: string, role: Role = "member") =>
+      (await issueManagementToken(deps, owner, role)).token,
+    [Symbol.asyncDispose]: () => store.close(),
+  };
+}
+
+export type Control = Awaited<ReturnType<typeof openControl>>;
+
+/** Asserts a problem document of this code, complete and with the status that the answer has. */
+export function assertProblem(answer: Answer, status: number, code: string): void {
+  assert.equal(answer.json?.code, code, JSON.stringify(answer.json));
+  assert.equal(answer.status, status);
+  assert.equal(answer.json.status, status);
+  assert.equal(answer.json.type, `https://postern.dev/errors/${code}`);
+  assert.equal(answer.headers.get("Content-Type"), "application/problem+json");
+  assert.equal(answer.headers.get("X-Request-Id"), answer.json.request_id);
+  for (const field of ["title", "detail", "request_id"]) assert.ok(answer.json[field].length > 0, field);
+}
+
+/** 32 equal bytes, base64url. */
+export const binding = (value: number) => toBase64Url(new Uint8Array(32).fill(value));
+
+export const channelFields = {
+  session_nonce: binding(1),
+  handshake_hash: binding(2),
+  agent_static: binding(3),
+};
+
+/** The agent's part: asks for a challenge and proves; returns the body of POST /attest/evidence. */
+export async function answerFor(
+  control: Control,
+  provider: EvidenceProvider,
+  stage0Token: string,
+  purpose?: EvidencePurpose,
+) {
+  const { status, json } = await control.post("/attest/challenge", {
+    stage0_token: stage0Token,
+    ...channelFields,
+    ...(purpose === undefined ? {} : { purpose }),
+  });
+  assert.equal(status, 200, JSON.stringify(json));
+  const data = qualifyingData({
+    purpose: purpose ?? "channel-open",
+    sessionNonce: fromBase64Url(channelFields.session_nonce),
+    authorityNonce: fromBase64Url(json.authority_nonce),
+    handshakeHash: fromBase64Url(channelFields.handshake_hash),
+    agentStatic: fromBase64Url(channelFields.agent_static),
+    agentId: provider.agentId,
+    policyVersion: json.policy_version,
+  });
+  return { challenge_id: json.challenge_id as string, evidence: await provider.prove(data) };
+}
