@@ -166,6 +166,12 @@ export class ResponseRelay implements StreamHandler {
   #writeHead(head: ResponseHead): void {
     const { request, writer } = this.#options;
     const interim = head.status < 200 && head.status !== 101;
+    if (head.status === 101 && (head.upgrade === null || head.upgrade !== request.upgrade)) {
+      throw new PosternError(
+        "http_bad_response",
+        "Cannot relay response: it switches to what was not asked for",
+      );
+    }
     if (interim && request.minor === 0) return;
     const framing = viewerFraming(head, request);
     const keepAlive = this.#options.keepAlive && framing.kind !== "until_close";

@@ -38,7 +38,6 @@ export class Routes {
   remove(session: AgentSession): void {
     const now = this.#clock.now();
     for (const name of Routes.namesOf(session)) this.#groups.get(name)?.remove(session, now);
-    this.#forgetOld(now);
   }
 
   /** Forgets routes at once, without grace: their tunnel is no more. */
@@ -93,7 +92,9 @@ export class Routes {
     });
   }
 
-  #forgetOld(now: number): void {
+  /** Forgets routes whose grace time is over. */
+  forgetOld(): void {
+    const now = this.#clock.now();
     for (const [name, group] of this.#groups) {
       const old = group.emptySince !== undefined && now - group.emptySince > this.#graceMs;
       if (old && group.waiting === 0) this.#groups.delete(name);

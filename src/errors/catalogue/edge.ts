@@ -111,4 +111,20 @@ export const EDGE_ERRORS = {
     cause: "The port that control assigned to a tcp service cannot be opened on this edge.",
     remedy: "Look for another program on that port, or change the range `tcp_ports`.",
   },
+  listen_failed: {
+    title: "Cannot listen",
+    blame: "operator",
+    retryable: true,
+    exit: 1,
+    cause: "The address that the edge is to listen on is in use, or the system does not allow it.",
+    remedy: "Stop the other program, choose another `--listen` address, or grant the right to use low ports.",
+  },
+  state_directory_unusable: {
+    title: "State directory cannot be used",
+    blame: "operator",
+    retryable: false,
+    exit: 2,
+    cause: "The state directory, or a file in it, cannot be made, read or written.",
+    remedy: "Check the path, its owner and the free space; `--state-directory` names another one.",
+  },
 } as const satisfies Record<string, ErrorFacts>;

@@ -1,0 +1,183 @@
+/** The edge: its listeners, its sessions, and how it starts and stops. Everything from outside is handed in. */
+import type { EdgeConfig } from "../config/mod.ts";
+import { publicUrlOf } from "../config/mod.ts";
+import { CHANNEL_LIMITS, type ChannelLimits, type SuiteName } from "../channel/mod.ts";
+import type { X25519KeyPair } from "../crypto/mod.ts";
+import { Deadlines, Slabs, type WireBuffers } from "../driver/mod.ts";
+import type { CertificateStore } from "../driver/tls/mod.ts";
+import { PosternError } from "../errors/mod.ts";
+import type { Stage1Claims } from "../identity/mod.ts";
+import type { Clock, Log, Random } from "../ports/mod.ts";
+import type { Metrics } from "../telemetry/mod.ts";
+import { AgentGate, type TokenGate } from "./agent_gate.ts";
+import { TrustedProxies } from "./client_ip.ts";
+import { ConnectionLimits } from "./connection_limits.ts";
+import type { EdgeContext } from "./context.ts";
+import { EdgeListener } from "./listener.ts";
+import { Sessions } from "./sessions.ts";
+import { type EdgeStatus, edgeStatus } from "./status.ts";
+import { TcpServices } from "./tcp_services.ts";
+
+export interface EdgeOptions {
+  readonly config: EdgeConfig;
+  readonly edgeId: string;
+  readonly version: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly buffers: WireBuffers;
+  readonly edgeStatic: X25519KeyPair;
+  readonly tokens: TokenGate;
+  readonly certificates: CertificateStore | undefined;
+  readonly control: EdgeContext["control"];
+  readonly isKnown: EdgeContext["isKnown"];
+}
+
+/** How often ports without a route are looked for. */
+const UPKEEP_MS = 5_000;
+
+export class Edge {
+  readonly sessions: Sessions;
+  readonly #options: EdgeOptions;
+  readonly #gate: AgentGate;
+  readonly #listener: EdgeListener;
+  readonly #tcp: TcpServices;
+  #port = 0;
+  #state: "starting" | "serving" | "draining" | "stopped" = "starting";
+  #stopUpkeep: (() => void) | undefined;
+
+  constructor(options: EdgeOptions) {
+    const { config, clock, random, log, metrics } = options;
+    this.#options = options;
+    this.sessions = new Sessions({ clock, log, graceMs: config.graceMs, replacement: config.replacement });
+    const context: EdgeContext = {
+      config,
+      clock,
+      random,
+      log,
+      metrics,
+      slabs: new Slabs(),
+      deadlines: new Deadlines(clock),
+      sessions: this.sessions,
+      isKnown: options.isKnown,
+      control: options.control,
+    };
+    const { maxViewerConnections, maxConnectionsPerAddress } = config.limits;
+    const limits = new ConnectionLimits(maxViewerConnections, maxConnectionsPerAddress);
+    this.#tcp = new TcpServices(context, limits);
+    this.#gate = new AgentGate({
+      context,
+      tokens: options.tokens,
+      buffers: options.buffers,
+      edgeStatic: options.edgeStatic,
+      edgeId: options.edgeId,
+      version: options.version,
+      limits: channelLimits(config),
+      suites: suitesOf(config),
+      urls: (claims) => this.#urls(claims),
+      openPorts: (session) => this.#tcp.open(session),
+    });
+    const proxies = new TrustedProxies(config.trustedProxies);
+    const { certificates } = options;
+    this.#listener = new EdgeListener({ context, gate: this.#gate, limits, proxies, certificates });
+  }
+
+  /** Port that is really listened on. */
+  get port(): number {
+    return this.#port;
+  }
+  /** Whether viewers and agents are served. */
+  get isReady(): boolean {
+    return this.#state === "serving";
+  }
+
+  start(): void {
+    this.#port = this.#listener.listen();
+    this.#state = "serving";
+    this.#upkeep();
+  }
+
+  status(): EdgeStatus {
+    const { edgeId, version, clock } = this.#options;
+    return edgeStatus({
+      edgeId,
+      version,
+      state: this.#state,
+      viewers: this.#listener.openViewers,
+      sessions: this.sessions.all,
+      wall: clock.wall(),
+    });
+  }
+
+  /** Cuts everything that a deleted tunnel has. */
+  cutTunnel(tunnelId: string): void {
+    this.sessions.cutTunnel(tunnelId, new PosternError("tunnel_deleted"));
+  }
+
+  /**
+   * Stops in order: no new connections, open requests and streams finish within the drain timeout, agents are asked to go
+   * elsewhere, and the rest is cut.
+   */
+  async stop(): Promise<void> {
+    if (this.#state === "stopped" || this.#state === "draining") return;
+    this.#state = "draining";
+    const { config, clock, metrics } = this.#options;
+    metrics.drains.inc({ reason: "shutdown" });
+    this.#stopUpkeep?.();
+    this.#gate.close();
+    this.#listener.stopAccepting();
+    this.#tcp.stopAccepting();
+    const deadline = new Promise<void>((resolve) =>
+      clock.schedule(clock.now() + config.drainTimeoutMs + STOP_SLACK_MS, resolve)
+    );
+    await Promise.race([this.sessions.drain(config.drainTimeoutMs), deadline]);
+    this.#tcp.close();
+    this.#state = "stopped";
+  }
+
+  #upkeep(): void {
+    const { clock } = this.#options;
+    this.#stopUpkeep = clock.schedule(clock.now() + UPKEEP_MS, () => {
+      this.sessions.routes.forgetOld();
+      this.#tcp.closeUnused();
+      this.#upkeep();
+    });
+  }
+
+  #urls(claims: Stage1Claims): string[] {
+    const { config } = this.#options;
+    const suffix = `.${config.publicHost}`;
+    const http = claims.hostnames.map((hostname) =>
+      publicUrlOf(
+        config,
+        hostname.endsWith(suffix) ? hostname.slice(0, -suffix.length) : hostname,
+        this.#port,
+      )
+    );
+    return [...http, ...claims.tcp_ports.map((port) => `tcp://${config.publicHost}:${port}`)];
+  }
+}
+
+/** Beyond the drain timeout, for the last records to be written. */
+const STOP_SLACK_MS = 1_000;
+
+function suitesOf(config: EdgeConfig): SuiteName[] {
+  return config.channel.hybrid === "required" ? ["hybrid"] : ["hybrid", "classic"];
+}
+
+/** The channel's numbers, as this edge is configured. */
+export function channelLimits(config: Pick<EdgeConfig, "channel" | "heartbeat" | "limits">): ChannelLimits {
+  const { rekey } = config.channel;
+  return {
+    stepMs: config.channel.handshakeStepMs,
+    heartbeat: config.heartbeat,
+    rekey: { records: rekey.records, bytes: rekey.bytes, ms: rekey.intervalMs },
+    mux: {
+      ...CHANNEL_LIMITS.mux,
+      maxStreams: config.limits.maxStreamsPerChannel,
+      maxStreamWindowBytes: config.limits.maxStreamWindowBytes,
+      channelWindowBytes: config.limits.maxChannelWindowBytes,
+    },
+  };
+}

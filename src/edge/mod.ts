@@ -1,0 +1,4 @@
+/** The edge: public entry for viewers, end of the agents' channels. */
+export { channelLimits, Edge, type EdgeOptions } from "./edge.ts";
+export type { TokenGate } from "./agent_gate.ts";
+export type { EdgeStatus, SessionStatus } from "./status.ts";

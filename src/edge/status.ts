@@ -1,0 +1,73 @@
+/** What the edge tells operators about itself. "online" is only said of a session on which an echo has come back. */
+import type { ChannelState } from "../channel/mod.ts";
+import type { AgentSession } from "./agent_session.ts";
+
+export interface SessionStatus {
+  readonly session_id: string;
+  readonly tunnel_id: string;
+  readonly agent_id: string;
+  readonly tier: string;
+  readonly state: ChannelState;
+  readonly online: boolean;
+  readonly hostnames: readonly string[];
+  readonly tcp_ports: readonly number[];
+  readonly rtt_ms: number;
+  /** Wall-clock milliseconds since the Unix epoch; null before the first echo. */
+  readonly last_echo_at: number | null;
+  readonly since: number;
+  readonly streams: number;
+  readonly requests: number;
+  readonly bytes_in: number;
+  readonly bytes_out: number;
+  readonly remote: string;
+}
+
+export interface EdgeStatus {
+  readonly role: "edge";
+  readonly edge_id: string;
+  readonly version: string;
+  readonly state: string;
+  readonly at: number;
+  readonly viewer_connections: number;
+  readonly sessions: readonly SessionStatus[];
+}
+
+export function edgeStatus(facts: {
+  edgeId: string;
+  version: string;
+  state: string;
+  viewers: number;
+  sessions: readonly AgentSession[];
+  wall: number;
+}): EdgeStatus {
+  return {
+    role: "edge",
+    edge_id: facts.edgeId,
+    version: facts.version,
+    state: facts.state,
+    at: facts.wall,
+    viewer_connections: facts.viewers,
+    sessions: facts.sessions.map(sessionStatus),
+  };
+}
+
+function sessionStatus(session: AgentSession): SessionStatus {
+  return {
+    session_id: session.id,
+    tunnel_id: session.tunnelId,
+    agent_id: session.agentId,
+    tier: session.claims.tier,
+    state: session.channel.state,
+    online: session.isOnline,
+    hostnames: session.claims.hostnames,
+    tcp_ports: session.claims.tcp_ports,
+    rtt_ms: Math.round(session.channel.rttMs * 1_000) / 1_000,
+    last_echo_at: session.lastEchoAt || null,
+    since: session.since,
+    streams: session.channel.openStreams,
+    requests: session.requests,
+    bytes_in: session.pump.bytesIn,
+    bytes_out: session.pump.bytesOut,
+    remote: session.remoteAddress,
+  };
+}

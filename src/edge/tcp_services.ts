@@ -1,0 +1,143 @@
+/** Public ports of tcp services: one listener a port, open while a session publishes it and for the grace time after. */
+import { codeOf, PosternError } from "../errors/mod.ts";
+import { StreamSplice, TcpStream } from "../driver/mod.ts";
+import type { MuxStream, StreamHandler } from "../mux/mod.ts";
+import type { ByteStream } from "../ports/mod.ts";
+import { newRequestId } from "../telemetry/mod.ts";
+import { type ResetReason, streamClass, type StreamOpening } from "../wire/mod.ts";
+import type { AgentSession } from "./agent_session.ts";
+import { withoutPort } from "./client_ip.ts";
+import type { ConnectionLimits } from "./connection_limits.ts";
+import type { EdgeContext } from "./context.ts";
+
+const TCP_CLASS = streamClass("storage_fetch");
+/** Sessions that are tried for one connection. */
+const MAX_ATTEMPTS = 3;
+
+export class TcpServices {
+  readonly #context: EdgeContext;
+  readonly #limits: ConnectionLimits;
+  readonly #listeners = new Map<number, Deno.TcpListener>();
+  readonly #open = new Set<ByteStream>();
+
+  constructor(context: EdgeContext, limits: ConnectionLimits) {
+    this.#context = context;
+    this.#limits = limits;
+  }
+
+  /** Opens the ports that a session publishes. @throws PosternError `tcp_port_unavailable` */
+  open(session: AgentSession): Promise<void> {
+    for (const port of session.claims.tcp_ports) {
+      if (this.#listeners.has(port)) continue;
+      try {
+        const listener = Deno.listen({ hostname: this.#context.config.listen.host, port });
+        this.#listeners.set(port, listener);
+        this.#acceptAll(listener, port);
+      } catch (cause) {
+        throw new PosternError("tcp_port_unavailable", `Cannot open port ${port}`, {
+          cause,
+          detail: { port },
+        });
+      }
+    }
+    return Promise.resolve();
+  }
+
+  /** Closes ports whose route is gone. */
+  closeUnused(): void {
+    for (const [port, listener] of this.#listeners) {
+      if (this.#context.sessions.routes.group(`tcp:${port}`) !== undefined) continue;
+      this.#listeners.delete(port);
+      listener.close();
+    }
+  }
+
+  /** Takes no further connections. */
+  stopAccepting(): void {
+    for (const listener of this.#listeners.values()) listener.close();
+    this.#listeners.clear();
+  }
+
+  /** Cuts what is open. */
+  close(): void {
+    this.stopAccepting();
+    for (const socket of this.#open) socket.close();
+  }
+
+  async #acceptAll(listener: Deno.TcpListener, port: number): Promise<void> {
+    for (;;) {
+      let conn: Deno.TcpConn;
+      try {
+        conn = await listener.accept();
+      } catch (error) {
+        if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
+        continue; // a connection that was gone before it was accepted
+      }
+      this.#serve(new TcpStream(conn), port);
+    }
+  }
+
+  async #serve(socket: ByteStream, port: number): Promise<void> {
+    const { metrics, log, random } = this.#context;
+    let leave: (() => void) | undefined;
+    const requestId = newRequestId(random);
+    try {
+      leave = this.#limits.enter(withoutPort(socket.remoteAddress));
+      metrics.viewerConnections.inc();
+      metrics.viewerConnectionsTotal.inc({ protocol: "tcp" });
+      this.#open.add(socket);
+      const reason = await this.#splice(socket, port, requestId);
+      if (reason !== undefined) log("info", "tcp connection cut", { request_id: requestId, port, reason });
+    } catch (error) {
+      metrics.refusals.inc({ code: codeOf(error), layer: "listener" });
+      log("info", "tcp connection refused", { request_id: requestId, port, code: codeOf(error) });
+    } finally {
+      socket.close();
+      if (this.#open.delete(socket)) metrics.viewerConnections.dec();
+      leave?.();
+    }
+  }
+
+  async #splice(socket: ByteStream, port: number, requestId: string): Promise<ResetReason | undefined> {
+    const { sessions, slabs, metrics } = this.#context;
+    const group = sessions.routes.group(`tcp:${port}`);
+    if (group === undefined) throw new PosternError("tunnel_offline");
+    const service = metrics.serviceLabel(`tcp:${port}`);
+    for (let attempt = 1;; attempt++) {
+      const session = await sessions.routes.session(group, NEVER);
+      const opening: StreamOpening = {
+        class: TCP_CLASS,
+        kind: "tcp",
+        service: 0,
+        viewer: socket.remoteAddress,
+        requestId,
+      };
+      let stream: MuxStream;
+      try {
+        stream = session.channel.open(opening, DETACHED);
+      } catch (error) {
+        if (attempt < MAX_ATTEMPTS && error instanceof PosternError) continue;
+        throw error;
+      }
+      session.requests++;
+      const splice = new StreamSplice({
+        stream,
+        socket,
+        slabs,
+        retain: () => session.pump.retain(),
+        onBytes: (fromViewer, toViewer) => {
+          if (fromViewer > 0) metrics.bytes.inc({ direction: "in", service }, fromViewer);
+          if (toViewer > 0) metrics.bytes.inc({ direction: "out", service }, toViewer);
+        },
+      });
+      stream.handler = splice;
+      return await splice.run();
+    }
+  }
+}
+
+/** Stands in until the splice is made, in the same turn. */
+const DETACHED: StreamHandler = { onData() {}, onEnd() {}, onReset() {}, onTaken() {} };
+
+/** A connection that waits for its agent cannot be told apart from one whose user has left. */
+const NEVER = new AbortController().signal;

@@ -1,0 +1,269 @@
+/** Composition root: an edge with the control plane embedded, from one configuration. */
+import { loadCore } from "../wasm/mod.ts";
+import { adminApp, health, readiness } from "./admin.ts";
+import { softwareVerifier } from "./attestation/mod.ts";
+import { toBase64Url, utf8 } from "./bytes/mod.ts";
+import { type EdgeConfig, formatAddress, isLoopbackHost } from "./config/mod.ts";
+import {
+  controlApp,
+  type ControlConfig,
+  controlDefaults,
+  type ControlDeps,
+  issueManagementToken,
+  openKeyset,
+  startUpkeep,
+} from "./control/mod.ts";
+import { systemClock, systemRandom, WireBuffers } from "./driver/mod.ts";
+import { CertificateStore, loadOrMakeDevCertificates } from "./driver/tls/mod.ts";
+import { Edge, type TokenGate } from "./edge/mod.ts";
+import { PosternError } from "./errors/mod.ts";
+import { type Keyset, spendToken, type Stage0Claims, verifyStage0, verifyStage1 } from "./identity/mod.ts";
+import type { Clock, Log, Random, Store } from "./ports/mod.ts";
+import { StateDirectory } from "./state_directory.ts";
+import { openSqliteStore } from "./store/mod.ts";
+import { createLog, createMetrics, type Metrics } from "./telemetry/mod.ts";
+import { version } from "./version.ts";
+
+/** What a test may replace. */
+export interface EdgeDeps {
+  readonly log?: Log;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  readonly metrics?: Metrics;
+}
+
+export interface RunningEdge {
+  /** Port of viewers, agents and control. */
+  readonly port: number;
+  /** Port of the admin listener; undefined when it is off. */
+  readonly adminPort: number | undefined;
+  readonly edgeId: string;
+  /** File with a management token for this machine's operator. */
+  readonly tokenPath: string;
+  /** Certificate authority of the development certificates; undefined when real ones are configured. */
+  readonly caPath: string | undefined;
+  readonly edge: Edge;
+  /** Reads the certificates again. */
+  reload(): Promise<void>;
+  /** Drains, then ends. Idempotent. */
+  stop(): Promise<void>;
+  readonly finished: Promise<void>;
+}
+
+/**
+ * Starts an edge with embedded control. Listens when it returns.
+ * @throws PosternError `state_directory_unusable`, `store_*`, `listen_failed`, and certificate codes
+ */
+export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promise<RunningEdge> {
+  const clock = deps.clock ?? systemClock;
+  const random = deps.random ?? systemRandom;
+  const log = deps.log ??
+    createLog({ ...config.log, wall: clock.wall, write: writeLine });
+  const metrics = deps.metrics ?? createMetrics();
+  const state = await StateDirectory.open(config.stateDirectory);
+  const store = openSqliteStore(state.databasePath, {
+    wall: clock.wall,
+    clockSkewMs: config.tokens.clockSkewMs,
+  });
+  try {
+    const keyset = await openKeyset({ store, clock, random });
+    const edgeId = config.edgeId ?? await state.edgeId(random);
+    const edgeStatic = await state.edgeStatic(random);
+    const { certificates, caPath } = await openCertificates(config, state, { clock, random, log });
+    const controlConfig = controlConfigOf(config);
+    const controlDeps: ControlDeps & { clock: Clock } = {
+      store,
+      keyset,
+      clock,
+      random,
+      config: controlConfig,
+      edges: () => [{
+        edgeId,
+        edgeUrl: carrierUrl(config, edge.port),
+        transport: "wss",
+        region: config.region,
+        priority: 0,
+        publicKey: toBase64Url(edgeStatic.publicKey),
+      }],
+      presence: (tunnelId) => presenceOf(edge, tunnelId),
+      events: { onTunnelDeleted: (tunnelId) => edge.cutTunnel(tunnelId) },
+      log,
+      verifiers: [softwareVerifier],
+    };
+    const control = controlApp(controlDeps);
+    const edge: Edge = new Edge({
+      config,
+      edgeId,
+      version,
+      clock,
+      random,
+      log,
+      metrics,
+      buffers: new WireBuffers(loadCore()),
+      edgeStatic,
+      tokens: tokenGate(keyset, store, clock, controlConfig),
+      certificates,
+      control: async (request, clientIp) => {
+        const { pathname } = new URL(request.url);
+        if (pathname === "/healthz") return health();
+        if (pathname === "/readyz") return await readiness({ edge, store });
+        return await control.fetch(request, { clientIp });
+      },
+      isKnown: (route) => isKnown(store, config, route),
+    });
+    await state.writeManagementToken((await issueManagementToken(controlDeps, "operator", "operator")).token);
+    edgeListens(edge, config);
+    const admin = startAdmin(config, { edge, store, metrics }, log);
+    const stopUpkeep = startUpkeep(controlDeps);
+    metrics.buildInfo.set({ version, role: "edge" }, 1);
+    metrics.startTimeSeconds.set(clock.wall() / 1_000);
+    log("info", "edge started", { edge_id: edgeId, port: edge.port, admin_port: admin?.addr.port, version });
+
+    const finished = Promise.withResolvers<void>();
+    let stopping: Promise<void> | undefined;
+    const stop = async () => {
+      await edge.stop();
+      stopUpkeep();
+      await admin?.shutdown();
+      await store.close();
+      log("info", "edge stopped", { edge_id: edgeId });
+      finished.resolve();
+    };
+    return {
+      port: edge.port,
+      adminPort: admin?.addr.port,
+      edgeId,
+      tokenPath: state.tokenPath,
+      caPath,
+      edge,
+      reload: () => reloadCertificates(certificates, log),
+      stop: () => stopping ??= stop(),
+      finished: finished.promise,
+    };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+function writeLine(line: string): void {
+  Deno.stderr.writeSync(utf8(`${line}\n`));
+}
+
+function edgeListens(edge: Edge, config: EdgeConfig): void {
+  try {
+    edge.start();
+  } catch (cause) {
+    throw listenFailed(formatAddress(config.listen), cause);
+  }
+}
+
+function startAdmin(config: EdgeConfig, deps: Parameters<typeof adminApp>[0], log: Log) {
+  if (config.adminListen === null) return undefined;
+  const { host, port } = config.adminListen;
+  try {
+    return Deno.serve({ hostname: host, port, onListen() {} }, adminApp(deps).fetch);
+  } catch (cause) {
+    log("warn", "admin listener is off", {
+      address: formatAddress(config.adminListen),
+      cause: String(cause),
+    });
+    return undefined;
+  }
+}
+
+/** Configured certificates; on loopback, development certificates; otherwise none, which is said. */
+async function openCertificates(
+  config: EdgeConfig,
+  state: StateDirectory,
+  { clock, random, log }: { clock: Clock; random: Random; log: Log },
+): Promise<{ certificates: CertificateStore | undefined; caPath: string | undefined }> {
+  const { certFile, keyFile } = config.tls;
+  if (certFile !== null && keyFile !== null) {
+    const certificates = await CertificateStore.load({ files: [{ certPath: certFile, keyPath: keyFile }] });
+    return { certificates, caPath: undefined };
+  }
+  if (!isLoopbackHost(config.listen.host)) {
+    log("warn", "no certificate is configured: viewers and control requests are not encrypted", {});
+    return { certificates: undefined, caPath: undefined };
+  }
+  const files = await loadOrMakeDevCertificates(state.path, { publicHost: config.publicHost, clock, random });
+  return { certificates: await CertificateStore.load({ files: [files] }), caPath: files.caPath };
+}
+
+async function reloadCertificates(certificates: CertificateStore | undefined, log: Log): Promise<void> {
+  if (certificates === undefined) return;
+  const result = await certificates.reload();
+  if (result.outcome === "reloaded") log("info", "certificates reloaded", {});
+  else log("error", "certificates kept: the new ones are not usable", { code: result.error.code });
+}
+
+function tokenGate(keyset: Keyset, store: Store, clock: Clock, config: ControlConfig): TokenGate {
+  const expectation = () => ({
+    audience: config.edgeAudience,
+    issuer: config.issuer,
+    nowMs: clock.wall(),
+    clockSkewMs: config.tokens.clockSkewMs,
+  });
+  return {
+    verifyStage0: (token) => verifyStage0(token, keyset, expectation()),
+    verifyStage1: (token) => verifyStage1(token, keyset, expectation()),
+    async spend(claims: Stage0Claims) {
+      if (await store.tunnel(claims.sub) === undefined) throw new PosternError("tunnel_deleted");
+      await spendToken(store, "stage0", claims);
+    },
+  };
+}
+
+function controlConfigOf(config: EdgeConfig): ControlConfig {
+  const { tokens, limits } = config;
+  return {
+    ...controlDefaults,
+    issuer: `https://${config.publicHost}`,
+    publicDomain: config.publicHost,
+    anonymousTunnels: config.anonymousTunnels,
+    tcpPorts: config.tcpPorts,
+    tokens: {
+      stage0Ms: tokens.stage0Ms,
+      stage1Ms: tokens.stage1Ms,
+      managementMs: tokens.managementMs,
+      recreateMs: tokens.recreateMs,
+      recreateMaxMs: tokens.recreateMaxMs,
+      clockSkewMs: tokens.clockSkewMs,
+    },
+    reauth: { ...controlDefaults.reauth, ...config.reauth },
+    limits: { ...controlDefaults.limits, maxTunnelsPerAddress: limits.maxTunnelsPerAddress },
+  };
+}
+
+/** Where agents open their carrier. */
+function carrierUrl(config: EdgeConfig, port: number): string {
+  const secure = config.publicUrlScheme === "auto"
+    ? config.tls.certFile !== null
+    : config.publicUrlScheme === "https";
+  return `${secure ? "wss" : "ws"}://${config.publicHost}:${config.publicUrlPort ?? port}`;
+}
+
+function presenceOf(edge: Edge, tunnelId: string): ReturnType<ControlDeps["presence"]> {
+  const online = edge.sessions.ofTunnel(tunnelId).filter((session) => session.isOnline);
+  const lastEchoAtMs = Math.max(0, ...online.map((session) => session.lastEchoAt));
+  return {
+    status: online.length > 0 ? "online" : "offline",
+    agents: online.length,
+    ...(lastEchoAtMs > 0 ? { lastEchoAtMs } : {}),
+  };
+}
+
+async function isKnown(store: Store, config: EdgeConfig, route: string): Promise<boolean> {
+  const suffix = `.${config.publicHost}`;
+  if (!route.endsWith(suffix)) return false;
+  return await store.tunnelByName(route.slice(0, -suffix.length)) !== undefined;
+}
+
+function listenFailed(address: string, cause: unknown): PosternError {
+  const state = cause instanceof Deno.errors.AddrInUse ? "it is in use" : "the system refuses";
+  return new PosternError("listen_failed", `Cannot listen on ${address}: ${state}`, {
+    cause,
+    detail: { address },
+  });
+}

@@ -1,0 +1,98 @@
+/** What an edge keeps in its state directory besides the database: its static key, its name, the operator's first token. */
+import { fromBase64Url, toBase64Url, utf8 } from "./bytes/mod.ts";
+import { generateX25519KeyPair, type X25519KeyPair, x25519KeyPair } from "./crypto/mod.ts";
+import { PosternError } from "./errors/mod.ts";
+import type { Random } from "./ports/mod.ts";
+
+export class StateDirectory {
+  readonly path: string;
+
+  private constructor(path: string) {
+    this.path = path;
+  }
+
+  /** Makes the directory, for this user only. @throws PosternError `state_directory_unusable` */
+  static async open(path: string): Promise<StateDirectory> {
+    try {
+      await Deno.mkdir(path, { recursive: true, mode: 0o700 });
+      const { mode } = await Deno.stat(path);
+      if (mode !== null && (mode & 0o077) !== 0) await Deno.chmod(path, 0o700);
+    } catch (cause) {
+      throw new PosternError("state_directory_unusable", `Cannot use ${path}: ${reasonOf(cause)}`, { cause });
+    }
+    return new StateDirectory(path);
+  }
+
+  get databasePath(): string {
+    return `${this.path}/postern.db`;
+  }
+  /** Where the first management token is written; an operator on this machine uses it with `--token-file`. */
+  get tokenPath(): string {
+    return `${this.path}/management.token`;
+  }
+
+  /** The edge's Noise static key: made once, then kept. Agents pin it by the signed candidates. */
+  async edgeStatic(random: Random): Promise<X25519KeyPair> {
+    const text = await this.#readOrMake(
+      "edge.key",
+      () => toBase64Url(generateX25519KeyPair(random).privateKey),
+    );
+    try {
+      return x25519KeyPair(fromBase64Url(text));
+    } catch (cause) {
+      throw new PosternError("state_directory_unusable", `Cannot use ${this.path}/edge.key: it is damaged`, {
+        cause,
+      });
+    }
+  }
+
+  /** The edge's name: made once, then kept. */
+  edgeId(random: Random): Promise<string> {
+    return this.#readOrMake("edge.id", () => `edge-${random(4).toHex()}`);
+  }
+
+  /** Replaces the management token, readable by this user only. */
+  async writeManagementToken(token: string): Promise<void> {
+    await this.#replace(this.tokenPath, `${token}\n`);
+  }
+
+  async #readOrMake(name: string, make: () => string): Promise<string> {
+    const path = `${this.path}/${name}`;
+    try {
+      return (await Deno.readTextFile(path)).trim();
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) {
+        throw new PosternError("state_directory_unusable", `Cannot read ${path}: ${reasonOf(error)}`, {
+          cause: error,
+        });
+      }
+    }
+    await this.#replace(path, `${make()}\n`);
+    return (await Deno.readTextFile(path)).trim();
+  }
+
+  /** Others never see a half-written file, nor one with wider permissions. */
+  async #replace(path: string, text: string): Promise<void> {
+    const fresh = `${path}.new`;
+    try {
+      await Deno.remove(fresh).catch(() => {});
+      const file = await Deno.open(fresh, { write: true, createNew: true, mode: 0o600 });
+      try {
+        const bytes = utf8(text);
+        for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+        await file.sync();
+      } finally {
+        file.close();
+      }
+      await Deno.rename(fresh, path);
+    } catch (cause) {
+      throw new PosternError("state_directory_unusable", `Cannot write ${path}: ${reasonOf(cause)}`, {
+        cause,
+      });
+    }
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.name : "unknown";
+}

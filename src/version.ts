@@ -1,0 +1,5 @@
+/** What runs. */
+import project from "../deno.json" with { type: "json" };
+
+/** Version of Postern, e.g. `0.1.0`. */
+export const version: string = project.version;
