@@ -25,10 +25,11 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 const BUILDS: Readonly<Record<Build, string>> = { relaxed: RELAXED_SIMD_BASE64, plain: PLAIN_SIMD_BASE64 };
 const modules = new Map<Build, WebAssembly.Module>();
+let preferred: Build | undefined;
 
 /** A new instance; of the fastest build that validates unless one is named. Throws `simd_missing`. */
 export function instantiate(build?: Build): CoreExports {
-  const chosen = build ?? [...modules.keys()][0] ?? chooseBuild(WebAssembly.validate);
+  const chosen = build ?? (preferred ??= chooseBuild(WebAssembly.validate));
   let module = modules.get(chosen);
   if (module === undefined) {
     module = new WebAssembly.Module(bytesOf(chosen));

@@ -30,7 +30,7 @@ export function sealingCoreContract(name: string, makeCore: MakeCore): void {
     assert.ok(arena.offset + arena.bytes <= memory.length);
   });
 
-  test("seal() matches RFC 8439 A.5's construction under Noise nonces 0, 1, 2", () => {
+  test("seal() counts its nonces 0, 1, 2 as Noise's ChaChaPoly lays them out", () => {
     const key = pattern(32, 1);
     const handle = core().importKey(key);
     for (let counter = 0; counter < 3; counter++) {
