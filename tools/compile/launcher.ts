@@ -12,10 +12,17 @@ const gzipLevel = 6;
 const isolation = ["--no-config", "--no-lock", "--no-remote", "--no-npm", "--no-prompt", "--no-code-cache"];
 
 /**
- * Goes in front of the program: a start without a usable home was unpacked to a directory of its own (stub.sh), which
+ * Goes in front of the program. CommonJS packages in a bundle ask for built-in modules by `require`, and for nothing else.
+ *
+ * A start without a usable home was unpacked to a directory of its own (stub.sh), which
  * nobody else would remove. It acts on its own directory only, and only if it bears the name that stub.sh gives.
  */
-const prelude = `{
+const prelude = `const require = (name) => {
+  const builtin = globalThis.process.getBuiltinModule(name);
+  if (builtin === undefined) throw new Error("Cannot load " + name + ": it is not in this program");
+  return builtin;
+};
+{
 const folder = decodeURIComponent(new URL(".", import.meta.url).pathname).replace(/\\/$/, "");
 if (/\\/postern-once\\.[A-Za-z0-9]{8}$/.test(folder)) try { Deno.removeSync(folder, { recursive: true }); } catch { /* the next boot does */ }
 }
@@ -93,12 +100,13 @@ async function readRuntime(path: string): Promise<Uint8Array<ArrayBuffer>> {
   return bytes;
 }
 
+/** Not minified: a stack trace in a report stays readable, and packed it is small beside the runtime. */
 async function bundle(entry: string): Promise<Uint8Array<ArrayBuffer>> {
   const folder = await Deno.makeTempDir();
   try {
     const output = `${folder}/main.js`;
     const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["bundle", "--quiet", "--minify", "--keep-names", "--platform=deno", "-o", output, entry],
+      args: ["bundle", "--quiet", "--platform=deno", "-o", output, entry],
       env: { NO_COLOR: "1", RUST_BACKTRACE: "0" },
       stdin: "null",
       stdout: "null",

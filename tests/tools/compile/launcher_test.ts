@@ -4,14 +4,19 @@ import { buildLauncher } from "../../../tools/compile/launcher.ts";
 import { Process, type ProcessOptions } from "../../support/process.ts";
 import { TempDir } from "../../support/temp_dir.ts";
 
+const { imports } = JSON.parse(await Deno.readTextFile(new URL("../../../deno.json", import.meta.url)));
+
+// The package is CommonJS and asks for built-in modules: it has to work without a package folder.
 const program = `
+import { parse } from "${imports.yaml}";
 if (Deno.args[0] === "exit") Deno.exit(Number(Deno.args[1]));
 else if (Deno.args[0] === "cat") await Deno.stdin.readable.pipeTo(Deno.stdout.writable);
 else if (Deno.args[0] === "wait") {
   Deno.addSignalListener("SIGTERM", () => Deno.exit(9));
   console.log("pid", Deno.pid);
   setInterval(() => {}, 1_000);
-} else if (Deno.args[0] === "run") {
+} else if (Deno.args[0] === "yaml") console.log((await import("./lazy.ts")).text(parse("[1, two]")));
+else if (Deno.args[0] === "run") {
   console.log((await Deno.permissions.query({ name: "run" })).state);
 } else console.log(JSON.stringify([Deno.args, Deno.cwd(), import.meta.main, Deno.umask()]));
 `;
@@ -22,13 +27,14 @@ let binary: string;
 Deno.test.beforeAll(async () => {
   folder = await TempDir.make("launcher");
   const entry = await folder.write("main.ts", program);
+  await folder.write("lazy.ts", "export const text = (value: unknown) => JSON.stringify(value);");
   binary = folder.file("with space/postern");
   await Deno.mkdir(folder.file("with space"));
   const runtime = await Deno.realPath(Deno.execPath());
   await buildLauncher({
     entry,
     output: binary,
-    flags: ["--allow-read", "--allow-write", "--allow-sys"],
+    flags: ["--allow-read", "--allow-write", "--allow-sys", "--allow-env"],
     version: "0.0.0",
     runtime,
   });
@@ -76,6 +82,11 @@ Deno.test("launcher: arguments, working directory and umask reach the program un
 Deno.test("launcher: standard input and exit codes pass through", async () => {
   assert.equal((await run(["cat"], { stdin: "from outside" })).stdout, "from outside");
   assert.equal((await run(["exit", "37"])).code, 37);
+});
+
+Deno.test("launcher: packages and modules that are imported late are inside", async () => {
+  const { stdout, stderr } = await run(["yaml"]);
+  assert.equal(stdout, '[1,"two"]\n', stderr);
 });
 
 Deno.test("launcher: the program has the pid that was started, so signals reach it", async () => {
