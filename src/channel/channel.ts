@@ -155,7 +155,8 @@ export class Channel {
   /** The carrier ended. */
   carrierEnded(now: number): void {
     this.#now = now;
-    if (this.state === "closing") this.#end(undefined);
+    // While closing, the reason for it stands, whether or not our CLOSE went out.
+    if (this.#ending !== undefined) this.#end(this.#ending === "clean" ? undefined : this.#ending);
     else this.#end(new PosternError("peer_closed", "Cannot go on: the peer closed the connection"));
   }
 

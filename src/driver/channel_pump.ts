@@ -25,6 +25,7 @@ export class ChannelPump {
   #armedAt = Infinity;
   #disarm: (() => void) | undefined;
   #onClose: () => void = NOTHING;
+  #lingerOver: () => void = NOTHING;
   /** Bytes on the carrier, headers and tags included. */
   bytesIn = 0;
   bytesOut = 0;
@@ -73,7 +74,7 @@ export class ChannelPump {
 
   /** Resolves when the goodbye is written and the carrier closed, or after {@link LINGER_MS}. */
   #lingered(): Promise<void> {
-    this.#clock.schedule(this.#clock.now() + LINGER_MS, () => this.#close());
+    this.#lingerOver = this.#clock.schedule(this.#clock.now() + LINGER_MS, () => this.#close());
     return new Promise((resolve) => this.#onClose = resolve);
   }
 
@@ -207,7 +208,7 @@ export class ChannelPump {
   /** Says goodbye on the carrier and gives the peer a moment to close: bytes under way must not meet a reset. */
   async #finish(): Promise<void> {
     this.#closing = true;
-    this.#clock.schedule(this.#clock.now() + LINGER_MS, () => this.#close());
+    this.#lingerOver = this.#clock.schedule(this.#clock.now() + LINGER_MS, () => this.#close());
     const bytes = this.#framing.closing(1000, this.#channel.reason ?? "");
     for (let at = 0; at < bytes.length;) at += await this.#stream.write(bytes.subarray(at));
     await this.#stream.closeWrite();
@@ -240,6 +241,7 @@ export class ChannelPump {
     if (this.#closed) return;
     this.#closed = true;
     this.#disarm?.();
+    this.#lingerOver();
     this.#stream.close();
     this.#onClose();
   }

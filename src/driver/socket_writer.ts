@@ -142,6 +142,9 @@ export class SocketWriter {
             for (let at = 0; at < piece.bytes.length && !this.#failed;) {
               at += await this.#socket.write(at === 0 ? piece.bytes : piece.bytes.subarray(at));
             }
+          } catch (error) {
+            for (let j = i + 1; j < batch.length; j++) batch[j].release?.();
+            throw error;
           } finally {
             piece.release?.();
             this.#queuedBytes -= piece.bytes.length;

@@ -1,0 +1,120 @@
+/** One published service: its target, its pool, its counts, and who handles a stream that the edge opens for it. */
+import { type Address, type AgentConfig, formatAddress, type ServiceConfig } from "../src/config/mod.ts";
+import {
+  type ChannelPump,
+  type Deadlines,
+  LARGE_SLAB_BYTES,
+  type Network,
+  type Slabs,
+} from "../src/driver/mod.ts";
+import { HEAD_LIMITS, type HeadLimits } from "../src/http1/mod.ts";
+import type { MuxStream, StreamHandler } from "../src/mux/mod.ts";
+import type { Clock, Log } from "../src/ports/mod.ts";
+import { type Metrics, statusClass } from "../src/telemetry/mod.ts";
+import type { ResetReason } from "../src/wire/mod.ts";
+import { HttpExchange } from "./http_exchange.ts";
+import { OriginPool } from "./origin_pool.ts";
+import { TcpConnection } from "./tcp_connection.ts";
+
+export interface ServiceOptions {
+  readonly config: ServiceConfig;
+  readonly origin: AgentConfig["origin"];
+  readonly clock: Clock;
+  readonly deadlines: Deadlines;
+  readonly slabs: Slabs;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly network?: Network;
+}
+
+export class Service {
+  readonly config: ServiceConfig;
+  readonly origin: AgentConfig["origin"];
+  readonly clock: Clock;
+  readonly deadlines: Deadlines;
+  readonly slabs: Slabs;
+  readonly log: Log;
+  readonly pool: OriginPool;
+  /** Host header for the origin; null: as the viewer sent it. */
+  readonly host: string | null;
+  /** `host:port` of the origin. */
+  readonly target: string;
+  /** Of response heads; one has to fit into the buffer that it is read into. */
+  readonly headLimits: HeadLimits;
+  requests = 0;
+  bytesIn = 0;
+  bytesOut = 0;
+  readonly #metrics: Metrics;
+  #label = "unnamed";
+
+  constructor(options: ServiceOptions) {
+    const { config, origin, clock, deadlines, slabs, log, network } = options;
+    this.config = config;
+    this.origin = origin;
+    this.clock = clock;
+    this.deadlines = deadlines;
+    this.slabs = slabs;
+    this.log = log;
+    this.#metrics = options.metrics;
+    this.target = formatAddress(config.target);
+    this.headLimits = { ...HEAD_LIMITS, maxHeadBytes: Math.min(origin.maxHeadBytes, LARGE_SLAB_BYTES) };
+    this.host = config.hostHeader === undefined
+      ? hostOf(config.target)
+      : config.hostHeader === "original"
+      ? null
+      : config.hostHeader;
+    this.pool = new OriginPool({
+      target: config.target,
+      limits: origin,
+      clock,
+      deadlines,
+      slabs,
+      log,
+      network,
+    });
+  }
+
+  /** The name by which metrics know the service, once control has given it one. */
+  name(name: string): void {
+    this.#label = this.#metrics.serviceLabel(name);
+  }
+
+  /** Who handles the stream, or why nobody does. */
+  accept(stream: MuxStream, pump: Pick<ChannelPump, "retain">): StreamHandler | ResetReason {
+    if (stream.opening.service !== 0 || stream.opening.kind !== this.config.protocol) {
+      return "unknown_service";
+    }
+    this.requests++;
+    return stream.opening.kind === "http"
+      ? new HttpExchange(this, stream, pump)
+      : new TcpConnection(this, stream, pump);
+  }
+
+  /** Books bytes: `fromViewer` went to the origin, `toViewer` came from it. */
+  countBytes(fromViewer: number, toViewer: number): void {
+    this.bytesIn += fromViewer;
+    this.bytesOut += toViewer;
+    if (fromViewer > 0) this.#metrics.bytes.inc({ direction: "in", service: this.#label }, fromViewer);
+    if (toViewer > 0) this.#metrics.bytes.inc({ direction: "out", service: this.#label }, toViewer);
+  }
+
+  countResponse(status: number, sinceMs: number): void {
+    const service = this.#label;
+    this.#metrics.requests.inc({ service, status: statusClass(status) });
+    this.#metrics.requestSeconds.observe({ service }, (this.clock.now() - sinceMs) / 1_000);
+  }
+
+  countRefusal(reason: ResetReason): void {
+    this.#metrics.refusals.inc({ code: reason, layer: "agent" });
+  }
+
+  close(): void {
+    this.pool.close();
+  }
+}
+
+/** A Host value (RFC 9110 7.2): the port is left out where it is the scheme's own. */
+function hostOf(target: Address): string {
+  const text = formatAddress(target);
+  return target.port === 80 ? text.slice(0, -":80".length) : text;
+}
