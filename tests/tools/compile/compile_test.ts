@@ -18,7 +18,10 @@ Deno.test("compile --launcher makes one file and its digest, and says how large 
     cwd: folder.file("out"),
   });
   assert.equal(check.code, 0, check.stderr);
-  assert.equal((await Process.run(output, { args: ["--other"] })).code, 9);
+  assert.equal(
+    (await Process.run(output, { args: ["--other"], env: { XDG_CACHE_HOME: folder.path } })).code,
+    9,
+  );
 });
 
 Deno.test("compile fails when the program that it made does not start", async () => {
