@@ -147,7 +147,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
 }
 
 function writeLine(line: string): void {
-  Deno.stderr.writeSync(utf8(`${line}\n`));
+  Deno.stderr.writeSync(utf8(line));
 }
 
 function edgeListens(edge: Edge, config: EdgeConfig): void {

@@ -255,7 +255,7 @@ export class HttpExchange {
   #refuse(code: ErrorCode, cause?: unknown): ExchangeResult {
     const { context, head, writer, requestId } = this.#in;
     const error = new PosternError(code);
-    const { status = 502, title, blame } = error.facts;
+    const { status = 502, title } = error.facts;
     context.metrics.refusals.inc({ code, layer: "http" });
     context.metrics.requests.inc({
       service: context.metrics.serviceLabel(code === "unknown_host" ? "unknown" : head.hostname),
@@ -267,7 +267,7 @@ export class HttpExchange {
       host: head.hostname,
       cause: cause instanceof Error && code === "internal_error" ? cause.stack : undefined,
     });
-    const keep = this.#in.keepAlive && this.#body.done && blame !== "viewer" && !head.upgrade;
+    const keep = this.#in.keepAlive && this.#body.done && head.upgrade === null;
     writer.events = { onWritten() {}, onError() {} };
     writer.write(
       errorResponse({
