@@ -14,6 +14,7 @@ interface Sink {
 /**
  * A byte stream as the Duplex below a TLS socket. TLS sockets do not stop what is below them, so this one looks at
  * their mark itself: it reads from the stream only while both the TLS socket's buffer and its own are below theirs.
+ * The TLS socket must not be paused besides: what arrives then is kept where no mark shows it.
  */
 export class GatedTransport extends Duplex {
   readonly #stream: ByteStream;
@@ -42,6 +43,10 @@ export class GatedTransport extends Duplex {
     return this.#fault;
   }
 
+  get failed(): boolean {
+    return this.#fault !== undefined;
+  }
+
   get handedBytes(): number {
     return this.#handedBytes;
   }
@@ -64,11 +69,9 @@ export class GatedTransport extends Duplex {
     wake?.();
   }
 
-  /** Resolves when the stream took more bytes, or will take none any more. */
+  /** Resolves when a write to the stream under way ends. */
   progress(): Promise<void> {
-    return this.destroyed || this.#fault !== undefined
-      ? Promise.resolve()
-      : new Promise((resolve) => this.#drained.push(resolve));
+    return new Promise((resolve) => this.#drained.push(resolve));
   }
 
   override _read(): void {
@@ -88,7 +91,6 @@ export class GatedTransport extends Duplex {
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     this.wake();
-    this.#settle();
     done(error);
   }
 

@@ -1,0 +1,13 @@
+/** TLS as a server: a face of its own, so that agents need not load it. */
+export { type AcceptedTls, acceptTls, type ServerContexts, type TlsAcceptOptions } from "./accept.ts";
+export type { CertificateFiles } from "./certificate_file.ts";
+export {
+  type CertificateReload,
+  CertificateStore,
+  type CertificateStoreOptions,
+} from "./certificate_store.ts";
+export {
+  type DevCertificateFiles,
+  type DevCertificatesOptions,
+  loadOrMakeDevCertificates,
+} from "./dev_certificates.ts";
