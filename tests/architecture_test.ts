@@ -72,8 +72,9 @@ const edges: Edge[] = [...sources].flatMap(([from, text]) =>
 );
 const crossing = edges.filter((edge) => moduleOf(edge.from) !== moduleOf(edge.to));
 
-/** `src/<module>` for what is below src, else the top folder; src/main.ts stands for itself. */
+/** `src/<module>` for what is below src, else the top folder; files in src itself belong to the composition root. */
 function moduleOf(path: string): string {
+  if (/^src\/[^/]+$/.test(path)) return "src/main.ts";
   const parts = path.split("/");
   return parts[0] === "src" ? parts.slice(0, 2).join("/") : parts[0];
 }
