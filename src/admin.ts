@@ -31,7 +31,10 @@ export function adminApp(deps: AdminDeps): Hono {
   app.get("/healthz", () => health());
   app.get("/readyz", () => readiness(deps));
   app.get("/status", () => Response.json(deps.edge.status()));
-  app.all("/metrics", (context) => metrics(context.req.raw));
+  app.all("/metrics", (context) => {
+    deps.edge.observe();
+    return metrics(context.req.raw);
+  });
   return app;
 }
 

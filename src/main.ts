@@ -21,7 +21,7 @@ import { type Keyset, spendToken, type Stage0Claims, verifyStage0, verifyStage1 
 import type { Clock, Log, Random, Store } from "./ports/mod.ts";
 import { StateDirectory } from "./state_directory.ts";
 import { openSqliteStore } from "./store/mod.ts";
-import { createLog, createMetrics, type Metrics } from "./telemetry/mod.ts";
+import { createLog, createMetrics, createTracer, type Metrics } from "./telemetry/mod.ts";
 import { version } from "./version.ts";
 
 /** What a test may replace. */
@@ -99,6 +99,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       random,
       log,
       metrics,
+      tracer: createTracer({ ...config.otel, version }),
       buffers: new WireBuffers(loadCore()),
       edgeStatic,
       tokens: tokenGate(keyset, store, clock, controlConfig),

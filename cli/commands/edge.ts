@@ -9,10 +9,11 @@ export async function runEdge(call: Call): Promise<number> {
   const log = createLog({ ...config.log, wall: Date.now, write: (line) => call.terminal.err(line) });
   for (const warning of warnings) log("warn", warning);
   const { startEdge } = await import("../../src/main.ts");
-  const edge = await startEdge(config);
+  const edge = await startEdge(config, { log });
   await untilStopped(edge, {
     stopping: () => log("info", "draining", { drain_timeout_ms: config.drainTimeoutMs }),
     cutShort: () => log("warn", "ended without draining"),
+    reload: () => void edge.reload(),
   });
   return 0;
 }

@@ -2,7 +2,7 @@
 import type { EdgeConfig } from "../config/mod.ts";
 import type { Deadlines, Slabs } from "../driver/mod.ts";
 import type { Clock, Log, Random } from "../ports/mod.ts";
-import type { Metrics } from "../telemetry/mod.ts";
+import type { Metrics, Tracer } from "../telemetry/mod.ts";
 import type { Sessions } from "./sessions.ts";
 
 export interface EdgeContext {
@@ -11,6 +11,7 @@ export interface EdgeContext {
   readonly random: Random;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly tracer: Tracer;
   readonly slabs: Slabs;
   readonly deadlines: Deadlines;
   readonly sessions: Sessions;

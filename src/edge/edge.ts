@@ -8,7 +8,7 @@ import type { CertificateStore } from "../driver/tls/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 import type { Stage1Claims } from "../identity/mod.ts";
 import type { Clock, Log, Random } from "../ports/mod.ts";
-import type { Metrics } from "../telemetry/mod.ts";
+import type { Metrics, Tracer } from "../telemetry/mod.ts";
 import { AgentGate, type TokenGate } from "./agent_gate.ts";
 import { TrustedProxies } from "./client_ip.ts";
 import { ConnectionLimits } from "./connection_limits.ts";
@@ -26,6 +26,7 @@ export interface EdgeOptions {
   readonly random: Random;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly tracer: Tracer;
   readonly buffers: WireBuffers;
   readonly edgeStatic: X25519KeyPair;
   readonly tokens: TokenGate;
@@ -57,6 +58,7 @@ export class Edge {
       random,
       log,
       metrics,
+      tracer: options.tracer,
       slabs: new Slabs(),
       deadlines: new Deadlines(clock),
       sessions: this.sessions,
@@ -108,6 +110,17 @@ export class Edge {
       sessions: this.sessions.all,
       wall: clock.wall(),
     });
+  }
+
+  /** Brings the gauges up to date; call before they are read. */
+  observe(): void {
+    const { metrics, buffers } = this.#options;
+    const sessions = this.sessions.all;
+    const online = sessions.filter((session) => session.isOnline);
+    metrics.streamsOpen.set(sessions.reduce((sum, session) => sum + session.channel.openStreams, 0));
+    metrics.services.set({ state: "online" }, new Set(online.map((session) => session.tunnelId)).size);
+    metrics.services.set({ state: "offline" }, sessions.length - online.length);
+    metrics.queuedBytes.set(buffers.bytesInUse);
   }
 
   /** Cuts everything that a deleted tunnel has. */

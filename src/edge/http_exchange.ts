@@ -14,7 +14,7 @@ import {
 } from "../http1/mod.ts";
 import type { MuxStream } from "../mux/mod.ts";
 import type { ByteStream } from "../ports/mod.ts";
-import { statusClass } from "../telemetry/mod.ts";
+import { noTracer, statusClass } from "../telemetry/mod.ts";
 import { type ResetReason, streamClass, type StreamOpening } from "../wire/mod.ts";
 import type { AgentSession } from "./agent_session.ts";
 import type { EdgeContext, Viewer } from "./context.ts";
@@ -59,7 +59,19 @@ export class HttpExchange {
   }
 
   /** Serves the request. Never throws; the viewer has its answer, or its connection is to be closed. */
-  async run(): Promise<ExchangeResult> {
+  run(): Promise<ExchangeResult> {
+    const { context, head, requestId } = this.#in;
+    const fields = {
+      "http.request.method": head.method,
+      "server.address": head.hostname,
+      "request.id": requestId,
+    };
+    return context.tracer === noTracer
+      ? this.#run()
+      : context.tracer.span("request", fields, () => this.#run());
+  }
+
+  async #run(): Promise<ExchangeResult> {
     const { context, head } = this.#in;
     try {
       const group = context.sessions.routes.find(head.hostname);

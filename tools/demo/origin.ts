@@ -43,7 +43,7 @@ function page(request: Request): Response {
 /** Five events, one every 50 ms. */
 function events(): Response {
   let sent = 0;
-  let timer: number | undefined;
+  let timer: ReturnType<typeof setInterval> | undefined;
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
       timer = setInterval(() => {
