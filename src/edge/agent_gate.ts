@@ -105,6 +105,7 @@ export class AgentGate {
     const startedAt = clock.now();
     const pump = new ChannelPump({ ...connection, buffers, clock });
     let stage0: Stage0Claims | undefined;
+    let challengedAt = 0;
     let session: AgentSession | undefined;
     const channel: Channel = new Channel({
       role: {
@@ -125,10 +126,14 @@ export class AgentGate {
         onStage0: (token) =>
           this.#judge(channel, async () => {
             stage0 = await this.#stage0(token);
-            channel.challenge(clock.now());
+            challengedAt = clock.now();
+            channel.challenge(challengedAt);
           }),
         onProof: (proof) =>
           this.#judge(channel, async () => {
+            if (clock.now() - challengedAt > stage0!.handshake_max_age_seconds * 1_000) {
+              throw new PosternError("session_nonce_expired");
+            }
             session = await this.#prove(channel, pump, stage0!, proof, connection.stream.remoteAddress);
             proven();
             metrics.handshakes.inc({ result: "ok", code: "none" });

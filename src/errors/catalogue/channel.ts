@@ -64,15 +64,6 @@ export const CHANNEL_ERRORS = {
     remedy:
       "Check that agent, edge and control belong to the same deployment and that nothing relays the handshake.",
   },
-  agent_key_mismatch: {
-    title: "Channel key is not the attested key",
-    blame: "peer",
-    retryable: false,
-    exit: 4,
-    cause: "The static key of the handshake is not the one that control put into the stage 1 token.",
-    remedy:
-      "The evidence was made for another channel. If you did not expect this, somebody relays evidence: look at the audit log.",
-  },
   session_nonce_expired: {
     title: "Challenge has expired",
     blame: "peer",
@@ -125,15 +116,6 @@ export const CHANNEL_ERRORS = {
     status: 503,
     cause: "Streams were still open when the time for draining ended, and were cut.",
     remedy: "Raise the drain timeout if long transfers matter more than a quick stop.",
-  },
-  channel_limit: {
-    title: "Too many channels",
-    blame: "local",
-    retryable: true,
-    status: 503,
-    exit: 1,
-    cause: "The edge serves as many agents as it is allowed to.",
-    remedy: "Raise the limit of agents, or add an edge.",
   },
   backoff_exhausted: {
     title: "Gave up reconnecting",

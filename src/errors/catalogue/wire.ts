@@ -146,13 +146,6 @@ export const WIRE_ERRORS = {
     remedy:
       "Upgrade the older side; if both are of the same version, report it: one of them is broken or hostile.",
   },
-  stream_limit_exceeded: {
-    title: "Too many streams",
-    blame: "peer",
-    retryable: true,
-    cause: "The peer opened more streams at once than it was allowed.",
-    remedy: "Raise the limit of streams per channel, or look for viewers that never finish.",
-  },
   wire_memory_exhausted: {
     title: "No buffer left for a carrier",
     blame: "local",
