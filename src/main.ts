@@ -86,7 +86,11 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
         publicKey: toBase64Url(edgeStatic.publicKey),
       }],
       presence: (tunnelId) => presenceOf(edge, tunnelId),
-      events: { onTunnelDeleted: (tunnelId) => edge.cutTunnel(tunnelId) },
+      events: {
+        onTunnelDeleted: (tunnelId) => edge.cutTunnel(tunnelId),
+        onTokenIssued: (kind) => metrics.tokensIssued.inc({ kind }),
+        onEvidenceJudged: (result) => metrics.attestations.inc({ result }),
+      },
       log,
       verifiers: [softwareVerifier],
     };
@@ -232,7 +236,7 @@ function controlConfigOf(config: EdgeConfig): ControlConfig {
       recreateMaxMs: tokens.recreateMaxMs,
       clockSkewMs: tokens.clockSkewMs,
     },
-    reauth: { ...controlDefaults.reauth, ...config.reauth },
+    reauth: { ...controlDefaults.reauth, intervalMs: 0 }, // this edge does not ask again: tokens say so
     limits: { ...controlDefaults.limits, maxTunnelsPerAddress: limits.maxTunnelsPerAddress },
   };
 }

@@ -45,6 +45,8 @@ export interface ChannelEvents {
   onGoaway?(reason: ResetReason, deadlineMs: number): void;
   /** The way there and back was seen to work. */
   onEcho?(rttMs: number): void;
+  /** This side has changed its record key. */
+  onRekey?(): void;
   /** The end; told once. Without an error it was in order. */
   onEnd(error: PosternError | undefined): void;
 }

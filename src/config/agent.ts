@@ -27,7 +27,7 @@ export const serviceSettings = {
   ),
   weight: setting(
     count(1, 1000),
-    "100",
+    "1",
     "Share of requests when several agents publish the same name.",
     "WEIGHT",
   ),

@@ -9,7 +9,6 @@ import {
   label,
   path,
   portRangeOrOff,
-  ratio,
   size,
   toggleOrAuto,
   word,
@@ -36,12 +35,6 @@ export const tokenSettings = {
     "Life of a token that ends an attested handshake.",
     "DURATION",
   ),
-  grantInitWindowMs: setting(
-    duration(1000, hourMs),
-    "120s",
-    "Time to start a private channel from a grant.",
-    "DURATION",
-  ),
   managementMs: setting(duration(60_000, 30 * dayMs), "24h", "Life of a management token.", "DURATION"),
   recreateMs: setting(
     duration(60_000, 7 * dayMs),
@@ -52,37 +45,6 @@ export const tokenSettings = {
   recreateMaxMs: setting(duration(60_000, 30 * dayMs), "7d", "Longest life of a recreate token.", "DURATION"),
   /** Also how long a used token id is remembered past its expiry. */
   clockSkewMs: setting(duration(0, 300_000), "30s", "Difference of clocks that is forgiven.", "DURATION"),
-} as const;
-
-/** Lifetimes of SPIFFE certificates. */
-export const certificateSettings = {
-  connectorMs: setting(duration(60_000, 7 * dayMs), "5m", "Life of a connector certificate.", "DURATION"),
-  tunnelerMs: setting(duration(60_000, 7 * dayMs), "30m", "Life of a tunneler certificate.", "DURATION"),
-  renewRatio: setting(
-    ratio(0.05, 0.9),
-    "0.3",
-    "Remaining part of its life at which a certificate is renewed.",
-    "RATIO",
-  ),
-} as const;
-
-/** Repeated proof on a living channel. */
-export const reauthSettings = {
-  /** Each re-authentication costs a TPM quote (0.1-1 s of the chip) at the agent. 0 = never. */
-  intervalMs: setting(duration(0, dayMs), "300s", "Time between two proofs; 0 = never.", "DURATION"),
-  jitterRatio: setting(
-    ratio(0, 1),
-    "0.2",
-    "Random part that is added to the interval, against herds.",
-    "RATIO",
-  ),
-  graceMs: setting(duration(0, 600_000), "10s", "Traffic continues this long past a due proof.", "DURATION"),
-  maintenanceCapMs: setting(
-    duration(0, dayMs),
-    "1800s",
-    "Longest deferral while the authorizer is in maintenance.",
-    "DURATION",
-  ),
 } as const;
 
 /** Everything that a peer could make grow has a number. */
@@ -255,8 +217,6 @@ export const edgeSettings = {
   ),
   heartbeat: heartbeatSettings,
   tokens: tokenSettings,
-  certificates: certificateSettings,
-  reauth: reauthSettings,
   replacement: replacementSettings,
   channel: channelSettings,
   limits: edgeLimitSettings,

@@ -30,7 +30,7 @@ export const edgeSchema: Schema<typeof edgeSettings, EdgeConfig> = {
   settings: edgeSettings,
   finish(values) {
     checkShared(values);
-    const { listen, adminListen, tls, tokens, tcpPorts, certificates } = values;
+    const { listen, adminListen, tls, tokens, tcpPorts } = values;
     refuseIf(
       (tls.certFile === null) !== (tls.keyFile === null),
       "tls.cert_file and tls.key_file belong together",
@@ -47,10 +47,6 @@ export const edgeSchema: Schema<typeof edgeSettings, EdgeConfig> = {
     refuseIf(
       tokens.recreateMs > tokens.recreateMaxMs,
       "tokens.recreate must not be longer than tokens.recreate_max",
-    );
-    refuseIf(
-      certificates.connectorMs > certificates.tunnelerMs,
-      "certificates.connector must not be longer than certificates.tunneler",
     );
     return { ...values, anonymousTunnels: values.anonymousTunnels ?? isLoopbackHost(listen.host) };
   },

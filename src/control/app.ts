@@ -106,6 +106,7 @@ function addTunnelRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): void 
       regionHint: request.region_hint,
       recreateTtlSeconds: request.recreate_token_ttl_seconds,
       protocol: request.protocol,
+      weight: request.weight,
       clientIp: context.env?.clientIp ?? "unknown",
     }, credentials);
     const { tunnel, choice } = created;
@@ -166,6 +167,7 @@ function addTokenRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): void {
     const bearer = bearerOf(context.req.header("Authorization"));
     const current = await requireManagement(deps, [request.management_token, bearer]);
     const issued = await issueManagementToken(deps, current.sub, current.role);
+    deps.events.onTokenIssued?.("management");
     if (request.revoke_current) await revokeManagementToken(deps, current);
     return context.json({
       management_token: issued.token,

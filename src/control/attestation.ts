@@ -81,9 +81,12 @@ export async function answerChallenge(
     await bindAgent(deps, challenge.tunnel_id, verdict.agentId);
     const issued = await issueStage1Token(deps, challenge, verdict);
     await audit(deps, challenge, verdict.agentId, "ok");
+    deps.events.onTokenIssued?.("stage1");
+    deps.events.onEvidenceJudged?.("ok");
     return issued;
   } catch (error) {
     await audit(deps, challenge, "unproven", codeOf(error));
+    deps.events.onEvidenceJudged?.(codeOf(error));
     throw error;
   }
 }

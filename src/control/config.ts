@@ -1,6 +1,6 @@
 /** Settings of the control plane, and what it is handed. */
 import type { EvidenceVerifier } from "../attestation/mod.ts";
-import type { Keyset, Transport } from "../identity/mod.ts";
+import type { Keyset, TokenKind, Transport } from "../identity/mod.ts";
 import type { Clock, Log, Random, Store } from "../ports/mod.ts";
 
 /** A token bucket: `burst` at once, refilled evenly. */
@@ -124,6 +124,10 @@ export type DeletionReason = "deleted" | "abandoned";
 export interface ControlEvents {
   /** The edge cuts the tunnel's live channels. */
   onTunnelDeleted(tunnelId: string, reason: DeletionReason): void;
+  /** For metrics. */
+  onTokenIssued?(kind: TokenKind): void;
+  /** For metrics: `ok` or an error code. */
+  onEvidenceJudged?(outcome: string): void;
 }
 
 export interface ControlDeps {

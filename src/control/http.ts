@@ -115,7 +115,7 @@ export function problemOf(log: Log): (error: unknown, context: Context<ControlEn
 /** The response of one known error. */
 function problemResponse(error: PosternError, status: number, id: string): Response {
   const problem: Problem = {
-    type: `https://postern.dev/errors/${error.code}`,
+    type: `urn:postern:error:${error.code}`,
     title: error.facts.title,
     status,
     code: error.code,

@@ -1,6 +1,11 @@
 /** JSON of the control API, with what the API description says about each field. */
 import { z } from "@hono/zod-openapi";
-import { base64Url32 as base64Url32Claim, protocolSchema, transportSchema } from "../identity/mod.ts";
+import {
+  base64Url32 as base64Url32Claim,
+  maxWeight,
+  protocolSchema,
+  transportSchema,
+} from "../identity/mod.ts";
 
 // Schemas get `.openapi` when they are made, not when they are imported: those of identity are made anew here.
 const protocol = z.enum(protocolSchema.options);
@@ -14,7 +19,7 @@ const instant = z.string().datetime().openapi({ example: "2026-01-01T00:00:00.00
 const tunnelId = z.string().min(1).max(128).openapi({ example: "tun_J3k9xPq0Zt1uVwXy" });
 
 export const problemSchema = z.object({
-  type: z.string().url().openapi({ example: "https://postern.dev/errors/name_taken" }),
+  type: z.string().url().openapi({ example: "urn:postern:error:name_taken" }),
   title: z.string(),
   status: z.int(),
   code: z.string().openapi({ description: "Stable; each has a page in the documentation." }),
@@ -41,6 +46,10 @@ export const createRequestSchema = z.object({
   recreate_token: token.optional().openapi({ description: "Extension: same as in management_token." }),
   protocol: protocol.optional().openapi({
     description: "Extension: what the service speaks. http when absent; when re-creating, what it was.",
+  }),
+  weight: z.int().min(1).max(maxWeight).optional().openapi({
+    description:
+      "Extension: this agent's share of the requests when several agents serve the name; 1 when absent.",
   }),
 }).openapi("CreateTunnelRequest");
 

@@ -26,6 +26,8 @@ export interface CreateRequest {
   readonly recreateTtlSeconds?: number;
   /** http when absent, or what the tunnel has already. */
   readonly protocol?: TunnelProtocol;
+  /** Share of requests among several agents of one name; 1 when absent. */
+  readonly weight?: number;
   readonly clientIp: string;
 }
 
@@ -71,7 +73,7 @@ export async function createTunnel(
     hostname: hostnameOf(deps, tunnel),
     choice,
     candidatesExpireAtMs: nowMs + deps.config.candidatesMs,
-    ...await issueTokens(deps, tunnel, choice, ttl.seconds),
+    ...await issueTokens(deps, tunnel, choice, ttl.seconds, request.weight ?? 1),
     note: notes.length === 0 ? undefined : notes.join("; "),
   };
 }
@@ -196,6 +198,7 @@ async function issueTokens(
   tunnel: TunnelRecord,
   choice: Choice,
   recreateTtlSeconds: number,
+  weight: number,
 ): Promise<{ ephemeral: IssuedToken; recreate: IssuedToken }> {
   const { config, keyset, random } = deps;
   const issue = { nowMs: deps.clock.wall(), random };
@@ -206,7 +209,7 @@ async function issueTokens(
       sub: tunnel.tunnelId,
       hostnames: tunnel.protocol === "http" ? [hostnameOf(deps, tunnel)] : [],
       tcp_ports: tunnel.publicPort === undefined ? [] : [tunnel.publicPort],
-      weight: 1,
+      weight,
       protocol: tunnel.protocol,
       transports: [...new Set(choice.edges.map((edge) => edge.transport))],
       handshake_max_age_seconds: Math.ceil(config.handshakeMaxAgeMs / 1_000),
@@ -225,6 +228,8 @@ async function issueTokens(
     keyset,
     { ...issue, ttlSeconds: recreateTtlSeconds },
   );
+  deps.events.onTokenIssued?.("stage0");
+  deps.events.onTokenIssued?.("recreate");
   return { ephemeral, recreate };
 }
 

@@ -141,6 +141,7 @@ export class AgentGate {
             metrics.channels.inc({ role: "edge" });
           }),
         onOpen: () => "class_denied",
+        onRekey: () => metrics.rekeys.inc(),
         onGoaway: (reason) => metrics.drains.inc({ reason }),
         onEcho: (rttMs) => {
           metrics.heartbeatRttSeconds.observe(rttMs / 1_000);

@@ -42,9 +42,7 @@ export interface Metrics {
   /** Issued tokens by kind: stage0, stage1, management, recreate, grant. */
   readonly tokensIssued: Counter<"kind">;
   readonly tokensRefused: Counter<"kind" | "code">;
-  readonly reauths: Counter<"result">;
   readonly rekeys: Counter;
-  readonly certificatesIssued: Counter<"kind">;
   /** Quotes judged by control. */
   readonly attestations: Counter<"result">;
   readonly queuedBytes: Gauge;
@@ -103,9 +101,7 @@ export function createMetrics(): Metrics {
     services: gauge("services", "Published services by state.", ["state"]),
     tokensIssued: counter("tokens_issued_total", "Issued tokens by kind.", ["kind"]),
     tokensRefused: counter("tokens_refused_total", "Refused tokens by kind and code.", ["kind", "code"]),
-    reauths: counter("reauths_total", "Repeated proofs on living channels by result.", ["result"]),
     rekeys: counter("rekeys_total", "Changes of channel keys."),
-    certificatesIssued: counter("certificates_issued_total", "Issued certificates by kind.", ["kind"]),
     attestations: counter("attestations_total", "Judged attestation evidence by result.", ["result"]),
     queuedBytes: gauge("queued_bytes", "Bytes that wait for credit or for a slow reader."),
     buildInfo: gauge("build_info", "What runs here, always 1.", ["version", "role"]),

@@ -96,7 +96,6 @@ Deno.test("resolve() refuses settings that contradict each other", () => {
     { listen: "127.0.0.1:20500" },
     { "heartbeat-offline": "10s" },
     { "tokens-recreate": "3h", "tokens-recreate-max": "2h" },
-    { "certificates-connector": "1h" },
     { "limits-max-stream-window-bytes": "64MiB" },
   ];
   for (const flags of cases) assert.equal(refusal({ flags }).code, "config_conflict", JSON.stringify(flags));

@@ -122,7 +122,7 @@ export function assertProblem(answer: Answer, status: number, code: string): voi
   assert.equal(answer.json?.code, code, JSON.stringify(answer.json));
   assert.equal(answer.status, status);
   assert.equal(answer.json.status, status);
-  assert.equal(answer.json.type, `https://postern.dev/errors/${code}`);
+  assert.equal(answer.json.type, `urn:postern:error:${code}`);
   assert.equal(answer.headers.get("Content-Type"), "application/problem+json");
   assert.equal(answer.headers.get("X-Request-Id"), answer.json.request_id);
   for (const field of ["title", "detail", "request_id"]) assert.ok(answer.json[field].length > 0, field);

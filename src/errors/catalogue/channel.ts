@@ -54,16 +54,6 @@ export const CHANNEL_ERRORS = {
     cause: "The edge ended the handshake without a reason that this version knows.",
     remedy: "Look at the edge's log at the same time.",
   },
-  stage_mismatch: {
-    title: "Stage 0 and stage 1 do not agree",
-    blame: "peer",
-    retryable: false,
-    exit: 4,
-    cause:
-      "The stage 1 token names another nonce, handshake, key, tunnel, hostname or port than this channel has.",
-    remedy:
-      "Check that agent, edge and control belong to the same deployment and that nothing relays the handshake.",
-  },
   session_nonce_expired: {
     title: "Challenge has expired",
     blame: "peer",

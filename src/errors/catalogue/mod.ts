@@ -1,5 +1,6 @@
 /** The closed union of error codes: one file a layer, joined here. Each code has a docs page of the same name. */
 import type { ErrorFacts } from "../error.ts";
+import { AGENT_ERRORS } from "./agent.ts";
 import { CHANNEL_ERRORS } from "./channel.ts";
 import { CONFIG_ERRORS } from "./config.ts";
 import { CONTROL_ERRORS } from "./control.ts";
@@ -11,6 +12,7 @@ import { WEBSOCKET_ERRORS } from "./websocket.ts";
 import { WIRE_ERRORS } from "./wire.ts";
 
 const ALL = {
+  ...AGENT_ERRORS,
   ...CHANNEL_ERRORS,
   ...CONFIG_ERRORS,
   ...CONTROL_ERRORS,
