@@ -197,7 +197,9 @@ export class Channel {
     try {
       bodyEnd = this.#mux.fill(memory, body, bodyLimit, now);
       if (bodyEnd === body) return start;
+      const { epoch } = this.#sealer;
       const end = this.#sealer.seal(start, bodyEnd, now);
+      if (this.#sealer.epoch !== epoch) this.#events.onRekey?.();
       if (this.#ending !== undefined && !this.#mux.pending) this.#finish();
       else this.#endDrainIfIdle();
       return end;
