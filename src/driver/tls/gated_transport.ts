@@ -4,6 +4,8 @@ import type { ByteStream } from "../../ports/mod.ts";
 
 /** One read of ciphertext: four full TLS records fit. */
 const readBytes = 65_536;
+/** What most reads of an idle or slow connection need; a read that fills it gets more. */
+const firstReadBytes = 8_192;
 
 /** Where the plaintext of the ciphertext goes, with its own mark. */
 interface Sink {
@@ -19,7 +21,7 @@ interface Sink {
 export class GatedTransport extends Duplex {
   readonly #stream: ByteStream;
   #sink: Sink | undefined;
-  #buffer = new Uint8Array(readBytes);
+  #buffer = new Uint8Array(firstReadBytes);
   #wake: (() => void) | undefined;
   #ended = false;
   #drained: (() => void)[] = [];
@@ -129,9 +131,9 @@ export class GatedTransport extends Duplex {
 
   /** Small reads are copied out of the one buffer; a fresh buffer for each would keep the garbage collector busy. */
   #take(bytes: number): Uint8Array {
-    if (bytes <= readBytes / 2) return this.#buffer.slice(0, bytes);
-    const full = this.#buffer.subarray(0, bytes);
-    this.#buffer = new Uint8Array(readBytes);
-    return full;
+    if (bytes <= this.#buffer.length / 2) return this.#buffer.slice(0, bytes);
+    const taken = this.#buffer.subarray(0, bytes);
+    this.#buffer = new Uint8Array(bytes === this.#buffer.length ? readBytes : this.#buffer.length);
+    return taken;
   }
 }

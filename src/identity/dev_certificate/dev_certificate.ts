@@ -33,7 +33,10 @@ export interface DevCertificates {
 const P256 = { name: "ECDSA", namedCurve: "P-256" } as const;
 const ecdsaWithSha256 = der.sequence(der.objectIdentifier("1.2.840.10045.4.3.2"));
 
-/** Names that a development certificate covers: the public host and all names one label below it, and this machine. */
+/**
+ * Names that a development certificate covers: the public host, all names one label below it, and this machine.
+ * A public host of one label, such as `localhost`, has no names below it that a wildcard can cover: `edge.localhost` has.
+ */
 export function devCertificateNames(publicHost: string): { readonly dns: string[]; readonly ip: string[] } {
   const host = publicHost.toLowerCase();
   const dns = new Set(["localhost"]);
@@ -42,7 +45,9 @@ export function devCertificateNames(publicHost: string): { readonly dns: string[
   else if (
     /^(?=.{1,251}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(host)
   ) {
-    dns.add(host).add(`*.${host}`);
+    dns.add(host);
+    // No client takes a wildcard right below a top-level name, and some refuse the whole certificate for it.
+    if (host.includes(".")) dns.add(`*.${host}`);
   } else {
     throw new PosternError(
       "config_value_invalid",

@@ -125,11 +125,12 @@ Deno.test("acceptTls() gives up on silent clients with tls_timeout, before and w
   }
 });
 
-Deno.test("acceptTls() says tls_handshake_failed when the client leaves within it", async () => {
+Deno.test("acceptTls() says tls_handshake_failed when the client leaves within it or breaks it", async () => {
   await using authority = await CertificateAuthority.make();
   const contexts = contextsOf(await authority.issue({ names: ["DNS:a.test"] }));
   const hello = await openSslHello("-servername", "a.test", "-alpn", "http/1.1");
-  for (const sent of [new Uint8Array(), hello.subarray(0, 60), hello]) {
+  const garbage = Uint8Array.of(...hello, 23, 3, 3, 0, 2, 1, 2);
+  for (const sent of [new Uint8Array(), hello.subarray(0, 60), hello, garbage]) {
     const clock = new VirtualClock();
     const [client, server] = memoryStreamPair();
     await writeAll(client, sent);

@@ -3,7 +3,7 @@ import { systemRandom } from "../../../src/driver/mod.ts";
 import { CertificateStore, loadOrMakeDevCertificates } from "../../../src/driver/tls/mod.ts";
 import { curl } from "../../support/curl.ts";
 import { TempDir } from "../../support/temp_dir.ts";
-import { TlsServer } from "./tls_server.ts";
+import { echo, TlsServer } from "./tls_server.ts";
 
 const dayMs = 86_400_000;
 const at = (wallMs: number) => ({ wall: () => wallMs });
@@ -69,4 +69,24 @@ Deno.test("loadOrMakeDevCertificates() makes files anew that are damaged or do n
     assert.equal(await modeOf(files[part]), 0o600);
   }
   assert.equal((await loadOrMakeDevCertificates(state.path, options)).made, false);
+});
+
+Deno.test("loadOrMakeDevCertificates() satisfies Deno's own client, which agents use, for any kind of host", async () => {
+  for (const publicHost of ["localhost", "edge.localhost", "postern.test", "192.0.2.7"]) {
+    await using state = await TempDir.make();
+    const options = { publicHost, clock: at(Date.now()), random: systemRandom };
+    const files = await loadOrMakeDevCertificates(state.path, options);
+    assert.equal((await loadOrMakeDevCertificates(state.path, options)).made, false);
+    await using server = new TlsServer(await CertificateStore.load({ files: [files] }), echo);
+    const caCerts = [await Deno.readTextFile(files.caPath)];
+    const below = publicHost.includes(".") && publicHost !== "192.0.2.7" ? [`app.${publicHost}`] : [];
+    for (const hostname of ["localhost", "127.0.0.1", publicHost, ...below]) {
+      const tcp = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+      const conn = await Deno.startTls(tcp, { hostname, caCerts });
+      await conn.handshake();
+      await conn.closeWrite();
+      assert.equal(await conn.read(new Uint8Array(1)), null, hostname);
+      conn.close();
+    }
+  }
 });

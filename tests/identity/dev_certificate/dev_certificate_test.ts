@@ -68,7 +68,12 @@ Deno.test("devCertificateNames() takes DNS names and addresses, and refuses the 
     dns: ["localhost", "edge.test", "*.edge.test"],
     ip: ["127.0.0.1", "::1"],
   });
-  assert.deepEqual(devCertificateNames("localhost").dns, ["localhost", "*.localhost"]);
+  assert.deepEqual(devCertificateNames("localhost").dns, ["localhost"]);
+  assert.deepEqual(devCertificateNames("edge.localhost").dns, [
+    "localhost",
+    "edge.localhost",
+    "*.edge.localhost",
+  ]);
   assert.deepEqual(devCertificateNames("2001:DB8::7").ip, ["127.0.0.1", "::1", "2001:db8::7"]);
   for (
     const host of [
