@@ -58,7 +58,7 @@ export class Service {
     this.#metrics = options.metrics;
     this.target = formatAddress(config.target);
     this.headLimits = { ...HEAD_LIMITS, maxHeadBytes: Math.min(origin.maxHeadBytes, LARGE_SLAB_BYTES) };
-    this.host = config.hostHeader === undefined
+    this.host = config.hostHeader === null
       ? hostOf(config.target)
       : config.hostHeader === "original"
       ? null

@@ -208,6 +208,7 @@ export class ChannelPump {
   /** Says goodbye on the carrier and gives the peer a moment to close: bytes under way must not meet a reset. */
   async #finish(): Promise<void> {
     this.#closing = true;
+    this.#lingerOver();
     this.#lingerOver = this.#clock.schedule(this.#clock.now() + LINGER_MS, () => this.#close());
     const bytes = this.#framing.closing(1000, this.#channel.reason ?? "");
     for (let at = 0; at < bytes.length;) at += await this.#stream.write(bytes.subarray(at));

@@ -1,0 +1,67 @@
+/** What the agent asks control, and what it accepts as an answer. Fields that it does not know are passed over. */
+import { z } from "zod";
+import { base64Url32, type TunnelProtocol } from "../src/identity/mod.ts";
+
+const token = z.string().min(16).max(8_192);
+
+export interface CreateRequest {
+  readonly requested_name?: string;
+  readonly preferred_transports: readonly string[];
+  readonly recreate_token?: string;
+  readonly protocol: TunnelProtocol;
+}
+
+const candidate = z.object({
+  edge_id: z.string().min(1).max(128),
+  /** Peer text: checked by whoever dials it. */
+  edge_url: z.string().min(1).max(512),
+  supported_transport: z.string().max(32),
+  edge_public_key: base64Url32,
+});
+export type Candidate = z.infer<typeof candidate>;
+
+export const createAnswer = z.object({
+  tunnel_id: z.string().min(1).max(128),
+  public_hostname: z.string().min(1).max(253),
+  candidates: z.array(candidate).min(1).max(16),
+  ephemeral_token: token,
+  recreate_token: token.optional(),
+  note: z.string().max(4_096).optional(),
+  public_port: z.int().min(1).max(65_535).optional(),
+});
+export type CreateAnswer = z.infer<typeof createAnswer>;
+
+export interface DeleteRequest {
+  readonly tunnel_id: string;
+  readonly recreate_token?: string;
+}
+export const deleteAnswer = z.object({ tunnel_id: z.string().max(128) });
+
+export interface ChallengeRequest {
+  readonly stage0_token: string;
+  readonly purpose: "channel-open" | "channel-reauth";
+  /** base64url of 32 bytes, like the two below. */
+  readonly session_nonce: string;
+  readonly handshake_hash: string;
+  readonly agent_static: string;
+}
+export const challengeAnswer = z.object({
+  challenge_id: z.string().min(1).max(64),
+  authority_nonce: base64Url32,
+  policy_version: z.string().min(1).max(128),
+});
+export type ChallengeAnswer = z.infer<typeof challengeAnswer>;
+
+export interface EvidenceRequest {
+  readonly challenge_id: string;
+  readonly evidence: { readonly kind: string; readonly [field: string]: unknown };
+}
+export const evidenceAnswer = z.object({ stage1_token: token });
+export type EvidenceAnswer = z.infer<typeof evidenceAnswer>;
+
+/** A refusal (RFC 9457), as far as it matters here. Peer text. */
+export const problem = z.object({
+  code: z.string().max(64).optional(),
+  title: z.string().max(512).optional(),
+  detail: z.string().max(2_048).optional(),
+});

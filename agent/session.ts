@@ -1,0 +1,196 @@
+/** One channel to an edge, from the dialling to its end, and what it publishes. A session is never used again. */
+import {
+  carriesTraffic,
+  Channel,
+  type ChannelLimits,
+  type ChannelState,
+  HandshakeInitiator,
+  isTerminal,
+  type ReadyMessage,
+  type SuiteName,
+} from "../src/channel/mod.ts";
+import { generateX25519KeyPair } from "../src/crypto/mod.ts";
+import { ChannelPump, type WebSocketConnection, type WireBuffers } from "../src/driver/mod.ts";
+import { PosternError } from "../src/errors/mod.ts";
+import type { ByteStream, Clock, MessageFraming, Random } from "../src/ports/mod.ts";
+import type { ResetReason } from "../src/wire/mod.ts";
+import type { Prover } from "./evidence.ts";
+import type { Service } from "./service.ts";
+
+/** A carrier that stands; {@link WebSocketConnection} is one. */
+export interface Carrier {
+  readonly stream: ByteStream;
+  readonly framing: MessageFraming;
+  readonly leftover: Uint8Array;
+}
+
+export interface SessionOptions {
+  /** Makes the carrier; gives up when the signal aborts. */
+  readonly connect: (signal: AbortSignal) => Promise<Carrier | WebSocketConnection>;
+  /** The edge's static public key, as control said it. */
+  readonly edgeStatic: Uint8Array;
+  readonly suite: SuiteName;
+  readonly stage0Token: string;
+  readonly version: string;
+  /** Session that this one takes over in an orderly way. */
+  readonly replaces?: string;
+  readonly prove: Prover;
+  readonly service: Service;
+  readonly limits: ChannelLimits;
+  readonly buffers: WireBuffers;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly events: SessionEvents;
+}
+
+export interface SessionEvents {
+  onState(session: Session, state: ChannelState): void;
+  onReady(session: Session, ready: ReadyMessage): void;
+  onEcho(session: Session, rttMs: number): void;
+  /** The edge wants this session to be replaced. */
+  onGoaway(session: Session, reason: ResetReason, deadlineMs: number): void;
+}
+
+export class Session {
+  /** Resolves at the first echo from end to end; rejects when the session ends before. */
+  readonly online: Promise<void>;
+  /** Resolves when nothing of the session is left: the error that ended it, or undefined when it was in order. */
+  readonly ended: Promise<PosternError | undefined>;
+  readonly #options: SessionOptions;
+  readonly #abort = new AbortController();
+  #channel: Channel | undefined;
+  #pump: ChannelPump | undefined;
+  #id: string | undefined;
+  #goOnline!: () => void;
+  #stayOffline!: (error: PosternError) => void;
+  #isOnline = false;
+  #error: PosternError | undefined;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    this.online = new Promise((resolve, reject) => {
+      this.#goOnline = resolve;
+      this.#stayOffline = reject;
+    });
+    this.online.catch(() => {}); // whoever is interested looks by itself
+    this.ended = this.#run();
+  }
+
+  /** As the edge named it; undefined before `ready`. */
+  get id(): string | undefined {
+    return this.#id;
+  }
+  get state(): ChannelState {
+    return this.#channel?.state ?? "connecting";
+  }
+  /** Whether a byte came back from the edge, and new streams are served. */
+  get isOnline(): boolean {
+    return this.#isOnline && (this.state === "established" || this.state === "revalidating");
+  }
+  get rttMs(): number {
+    return this.#channel?.rttMs ?? 0;
+  }
+  get openStreams(): number {
+    return this.#channel?.openStreams ?? 0;
+  }
+  /** Bytes on the carrier. */
+  get bytesIn(): number {
+    return this.#pump?.bytesIn ?? 0;
+  }
+  get bytesOut(): number {
+    return this.#pump?.bytesOut ?? 0;
+  }
+
+  /** Lets open streams finish for at most `deadlineMs`, then ends. A session that is not established ends at once. */
+  drain(deadlineMs: number): void {
+    const channel = this.#channel;
+    const now = this.#options.clock.now();
+    if (this.state === "draining") return;
+    if (channel === undefined || deadlineMs === 0 || !carriesTraffic(this.state)) return this.close();
+    channel.drain("draining", deadlineMs, now);
+    this.#pump?.wake();
+  }
+
+  /** Ends the session now. */
+  close(error?: PosternError): void {
+    this.#error ??= error;
+    this.#abort.abort();
+    this.#channel?.close(error, this.#options.clock.now());
+    this.#pump?.wake();
+  }
+
+  async #run(): Promise<PosternError | undefined> {
+    const { connect, buffers, clock } = this.#options;
+    try {
+      const carrier = await connect(this.#abort.signal);
+      if (this.#abort.signal.aborted) carrier.stream.close();
+      else {
+        const pump = this.#pump = new ChannelPump({ ...carrier, buffers, clock });
+        this.#channel = this.#makeChannel(pump);
+        await pump.run(this.#channel, carrier.leftover);
+      }
+    } catch (error) {
+      this.#error ??= error instanceof PosternError
+        ? error
+        : new PosternError("internal_error", `Cannot open channel: ${String(error)}`, { cause: error });
+    }
+    this.#isOnline = false;
+    this.#stayOffline(this.#error ?? new PosternError("channel_closed"));
+    return this.#error;
+  }
+
+  #makeChannel(pump: ChannelPump): Channel {
+    const { buffers, limits, suite, edgeStatic, random, stage0Token, version, replaces, events, service } =
+      this.#options;
+    return new Channel({
+      core: buffers.core,
+      limits,
+      role: {
+        side: "initiator",
+        handshake: new HandshakeInitiator({
+          suite,
+          agentStatic: generateX25519KeyPair(random),
+          edgeStatic,
+          random,
+        }),
+        stage0Token,
+        version,
+        replaces,
+      },
+      events: {
+        wake: pump.wake,
+        onState: (state) => {
+          // A terminal state is told as the end of the session, when its carrier is closed as well.
+          if (!isTerminal(state)) events.onState(this, state);
+        },
+        onChallenge: (challenge) => {
+          this.#options.prove(challenge, this.#abort.signal).then(
+            (token) => {
+              this.#channel?.prove(token, this.#options.clock.now());
+              pump.wake();
+            },
+            (error) => {
+              this.close(
+                error instanceof PosternError ? error : new PosternError("internal_error", undefined, {
+                  cause: error,
+                }),
+              );
+            },
+          );
+        },
+        onReady: (ready) => {
+          this.#id = ready.session_id;
+          events.onReady(this, ready);
+        },
+        onOpen: (stream) => service.accept(stream, pump),
+        onGoaway: (reason, deadlineMs) => events.onGoaway(this, reason, deadlineMs),
+        onEcho: (rttMs) => {
+          this.#isOnline = true;
+          this.#goOnline();
+          events.onEcho(this, rttMs);
+        },
+        onEnd: (error) => this.#error ??= error,
+      },
+    });
+  }
+}
