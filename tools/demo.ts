@@ -92,9 +92,8 @@ function statusBlock(
   Postern demo                                             Ctrl-C stops it
 
   Public URL     http://${NAME}.localhost:${port}/
-                 https://${NAME}.localhost:${port}/   (authority: ${caPath ?? "none"})
   Service        127.0.0.1:${originPort}, reached through the agent only
-  Control        http://localhost:${port}/openapi.json
+  Control        http://localhost:${port}/openapi.json   also https, authority: ${caPath ?? "none"}
   Admin          http://127.0.0.1:${adminPort ?? 0}/status   /metrics   /readyz
 
   Publish your own:   deno task postern http 3000 --name mine

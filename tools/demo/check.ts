@@ -39,12 +39,12 @@ const CHECKS: Readonly<Record<string, (target: CheckTarget) => Promise<string>>>
     expect(status === 200 && body.includes("Hello through Postern"), `status ${status}`);
     return `200, ${body.length} bytes, request id ${headers.get("x-request-id") ?? "in the page"}`;
   },
-  async "page over HTTPS"(target) {
+  async "control over HTTPS"(target) {
     using client = Deno.createHttpClient({ caCerts: [target.caCert] });
-    const response = await fetch(`https://${target.host}:${target.port}/`, { client });
+    const response = await fetch(`https://localhost:${target.port}/readyz`, { client });
     const body = await response.text();
-    expect(response.status === 200 && body.includes("https"), `status ${response.status}`);
-    return `200, certificate checked against the demo's own authority`;
+    expect(response.status === 200 && body.includes("ready"), `status ${response.status}`);
+    return `200 ${body}, certificate checked against the demo's own authority`;
   },
   async "echo of 1 MiB"(target) {
     const sent = new Uint8Array(1_048_576).map((_, at) => at * 31);
