@@ -2,7 +2,7 @@
  * One channel, either side, without IO: records in (`receive`), time in (`timeout`, `deadline`), records out
  * (`takeRecord`), and what happens is told through `ChannelEvents`. All offsets are into the core's memory.
  */
-import { utf8, utf8Decode } from "../bytes/mod.ts";
+import { utf8 } from "../bytes/mod.ts";
 import { codeOf, type ErrorCode, isErrorCode, PosternError } from "../errors/mod.ts";
 import { Mux, type MuxStream, type StreamHandler } from "../mux/mod.ts";
 import type { SealingCore } from "../ports/mod.ts";
@@ -105,8 +105,7 @@ export class Channel {
   }
   /** Monotonic time at which `timeout` is due. */
   get deadline(): number {
-    const heartbeat = this.#heartbeat === undefined || this.#closeSent ? Infinity : this.#heartbeat.deadline;
-    return Math.min(this.#stepDeadline, this.#drainDeadline, heartbeat);
+    return Math.min(this.#stepDeadline, this.#drainDeadline, this.#beating?.deadline ?? Infinity);
   }
   /** Whether `takeRecord` would write something. */
   get hasOutput(): boolean {
@@ -118,9 +117,10 @@ export class Channel {
     return isTerminal(this.state) && !this.hasOutput;
   }
 
-  /** The carrier stands: the handshake begins. */
+  /** The carrier stands: the handshake begins. Without effect on a channel that was closed before. */
   start(now: number): void {
     this.#now = now;
+    if (this.state !== "idle") return;
     this.#lifecycle.to("connecting");
     this.#enterStep("handshaking", now);
     if (this.#role.side === "initiator") {
@@ -132,7 +132,8 @@ export class Channel {
   /** Takes the record at `[start, end)` of the core's memory; it is opened in place. Never throws: failures end the channel. */
   receive(start: number, end: number, now: number): void {
     this.#now = now;
-    if (isTerminal(this.state)) return;
+    // After a failure nothing that the peer says matters any more; in an orderly end only its CLOSE does.
+    if (isTerminal(this.state) || this.#ending instanceof PosternError) return;
     try {
       const kind = readRecordKind(this.#core.memory, start, end);
       if (kind === RecordKind.handshake) {
@@ -144,7 +145,7 @@ export class Channel {
         );
       } else {
         const bodyEnd = this.#opener.open(start, end, now);
-        this.#mux.receive(this.#core.memory, start + RECORD_HEADER_BYTES, bodyEnd, now);
+        this.#mux.receive(this.#core.memory, start + RECORD_HEADER_BYTES, bodyEnd);
       }
     } catch (error) {
       this.fail(error);
@@ -171,8 +172,8 @@ export class Channel {
       );
     }
     if (now >= this.#drainDeadline) return this.#close(new PosternError("drain_deadline"));
-    const heartbeat = this.#heartbeat;
-    if (heartbeat === undefined || this.#closeSent) return;
+    const heartbeat = this.#beating;
+    if (heartbeat === undefined) return;
     if (heartbeat.isDead(now)) return this.fail(new PosternError("heartbeat_timeout"));
     if (heartbeat.isDue(now)) this.#mux.sendChannelFrame(FrameType.ping, heartbeat.ping(now));
   }
@@ -196,7 +197,12 @@ export class Channel {
     let bodyEnd: number;
     try {
       bodyEnd = this.#mux.fill(memory, body, bodyLimit, now);
-      if (bodyEnd === body) return start;
+    } catch (error) {
+      this.fail(error); // the peer can still be told
+      return start;
+    }
+    if (bodyEnd === body) return start;
+    try {
       const { epoch } = this.#sealer;
       const end = this.#sealer.seal(start, bodyEnd, now);
       if (this.#sealer.epoch !== epoch) this.#events.onRekey?.();
@@ -217,10 +223,14 @@ export class Channel {
   prove(stage1Token: string, now: number): void {
     this.#now = now;
     if (this.#role.side !== "initiator" || this.state !== "authenticating") return;
-    const { message, keys } = this.#role.handshake.prove(stage1Token, this.#role.replaces);
-    this.#sendHandshake(message);
-    this.#startRecords(keys, now);
-    this.#enterStep("authorizing", now);
+    try {
+      const { message, keys } = this.#role.handshake.prove(stage1Token, this.#role.replaces);
+      this.#sendHandshake(message);
+      this.#startRecords(keys, now);
+      this.#enterStep("authorizing", now);
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   /** Responder: the stage 0 token holds; sends the challenge. */
@@ -243,8 +253,12 @@ export class Channel {
   /** Responder: what the agent sent is not good enough. The agent is told the code, then the channel ends. */
   refuse(error: PosternError, now: number): void {
     this.#now = now;
-    if (this.#role.side === "responder" && this.state === "handshaking") {
-      this.#sendHandshake(this.#role.handshake.refuse(error.code));
+    if (this.#role.side === "responder" && this.state === "handshaking" && this.#openingRead) {
+      try {
+        this.#sendHandshake(this.#role.handshake.refuse(error.code));
+      } catch {
+        // A handshake that has failed can carry no answer; the end of the carrier is one.
+      }
       this.#end(error);
     } else this.#close(error);
   }
@@ -316,6 +330,7 @@ export class Channel {
   #onOpen(stream: MuxStream): StreamHandler | ResetReason {
     // Until the peer has answered our GOAWAY it does not know better: what it opened meanwhile is still served.
     if (this.state === "draining") return this.#goawayReceived ? "draining" : this.#events.onOpen(stream);
+    if (this.state === "degraded" || this.#ending !== undefined) return "stream_limit";
     if (!takesNewStreams(this.state)) {
       throw new PosternError("record_unexpected", `Cannot take stream while ${this.state}`);
     }
@@ -333,6 +348,10 @@ export class Channel {
         }
         return;
       case FrameType.goaway: {
+        if (this.#heartbeat === undefined) {
+          throw new PosternError("record_unexpected", `Cannot take GOAWAY while ${this.state}`);
+        }
+        if (this.#ending !== undefined) return;
         const view = new DataView(payload.buffer, payload.byteOffset, 6);
         const deadlineMs = view.getUint32(2);
         const reason = resetReason(view.getUint16(0));
@@ -346,7 +365,7 @@ export class Channel {
       case FrameType.control:
         return this.#onControl(payload);
       case FrameType.close:
-        return this.#onClose(utf8Decode(payload));
+        return this.#onClose(payload);
       default:
         throw new PosternError("frame_bad_stream", `Cannot take frame of type ${type} on the channel`);
     }
@@ -361,11 +380,19 @@ export class Channel {
     this.#events.onReady?.(ready);
   }
 
-  #onClose(code: string): void {
-    if (code === "") return this.#end(undefined);
-    this.#end(
-      isErrorCode(code) ? new PosternError(code, undefined, { detail: { by: "peer" } }) : refusal(code),
-    );
+  #onClose(payload: Uint8Array): void {
+    if (payload.length === 0) return this.#end(undefined);
+    const code = String.fromCharCode(...payload); // peer text, at most 64 bytes
+    if (isErrorCode(code)) {
+      return this.#end(new PosternError(code, undefined, { detail: { by: "peer" } }));
+    }
+    // A reason that this version does not know must not end the agent of a newer edge for good.
+    this.#end(this.#heartbeat === undefined ? refusal(code) : new PosternError("peer_closed"));
+  }
+
+  /** The heartbeat, while it counts: a channel that is ending has its own deadline. */
+  get #beating(): Heartbeat | undefined {
+    return this.#closeSent || this.#ending !== undefined ? undefined : this.#heartbeat;
   }
 
   #establish(now: number, heartbeat = this.#limits.heartbeat): void {
@@ -415,10 +442,11 @@ export class Channel {
     this.#ending = error ?? "clean";
     this.#stepDeadline = this.#now + this.#limits.stepMs; // a peer that does not read must not hold us
     this.#drainDeadline = Infinity;
-    this.#mux.abandon(cutReason(error));
+    // In an orderly end without streams the resets and credit that wait still go out before CLOSE.
+    if (error !== undefined || this.#mux.openStreams > 0) this.#mux.abandon(cutReason(error));
     const code = error === undefined ? "" : codeOf(error);
     this.#mux.sendChannelFrame(FrameType.close, utf8(code));
-    if (this.state !== "closing" && this.state !== "idle") this.#lifecycle.to("closing");
+    this.#lifecycle.to("closing");
     this.#events.wake();
   }
 
@@ -438,7 +466,8 @@ export class Channel {
     this.#sealer?.wipe();
     this.#opener?.wipe();
     this.#role.handshake.wipe();
-    if (error === undefined) {
+    if (error === undefined && this.state === "idle") this.#lifecycle.fail("channel_closed");
+    else if (error === undefined) {
       if (this.state !== "closing") this.#lifecycle.to("closing");
       this.#lifecycle.to("closed");
     } else this.#lifecycle.fail(error.code);

@@ -148,8 +148,11 @@ export class HandshakeResponder {
   }
 }
 
-/** The error that a peer named; a code that we do not know is told as a plain refusal. */
+/** The error that a peer named (peer text); a code that we do not know is told as a plain refusal. */
 export function refusal(code: string): PosternError {
   const known: ErrorCode = isErrorCode(code) ? code : "handshake_refused";
-  return new PosternError(known, `Cannot open channel: the edge refused with ${code}`, { detail: { code } });
+  const told = /^[a-z0-9_]{1,64}$/.test(code) ? code : "an unreadable code";
+  return new PosternError(known, `Cannot open channel: the edge refused with ${told}`, {
+    detail: { code: told },
+  });
 }

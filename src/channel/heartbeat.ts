@@ -10,10 +10,14 @@ export interface HeartbeatLimits {
 
 export const HEARTBEAT_LIMITS: HeartbeatLimits = Object.freeze({ intervalMs: 10_000, offlineMs: 30_000 });
 
+/** Most PINGs whose echo is waited for: a way back that is slower than the interval is slow, not dead. */
+const MAX_OUTSTANDING = 64;
+
 export class Heartbeat {
   readonly #limits: HeartbeatLimits;
   #sequence = 0;
-  #sentAt = 0;
+  /** When each PING that is not answered was sent, oldest first. */
+  readonly #sentAt = new Map<number, number>();
   #nextAt: number;
   #echoAt: number;
   #echoes = 0;
@@ -54,21 +58,27 @@ export class Heartbeat {
     return now - this.#echoAt >= this.#limits.offlineMs;
   }
 
-  /** Payload of the next PING: a sequence number; anything older that comes back is not an echo of this one. */
+  /** Payload of the next PING: a sequence number. */
   ping(now: number): Uint8Array {
     this.#sequence = (this.#sequence + 1) >>> 0;
-    this.#sentAt = now;
+    this.#sentAt.set(this.#sequence, now);
+    if (this.#sentAt.size > MAX_OUTSTANDING) this.#sentAt.delete(this.#sentAt.keys().next().value!);
     this.#nextAt = now + this.#limits.intervalMs;
     const payload = new Uint8Array(8);
     new DataView(payload.buffer).setUint32(4, this.#sequence);
     return payload;
   }
 
-  /** Takes a PONG; false when it answers no outstanding PING. */
+  /** Takes a PONG; false when it answers no outstanding PING. Older ones are then out of the count: order is kept. */
   pong(payload: Uint8Array, now: number): boolean {
     const sequence = new DataView(payload.buffer, payload.byteOffset, 8).getUint32(4);
-    if (sequence !== this.#sequence || this.#sequence === 0) return false;
-    const sample = Math.max(0, now - this.#sentAt);
+    const sentAt = this.#sentAt.get(sequence);
+    if (sentAt === undefined) return false;
+    for (const older of this.#sentAt.keys()) {
+      this.#sentAt.delete(older);
+      if (older === sequence) break;
+    }
+    const sample = Math.max(0, now - sentAt);
     this.#jitterMs = this.#echoes === 0
       ? sample / 2
       : this.#jitterMs * 0.75 + Math.abs(this.#rttMs - sample) * 0.25;

@@ -49,6 +49,7 @@ export class CreditLedger {
   #used = 0;
   #consumed = 0;
   #halfWindowSince = -1;
+  #closed = false;
   readonly #growth?: CreditGrowth;
 
   /** @param windowBytes credit at the start, on both ends alike */
@@ -88,15 +89,24 @@ export class CreditLedger {
   }
 
   /**
-   * Receiver: the user is done with `bytes`. Returns the credit to grant the peer now, 0 while less than half a window
-   * would be won. A window that is half consumed within two round trips is too small for the path and doubles.
+   * Receiver: the user is done with `bytes`. True when credit is due: half a window or more would be won, so that a CREDIT
+   * frame is worth its bytes.
    */
-  consume(bytes: number, now: number, rttMs: number): number {
+  consume(bytes: number): boolean {
     if (bytes > this.held) throw new RangeError(`consumed ${bytes} bytes of ${this.held}`);
     this.#consumed += bytes;
-    let credit = this.#consumed + this.#window - this.#limit;
-    if (credit < this.#window / 2) return 0;
-    if (this.#growth !== undefined) {
+    return !this.#closed && this.#won >= this.#window / 2;
+  }
+
+  /**
+   * Receiver: grants what was consumed and returns it for the CREDIT frame that is written now; 0 when there is nothing. A
+   * window that is half consumed within two round trips is too small for the path and doubles. `now` is to be the time at
+   * which the frame is written: an older one would take a slow reader for a quick one.
+   */
+  refill(now: number, rttMs: number): number {
+    if (this.#closed) return 0;
+    let credit = this.#won;
+    if (this.#growth !== undefined && credit >= this.#window / 2) {
       const quick = this.#halfWindowSince >= 0 && now - this.#halfWindowSince <= 2 * Math.max(rttMs, 1);
       const step = Math.min(this.#window, this.#growth.maxWindowBytes - this.#window);
       if (quick && step > 0 && this.#growth.budget.take(step)) {
@@ -109,9 +119,15 @@ export class CreditLedger {
     return credit;
   }
 
-  /** Receiver: nothing more will come; what growth took goes back to the budget. */
+  /** Receiver: nothing more will come; what growth took goes back to the budget. Idempotent. */
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     this.#growth?.budget.give(this.#window - this.#firstWindow);
     this.#window = this.#firstWindow;
+  }
+
+  get #won(): number {
+    return this.#consumed + this.#window - this.#limit;
   }
 }

@@ -4,6 +4,8 @@
 export const STREAM_WINDOW_BYTES = 262_144;
 /** Credit of a new channel in both directions; a receiver that allows more says so with its first CREDIT frame. */
 export const CHANNEL_WINDOW_BYTES = 4_194_304;
+/** Longest HTTP trailer section that ends a stream. */
+export const MAX_TRAILER_BYTES = 16_384;
 
 export interface MuxLimits {
   /** Largest window that a stream grows to. A stalled reader costs up to this much memory. */

@@ -6,6 +6,7 @@
 import { PosternError } from "../errors/mod.ts";
 import {
   FRAME_HEADER_BYTES,
+  FRAME_TABLE,
   FrameFlag,
   FrameReader,
   FrameType,
@@ -20,7 +21,7 @@ import {
   writeOpening,
 } from "../wire/mod.ts";
 import { CreditBudget, CreditLedger } from "./credit_ledger.ts";
-import { CHANNEL_WINDOW_BYTES, type MuxLimits, STREAM_WINDOW_BYTES } from "./limits.ts";
+import { CHANNEL_WINDOW_BYTES, MAX_TRAILER_BYTES, type MuxLimits, STREAM_WINDOW_BYTES } from "./limits.ts";
 import { Scheduler } from "./scheduler.ts";
 import { MuxStream, type StreamHandler } from "./stream.ts";
 
@@ -49,11 +50,18 @@ export class Mux {
   readonly #receiveCredit: CreditLedger;
   readonly #growth: CreditBudget;
   #control: Uint8Array[] = [];
-  #starved: MuxStream[] = [];
+  #flooded = false;
+  /** Streams whose peer is to be granted credit; a set, so that a stream waits once. */
+  readonly #creditDue = new Set<MuxStream>();
+  #channelCreditDue = false;
+  /** Streams with bytes to send that only the channel's credit holds back. */
+  readonly #starved = new Set<MuxStream>();
+  /** Streams that ended both ways while their user still holds bytes. */
+  readonly #unread = new Set<MuxStream>();
   #nextId: number;
   #lastPeerId = 0;
   #peerStreams = 0;
-  #now = 0;
+  #recordFull = false;
 
   /** @param initiator the side that opened the channel uses odd stream ids */
   constructor(options: { initiator: boolean; limits: MuxLimits; events: MuxEvents }) {
@@ -76,25 +84,33 @@ export class Mux {
 
   /** Whether `fill` would write something. */
   get pending(): boolean {
-    return this.#control.length > 0 || (this.#scheduler.waiting > 0);
+    return this.#control.length > 0 || this.#scheduler.waiting > 0 || this.#channelCreditDue ||
+      this.#creditDue.size > 0;
   }
 
-  /** Opens a stream; nothing is on the wire before `fill`. Ids end at 2^31, after which the channel is to be renewed. */
+  /**
+   * Opens a stream; nothing is on the wire before `fill`. Ids end at 2^31, after which the channel is to be renewed.
+   * @throws PosternError `peer_draining`, `control_flood`; RangeError for an opening that does not fit its frame
+   */
   open(opening: StreamOpening, handler: StreamHandler): MuxStream {
-    if (this.#nextId > 0x7fff_ffff) {
-      throw new PosternError("peer_draining", "Cannot open stream: ids are used up");
-    }
-    const stream = this.#newStream(this.#nextId, opening, handler);
-    this.#nextId += 2;
+    const id = this.#nextId;
+    if (id > 0x7fff_ffff) throw new PosternError("peer_draining", "Cannot open stream: ids are used up");
+    if (this.#control.length >= this.#limits.maxWaitingControl) throw this.#flood();
     const frame = new Uint8Array(FRAME_HEADER_BYTES + openingBytes(opening));
-    writeFrameHeader(frame, 0, FrameType.open, 0, frame.length - FRAME_HEADER_BYTES, stream.id);
+    writeFrameHeader(frame, 0, FrameType.open, 0, frame.length - FRAME_HEADER_BYTES, id);
     writeOpening(frame, FRAME_HEADER_BYTES, opening);
+    const stream = this.#newStream(id, opening, handler);
+    this.#nextId += 2;
     this.#pushControl(frame);
     return stream;
   }
 
-  /** Queues a frame of the channel itself; it goes before all data. */
+  /** Queues a frame of the channel itself; it goes before all data. RangeError when it is longer than its type allows. */
   sendChannelFrame(type: FrameType, payload: Uint8Array): void {
+    const { name, maxBytes } = FRAME_TABLE[type];
+    if (payload.length > maxBytes) {
+      throw new RangeError(`${payload.length} bytes in ${name}, which takes ${maxBytes}`);
+    }
     const frame = new Uint8Array(FRAME_HEADER_BYTES + payload.length);
     writeFrameHeader(frame, 0, type, 0, payload.length, 0);
     frame.set(payload, FRAME_HEADER_BYTES);
@@ -103,24 +119,31 @@ export class Mux {
 
   /**
    * Takes the frames at `[start, end)`.
-   * @throws PosternError of the `frame_*`, `credit_*` and `stream_*` codes: the channel is then to be closed
+   * @throws PosternError `control_flood` or of the `frame_*`, `credit_*` and `stream_*` codes: the channel is then to be closed
    */
-  receive(buffer: Uint8Array, start: number, end: number, now: number): void {
-    this.#now = now;
+  receive(buffer: Uint8Array, start: number, end: number): void {
     const reader = this.#reader;
     let at = start;
     while (at < end) {
       reader.read(buffer, at, end);
       at = reader.payloadEnd;
       this.#dispatch(reader, buffer);
+      if (this.#flooded) throw this.#flood();
     }
   }
 
-  /** Writes frames into `[start, limit)` and returns where they end. */
+  /**
+   * Writes frames into `[start, limit)`, which is to hold the longest control frame, and returns where they end.
+   * @throws PosternError `control_flood`
+   */
   fill(buffer: Uint8Array, start: number, limit: number, now: number): number {
-    this.#now = now;
+    if (this.#flooded) throw this.#flood();
     let at = this.#fillControl(buffer, start, limit);
-    while (limit - at > FRAME_HEADER_BYTES + (at === start ? 0 : MIN_DATA_BYTES)) {
+    // What waits may be the OPEN of a stream, which its data must not overtake.
+    if (this.#control.length > 0) return at;
+    at = this.#fillCredit(buffer, at, limit, now);
+    this.#recordFull = false;
+    while (!this.#recordFull && limit - at > FRAME_HEADER_BYTES + (at === start ? 0 : MIN_DATA_BYTES)) {
       const stream = this.#scheduler.take();
       if (stream === undefined) break;
       stream.queued = false;
@@ -130,11 +153,13 @@ export class Mux {
     return at;
   }
 
-  /** Cuts every stream, telling its user `reason`. The channel is over. */
+  /** Cuts every stream, telling its user `reason`, and drops what waits to be sent. The channel is over. */
   abandon(reason: ResetReason): void {
     for (const stream of [...this.#streams.values()]) this.#forget(stream, reason);
     this.#control = [];
-    this.#starved = [];
+    this.#flooded = false;
+    this.#starved.clear();
+    this.#unread.clear();
   }
 
   /** @internal A stream has bytes or an end to send. */
@@ -156,10 +181,12 @@ export class Mux {
   /** @internal */
   consumed(stream: MuxStream, bytes: number): void {
     if (bytes === 0 || stream.cut) return; // a stream that was cut gave back all that it held
-    const credit = stream.receiveCredit.consume(bytes, this.#now, this.rttMs);
-    if (credit > 0 && !stream.remoteEnded && !stream.gone) {
-      this.#sendNumber(FrameType.credit, stream.id, credit, 4);
+    const due = stream.receiveCredit.consume(bytes);
+    if (due && !stream.remoteEnded && !stream.gone) {
+      this.#creditDue.add(stream);
+      this.#events.wake();
     }
+    if (stream.gone && stream.receiveCredit.held === 0) this.#unread.delete(stream);
     this.#consumedByChannel(bytes);
   }
 
@@ -236,7 +263,8 @@ export class Mux {
       stream.handler.onEnd(trailers ? buffer.slice(start, end) : undefined);
       this.#forgetIfEnded(stream);
     }
-    if (this.#receiveCredit.available < this.#receiveCredit.windowBytes / 8) this.#relieve();
+    const channel = this.#receiveCredit;
+    if (channel.available < channel.windowBytes / 8) this.#relieve();
   }
 
   #receiveReset(id: number, reason: number): void {
@@ -248,7 +276,9 @@ export class Mux {
   #receiveCreditFrame(id: number, bytes: number): void {
     if (id === 0) {
       this.#sendCredit.grant(bytes);
-      for (const stream of this.#starved.splice(0)) this.ready(stream);
+      const starved = [...this.#starved];
+      this.#starved.clear();
+      for (const stream of starved) this.ready(stream);
       return;
     }
     const stream = this.#streams.get(id);
@@ -267,16 +297,27 @@ export class Mux {
 
   /**
    * One reader must not hold up all the others: when the channel's window is nearly full of unread bytes, the stream that
-   * holds most of them goes.
+   * holds most of them goes, also one that has ended and whose bytes are still under way to its user.
    */
   #relieve(): void {
+    const { held, windowBytes } = this.#receiveCredit;
+    if (held < windowBytes * RELIEF_SHARE) {
+      this.#channelCreditDue = true; // not unread, only not granted yet: half a window was not won
+      return this.#events.wake();
+    }
     let worst: MuxStream | undefined;
-    for (const stream of this.#streams.values()) {
-      if (worst === undefined || stream.receiveCredit.held > worst.receiveCredit.held) worst = stream;
+    for (const streams of [this.#streams.values(), this.#unread]) {
+      for (const stream of streams) {
+        if (worst === undefined || stream.receiveCredit.held > worst.receiveCredit.held) worst = stream;
+      }
     }
     if (worst === undefined || worst.receiveCredit.held === 0) return;
-    this.#sendReset(worst.id, "slow_consumer");
-    this.#forget(worst, "slow_consumer");
+    if (!worst.gone) {
+      this.#sendReset(worst.id, "slow_consumer");
+      return this.#forget(worst, "slow_consumer");
+    }
+    this.#cut(worst);
+    worst.handler.onReset("slow_consumer");
   }
 
   #fillControl(buffer: Uint8Array, start: number, limit: number): number {
@@ -290,6 +331,22 @@ export class Mux {
     }
     if (taken === this.#control.length) this.#control = [];
     else if (taken > 0) this.#control.splice(0, taken);
+    return at;
+  }
+
+  /** Writes the CREDIT frames that are due, the channel's first: it is everybody's. */
+  #fillCredit(buffer: Uint8Array, at: number, limit: number, now: number): number {
+    if (this.#channelCreditDue && limit - at >= CREDIT_FRAME_BYTES) {
+      this.#channelCreditDue = false;
+      const credit = this.#receiveCredit.refill(now, this.rttMs);
+      if (credit > 0) at = writeCredit(buffer, at, 0, credit);
+    }
+    for (const stream of this.#creditDue) {
+      if (limit - at < CREDIT_FRAME_BYTES) break;
+      this.#creditDue.delete(stream);
+      const credit = stream.remoteEnded ? 0 : stream.receiveCredit.refill(now, this.rttMs);
+      if (credit > 0) at = writeCredit(buffer, at, stream.id, credit);
+    }
     return at;
   }
 
@@ -314,7 +371,7 @@ export class Mux {
     const withTrailers = ending && stream.trailers !== undefined;
     if (bytes === 0 && !ending) {
       // Nothing but credit is missing: the CREDIT frame of the stream or of the channel makes it ready again.
-      if (stream.sendCredit.available > 0) this.#starved.push(stream);
+      if (stream.sendCredit.available > 0) this.#starved.add(stream);
       return at;
     }
     stream.sendCredit.spend(bytes);
@@ -329,6 +386,7 @@ export class Mux {
     if (withTrailers) {
       const trailers = stream.trailers!;
       if (limit - end < FRAME_HEADER_BYTES + trailers.length) {
+        this.#recordFull = true; // the next one has room
         this.ready(stream);
         return end;
       }
@@ -368,19 +426,23 @@ export class Mux {
     this.#streams.delete(stream.id);
     if ((stream.id & 1) !== (this.#nextId & 1)) this.#peerStreams--;
     stream.receiveCredit.close();
+    this.#creditDue.delete(stream);
+    this.#starved.delete(stream);
+    if (stream.receiveCredit.held > 0) this.#unread.add(stream);
   }
 
   /** Gives up what is waiting in either direction; the user drops what it holds. */
   #cut(stream: MuxStream): void {
     stream.cut = true;
     stream.drop();
+    this.#unread.delete(stream);
     this.#consumedByChannel(stream.receiveCredit.held);
   }
 
   #consumedByChannel(bytes: number): void {
-    if (bytes === 0) return;
-    const credit = this.#receiveCredit.consume(bytes, this.#now, this.rttMs);
-    if (credit > 0) this.#sendNumber(FrameType.credit, 0, credit, 4);
+    if (bytes === 0 || !this.#receiveCredit.consume(bytes)) return;
+    this.#channelCreditDue = true;
+    this.#events.wake();
   }
 
   #sendReset(id: number, reason: ResetReason): void {
@@ -395,21 +457,32 @@ export class Mux {
   }
 
   #pushControl(frame: Uint8Array): void {
-    if (this.#control.length >= this.#limits.maxWaitingControl) {
-      throw new PosternError(
-        "control_flood",
-        `Cannot queue control frame: ${this.#control.length} wait already`,
-      );
-    }
-    this.#control.push(frame);
+    // Who resets a stream or returns credit is not to blame: the channel is told, by its next receive or fill.
+    if (this.#control.length >= this.#limits.maxWaitingControl) this.#flooded = true;
+    else this.#control.push(frame);
     this.#events.wake();
+  }
+
+  #flood(): PosternError {
+    return new PosternError(
+      "control_flood",
+      `Cannot queue control frame: ${this.#control.length} wait already`,
+    );
   }
 }
 
-/** Longest HTTP trailer section in a DATA frame. */
-const MAX_TRAILER_BYTES = 16_384;
+/** Share of the channel's window that unread bytes may fill before the stream that holds most of them is cut. */
+const RELIEF_SHARE = 7 / 8;
+
+const CREDIT_FRAME_BYTES = FRAME_HEADER_BYTES + 4;
 
 const NO_HANDLER: StreamHandler = { onData() {}, onEnd() {}, onReset() {}, onTaken() {} };
+
+function writeCredit(buffer: Uint8Array, at: number, id: number, credit: number): number {
+  writeFrameHeader(buffer, at, FrameType.credit, 0, 4, id);
+  for (let i = 0; i < 4; i++) buffer[at + FRAME_HEADER_BYTES + i] = credit >>> (24 - 8 * i);
+  return at + CREDIT_FRAME_BYTES;
+}
 
 function readU32(buffer: Uint8Array, at: number): number {
   return ((buffer[at] << 24) | (buffer[at + 1] << 16) | (buffer[at + 2] << 8) | buffer[at + 3]) >>> 0;

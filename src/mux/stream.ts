@@ -11,6 +11,7 @@
  */
 import type { ResetReason, StreamOpening } from "../wire/mod.ts";
 import { CreditLedger } from "./credit_ledger.ts";
+import { MAX_TRAILER_BYTES } from "./limits.ts";
 import type { Mux } from "./mux.ts";
 
 /** What a stream tells its user. Calls come from inside `Mux.receive` or `Mux.fill`: keep them short. */
@@ -22,7 +23,10 @@ export interface StreamHandler {
   onData(buffer: Uint8Array, start: number, end: number): void;
   /** The peer ended its direction; `trailers` is the HTTP trailer section, if it sent one. */
   onEnd(trailers: Uint8Array | undefined): void;
-  /** The stream is gone. Nothing more comes; unread bytes are to be dropped. */
+  /**
+   * The stream is gone. Nothing more comes; unread bytes are to be dropped, also those of a stream that had ended: its user
+   * held them for too long (`slow_consumer`).
+   */
   onReset(reason: ResetReason): void;
   /** All offered bytes were taken: more may be offered. */
   onTaken(): void;
@@ -86,9 +90,12 @@ export class MuxStream {
     this.#mux.ready(this);
   }
 
-  /** Ends the direction after what was offered. `trailers` is an HTTP trailer section of at most 16 KiB. */
+  /** Ends the direction after what was offered. `trailers` is an HTTP trailer section; RangeError above {@link MAX_TRAILER_BYTES}. */
   end(trailers?: Uint8Array): void {
     if (this.gone || this.endWanted) return;
+    if (trailers !== undefined && trailers.length > MAX_TRAILER_BYTES) {
+      throw new RangeError(`${trailers.length} bytes of trailers`);
+    }
     this.endWanted = true;
     this.trailers = trailers;
     this.#mux.ready(this);

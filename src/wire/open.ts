@@ -25,7 +25,10 @@ export function openingBytes(opening: StreamOpening): number {
   return 6 + opening.viewer.length + opening.requestId.length;
 }
 
-/** Writes the payload at `at`. Texts are ASCII of at most {@link MAX_OPEN_TEXT_BYTES}. */
+/**
+ * Writes the payload at `at` and returns its end. Texts have at most {@link MAX_OPEN_TEXT_BYTES} characters; what is not
+ * printable ASCII is written as `?`, since the receiver would end the channel for it.
+ */
 export function writeOpening(buffer: Uint8Array, at: number, opening: StreamOpening): number {
   buffer[at] = opening.class;
   buffer[at + 1] = KINDS.indexOf(opening.kind) + 1;
@@ -57,7 +60,10 @@ export function readOpening(buffer: Uint8Array, start: number, end: number): Str
 function writeText(buffer: Uint8Array, at: number, text: string): number {
   if (text.length > MAX_OPEN_TEXT_BYTES) throw new RangeError(`text of ${text.length} bytes in OPEN`);
   buffer[at++] = text.length;
-  for (let i = 0; i < text.length; i++) buffer[at++] = text.charCodeAt(i) & 0x7f;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    buffer[at++] = code < 0x20 || code > 0x7e ? 0x3f : code;
+  }
   return at;
 }
 

@@ -37,7 +37,7 @@ export function writeRecordHeader(buffer: Uint8Array, at: number, kind: RecordKi
 
 /**
  * Checks the header of the record at `[start, end)` and returns its kind.
- * @throws PosternError `record_truncated`, `record_unknown_kind`, `record_too_large`
+ * @throws PosternError `record_truncated`, `record_unknown_kind`, `record_too_large`, `record_bad_epoch`
  */
 export function readRecordKind(buffer: Uint8Array, start: number, end: number): RecordKind {
   const bytes = end - start;
@@ -59,6 +59,9 @@ export function readRecordKind(buffer: Uint8Array, start: number, end: number): 
     : MAX_RECORD_BYTES;
   if (bytes > most) {
     throw new PosternError("record_too_large", `Cannot read record: ${bytes} bytes are over ${most}`);
+  }
+  if (kind === RecordKind.handshake && readRecordEpoch(buffer, start) !== 0) {
+    throw new PosternError("record_bad_epoch", "Cannot read record: a handshake has no epochs");
   }
   return kind;
 }
