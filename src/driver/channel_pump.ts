@@ -2,13 +2,17 @@
  * Joins a channel with its carrier and the clock: reads records into the core's memory, lets the channel open them
  * there, and writes what it has to say, as many records as fit into one write.
  */
-import type { Channel } from "../channel/mod.ts";
+import { type Channel, isTerminal } from "../channel/mod.ts";
+import { PosternError } from "../errors/mod.ts";
 import type { ByteStream, Clock, MessageFraming } from "../ports/mod.ts";
 import { MAX_RECORD_BYTES } from "../wire/mod.ts";
 import { LARGE_BUFFER_BYTES, SMALL_BUFFER_BYTES, type WireBuffer, type WireBuffers } from "./wire_buffers.ts";
 
-/** Time for the peer to close its side after the channel's orderly end. */
+/** Time for goodbye in both directions after the channel's end. */
 const LINGER_MS = 2_000;
+/** How often, and for how long, a carrier asks for a buffer when all are in use. */
+const MEMORY_RETRY_MS = 10;
+const MEMORY_WAIT_MS = 5_000;
 
 export class ChannelPump {
   readonly #stream: ByteStream;
@@ -21,11 +25,14 @@ export class ChannelPump {
   #flushQueued = false;
   #writing = false;
   #closing = false;
+  #saidGoodbye = false;
   #closed = false;
   #armedAt = Infinity;
   #disarm: (() => void) | undefined;
-  #onClose: () => void = NOTHING;
-  #lingerOver: () => void = NOTHING;
+  #onClose: () => void = () => {};
+  #lingerOver: (() => void) | undefined;
+  /** Nothing is read any more: the carrier closes as soon as goodbye is said. */
+  #readOver = false;
   /** Bytes on the carrier, headers and tags included. */
   bytesIn = 0;
   bytesOut = 0;
@@ -65,17 +72,33 @@ export class ChannelPump {
       // The peer is still told, as far as it takes bytes.
       this.#channel.fail(error);
       this.wake();
-      if (!this.#closed) await this.#lingered();
+      await this.#discard();
     } finally {
       this.#channel.carrierEnded(this.#clock.now());
       this.#close();
     }
   }
 
-  /** Resolves when the goodbye is written and the carrier closed, or after {@link LINGER_MS}. */
-  #lingered(): Promise<void> {
-    this.#lingerOver = this.#clock.schedule(this.#clock.now() + LINGER_MS, () => this.#close());
-    return new Promise((resolve) => this.#onClose = resolve);
+  /**
+   * Reads on without looking until the peer has closed and our goodbye is said, at most for {@link LINGER_MS}: closing a
+   * socket with bytes unread would take the goodbye away.
+   */
+  async #discard(): Promise<void> {
+    this.#linger();
+    const sink = new Uint8Array(SMALL_BUFFER_BYTES);
+    try {
+      while (!this.#closed && await this.#stream.read(sink) !== null);
+    } catch {
+      // Broken off: there is nobody to wait for.
+      return;
+    }
+    this.#readOver = true;
+    if (!this.#closed && !this.#saidGoodbye) await new Promise<void>((resolve) => this.#onClose = resolve);
+  }
+
+  #linger(): void {
+    if (this.#closed) return;
+    this.#lingerOver ??= this.#clock.schedule(this.#clock.now() + LINGER_MS, () => this.#close());
   }
 
   async #readLoop(leftover: Uint8Array): Promise<void> {
@@ -87,12 +110,17 @@ export class ChannelPump {
       memory.set(leftover, buffer.offset);
       let start = buffer.offset;
       let end = start + leftover.length;
+      let read: number | null = leftover.length;
       for (;;) {
         this.#receiving = buffer;
         start = this.#parse(start, end);
         if (start < 0) return;
         const tail = end - start;
-        const fresh = this.#roomFor(buffer, start, end);
+        this.#receiving = undefined;
+        const bytes = this.#bytesFor(buffer, start, end, read);
+        const fresh = bytes === undefined
+          ? buffer
+          : this.#buffers.tryTake(bytes) ?? await this.#waitForBuffer(bytes);
         if (fresh === buffer) {
           if (tail === 0 && buffer.isSole) start = end = buffer.offset;
           else if (buffer.isSole && start > buffer.offset && buffer.end - end < this.#maxWireBytes) {
@@ -107,8 +135,7 @@ export class ChannelPump {
           start = buffer.offset;
           end = start + tail;
         }
-        this.#receiving = undefined;
-        const read = await this.#stream.read(memory.subarray(end, buffer.end));
+        read = await this.#stream.read(memory.subarray(end, buffer.end));
         if (read === null) return;
         this.bytesIn += read;
         end += read;
@@ -119,17 +146,36 @@ export class ChannelPump {
     }
   }
 
-  /** The buffer to read on into: another one when the unparsed tail could not grow to a whole record in this one. */
-  #roomFor(buffer: WireBuffer, start: number, end: number): WireBuffer {
+  /** Size of another buffer to read on into, when the unparsed tail could not grow to a whole record in this one. */
+  #bytesFor(
+    buffer: WireBuffer,
+    start: number,
+    end: number,
+    read: number,
+  ): typeof SMALL_BUFFER_BYTES | typeof LARGE_BUFFER_BYTES | undefined {
     const tail = end - start;
     if (buffer.bytes === SMALL_BUFFER_BYTES) {
       // A full read, or a record that has begun, asks for more; an idle carrier keeps the small one.
-      const busy = tail > 0 || end === buffer.end;
-      if (busy) return this.#buffers.take(LARGE_BUFFER_BYTES);
-      return buffer.isSole ? buffer : this.#buffers.take(SMALL_BUFFER_BYTES);
+      if (tail > 0 || end === buffer.end) return LARGE_BUFFER_BYTES;
+      return buffer.isSole ? undefined : SMALL_BUFFER_BYTES;
     }
-    if (buffer.isSole) return buffer;
-    return buffer.end - end >= this.#maxWireBytes ? buffer : this.#buffers.take(LARGE_BUFFER_BYTES);
+    if (tail === 0 && read < SMALL_BUFFER_BYTES / 2) return SMALL_BUFFER_BYTES; // bulk is over
+    if (buffer.isSole) return undefined;
+    return buffer.end - end >= this.#maxWireBytes ? undefined : LARGE_BUFFER_BYTES;
+  }
+
+  /** Waits until others give a buffer back: what they hold is on its way out. @throws PosternError `wire_memory_exhausted` */
+  async #waitForBuffer(
+    bytes: typeof SMALL_BUFFER_BYTES | typeof LARGE_BUFFER_BYTES,
+  ): Promise<WireBuffer> {
+    for (let waited = 0; waited < MEMORY_WAIT_MS && !this.#closed; waited += MEMORY_RETRY_MS) {
+      const at = this.#clock.now() + MEMORY_RETRY_MS;
+      await new Promise<void>((resolve) => this.#clock.schedule(at, resolve));
+      const buffer = this.#buffers.tryTake(bytes);
+      if (buffer !== undefined) return buffer;
+    }
+    if (this.#closed) throw new PosternError("connection_closed", "Cannot read on: closed on this side");
+    return this.#buffers.take(bytes);
   }
 
   /** Hands whole records to the channel; returns where the rest begins, or -1 when the peer has closed. */
@@ -154,7 +200,8 @@ export class ChannelPump {
   readonly #turn = (): void => {
     this.#flushQueued = false;
     this.#rearm();
-    if (!this.#writing && !this.#closed) this.#flush();
+    if (isTerminal(this.#channel.state)) this.#linger(); // whether or not the peer takes our goodbye
+    if (!this.#writing && !this.#closing && !this.#closed) this.#flush();
   };
 
   async #flush(): Promise<void> {
@@ -164,18 +211,21 @@ export class ChannelPump {
       for (;;) {
         const reply = this.#framing.takeReply();
         if (reply === null && !this.#channel.hasOutput) break;
-        buffer ??= this.#buffers.take(LARGE_BUFFER_BYTES);
+        buffer ??= this.#buffers.tryTake(LARGE_BUFFER_BYTES) ??
+          await this.#waitForBuffer(LARGE_BUFFER_BYTES);
         const end = this.#fill(buffer, reply);
         if (end > buffer.offset) await this.#writeAll(buffer.offset, end);
       }
       if (this.#channel.finished && !this.#closing) await this.#finish();
     } catch (error) {
       this.#channel.fail(error);
-      this.#close();
+      // After its own close frame the framing takes no record: then the goodbye is said already.
+      if (this.#closing) this.#close();
+      else await this.#finish().catch(() => this.#close());
     } finally {
       buffer?.release();
       this.#writing = false;
-      if (this.#channel.hasOutput || (this.#channel.finished && !this.#closing)) this.wake();
+      if (!this.#closing && (this.#channel.hasOutput || this.#channel.finished)) this.wake();
     }
   }
 
@@ -184,8 +234,9 @@ export class ChannelPump {
     const now = this.#clock.now();
     let at = buffer.offset;
     if (reply !== null) {
+      // Alone: when it is a close frame nothing may follow, and it is to go out even so.
       memory.set(reply, at);
-      at += reply.length;
+      return at + reply.length;
     }
     while (buffer.end - at >= this.#maxWireBytes) {
       const start = at + this.#framing.headerBytes;
@@ -208,12 +259,12 @@ export class ChannelPump {
   /** Says goodbye on the carrier and gives the peer a moment to close: bytes under way must not meet a reset. */
   async #finish(): Promise<void> {
     this.#closing = true;
-    this.#lingerOver();
-    this.#lingerOver = this.#clock.schedule(this.#clock.now() + LINGER_MS, () => this.#close());
+    this.#linger();
     const bytes = this.#framing.closing(1000, this.#channel.reason ?? "");
     for (let at = 0; at < bytes.length;) at += await this.#stream.write(bytes.subarray(at));
     await this.#stream.closeWrite();
-    if (this.#onClose !== NOTHING) this.#close(); // nobody reads any more
+    this.#saidGoodbye = true;
+    if (this.#readOver) this.#close();
   }
 
   #rearm(): void {
@@ -226,26 +277,17 @@ export class ChannelPump {
       this.#disarm = undefined;
       const now = this.#clock.now();
       if (now >= this.#channel.deadline) this.#channel.timeout(now);
-      this.#endIfStuck();
       this.#rearm();
       this.wake();
     });
-  }
-
-  /** A channel that ended while its carrier does not take bytes is closed without goodbye. */
-  #endIfStuck(): void {
-    if (!this.#channel.finished || this.#closing) return;
-    if (this.#writing) this.#close();
   }
 
   #close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#disarm?.();
-    this.#lingerOver();
+    this.#lingerOver?.();
     this.#stream.close();
     this.#onClose();
   }
 }
-
-const NOTHING = () => {};

@@ -11,7 +11,7 @@ export interface Deadline {
 
 export class Deadlines {
   readonly #clock: Clock;
-  readonly #entries = new Map<object, { at: number; task: () => void }>();
+  readonly #entries = new Map<Deadline, { at: number; task: () => void }>();
   #armed = false;
 
   constructor(clock: Clock) {
@@ -30,18 +30,26 @@ export class Deadlines {
     return deadline;
   }
 
+  /** One task that throws must not take the others with it. */
+  #run(due: [Deadline, { task: () => void }][]): void {
+    try {
+      for (let entry = due.shift(); entry !== undefined; entry = due.shift()) {
+        if (this.#entries.delete(entry[0])) entry[1].task();
+      }
+    } finally {
+      if (due.length > 0) this.#run(due);
+      else this.#arm();
+    }
+  }
+
   #arm(): void {
     if (this.#armed || this.#entries.size === 0) return;
     this.#armed = true;
     this.#clock.schedule(this.#clock.now() + GRAIN_MS, () => {
       this.#armed = false;
       const now = this.#clock.now();
-      for (const [deadline, { at, task }] of this.#entries) {
-        if (at > now) continue;
-        this.#entries.delete(deadline);
-        task();
-      }
-      this.#arm();
+      const due = [...this.#entries].filter(([, { at }]) => at <= now);
+      this.#run(due);
     });
   }
 }

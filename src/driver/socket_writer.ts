@@ -74,22 +74,23 @@ export class SocketWriter {
 
   /** Half-closes the socket when everything is written. */
   end(): void {
-    if (this.#ended) return;
+    if (this.#ended || this.#failed) return;
     this.#ended = true;
     this.#start();
   }
 
   /** Resolves when everything that is queued now is written, or has failed. */
   flushed(): Promise<void> {
-    if (!this.#running) return Promise.resolve();
+    if (!this.#running || this.#failed) return Promise.resolve();
     return new Promise((resolve) => this.#idleWaiters.push(resolve));
   }
 
-  /** Drops what waits; a write in flight is left to the closing of the socket. */
+  /** Drops what waits; a write in flight is left to the closing of the socket, and nobody waits for it any more. */
   abort(): void {
     if (this.#failed) return;
     this.#failed = true;
     this.#dropAll();
+    for (const resolve of this.#idleWaiters.splice(0)) resolve();
   }
 
   #copy(bytes: Uint8Array, credit: number): void {
@@ -147,7 +148,7 @@ export class SocketWriter {
             throw error;
           } finally {
             piece.release?.();
-            this.#queuedBytes -= piece.bytes.length;
+            if (!this.#failed) this.#queuedBytes -= piece.bytes.length;
           }
           if (this.#failed) {
             for (let j = i + 1; j < batch.length; j++) batch[j].release?.();

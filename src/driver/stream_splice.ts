@@ -101,10 +101,11 @@ export class StreamSplice implements StreamHandler {
       }
       this.#sourceEnded = true;
       this.#stream.end();
-      slabs.give(slab);
       this.#finishIfEnded();
     } catch {
       this.#cut("cancelled");
+    } finally {
+      slabs.give(slab);
     }
   }
 
