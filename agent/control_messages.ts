@@ -9,6 +9,8 @@ export interface CreateRequest {
   readonly preferred_transports: readonly string[];
   readonly recreate_token?: string;
   readonly protocol: TunnelProtocol;
+  /** Share of requests when several agents publish the same name. */
+  readonly weight: number;
 }
 
 const candidate = z.object({

@@ -83,6 +83,10 @@ export class Session {
   get state(): ChannelState {
     return this.#channel?.state ?? "connecting";
   }
+  /** Whether the handshake was begun, so that its stage 0 token may be spent. */
+  get hasCarrier(): boolean {
+    return this.#channel !== undefined;
+  }
   /** Whether a byte came back from the edge, and new streams are served. */
   get isOnline(): boolean {
     return this.#isOnline && (this.state === "established" || this.state === "revalidating");

@@ -1,0 +1,322 @@
+/** All of an agent's services in one process, and what it tells about them. */
+import type { ChannelLimits } from "../src/channel/mod.ts";
+import { type AgentConfig, isLoopbackHost, readSecretFile } from "../src/config/mod.ts";
+import {
+  connectWebSocket,
+  Deadlines,
+  type Network,
+  Slabs,
+  systemClock,
+  systemRandom,
+  WireBuffers,
+} from "../src/driver/mod.ts";
+import { PosternError } from "../src/errors/mod.ts";
+import { MUX_LIMITS } from "../src/mux/mod.ts";
+import type { Clock, Log, Random, SealingCore } from "../src/ports/mod.ts";
+import { createMetrics, type Metrics, noLog } from "../src/telemetry/mod.ts";
+import { MAX_RECORD_BYTES } from "../src/wire/mod.ts";
+import { loadCore } from "../wasm/mod.ts";
+import project from "../deno.json" with { type: "json" };
+import { type Admin, serveAdmin } from "./admin.ts";
+import { ControlClient } from "./control_client.ts";
+import { Registration } from "./registration.ts";
+import { Service } from "./service.ts";
+import type { Carrier } from "./session.ts";
+import { softwareIdentity } from "./software_identity.ts";
+import type { AgentState, AgentStatus } from "./status.ts";
+import { Supervisor } from "./supervisor.ts";
+import { TunnelStore } from "./tunnel_store.ts";
+
+/** What may be put in place of the machine's own. */
+export interface AgentDeps {
+  readonly clock?: Clock;
+  readonly random?: Random;
+  readonly log?: Log;
+  readonly metrics?: Metrics;
+  readonly network?: Network;
+  readonly core?: SealingCore;
+  /** As {@link RunningAgent.onStatus}, from the start. */
+  readonly onStatus?: (status: AgentStatus) => void;
+  /** Version that is told to edges and control. */
+  readonly version?: string;
+}
+
+export interface RunningAgent {
+  status(): AgentStatus;
+  /** Calls back with every change, and once a second while bytes flow. Returns what ends that. */
+  onStatus(callback: (status: AgentStatus) => void): () => void;
+  /** Resolves when every service was online once; rejects with the error of one that never will be. */
+  readonly ready: Promise<void>;
+  /** Resolves when no service is published any more: with the error that ended the first, if one did. */
+  readonly done: Promise<PosternError | undefined>;
+  /** As {@link done}, for those who want it thrown. */
+  readonly finished: Promise<void>;
+  /** Name of this agent, derived from its key. */
+  readonly agentId: string;
+  /** `host:port` of the admin page, if there is one. */
+  readonly adminAddress: string | undefined;
+  /** Puts a new session in place of each one; open streams go on in the old ones. */
+  reconnect(): void;
+  /** Lets open streams finish within the drain timeout, then ends everything. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** How often byte counts are told. */
+const TICK_MS = 1_000;
+
+/**
+ * Starts publishing what the configuration names. Resolves when everything local is in order; throws what reading the
+ * token, the CA file, the identity and the stored tunnels throws.
+ */
+export async function startAgent(config: AgentConfig, deps: AgentDeps = {}): Promise<RunningAgent> {
+  const log = deps.log ?? noLog;
+  const random = deps.random ?? systemRandom;
+  const directory = config.stateDirectory.replace(/(?<=.)\/+$/, "");
+  const caCerts = config.caFile === null ? undefined : [await readAuthorities(config.caFile)];
+  const { tokenFile } = config;
+  if (tokenFile !== null) {
+    const { warning } = await readSecretFile(tokenFile, Deno);
+    if (warning !== undefined) log("warn", warning);
+  }
+  const provider = await softwareIdentity(config.identityFile ?? `${directory}/identity.key`, random);
+  const store = await TunnelStore.open(`${directory}/tunnels.json`, log);
+  const version = deps.version ?? project.version;
+  const clock = deps.clock ?? systemClock;
+  if (config.control.startsWith("http:") && !isLoopbackHost(new URL(config.control).hostname)) {
+    log("warn", "control is asked over plain http: tokens can be read on the way", {
+      control: config.control,
+    });
+  }
+  const control = new ControlClient({
+    url: config.control,
+    clock,
+    caCerts,
+    proxy: config.proxy ?? undefined,
+    token: tokenFile === null ? undefined : async () => (await readSecretFile(tokenFile, Deno)).secret,
+    userAgent: `postern/${version}`,
+  });
+  return new Agent({ config, deps, log, random, clock, caCerts, provider, store, control, version });
+}
+
+interface AgentParts {
+  readonly config: AgentConfig;
+  readonly deps: AgentDeps;
+  readonly log: Log;
+  readonly random: Random;
+  readonly clock: Clock;
+  readonly caCerts: readonly string[] | undefined;
+  readonly provider: Awaited<ReturnType<typeof softwareIdentity>>;
+  readonly store: TunnelStore;
+  readonly control: ControlClient;
+  readonly version: string;
+}
+
+class Agent implements RunningAgent {
+  readonly ready: Promise<void>;
+  readonly done: Promise<PosternError | undefined>;
+  readonly finished: Promise<void>;
+  readonly agentId: string;
+  readonly #clock: Clock;
+  readonly #metrics: Metrics;
+  readonly #control: ControlClient;
+  readonly #services: readonly Service[];
+  readonly #supervisors: readonly Supervisor[];
+  readonly #callbacks = new Set<(status: AgentStatus) => void>();
+  readonly #admin: Admin | undefined;
+  #told = "";
+  #queued = false;
+  #untick: () => void = () => {};
+
+  constructor(parts: AgentParts) {
+    const { config, deps, log, random, clock, provider, store, control, version } = parts;
+    this.#clock = clock;
+    this.#control = control;
+    this.agentId = provider.agentId;
+    const metrics = this.#metrics = deps.metrics ?? createMetrics();
+    metrics.buildInfo.set({ version, role: "agent" }, 1);
+    metrics.startTimeSeconds.set(clock.wall() / 1_000);
+    const buffers = new WireBuffers(deps.core ?? loadCore());
+    const slabs = new Slabs();
+    const deadlines = new Deadlines(clock);
+    const { origin, services } = config;
+    const { network } = deps;
+    const limits = channelLimits(config);
+    const connect = connector(parts, buffers.core);
+    this.#services = services.map((service) =>
+      new Service({ config: service, origin, clock, deadlines, slabs, log, metrics, network })
+    );
+    this.#supervisors = this.#services.map((service) =>
+      new Supervisor({
+        config,
+        service,
+        registration: new Registration({
+          control,
+          store,
+          service: service.config,
+          key: [config.control, service.config.name ?? "", service.config.protocol, service.target].join(" "),
+          log,
+        }),
+        control,
+        provider,
+        connect,
+        limits,
+        buffers,
+        clock,
+        random,
+        log,
+        metrics,
+        version,
+        onChange: () => this.#changed(),
+      })
+    );
+    if (deps.onStatus !== undefined) this.#callbacks.add(deps.onStatus);
+    this.ready = Promise.all(this.#supervisors.map((each) => each.online)).then(() => {});
+    this.ready.catch(() => {}); // whoever is interested looks by itself
+    this.done = this.#watch();
+    this.finished = this.done.then((error) => {
+      if (error !== undefined) throw error;
+    });
+    this.finished.catch(() => {});
+    this.#admin = config.adminListen === null ? undefined : serveAdmin({
+      listen: config.adminListen,
+      metrics,
+      status: () => this.status(),
+      isReady: () => this.#supervisors.every((each) => each.isOnline),
+      log,
+    });
+    log("info", "agent started", {
+      agent_id: this.agentId,
+      version,
+      control: config.control,
+      services: services.length,
+      admin: this.#admin?.address,
+    });
+    this.#tick();
+  }
+
+  get adminAddress(): string | undefined {
+    return this.#admin?.address;
+  }
+
+  status(): AgentStatus {
+    const supervisors = this.#supervisors;
+    const leading = supervisors.find((each) => each.state === stateOf(supervisors)) ?? supervisors[0];
+    const failures = supervisors.flatMap(({ lastError }) => lastError === undefined ? [] : [lastError]);
+    const lastError = failures.sort((a, b) => b.at - a.at)[0];
+    return {
+      state: stateOf(supervisors),
+      services: supervisors.map((each) => each.status()),
+      rttMs: leading?.rttMs ?? null,
+      edge: leading?.edge ?? null,
+      since: supervisors.reduce((latest, { since }) => Math.max(latest, since), 0),
+      ...(lastError === undefined ? {} : { lastError }),
+    };
+  }
+
+  onStatus(callback: (status: AgentStatus) => void): () => void {
+    this.#callbacks.add(callback);
+    callback(this.status());
+    return () => this.#callbacks.delete(callback);
+  }
+
+  reconnect(): void {
+    for (const supervisor of this.#supervisors) supervisor.reconnect();
+  }
+
+  async stop(): Promise<void> {
+    for (const supervisor of this.#supervisors) supervisor.stop();
+    await this.done;
+  }
+
+  async #watch(): Promise<PosternError | undefined> {
+    const outcomes = await Promise.all(this.#supervisors.map((each) => each.done));
+    for (const service of this.#services) service.close();
+    this.#untick();
+    this.#control.close();
+    await this.#admin?.close();
+    this.#tell();
+    return outcomes.find((error) => error !== undefined);
+  }
+
+  /** Told once for all changes of a turn. */
+  #changed(): void {
+    if (this.#queued) return;
+    this.#queued = true;
+    queueMicrotask(() => {
+      this.#queued = false;
+      this.#tell();
+    });
+  }
+
+  #tick(): void {
+    this.#untick = this.#clock.schedule(this.#clock.now() + TICK_MS, () => {
+      this.#tell();
+      this.#tick();
+    });
+  }
+
+  /** Calls back if anything is different from what was told last. */
+  #tell(): void {
+    const supervisors = this.#supervisors;
+    this.#metrics.streamsOpen.set(supervisors.reduce((sum, { openStreams }) => sum + openStreams, 0));
+    const status = this.status();
+    for (const state of ["pending", "online", "offline", "refused"] as const) {
+      this.#metrics.services.set({ state }, status.services.filter((each) => each.state === state).length);
+    }
+    if (this.#callbacks.size === 0) return;
+    const text = JSON.stringify(status);
+    if (text === this.#told) return;
+    this.#told = text;
+    for (const callback of this.#callbacks) callback(status);
+  }
+}
+
+/** One word for all services: what they agree on, else `degraded` while any of them is online. */
+function stateOf(supervisors: readonly Supervisor[]): AgentState {
+  const states = supervisors.map(({ state }) => state);
+  const first = states[0] ?? "closed";
+  if (states.every((state) => state === first)) return first;
+  if (states.includes("online")) return "degraded";
+  return states.find((state) => state !== "failed" && state !== "closed") ?? "failed";
+}
+
+function channelLimits(config: AgentConfig): ChannelLimits {
+  const { channel, heartbeat, limits } = config;
+  return {
+    stepMs: channel.handshakeStepMs,
+    heartbeat: { intervalMs: heartbeat.intervalMs, offlineMs: heartbeat.offlineMs },
+    rekey: { records: channel.rekey.records, bytes: channel.rekey.bytes, ms: channel.rekey.intervalMs },
+    mux: {
+      ...MUX_LIMITS,
+      maxStreamWindowBytes: limits.maxStreamWindowBytes,
+      channelWindowBytes: limits.maxChannelWindowBytes,
+      maxStreams: limits.maxStreams,
+    },
+  };
+}
+
+/** Dials edges; records are masked by the core, in whose memory they lie. */
+function connector(
+  { config, deps, clock, random, caCerts }: AgentParts,
+  core: SealingCore,
+): (edgeUrl: string, signal: AbortSignal) => Promise<Carrier> {
+  return (edgeUrl, signal) =>
+    connectWebSocket(edgeUrl, {
+      clock,
+      random,
+      signal,
+      caCerts,
+      proxy: config.proxy ?? undefined,
+      network: deps.network,
+      maxMessageBytes: MAX_RECORD_BYTES,
+      mask: (_memory, start, end, key) => core.mask(start, end - start, key),
+    });
+}
+
+async function readAuthorities(path: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (cause) {
+    throw new PosternError("ca_certificates_invalid", `Cannot read the CA file ${path}`, { cause });
+  }
+}

@@ -1,0 +1,3 @@
+/** The agent: publishes services of this machine through edges. */
+export { type AgentDeps, type RunningAgent, startAgent } from "./agent.ts";
+export type { AgentState, AgentStatus, ServiceStatus } from "./status.ts";

@@ -1,0 +1,103 @@
+/** A service's tunnel at control: created, or taken up again under the same name. */
+import type { ServiceConfig } from "../src/config/mod.ts";
+import { codeOf, type ErrorCode } from "../src/errors/mod.ts";
+import type { Log } from "../src/ports/mod.ts";
+import type { ControlClient } from "./control_client.ts";
+import type { CreateAnswer } from "./control_messages.ts";
+import type { TunnelStore } from "./tunnel_store.ts";
+
+/** Refusals that concern the stored recreate token only: without it a new attempt may succeed. */
+const TOKEN_IS_SPENT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "tunnel_gone",
+  "name_mismatch",
+  "protocol_mismatch",
+  "token_malformed",
+  "token_too_large",
+  "token_wrong_algorithm",
+  "token_wrong_type",
+  "token_unknown_key",
+  "token_bad_signature",
+  "token_claims_invalid",
+  "token_wrong_issuer",
+  "token_wrong_audience",
+  "token_expired",
+  "token_not_yet_valid",
+]);
+
+export class Registration {
+  readonly #control: ControlClient;
+  readonly #store: TunnelStore;
+  readonly #service: ServiceConfig;
+  readonly #key: string;
+  readonly #log: Log;
+  /** The name of before, asked for again when its token is of no use any more. */
+  #lastName: string | undefined;
+
+  /** @param key under which the tunnel is stored */
+  constructor(
+    options: {
+      control: ControlClient;
+      store: TunnelStore;
+      service: ServiceConfig;
+      key: string;
+      log: Log;
+    },
+  ) {
+    this.#control = options.control;
+    this.#store = options.store;
+    this.#service = options.service;
+    this.#key = options.key;
+    this.#log = options.log;
+    this.#lastName = this.#store.get(this.#key)?.name;
+  }
+
+  /** Candidates and a fresh stage 0 token. Throws what control refuses with. */
+  async renew(signal: AbortSignal): Promise<CreateAnswer> {
+    const answer = await this.#ask(signal);
+    const name = answer.public_hostname.split(".")[0];
+    this.#lastName = name;
+    if (answer.recreate_token !== undefined) {
+      const { tunnel_id, recreate_token } = answer;
+      await this.#store.set(this.#key, { tunnel_id, name, recreate_token });
+    }
+    return answer;
+  }
+
+  async #ask(signal: AbortSignal): Promise<CreateAnswer> {
+    const configured = this.#service.name ?? undefined;
+    const stored = this.#store.get(this.#key);
+    if (stored !== undefined) {
+      try {
+        return await this.#create(configured, stored.recreate_token, signal);
+      } catch (error) {
+        if (!TOKEN_IS_SPENT.has(codeOf(error))) throw error;
+        this.#log("info", "recreate token is of no use any more", { code: codeOf(error) });
+        await this.#store.set(this.#key, undefined);
+      }
+    }
+    if (configured === undefined && this.#lastName !== undefined) {
+      try {
+        return await this.#create(this.#lastName, undefined, signal);
+      } catch (error) {
+        if (codeOf(error) !== "name_taken" && codeOf(error) !== "name_reserved") throw error;
+        this.#log("warn", "the name of before is taken, another one is asked for", { name: this.#lastName });
+        this.#lastName = undefined;
+      }
+    }
+    return await this.#create(configured, undefined, signal);
+  }
+
+  #create(
+    name: string | undefined,
+    recreateToken: string | undefined,
+    signal: AbortSignal,
+  ): Promise<CreateAnswer> {
+    return this.#control.create({
+      ...(name === undefined ? {} : { requested_name: name }),
+      ...(recreateToken === undefined ? {} : { recreate_token: recreateToken }),
+      preferred_transports: ["wss"],
+      protocol: this.#service.protocol,
+      weight: this.#service.weight,
+    }, signal);
+  }
+}

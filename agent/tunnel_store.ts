@@ -1,0 +1,65 @@
+/** What the agent remembers of its tunnels between runs: how to get the same name again. */
+import { z } from "zod";
+import type { Log } from "../src/ports/mod.ts";
+import { readPrivate, replacePrivate } from "./private_file.ts";
+
+const MAX_FILE_BYTES = 1_048_576;
+
+const tunnel = z.object({
+  tunnel_id: z.string().max(128),
+  name: z.string().max(63),
+  /** Secret. */
+  recreate_token: z.string().max(8_192),
+});
+const file = z.object({ version: z.literal(1), tunnels: z.record(z.string().max(1_024), tunnel) });
+
+export type StoredTunnel = z.infer<typeof tunnel>;
+
+export class TunnelStore {
+  readonly #path: string;
+  readonly #log: Log;
+  readonly #tunnels: Map<string, StoredTunnel>;
+  #writing: Promise<void> = Promise.resolve();
+
+  private constructor(path: string, log: Log, tunnels: Map<string, StoredTunnel>) {
+    this.#path = path;
+    this.#log = log;
+    this.#tunnels = tunnels;
+  }
+
+  /** Reads the file; one that makes no sense is begun anew. Throws `secret_file_permissions`, `secret_file_unreadable`. */
+  static async open(path: string, log: Log): Promise<TunnelStore> {
+    const text = await readPrivate(path, MAX_FILE_BYTES);
+    let tunnels = new Map<string, StoredTunnel>();
+    if (text !== undefined) {
+      try {
+        tunnels = new Map(Object.entries(file.parse(JSON.parse(text)).tunnels));
+      } catch {
+        log("warn", "stored tunnels are unreadable and begun anew", { path });
+      }
+    }
+    return new TunnelStore(path, log, tunnels);
+  }
+
+  get(key: string): StoredTunnel | undefined {
+    return this.#tunnels.get(key);
+  }
+
+  /** Remembers or forgets; a file that cannot be written costs the name at the next start, so it is only logged. */
+  set(key: string, tunnel: StoredTunnel | undefined): Promise<void> {
+    if (tunnel === undefined) this.#tunnels.delete(key);
+    else this.#tunnels.set(key, tunnel);
+    return this.#writing = this.#writing.then(() => this.#write());
+  }
+
+  async #write(): Promise<void> {
+    const text = JSON.stringify({ version: 1, tunnels: Object.fromEntries(this.#tunnels) });
+    try {
+      await replacePrivate(this.#path, `${text}\n`);
+    } catch (error) {
+      this.#log("warn", "stored tunnels could not be written", {
+        detail: error instanceof Error ? error.message : undefined,
+      });
+    }
+  }
+}
