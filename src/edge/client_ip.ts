@@ -15,7 +15,8 @@ export class TrustedProxies {
       const [host, bits] = text.split("/");
       const bytes = addressBytes(host);
       if (bytes === undefined) throw new TypeError(`no address: ${text}`);
-      return { bytes, bits: bits === undefined ? bytes.length * 8 : Number(bits) };
+      const mappedBits = bytes.length === 4 && host.includes(":") ? 96 : 0;
+      return { bytes, bits: bits === undefined ? bytes.length * 8 : Math.max(0, Number(bits) - mappedBits) };
     });
   }
 
@@ -65,7 +66,8 @@ function addressBytes(text: string): Uint8Array | undefined {
     const parts = v4.slice(1).map(Number);
     return parts.every((part) => part <= 255) ? Uint8Array.from(parts) : undefined;
   }
-  if (!text.includes(":") || !URL.canParse(`http://[${text}]/`)) return undefined;
+  // Nothing but hexadecimal digits, colons and dots may reach the URL parser: `::1]/[` is a URL in brackets as well.
+  if (!/^[0-9a-f:.]*:[0-9a-f:.]*$/i.test(text) || !URL.canParse(`http://[${text}]/`)) return undefined;
   const groups = new URL(`http://[${text}]/`).hostname.slice(1, -1).split("::");
   const words = groups.map((side) => side === "" ? [] : side.split(":").map((word) => parseInt(word, 16)));
   const tail = words[1] ?? [];

@@ -3,6 +3,7 @@
  * response heads, then the plain body, then END. The head is parsed and written anew, so nothing an agent or an origin
  * sends can become a second response.
  */
+import { concat } from "../bytes/mod.ts";
 import { type ErrorCode, PosternError } from "../errors/mod.ts";
 import type { SocketWriter, WireBuffer } from "../driver/mod.ts";
 import {
@@ -24,6 +25,9 @@ import {
 } from "../http1/mod.ts";
 import type { MuxStream, StreamHandler } from "../mux/mod.ts";
 import type { ResetReason } from "../wire/mod.ts";
+
+/** Interim responses (1xx) that are passed on for one request. */
+const MAX_INTERIM = 32;
 
 /** How a relay ended. */
 export type RelayOutcome =
@@ -63,6 +67,8 @@ export class ResponseRelay implements StreamHandler {
   /** After 101: bytes for the next handler, and whether the far end has ended. */
   #raw: Uint8Array[] | undefined;
   #rawEnded = false;
+  #rawReset: ResetReason | undefined;
+  #interims = 0;
 
   constructor(options: RelayOptions) {
     this.#options = options;
@@ -94,7 +100,8 @@ export class ResponseRelay implements StreamHandler {
   handOver(next: StreamHandler): void {
     this.#stream.handler = next;
     for (const bytes of this.#raw ?? []) next.onData(bytes, 0, bytes.length);
-    if (this.#rawEnded) next.onEnd(undefined);
+    if (this.#rawReset !== undefined) next.onReset(this.#rawReset);
+    else if (this.#rawEnded) next.onEnd(undefined);
   }
 
   onData(buffer: Uint8Array, start: number, end: number): void {
@@ -115,11 +122,19 @@ export class ResponseRelay implements StreamHandler {
     const framing = this.#framing;
     if (framing === undefined) return this.#fail("origin_reset");
     if (framing.kind === "length" && this.bodyBytes !== framing.length) return this.#fail("origin_reset");
-    if (framing.kind === "chunked") this.#writeLastChunk(trailers);
+    try {
+      if (framing.kind === "chunked") this.#writeLastChunk(trailers);
+    } catch (error) {
+      this.#stream.reset("request_refused");
+      return this.#fail(error instanceof PosternError ? "origin_protocol" : "internal_error");
+    }
     this.#finish({ kind: "complete", keepAlive: this.#keepAlive });
   }
 
   onReset(reason: ResetReason): void {
+    this.#rawReset = reason;
+    // The viewer did not read: what waits for it is to be dropped, also when the response had come in whole.
+    if (reason === "slow_consumer" && this.#framing !== undefined) this.#options.writer.abort();
     this.#fail(codeOfReset(reason), reason);
   }
 
@@ -129,37 +144,29 @@ export class ResponseRelay implements StreamHandler {
     waiter?.();
   }
 
-  /** Heads up to and including the final one; what follows it is body. */
+  /** Heads up to and including the final one; what follows it is body. Credit for either is returned when it is written. */
   #readHeads(buffer: Uint8Array, start: number, end: number): void {
-    const fresh = end - start;
     let at = start;
     const joins = this.#partialHead !== undefined;
     if (this.#partialHead !== undefined) {
-      const joined = new Uint8Array(this.#partialHead.length + fresh);
-      joined.set(this.#partialHead);
-      joined.set(buffer.subarray(start, end), this.#partialHead.length);
+      buffer = concat(this.#partialHead, buffer.subarray(start, end));
       this.#partialHead = undefined;
-      buffer = joined;
       at = 0;
-      end = joined.length;
+      end = buffer.length;
     }
     while (this.#framing === undefined) {
       const head = parseResponseHead(buffer, at, end);
       if (head === null) {
-        this.#partialHead = buffer.slice(at, end);
-        this.#stream.consumed(fresh);
+        this.#partialHead = buffer.slice(at, end); // at most a head's limit, far below half a window
         return;
       }
       at += head.bytes;
       this.#writeHead(head);
       if (head.status === 101) {
-        this.#stream.consumed(fresh - (end - at));
         this.#raw = end > at ? [buffer.slice(at, end)] : [];
         return this.#finish({ kind: "upgraded" });
       }
     }
-    // Bytes of heads are done with; those of the body are returned when they are written.
-    this.#stream.consumed(fresh - (end - at));
     if (end > at) this.#writeBody(buffer, at, end, joins);
   }
 
@@ -172,12 +179,15 @@ export class ResponseRelay implements StreamHandler {
         "Cannot relay response: it switches to what was not asked for",
       );
     }
-    if (interim && request.minor === 0) return;
+    if (interim && ++this.#interims > MAX_INTERIM) {
+      throw new PosternError("http_bad_response", `Cannot relay response: over ${MAX_INTERIM} interim heads`);
+    }
+    if (interim && request.minor === 0) return this.#stream.consumed(head.bytes);
     const framing = viewerFraming(head, request);
     const keepAlive = this.#options.keepAlive && framing.kind !== "until_close";
     writer.write(
       serializeResponseHead(responseToViewer(head, { keepAlive, framing, minor: request.minor })),
-      0,
+      head.bytes,
     );
     if (interim) return;
     this.status = head.status;

@@ -13,6 +13,8 @@ export class RouteGroup {
   #waiters: (() => void)[] = [];
   /** Monotonic time at which the last session went; undefined while there is one, or when there never was. */
   emptySince: number | undefined;
+  /** The route is no more: whoever waits for it waits in vain. */
+  ended = false;
 
   constructor(name: string) {
     this.name = name;
@@ -28,6 +30,12 @@ export class RouteGroup {
   add(session: AgentSession): void {
     this.#members.push({ session, current: 0 });
     this.emptySince = undefined;
+    for (const wake of this.#waiters.splice(0)) wake();
+  }
+
+  /** Ends the group and everybody's waiting for it. */
+  end(): void {
+    this.ended = true;
     for (const wake of this.#waiters.splice(0)) wake();
   }
 

@@ -42,19 +42,22 @@ export class Routes {
 
   /** Forgets routes at once, without grace: their tunnel is no more. */
   drop(names: readonly string[]): void {
-    for (const name of names) this.#groups.delete(name);
+    for (const name of names) {
+      this.#groups.get(name)?.end();
+      this.#groups.delete(name);
+    }
   }
 
   group(name: string): RouteGroup | undefined {
     return this.#groups.get(name);
   }
 
-  /** The group that serves a hostname: exact, then `*.` and the rest behind its first label. */
+  /** The group that serves a hostname: exact, unless its grace time is over; then `*.` and the rest behind its first label. */
   find(hostname: string): RouteGroup | undefined {
     const exact = this.#groups.get(hostname);
-    if (exact !== undefined) return exact;
+    if (exact !== undefined && !this.#isOld(exact, this.#clock.now())) return exact;
     const dot = hostname.indexOf(".");
-    return dot < 0 ? undefined : this.#groups.get(`*${hostname.slice(dot)}`);
+    return (dot < 0 ? undefined : this.#groups.get(`*${hostname.slice(dot)}`)) ?? exact;
   }
 
   /**
@@ -66,14 +69,16 @@ export class Routes {
     signal: AbortSignal,
     except?: ReadonlySet<AgentSession>,
   ): Promise<AgentSession> {
-    for (;;) {
+    const startedAt = this.#clock.now();
+    while (!group.ended) {
       const session = group.pick(this.#clock.now(), except) ?? group.pick(this.#clock.now());
       if (session !== undefined) return session;
-      const left = (group.emptySince ?? this.#clock.now()) + this.#graceMs - this.#clock.now();
+      const left = (group.emptySince ?? startedAt) + this.#graceMs - this.#clock.now();
       if (left <= 0) throw new PosternError("tunnel_offline");
       if (group.waiting >= MAX_WAITING) throw new PosternError("viewer_limit");
       await this.#added(group, left, signal);
     }
+    throw new PosternError("tunnel_offline");
   }
 
   #added(group: RouteGroup, withinMs: number, signal: AbortSignal): Promise<void> {
@@ -96,8 +101,11 @@ export class Routes {
   forgetOld(): void {
     const now = this.#clock.now();
     for (const [name, group] of this.#groups) {
-      const old = group.emptySince !== undefined && now - group.emptySince > this.#graceMs;
-      if (old && group.waiting === 0) this.#groups.delete(name);
+      if (this.#isOld(group, now) && group.waiting === 0) this.#groups.delete(name);
     }
+  }
+
+  #isOld(group: RouteGroup, now: number): boolean {
+    return group.emptySince !== undefined && now - group.emptySince > this.#graceMs;
   }
 }

@@ -8,6 +8,9 @@ import { isTerminal } from "../channel/mod.ts";
 import type { AgentSession } from "./agent_session.ts";
 import { Routes } from "./routes.ts";
 
+/** Agents whose replacements are counted before those that are long past are forgotten. */
+const MAX_KEPT_REPLACEMENTS = 1_024;
+
 export interface ReplacementLimits {
   readonly maxCount: number;
   readonly windowMs: number;
@@ -56,17 +59,25 @@ export class Sessions {
   add(session: AgentSession, replaces: string | undefined, drainMs: number): void {
     for (const old of this.ofTunnel(session.tunnelId)) {
       if (old.agentId !== session.agentId || isTerminal(old.channel.state)) continue;
+      this.#countReplacement(`${session.tunnelId}/${session.agentId}`);
       if (old.id === replaces) {
         old.channel.drain("draining", drainMs, this.#clock.now());
         continue;
       }
-      const key = `${session.tunnelId}/${session.agentId}`;
-      this.#replacements.set(key, [...(this.#replacements.get(key) ?? []), this.#clock.now()]);
       this.#log("warn", "session fenced", { session_id: old.id, by: session.id, agent_id: session.agentId });
       this.routes.remove(old);
       old.channel.close(new PosternError("session_fenced"), this.#clock.now());
     }
     this.#sessions.set(session.id, session);
+  }
+
+  #countReplacement(key: string): void {
+    const now = this.#clock.now();
+    this.#replacements.set(key, [...(this.#replacements.get(key) ?? []), now]);
+    if (this.#replacements.size <= MAX_KEPT_REPLACEMENTS) return;
+    for (const [other, times] of this.#replacements) {
+      if (now - times[times.length - 1] >= this.#limits.windowMs) this.#replacements.delete(other);
+    }
   }
 
   /** The first echo came back: viewers may be sent there. */
