@@ -1,5 +1,5 @@
 /** Makes requests through the running demo and says what came back. */
-import { connectLoopback } from "./loopback.ts";
+import { ask, webSocketEcho } from "./loopback.ts";
 
 export interface CheckTarget {
   /** e.g. `hello.localhost`. */
@@ -48,9 +48,11 @@ const CHECKS: Readonly<Record<string, (target: CheckTarget) => Promise<string>>>
   },
   async "echo of 1 MiB"(target) {
     const sent = new Uint8Array(1_048_576).map((_, at) => at * 31);
-    const response = await fetch(`http://${target.host}:${target.port}/echo`, { method: "POST", body: sent });
-    const back = new Uint8Array(await response.arrayBuffer());
-    expect(back.length === sent.length && back.every((byte, at) => byte === sent[at]), "bytes differ");
+    const { body } = await ask(target, target.host, "/echo", { method: "POST", body: sent });
+    expect(
+      body.length === sent.length && body.every((byte, at) => byte === sent[at]),
+      `${body.length} other bytes`,
+    );
     return "all bytes came back in order";
   },
   async "server-sent events"(target) {
@@ -60,13 +62,7 @@ const CHECKS: Readonly<Record<string, (target: CheckTarget) => Promise<string>>>
     return "five, in order";
   },
   async "WebSocket echo"(target) {
-    const socket = new WebSocket(`ws://${target.host}:${target.port}/ws`);
-    const answer = await new Promise<string>((resolve, reject) => {
-      socket.onopen = () => socket.send("through the tunnel");
-      socket.onmessage = (event) => resolve(String(event.data));
-      socket.onerror = () => reject(new Error("the socket failed"));
-    });
-    socket.close();
+    const answer = await webSocketEcho(target, "through the tunnel");
     expect(answer === "through the tunnel", answer);
     return JSON.stringify(answer);
   },
@@ -77,18 +73,10 @@ const CHECKS: Readonly<Record<string, (target: CheckTarget) => Promise<string>>>
   },
 };
 
-/** A GET on a raw socket, so that any Host can be asked for. */
+/** A GET whose answer is text. */
 async function get(target: CheckTarget, host: string, path: string) {
-  using conn = await connectLoopback(target.port);
-  await conn.write(new TextEncoder().encode(`GET ${path} HTTP/1.0\r\nHost: ${host}:${target.port}\r\n\r\n`));
-  const text = await new Response(conn.readable).text();
-  const end = text.indexOf("\r\n\r\n");
-  const [line, ...fields] = text.slice(0, end).split("\r\n");
-  const headers = new Headers(fields.map((field): [string, string] => {
-    const colon = field.indexOf(":");
-    return [field.slice(0, colon), field.slice(colon + 1).trim()];
-  }));
-  return { status: Number(line.split(" ")[1]), headers, body: text.slice(end + 4) };
+  const { status, headers, body } = await ask(target, host, path);
+  return { status, headers, body: new TextDecoder().decode(body) };
 }
 
 function expect(holds: boolean, saw: string): void {
