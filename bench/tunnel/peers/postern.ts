@@ -32,7 +32,8 @@ export const postern: Peer = {
     const config = `${folder}/agent.yaml`;
     await Deno.writeTextFile(
       config,
-      `control: http://${hostname}:${port}
+      `version: 1
+control: http://${hostname}:${port}
 state_directory: ${folder}/agent
 admin_listen: ${hostname}:${adminPort}
 drain_timeout: 0s
