@@ -1,4 +1,4 @@
-import type { AgentStatus } from "../../agent/status.ts";
+import type { AgentStatus } from "../../agent/mod.ts";
 import { agentDefaults, edgeDefaults, formatAddress, parseAddress } from "../../src/config/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
 import { escapeControls } from "../../src/telemetry/mod.ts";

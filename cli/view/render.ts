@@ -1,5 +1,5 @@
 /** An agent's status as lines of text. Pure. */
-import type { AgentStatus, ServiceStatus } from "../../agent/status.ts";
+import type { AgentStatus, ServiceStatus } from "../../agent/mod.ts";
 import { escapeControls } from "../../src/telemetry/mod.ts";
 import { bytesText, elapsedText, millisecondsText } from "./amount.ts";
 

@@ -1,5 +1,5 @@
 /** What `postern http` shows while it runs: a block redrawn in place on a terminal, plain lines elsewhere. */
-import type { AgentStatus } from "../../agent/status.ts";
+import type { AgentStatus } from "../../agent/mod.ts";
 import { escapeControls } from "../../src/telemetry/mod.ts";
 import type { Clock } from "../../src/ports/mod.ts";
 import type { Terminal } from "../terminal.ts";
