@@ -43,6 +43,7 @@ export async function controlExchange(input: ControlInput): Promise<"keep" | "cl
       list.append(name, value);
     }
   }
+  list.append("Date", new Date(context.clock.wall()).toUTCString());
   if (!response.headers.has("x-request-id")) list.append("X-Request-Id", input.requestId);
   if (response.status !== 204 && response.status !== 304) list.append("Content-Length", String(bytes.length));
   if (!input.keepAlive) list.append("Connection", "close");
