@@ -82,6 +82,16 @@ export class Mux {
     return this.#streams.size;
   }
 
+  /** Bytes of the channel, all streams together: what may be sent, may arrive, waits for users, and may windows grow by. */
+  get credit(): { sendable: number; receivable: number; unread: number; growth: number } {
+    return {
+      sendable: this.#sendCredit.available,
+      receivable: this.#receiveCredit.available,
+      unread: this.#receiveCredit.held,
+      growth: this.#growth.left,
+    };
+  }
+
   /** Whether `fill` would write something. */
   get pending(): boolean {
     return this.#control.length > 0 || this.#scheduler.waiting > 0 || this.#channelCreditDue ||
