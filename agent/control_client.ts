@@ -144,11 +144,13 @@ function proxyOf(text: string): Deno.Proxy {
   return { url: url.href, basicAuth };
 }
 
-/** `localhost` and names below it mean this machine (RFC 6761 6.3), whatever DNS says; TLS still checks the name. */
+/**
+ * `localhost` and names below it mean this machine (RFC 6761 6.3), whatever DNS says. For https the system resolves them:
+ * the runtime speaks no TLS over an address of ours.
+ */
 function loopbackOf(base: URL): Deno.Proxy | undefined {
-  if (!/(^|\.)localhost$/.test(base.hostname)) return undefined;
-  const port = base.port !== "" ? Number(base.port) : base.protocol === "https:" ? 443 : 80;
-  return { transport: "tcp", hostname: "127.0.0.1", port };
+  if (base.protocol !== "http:" || !/(^|\.)localhost$/.test(base.hostname)) return undefined;
+  return { transport: "tcp", hostname: "127.0.0.1", port: base.port === "" ? 80 : Number(base.port) };
 }
 
 async function readBounded(response: Response): Promise<string> {

@@ -13,7 +13,11 @@ export type Prover = (challenge: Challenge, signal: AbortSignal) => Promise<stri
  * A prover for one handshake. The signature covers the edge's nonce, control's nonce, the handshake hash and both
  * identities, so evidence is good for this channel only. Throws what control and the provider throw.
  */
-export function proverOf(control: ControlClient, provider: EvidenceProvider, stage0Token: string): Prover {
+export function proverOf(
+  control: Pick<ControlClient, "challenge" | "evidence">,
+  provider: EvidenceProvider,
+  stage0Token: string,
+): Prover {
   return async (challenge, signal) => {
     const { sessionNonce, handshakeHash, agentStatic } = challenge;
     const purpose = "channel-open" as const;

@@ -25,7 +25,7 @@ const TOKEN_IS_SPENT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 ]);
 
 export class Registration {
-  readonly #control: ControlClient;
+  readonly #control: Pick<ControlClient, "create">;
   readonly #store: TunnelStore;
   readonly #service: ServiceConfig;
   readonly #key: string;
@@ -36,7 +36,7 @@ export class Registration {
   /** @param key under which the tunnel is stored */
   constructor(
     options: {
-      control: ControlClient;
+      control: Pick<ControlClient, "create">;
       store: TunnelStore;
       service: ServiceConfig;
       key: string;

@@ -41,7 +41,7 @@ export interface SupervisorOptions {
   readonly config: AgentConfig;
   readonly service: Service;
   readonly registration: Registration;
-  readonly control: ControlClient;
+  readonly control: Pick<ControlClient, "challenge" | "evidence">;
   readonly provider: EvidenceProvider;
   /** Makes the carrier to an edge. */
   readonly connect: (edgeUrl: string, signal: AbortSignal) => Promise<Carrier>;
@@ -197,6 +197,7 @@ export class Supervisor {
     if (this.#wasOnline) metrics.reconnects.inc();
     this.#wasOnline = true;
     this.#current = session;
+    this.#pending = undefined;
     this.#currentSince = clock.now();
     log("info", "service online", {
       service: this.#name,
