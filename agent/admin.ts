@@ -22,15 +22,24 @@ export interface Admin {
 export function serveAdmin(options: AdminOptions): Admin | undefined {
   const { listen, log } = options;
   const answer = adminHandler(options);
+  const stop = new AbortController();
   try {
     const server = Deno.serve({
       hostname: listen.host,
       port: listen.port,
+      signal: stop.signal,
       onListen() {},
       onError: () => new Response("Internal error\n", { status: 500 }),
     }, answer);
     const { hostname, port } = server.addr;
-    return { address: formatAddress({ host: hostname, port }), close: () => server.shutdown() };
+    return {
+      address: formatAddress({ host: hostname, port }),
+      close() {
+        // Not `shutdown`, which waits for whoever keeps a connection open to scrape again.
+        stop.abort();
+        return server.finished;
+      },
+    };
   } catch (error) {
     log("warn", "no admin page", {
       address: formatAddress(listen),

@@ -45,7 +45,7 @@ export class Service {
   bytesIn = 0;
   bytesOut = 0;
   readonly #metrics: Metrics;
-  #label = "unnamed";
+  #series: Series;
 
   constructor(options: ServiceOptions) {
     const { config, origin, clock, deadlines, slabs, log, network } = options;
@@ -56,6 +56,7 @@ export class Service {
     this.slabs = slabs;
     this.log = log;
     this.#metrics = options.metrics;
+    this.#series = seriesOf(options.metrics, "unnamed");
     this.target = formatAddress(config.target);
     this.headLimits = { ...HEAD_LIMITS, maxHeadBytes: Math.min(origin.maxHeadBytes, LARGE_SLAB_BYTES) };
     this.host = config.hostHeader === null
@@ -76,7 +77,7 @@ export class Service {
 
   /** The name by which metrics know the service, once control has given it one. */
   name(name: string): void {
-    this.#label = this.#metrics.serviceLabel(name);
+    this.#series = seriesOf(this.#metrics, this.#metrics.serviceLabel(name));
   }
 
   /** Who handles the stream, or why nobody does. */
@@ -94,14 +95,13 @@ export class Service {
   countBytes(fromViewer: number, toViewer: number): void {
     this.bytesIn += fromViewer;
     this.bytesOut += toViewer;
-    if (fromViewer > 0) this.#metrics.bytes.inc({ direction: "in", service: this.#label }, fromViewer);
-    if (toViewer > 0) this.#metrics.bytes.inc({ direction: "out", service: this.#label }, toViewer);
+    if (fromViewer > 0) this.#series.bytesIn.inc(fromViewer);
+    if (toViewer > 0) this.#series.bytesOut.inc(toViewer);
   }
 
   countResponse(status: number, sinceMs: number): void {
-    const service = this.#label;
-    this.#metrics.requests.inc({ service, status: statusClass(status) });
-    this.#metrics.requestSeconds.observe({ service }, (this.clock.now() - sinceMs) / 1_000);
+    this.#series.requests(statusClass(status)).inc();
+    this.#series.seconds.observe((this.clock.now() - sinceMs) / 1_000);
   }
 
   countRefusal(reason: ResetReason): void {
@@ -111,6 +111,26 @@ export class Service {
   close(): void {
     this.pool.close();
   }
+}
+
+/** The series of one service, looked up once and not for each request. */
+type Series = ReturnType<typeof seriesOf>;
+
+function seriesOf(metrics: Metrics, service: string) {
+  const byStatus = new Map<string, { inc(): void }>();
+  return {
+    bytesIn: metrics.bytes.labels({ direction: "in", service }),
+    bytesOut: metrics.bytes.labels({ direction: "out", service }),
+    seconds: metrics.requestSeconds.labels({ service }),
+    requests(status: string): { inc(): void } {
+      let series = byStatus.get(status);
+      if (series === undefined) {
+        series = metrics.requests.labels({ service, status });
+        byStatus.set(status, series);
+      }
+      return series;
+    },
+  };
 }
 
 /** A Host value (RFC 9110 7.2): the port is left out where it is the scheme's own. */
