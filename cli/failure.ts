@@ -13,7 +13,7 @@ export function exitCodeOf(error: unknown): number {
 
 /** Page that explains a code. */
 export function docsPathOf(error: unknown): string {
-  return `docs/reference/errors.md#${codeOf(error)}`;
+  return `docs/errors/${codeOf(error)}.md`;
 }
 
 function messageOf(error: unknown): string {
