@@ -10,13 +10,7 @@
  *   an error that will not go away by itself -> done
  * ```
  */
-import {
-  Backoff,
-  type ChannelLimits,
-  type ChannelState,
-  type ReadyMessage,
-  type SuiteName,
-} from "../src/channel/mod.ts";
+import { Backoff, type ChannelLimits, type ChannelState, type ReadyMessage } from "../src/channel/mod.ts";
 import type { EvidenceProvider } from "../src/attestation/mod.ts";
 import { fromBase64Url } from "../src/bytes/mod.ts";
 import type { AgentConfig } from "../src/config/mod.ts";
@@ -35,7 +29,6 @@ import type { AgentState, AgentStatus, ServiceStatus } from "./status.ts";
 
 /** A session that lived this long ends a row of failures. */
 const STABLE_MS = 60_000;
-const SUITE: SuiteName = "hybrid";
 
 export interface SupervisorOptions {
   readonly config: AgentConfig;
@@ -291,13 +284,13 @@ export class Supervisor {
   }
 
   async #try(candidate: Candidate, answer: CreateAnswer, replaces: string | undefined): Promise<Session> {
-    const { control, provider, connect, service, limits, buffers, clock, random, version, metrics } =
+    const { config, control, provider, connect, service, limits, buffers, clock, random, version, metrics } =
       this.#options;
     const startedAt = clock.now();
     const session = this.#pending = new Session({
       connect: (signal) => connect(candidate.edge_url, signal),
       edgeStatic: fromBase64Url(candidate.edge_public_key),
-      suite: SUITE,
+      suite: config.channel.hybrid === "off" ? "classic" : "hybrid",
       stage0Token: answer.ephemeral_token,
       version,
       replaces,

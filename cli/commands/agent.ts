@@ -44,6 +44,7 @@ async function run(call: Call, { config, warnings }: Resolved<AgentConfig>): Pro
     await untilStopped(agent, {
       stopping: () => log("info", "draining", { drain_timeout_ms: config.drainTimeoutMs }),
       cutShort: () => view.close(),
+      reload: () => agent.reconnect(),
     });
   } finally {
     view.close();

@@ -42,7 +42,7 @@ export const agentSettings = {
   ),
   caFile: optional(path(), "Extra certificate authorities in PEM for control and edge.", "FILE"),
   tokenFile: optional(path(), "File that holds the management token.", "FILE"),
-  proxy: optional(url("http", "https"), "HTTP proxy that reaches control and edge by CONNECT.", "URL"),
+  proxy: optional(url("http"), "HTTP proxy that reaches control and edge by CONNECT.", "URL"),
   stateDirectory: setting(
     path(),
     ".postern",

@@ -27,10 +27,10 @@ export const heartbeatSettings = {
 export const channelSettings = {
   /** ML-KEM-768 adds 2.3 KiB and 0.1 ms to a handshake, and nothing after it. */
   hybrid: setting(
-    word("required", "preferred"),
+    word("required", "preferred", "off"),
     "required",
-    "Whether a channel without post-quantum key exchange is refused (required) or accepted (preferred).",
-    "required|preferred",
+    "Post-quantum key exchange: required; preferred = an edge also takes channels without; off = an agent does without.",
+    "required|preferred|off",
   ),
   /** A silent peer holds an unauthenticated slot for at most this long per step. */
   handshakeStepMs: setting(duration(500, 60_000), "10s", "Time for each step of the handshake.", "DURATION"),

@@ -9,7 +9,9 @@ import type { SocketWriter, WireBuffer } from "../driver/mod.ts";
 import {
   CHUNK_END_BYTES,
   type Framing,
+  HEAD_LIMITS,
   HeaderList,
+  type HeadLimits,
   lastChunkBytes,
   MAX_CHUNK_HEADER_BYTES,
   parseResponseHead,
@@ -155,7 +157,7 @@ export class ResponseRelay implements StreamHandler {
       end = buffer.length;
     }
     while (this.#framing === undefined) {
-      const head = parseResponseHead(buffer, at, end);
+      const head = parseResponseHead(buffer, at, end, RESPONSE_LIMITS);
       if (head === null) {
         this.#partialHead = buffer.slice(at, end); // at most a head's limit, far below half a window
         return;
@@ -229,6 +231,9 @@ export class ResponseRelay implements StreamHandler {
     this.#settle(outcome);
   }
 }
+
+/** An origin may say more about its response than a viewer may about its request; a slab of the agent is the bound. */
+const RESPONSE_LIMITS: HeadLimits = Object.freeze({ ...HEAD_LIMITS, maxHeadBytes: 65_472 });
 
 /** What a viewer is told when the stream was reset before a response. */
 function codeOfReset(reason: ResetReason): ErrorCode {
