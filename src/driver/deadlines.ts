@@ -9,9 +9,41 @@ export interface Deadline {
   lift(): void;
 }
 
+/**
+ * Entries know their place in a dense list. A Map would do, but a Map that is filled and emptied leaves its outgrown tables
+ * behind, each with what it held and with a link to the next: the garbage collector then copies every request's objects.
+ */
+class Entry implements Deadline {
+  constructor(
+    readonly list: Entry[],
+    readonly at: number,
+    public task: (() => void) | undefined,
+    public place = list.length,
+  ) {
+    list.push(this);
+  }
+
+  lift(): void {
+    this.take();
+  }
+
+  /** Leaves the list; the task, unless it was taken before. */
+  take(): (() => void) | undefined {
+    const task = this.task;
+    if (task === undefined) return undefined;
+    this.task = undefined;
+    const last = this.list.pop()!;
+    if (last !== this) {
+      this.list[this.place] = last;
+      last.place = this.place;
+    }
+    return task;
+  }
+}
+
 export class Deadlines {
   readonly #clock: Clock;
-  readonly #entries = new Map<Deadline, { at: number; task: () => void }>();
+  readonly #entries: Entry[] = [];
   #armed = false;
 
   constructor(clock: Clock) {
@@ -19,23 +51,20 @@ export class Deadlines {
   }
 
   get size(): number {
-    return this.#entries.size;
+    return this.#entries.length;
   }
 
   /** Runs `task` when `delayMs` have passed, at most {@link GRAIN_MS} late, unless lifted before. */
   set(delayMs: number, task: () => void): Deadline {
-    const deadline: Deadline = { lift: () => void this.#entries.delete(deadline) };
-    this.#entries.set(deadline, { at: this.#clock.now() + delayMs, task });
+    const deadline = new Entry(this.#entries, this.#clock.now() + delayMs, task);
     this.#arm();
     return deadline;
   }
 
   /** One task that throws must not take the others with it. */
-  #run(due: [Deadline, { task: () => void }][]): void {
+  #run(due: Entry[]): void {
     try {
-      for (let entry = due.shift(); entry !== undefined; entry = due.shift()) {
-        if (this.#entries.delete(entry[0])) entry[1].task();
-      }
+      for (let entry = due.pop(); entry !== undefined; entry = due.pop()) entry.take()?.();
     } finally {
       if (due.length > 0) this.#run(due);
       else this.#arm();
@@ -43,13 +72,12 @@ export class Deadlines {
   }
 
   #arm(): void {
-    if (this.#armed || this.#entries.size === 0) return;
+    if (this.#armed || this.#entries.length === 0) return;
     this.#armed = true;
     this.#clock.schedule(this.#clock.now() + GRAIN_MS, () => {
       this.#armed = false;
       const now = this.#clock.now();
-      const due = [...this.#entries].filter(([, { at }]) => at <= now);
-      this.#run(due);
+      this.#run(this.#entries.filter(({ at }) => at <= now).sort((a, b) => b.at - a.at));
     });
   }
 }

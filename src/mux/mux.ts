@@ -183,7 +183,10 @@ export class Mux {
   /** @internal */
   resetStream(stream: MuxStream, reason: ResetReason): void {
     if (stream.cut) return;
-    if (stream.gone) return this.#cut(stream); // both ends are done; only held bytes are left to give up
+    if (stream.gone) { // both ends are done; only held bytes are left to give up
+      this.#cut(stream);
+      return this.#letGo(stream);
+    }
     this.#sendReset(stream.id, reason);
     this.#forget(stream, undefined);
   }
@@ -196,7 +199,10 @@ export class Mux {
       this.#creditDue.add(stream);
       this.#events.wake();
     }
-    if (stream.gone && stream.receiveCredit.held === 0) this.#unread.delete(stream);
+    if (stream.gone && stream.receiveCredit.held === 0) {
+      this.#unread.delete(stream);
+      this.#letGo(stream);
+    }
     this.#consumedByChannel(bytes);
   }
 
@@ -272,6 +278,7 @@ export class Mux {
       stream.remoteEnded = true;
       stream.handler.onEnd(trailers ? buffer.slice(start, end) : undefined);
       this.#forgetIfEnded(stream);
+      this.#letGo(stream);
     }
     const channel = this.#receiveCredit;
     if (channel.available < channel.windowBytes / 8) this.#relieve();
@@ -328,6 +335,7 @@ export class Mux {
     }
     this.#cut(worst);
     worst.handler.onReset("slow_consumer");
+    this.#letGo(worst);
   }
 
   #fillControl(buffer: Uint8Array, start: number, limit: number): number {
@@ -415,6 +423,7 @@ export class Mux {
       stream.localEnded = true;
       this.#forgetIfEnded(stream);
       stream.handler.onTaken();
+      this.#letGo(stream);
     } else if (chunk === undefined) stream.handler.onTaken();
     else this.ready(stream);
     return end;
@@ -429,6 +438,15 @@ export class Mux {
     this.#remove(stream);
     this.#cut(stream);
     if (reason !== undefined) stream.handler.onReset(reason);
+    this.#letGo(stream);
+  }
+
+  /**
+   * Parts a stream that nothing more is told about from its user. The tables of a busy Map outlive what was deleted from
+   * them: without this the garbage collector would copy everything that belonged to every past stream.
+   */
+  #letGo(stream: MuxStream): void {
+    if (stream.gone && !this.#unread.has(stream)) stream.handler = NO_HANDLER;
   }
 
   #remove(stream: MuxStream): void {
