@@ -74,8 +74,8 @@ class Model {
         flow.ended = true;
         return flow.user.stream.end(n % 3 === 0 ? pattern(n) : undefined);
       case "reset":
+        // What it holds is consumed later all the same: writes under way end when they end.
         flow?.user.stream.reset("cancelled");
-        if (flow !== undefined) flow.user.unread = 0;
         return;
       case "send":
         return void this.pair.send(end, 600 + n);
