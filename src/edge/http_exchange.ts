@@ -18,6 +18,7 @@ import { noTracer, statusClass } from "../telemetry/mod.ts";
 import { type ResetReason, streamClass, type StreamOpening } from "../wire/mod.ts";
 import type { AgentSession } from "./agent_session.ts";
 import type { EdgeContext, Viewer } from "./context.ts";
+import type { Departure } from "./departure.ts";
 import { type RelayOutcome, ResponseRelay } from "./response_relay.ts";
 import type { RouteGroup } from "./route_group.ts";
 
@@ -38,8 +39,8 @@ export interface ExchangeInput {
   readonly requestId: string;
   /** Whether the viewer's connection may carry another request. */
   readonly keepAlive: boolean;
-  /** Aborted when the viewer has gone. */
-  readonly signal: AbortSignal;
+  /** Tells when the viewer has gone. */
+  readonly departure: Departure;
 }
 
 /** Whether the viewer's connection may be used again. */
@@ -78,7 +79,7 @@ export class HttpExchange {
       if (group === undefined) return this.#refuse(await this.#missing());
       return await this.#serve(group);
     } catch (error) {
-      if (this.#in.signal.aborted) return "close";
+      if (this.#in.departure.happened) return "close";
       return this.#refuse(error instanceof PosternError ? error.code : "internal_error", error);
     }
   }
@@ -88,10 +89,11 @@ export class HttpExchange {
   }
 
   async #serve(group: RouteGroup): Promise<ExchangeResult> {
-    const { context, signal } = this.#in;
+    const { departure } = this.#in;
+    const { routes } = this.#in.context.sessions;
     const tried = new Set<AgentSession>();
     for (let attempt = 1;; attempt++) {
-      const session = await context.sessions.routes.session(group, signal, tried);
+      const session = routes.pick(group, tried) ?? await routes.session(group, departure.signal, tried);
       tried.add(session);
       const outcome = await this.#attempt(session);
       if (outcome === undefined) return "close"; // upgraded, and over by now
@@ -100,7 +102,7 @@ export class HttpExchange {
         return outcome.keepAlive && this.#body.done && !this.#in.writer.failed ? "keep" : "close";
       }
       if (outcome.kind === "upgraded") return "close";
-      if (signal.aborted || outcome.started) return "close";
+      if (departure.happened || outcome.started) return "close";
       if (attempt < MAX_ATTEMPTS && this.#mayRepeat(outcome, group, tried)) continue;
       return this.#refuse(outcome.code);
     }
@@ -141,8 +143,7 @@ export class HttpExchange {
       onWritten: (credit) => stream.consumed(credit),
       onError: () => relay.abort("channel_lost"),
     };
-    const onAbort = () => relay.abort("channel_lost");
-    this.#in.signal.addEventListener("abort", onAbort);
+    this.#in.departure.onGone = () => relay.abort("channel_lost");
     const deadline = context.deadlines.set(context.config.timeouts.originResponseMs, () => {
       if (relay.status === 0 && this.#body.done) relay.abort("origin_timeout");
     });
@@ -163,7 +164,7 @@ export class HttpExchange {
       return outcome;
     } finally {
       deadline.lift();
-      this.#in.signal.removeEventListener("abort", onAbort);
+      this.#in.departure.onGone = undefined;
     }
   }
 

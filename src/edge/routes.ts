@@ -60,6 +60,13 @@ export class Routes {
     return (dot < 0 ? undefined : this.#groups.get(`*${hostname.slice(dot)}`)) ?? exact;
   }
 
+  /** A session of the group as it is now, one of `except` only when there is no other; undefined when it has none. */
+  pick(group: RouteGroup, except?: ReadonlySet<AgentSession>): AgentSession | undefined {
+    if (group.ended) return undefined;
+    const now = this.#clock.now();
+    return group.pick(now, except) ?? group.pick(now);
+  }
+
   /**
    * A session of the group, now or when one comes back within the grace time.
    * @throws PosternError `tunnel_offline`, `viewer_limit`, or the signal's reason
@@ -71,7 +78,7 @@ export class Routes {
   ): Promise<AgentSession> {
     const startedAt = this.#clock.now();
     while (!group.ended) {
-      const session = group.pick(this.#clock.now(), except) ?? group.pick(this.#clock.now());
+      const session = this.pick(group, except);
       if (session !== undefined) return session;
       const left = (group.emptySince ?? startedAt) + this.#graceMs - this.#clock.now();
       if (left <= 0) throw new PosternError("tunnel_offline");

@@ -15,6 +15,7 @@ import type { AgentGate } from "./agent_gate.ts";
 import { type TrustedProxies, withoutPort } from "./client_ip.ts";
 import type { EdgeContext, Viewer } from "./context.ts";
 import { controlExchange } from "./control_exchange.ts";
+import { Departure } from "./departure.ts";
 import { HttpExchange } from "./http_exchange.ts";
 
 /** Time for bytes that are on their way when a connection is closed after an error. */
@@ -27,9 +28,14 @@ export class ViewerConnection {
   readonly #gate: AgentGate;
   readonly #proxies: TrustedProxies;
   readonly #socket: ByteStream;
-  readonly #scheme: "http" | "https";
   readonly #reader: SocketReader;
   readonly #writer: SocketWriter;
+  /** The viewer when no trusted proxy speaks for it. */
+  readonly #direct: Viewer;
+  readonly #trusted: boolean;
+  /** Requests of one connection mostly have one host. */
+  #lastHostname: string | undefined;
+  #lastIsControl = false;
   #idle = true;
   #requests = 0;
   #stopping = false;
@@ -45,9 +51,12 @@ export class ViewerConnection {
     this.#gate = options.gate;
     this.#proxies = options.proxies;
     this.#socket = options.socket;
-    this.#scheme = options.scheme;
     this.#reader = new SocketReader(options.socket, options.context.slabs);
     this.#writer = new SocketWriter(options.socket, options.context.slabs, NOBODY);
+    const address = options.socket.remoteAddress;
+    const ip = withoutPort(address);
+    this.#direct = { ip, address, scheme: options.scheme };
+    this.#trusted = options.proxies.trusts(ip);
   }
 
   /** Serves until the connection is over. Never throws. */
@@ -81,7 +90,7 @@ export class ViewerConnection {
       this.#requests < config.limits.requestsPerConnection;
     if (this.#isControl(head)) return await this.#serveControl(head, keepAlive);
     const requestId = this.#requestId(head);
-    const gone = new AbortController();
+    const departure = new Departure();
     const exchange = new HttpExchange({
       context: this.#context,
       viewer: this.#viewer(head),
@@ -91,11 +100,11 @@ export class ViewerConnection {
       head,
       requestId,
       keepAlive,
-      signal: gone.signal,
+      departure,
     });
     // With a body still to come, reading it notices a viewer that has gone; without one, a read is left pending.
     if (head.framing.kind === "none" && head.upgrade === null && this.#reader.available === 0) {
-      this.#reader.watch(() => gone.abort(new PosternError("channel_closed")));
+      this.#reader.watch(departure.tell);
     }
     return await exchange.run() === "keep" && !this.#stopping;
   }
@@ -150,7 +159,10 @@ export class ViewerConnection {
   #isControl(head: RequestHead): boolean {
     const { publicHost } = this.#context.config;
     const { hostname } = head;
-    return hostname === publicHost || hostname === `control.${publicHost}` || /^[\d.]+$/.test(hostname) ||
+    if (hostname === this.#lastHostname) return this.#lastIsControl;
+    this.#lastHostname = hostname;
+    return this.#lastIsControl = hostname === publicHost || hostname === `control.${publicHost}` ||
+      /^[\d.]+$/.test(hostname) ||
       hostname.startsWith("[") || hostname === "";
   }
 
@@ -173,15 +185,11 @@ export class ViewerConnection {
   }
 
   #viewer(head: RequestHead): Viewer {
-    const ip = withoutPort(this.#socket.remoteAddress);
+    if (!this.#trusted) return this.#direct;
+    const { ip, address, scheme } = this.#direct;
     const client = this.#proxies.clientIp(ip, head.headers.getAll("x-forwarded-for"));
-    const trusted = this.#proxies.trusts(ip);
-    const told = trusted && head.headers.get("x-forwarded-proto") === "https";
-    return {
-      ip: client,
-      address: client === ip ? this.#socket.remoteAddress : client,
-      scheme: told ? "https" : this.#scheme,
-    };
+    const told = head.headers.get("x-forwarded-proto") === "https";
+    return { ip: client, address: client === ip ? address : client, scheme: told ? "https" : scheme };
   }
 
   #requestId(head: RequestHead): string {
