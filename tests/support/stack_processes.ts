@@ -14,6 +14,7 @@ export const SOURCE_PROGRAM: readonly string[] = [
   "-A",
   "--no-prompt",
   "--no-check",
+  "--cached-only",
   "--unstable-net",
   `${root}cli/main.ts`,
 ];
@@ -33,13 +34,14 @@ export function startPostern(
   words: readonly string[],
   folder: TempDir,
   program: readonly string[] = SOURCE_PROGRAM,
+  env: Readonly<Record<string, string>> = {},
 ): Process {
   const [path, ...args] = program;
   return Process.start(path, {
     args: [...args, ...words],
     cwd: folder.path,
     clearEnv: true,
-    env: { ...inherited(), XDG_STATE_HOME: folder.file("state"), XDG_CACHE_HOME: folder.file("cache") },
+    env: { ...inherited(), NO_COLOR: "1", XDG_STATE_HOME: folder.file("state"), ...env },
   });
 }
 
@@ -112,7 +114,7 @@ export class StackProcesses implements AsyncDisposable {
     const services = this.#options.services.map((service) =>
       `  - ${JSON.stringify(service).replaceAll('":"', '": "').replaceAll('","', '", "')}`
     );
-    const config = await this.folder.write("agent.yaml", `services:\n${services.join("\n")}\n`);
+    const config = await this.folder.write("agent.yaml", `version: 1\nservices:\n${services.join("\n")}\n`);
     this.#agent = this.#start([
       "agent",
       `--config=${config}`,
@@ -184,7 +186,7 @@ export class StackProcesses implements AsyncDisposable {
 
 /** What a process of ours may know of the environment of the tests. */
 function inherited(): Record<string, string> {
-  const names = ["PATH", "HOME", "DENO_DIR", "TMPDIR"];
+  const names = ["PATH", "HOME", "DENO_DIR", "XDG_CACHE_HOME", "TMPDIR"];
   return Object.fromEntries(names.flatMap((name) => {
     const value = Deno.env.get(name);
     return value === undefined ? [] : [[name, value]];
