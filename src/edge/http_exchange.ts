@@ -75,17 +75,18 @@ export class HttpExchange {
   async #run(): Promise<ExchangeResult> {
     const { context, head } = this.#in;
     try {
-      const group = context.sessions.routes.find(head.hostname);
-      if (group === undefined) return this.#refuse(await this.#missing());
+      const { routes } = context.sessions;
+      let group = routes.find(head.hostname);
+      if (group === undefined) {
+        if (!await context.isKnown(head.hostname)) return this.#refuse("unknown_host");
+        group = routes.expect(head.hostname);
+        if (group === undefined) return this.#refuse("tunnel_offline");
+      }
       return await this.#serve(group);
     } catch (error) {
       if (this.#in.departure.happened) return "close";
       return this.#refuse(error instanceof PosternError ? error.code : "internal_error", error);
     }
-  }
-
-  async #missing(): Promise<ErrorCode> {
-    return await this.#in.context.isKnown(this.#in.head.hostname) ? "tunnel_offline" : "unknown_host";
   }
 
   async #serve(group: RouteGroup): Promise<ExchangeResult> {

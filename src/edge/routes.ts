@@ -13,11 +13,13 @@ const MAX_WAITING = 4_096;
 export class Routes {
   readonly #clock: Clock;
   readonly #graceMs: number;
+  readonly #startedAt: number;
   readonly #groups = new Map<string, RouteGroup>();
 
   constructor(clock: Clock, graceMs: number) {
     this.#clock = clock;
     this.#graceMs = graceMs;
+    this.#startedAt = clock.now();
   }
 
   /** Names of the routes of a session: hostnames, and `tcp:PORT`. */
@@ -65,6 +67,19 @@ export class Routes {
     if (group.ended) return undefined;
     const now = this.#clock.now();
     return group.pick(now, except) ?? group.pick(now);
+  }
+
+  /**
+   * The group of a hostname that is known but has had no session since this edge started, while that is less than the
+   * grace time ago: its agent may be on the way back. Call for known names only: each takes memory.
+   */
+  expect(hostname: string): RouteGroup | undefined {
+    const group = this.find(hostname);
+    if (group !== undefined || this.#clock.now() - this.#startedAt >= this.#graceMs) return group;
+    const expected = new RouteGroup(hostname);
+    expected.emptySince = this.#startedAt;
+    this.#groups.set(hostname, expected);
+    return expected;
   }
 
   /**

@@ -20,6 +20,8 @@ export const SOURCE_PROGRAM: readonly string[] = [
 ];
 
 export interface ProcessStackOptions {
+  /** Public port of the edge; any free one when absent. */
+  readonly port?: number;
   /** Flags of the edge by setting, e.g. `{ grace: "5s" }`. */
   readonly edge?: Settings;
   readonly agent?: Settings;
@@ -65,7 +67,7 @@ export class StackProcesses implements AsyncDisposable {
   private constructor(options: ProcessStackOptions, folder: TempDir) {
     this.#options = options;
     this.folder = folder;
-    this.port = freePort();
+    this.port = options.port ?? freePort();
     this.edgeAdminPort = freePort();
     this.agentAdminPort = freePort();
     this.client = clientOf(this.port);
