@@ -220,7 +220,7 @@ export class ChannelPump {
     } catch (error) {
       this.#channel.fail(error);
       // After its own close frame the framing takes no record: then the goodbye is said already.
-      if (this.#closing) this.#close();
+      if (this.#closing || this.#closed) this.#close();
       else await this.#finish().catch(() => this.#close());
     } finally {
       buffer?.release();
