@@ -49,6 +49,12 @@ export function withoutPort(address: string): string {
   return host.startsWith("[") ? host.slice(1, -1) : host;
 }
 
+/** What connections are counted by: an IPv4 address, or the /64 that an IPv6 address is one of 2^64 of. */
+export function networkOf(address: string): string {
+  const bytes = addressBytes(address);
+  return bytes === undefined || bytes.length === 4 ? address : bytes.subarray(0, 8).toHex();
+}
+
 function within(bytes: Uint8Array, block: Block): boolean {
   if (bytes.length !== block.bytes.length) return false;
   for (let bit = 0; bit < block.bits; bit += 8) {

@@ -1,5 +1,6 @@
-/** How many connections are open, in all and for each address: counted before a byte is read. */
+/** How many connections are open, in all and for each address (IPv6: each /64): counted before a byte is read. */
 import { PosternError } from "../errors/mod.ts";
+import { networkOf } from "./client_ip.ts";
 
 export class ConnectionLimits {
   readonly #max: number;
@@ -18,22 +19,23 @@ export class ConnectionLimits {
 
   /** Counts one more; the result takes it back, once. @throws PosternError `viewer_limit` */
   enter(address: string): () => void {
-    const count = this.#byAddress.get(address) ?? 0;
+    const network = networkOf(address);
+    const count = this.#byAddress.get(network) ?? 0;
     if (this.#open >= this.#max || count >= this.#maxPerAddress) {
       throw new PosternError("viewer_limit", "Cannot take connection: too many are open", {
         detail: { open: this.#open, of_address: count },
       });
     }
     this.#open++;
-    this.#byAddress.set(address, count + 1);
+    this.#byAddress.set(network, count + 1);
     let left = false;
     return () => {
       if (left) return;
       left = true;
       this.#open--;
-      const rest = this.#byAddress.get(address)! - 1;
-      if (rest === 0) this.#byAddress.delete(address);
-      else this.#byAddress.set(address, rest);
+      const rest = this.#byAddress.get(network)! - 1;
+      if (rest === 0) this.#byAddress.delete(network);
+      else this.#byAddress.set(network, rest);
     };
   }
 }

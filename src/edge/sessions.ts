@@ -58,7 +58,8 @@ export class Sessions {
    */
   add(session: AgentSession, replaces: string | undefined, drainMs: number): void {
     for (const old of this.ofTunnel(session.tunnelId)) {
-      if (old.agentId !== session.agentId || isTerminal(old.channel.state)) continue;
+      const over = isTerminal(old.channel.state) || old.channel.state === "closing";
+      if (old.agentId !== session.agentId || over) continue;
       this.#countReplacement(`${session.tunnelId}/${session.agentId}`);
       if (old.id === replaces) {
         old.channel.drain("draining", drainMs, this.#clock.now());

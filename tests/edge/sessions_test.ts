@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { Sessions } from "../../src/edge/sessions.ts";
+import { type ErrorCode, PosternError } from "../../src/errors/mod.ts";
+import { VirtualClock } from "../support/virtual_clock.ts";
+import { session } from "./agents.ts";
+
+const code = (expected: ErrorCode) => (error: unknown) =>
+  error instanceof PosternError && error.code === expected;
+
+function setup() {
+  const clock = new VirtualClock();
+  const sessions = new Sessions({
+    clock,
+    log: () => {},
+    graceMs: 30_000,
+    replacement: { maxCount: 5, windowMs: 10_000 },
+  });
+  return { clock, sessions };
+}
+
+Deno.test("Sessions.add() fences older sessions of the same agent and tunnel at once, and nobody else's", () => {
+  const { sessions } = setup();
+  const old = session();
+  const others = [session({ agent: "another" }), session({ tunnel: "another" })];
+  for (const each of [old, ...others]) {
+    sessions.add(each.session, undefined, 0);
+    sessions.online(each.session);
+  }
+  const fresh = session();
+  sessions.add(fresh.session, undefined, 0);
+  assert.equal(old.channel.closedWith!.code, "session_fenced");
+  for (const other of others) assert.equal(other.channel.closedWith, undefined);
+  assert.equal(sessions.routes.group("a.example.test")!.sessions.includes(old.session), false);
+  assert.equal(
+    sessions.routes.group("a.example.test")!.sessions.includes(fresh.session),
+    false,
+    "not online yet",
+  );
+  sessions.online(fresh.session);
+  assert.equal(sessions.routes.group("a.example.test")!.sessions.includes(fresh.session), true);
+});
+
+Deno.test("Sessions.add() drains the session that the new one replaces in order", () => {
+  const { sessions } = setup();
+  const old = session({ id: "old" });
+  sessions.add(old.session, undefined, 0);
+  sessions.add(session().session, "old", 7_000);
+  assert.deepEqual([old.channel.drainedFor, old.channel.closedWith], [7_000, undefined]);
+});
+
+Deno.test("Sessions.checkReplacement() allows five replacements in ten seconds and then throws replace_rate_limited", () => {
+  for (const orderly of [false, true]) {
+    const { sessions, clock } = setup();
+    const replace = () => {
+      sessions.checkReplacement("tunnel", "agent");
+      const previous = sessions.all.at(-1)?.id;
+      const next = session();
+      sessions.add(next.session, orderly ? previous : undefined, 1_000);
+      if (!orderly) return;
+      for (const old of sessions.all) if (old !== next.session) sessions.remove(old);
+    };
+    for (let i = 0; i <= 5; i++) replace();
+    assert.throws(replace, code("replace_rate_limited"));
+    sessions.checkReplacement("tunnel", "another");
+    clock.advance(9_999);
+    assert.throws(replace, code("replace_rate_limited"));
+    clock.advance(1);
+    replace();
+  }
+});
+
+Deno.test("Sessions counts a session that was fenced once, however long its channel takes to close", () => {
+  const { sessions } = setup();
+  for (let i = 0; i < 4; i++) sessions.add(session().session, undefined, 0);
+  sessions.checkReplacement("tunnel", "agent"); // three were replaced, though all are still closing
+});
+
+Deno.test("Sessions.online() is for sessions that are there and whose channel stands", () => {
+  const { sessions } = setup();
+  const gone = session();
+  sessions.add(gone.session, undefined, 0);
+  sessions.remove(gone.session);
+  sessions.online(gone.session);
+  const draining = session();
+  sessions.add(draining.session, undefined, 0);
+  draining.channel.state = "draining";
+  sessions.online(draining.session);
+  assert.equal(sessions.routes.find("a.example.test"), undefined);
+});
+
+Deno.test("Sessions.retire() and remove() take a session from its routes", () => {
+  const { sessions } = setup();
+  const one = session();
+  sessions.add(one.session, undefined, 0);
+  sessions.online(one.session);
+  sessions.retire(one.session);
+  assert.equal(sessions.routes.find("a.example.test")!.isEmpty, true);
+  assert.deepEqual([sessions.size, sessions.ofTunnel("tunnel")], [1, [one.session]]);
+  sessions.remove(one.session);
+  assert.equal(sessions.size, 0);
+});
+
+Deno.test("Sessions.cutTunnel() cuts its sessions, and its names are unknown at once", () => {
+  const { sessions } = setup();
+  const [mine, other] = [session(), session({ tunnel: "other", hostnames: ["b.example.test"] })];
+  for (const each of [mine, other]) {
+    sessions.add(each.session, undefined, 0);
+    sessions.online(each.session);
+  }
+  sessions.cutTunnel("tunnel", new PosternError("tunnel_deleted"));
+  assert.equal(mine.channel.closedWith!.code, "tunnel_deleted");
+  assert.equal(other.channel.closedWith, undefined);
+  assert.equal(sessions.routes.find("a.example.test"), undefined);
+  assert.notEqual(sessions.routes.find("b.example.test"), undefined);
+});
+
+Deno.test("Sessions.drain() asks every agent and resolves when the last session has gone", async () => {
+  const { sessions } = setup();
+  await sessions.drain(1_000);
+  const all = [session(), session({ agent: "b" })];
+  for (const each of all) sessions.add(each.session, undefined, 0);
+  let over = false;
+  const drained = sessions.drain(9_000).then(() => over = true);
+  assert.deepEqual(all.map((each) => each.channel.drainedFor), [9_000, 9_000]);
+  sessions.remove(all[0].session);
+  await Promise.resolve();
+  assert.equal(over, false);
+  sessions.remove(all[1].session);
+  await drained;
+});
