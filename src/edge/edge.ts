@@ -129,8 +129,8 @@ export class Edge {
   }
 
   /**
-   * Stops in order: no new connections, open requests and streams finish within the drain timeout, agents are asked to go
-   * elsewhere, and the rest is cut.
+   * Stops in order: no new connections, those that are open get their answer, agents are asked to go elsewhere while open
+   * streams finish within the drain timeout, and the rest is cut.
    */
   async stop(): Promise<void> {
     if (this.#state === "stopped" || this.#state === "draining") return;
@@ -139,14 +139,23 @@ export class Edge {
     metrics.drains.inc({ reason: "shutdown" });
     this.#stopUpkeep?.();
     this.#gate.close();
-    this.#listener.stopAccepting();
     this.#tcp.stopAccepting();
-    const deadline = new Promise<void>((resolve) =>
-      clock.schedule(clock.now() + config.drainTimeoutMs + STOP_SLACK_MS, resolve)
-    );
-    await Promise.race([this.sessions.drain(config.drainTimeoutMs), deadline]);
+    await this.#listener.stopAccepting();
+    await this.#listener.settled(Math.min(SETTLE_MS, config.drainTimeoutMs));
+    const endAt = clock.now() + config.drainTimeoutMs + STOP_SLACK_MS;
+    await this.#drainSessions(endAt);
+    await this.#listener.drained(Math.max(0, endAt - clock.now()));
     this.#tcp.close();
     this.#state = "stopped";
+  }
+
+  /** Resolves when all sessions are gone, or at `endAt`. */
+  async #drainSessions(endAt: number): Promise<void> {
+    const { config, clock } = this.#options;
+    let cancel = () => {};
+    const late = new Promise<void>((resolve) => cancel = clock.schedule(endAt, resolve));
+    await Promise.race([this.sessions.drain(config.drainTimeoutMs), late]);
+    cancel();
   }
 
   #upkeep(): void {
@@ -172,6 +181,8 @@ export class Edge {
   }
 }
 
+/** Time in which viewers make use of connections that they have, before agents are asked to leave. */
+const SETTLE_MS = 1_000;
 /** Beyond the drain timeout, for the last records to be written. */
 const STOP_SLACK_MS = 1_000;
 

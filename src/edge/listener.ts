@@ -23,12 +23,20 @@ export interface ListenerOptions {
   readonly certificates: CertificateStore | undefined;
 }
 
+/** One accepted connection; `viewer` is there once it is known that HTTP is spoken. */
+interface Served {
+  readonly socket: ByteStream;
+  viewer?: ViewerConnection;
+}
+
 export class EdgeListener {
   readonly #options: ListenerOptions;
   readonly #context: EdgeContext;
-  readonly #viewers = new Set<ViewerConnection>();
+  readonly #served = new Set<Served>();
   #listener: Deno.TcpListener | undefined;
-  #emptied: (() => void) | undefined;
+  #stopping = false;
+  #onAccept: (remotePort: number) => void = () => {};
+  #onEnd: () => void = () => {};
 
   constructor(options: ListenerOptions) {
     this.#options = options;
@@ -45,19 +53,86 @@ export class EdgeListener {
   }
 
   get openViewers(): number {
-    return this.#viewers.size;
+    let viewers = 0;
+    for (const { viewer } of this.#served) if (viewer !== undefined) viewers++;
+    return viewers;
   }
 
-  /** Takes no further connections and no further requests on those that are open. */
-  stopAccepting(): void {
-    this.#listener?.close();
+  /**
+   * Takes no further connections, except those that wait in the listener: closing it would reset them. Connections that
+   * are open get one more answer each, which says that it is the last.
+   */
+  async stopAccepting(): Promise<void> {
+    const listener = this.#listener;
+    if (listener === undefined || this.#stopping) return;
+    this.#stopping = true;
+    await this.#acceptWaiting(listener);
+    this.#close(listener);
+    // Told last: a viewer that knows comes back on a new connection, which nobody must accept any more.
+    for (const { viewer } of this.#served) viewer?.stop();
+  }
+
+  #close(listener: Deno.TcpListener): void {
+    if (this.#listener !== listener) return;
     this.#listener = undefined;
-    for (const viewer of this.#viewers) viewer.stop();
+    listener.close();
   }
 
-  /** Resolves when no connection is open. */
-  async drained(): Promise<void> {
-    if (this.#viewers.size > 0) await new Promise<void>((resolve) => this.#emptied = resolve);
+  /** Resolves when no viewer is left, or after `withinMs`: then connections without a request are closed. */
+  async settled(withinMs: number): Promise<void> {
+    await this.#until(withinMs, () => [...this.#served].every(({ viewer }) => viewer?.isCarrier === true));
+    for (const { socket, viewer } of this.#served) {
+      if (viewer === undefined) socket.close();
+      else viewer.finish();
+    }
+  }
+
+  /** Resolves when no connection is open, or after `withinMs`: then the rest is cut. */
+  async drained(withinMs: number): Promise<void> {
+    await this.#until(withinMs, () => this.#served.size === 0);
+    for (const { socket } of this.#served) socket.close();
+  }
+
+  #until(withinMs: number, holds: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      const { clock } = this.#context;
+      const done = () => {
+        cancel();
+        this.#onEnd = () => {};
+        resolve();
+      };
+      const cancel = clock.schedule(clock.now() + withinMs, done);
+      this.#onEnd = () => holds() && done();
+      this.#onEnd();
+    });
+  }
+
+  /** A connection of our own comes last in the queue: when it is accepted, all before it are. */
+  async #acceptWaiting(listener: Deno.TcpListener): Promise<void> {
+    const { clock } = this.#context;
+    const accepted = new Set<number>();
+    this.#onAccept = (port) => accepted.add(port);
+    let last: Deno.TcpConn | undefined;
+    try {
+      const { hostname, port: listened } = listener.addr;
+      last = await Deno.connect({ hostname, port: listened });
+      const { port } = last.localAddr;
+      if (accepted.has(port)) return;
+      await new Promise<void>((resolve) => {
+        const cancel = clock.schedule(clock.now() + ACCEPT_WAITING_MS, resolve);
+        this.#onAccept = (accepted) => {
+          if (accepted !== port) return;
+          this.#close(listener); // in the same turn, before others queue up
+          cancel();
+          resolve();
+        };
+      });
+    } catch {
+      // Not to be reached from here: then those that wait are reset, as they would be anyway.
+    } finally {
+      this.#onAccept = () => {};
+      last?.close();
+    }
   }
 
   async #acceptAll(listener: Deno.TcpListener): Promise<void> {
@@ -75,16 +150,20 @@ export class EdgeListener {
         continue;
       }
       this.#serve(new TcpStream(conn));
+      this.#onAccept(conn.remoteAddr.port);
+      if (this.#listener !== listener) return;
     }
   }
 
   async #serve(socket: ByteStream): Promise<void> {
     const { metrics, log } = this.#context;
     let leave: (() => void) | undefined;
+    const served: Served = { socket };
+    this.#served.add(served);
     try {
       leave = this.#options.limits.enter(withoutPort(socket.remoteAddress));
       metrics.viewerConnections.inc();
-      await this.#route(socket);
+      await this.#route(served);
     } catch (error) {
       metrics.refusals.inc({ code: codeOf(error), layer: "listener" });
       log(error instanceof PosternError ? "debug" : "error", "connection refused", {
@@ -96,12 +175,15 @@ export class EdgeListener {
       socket.close();
       if (leave !== undefined) metrics.viewerConnections.dec();
       leave?.();
+      this.#served.delete(served);
+      this.#onEnd();
     }
   }
 
-  async #route(socket: ByteStream): Promise<void> {
+  async #route(served: Served): Promise<void> {
+    const { socket } = served;
     const { certificates } = this.#options;
-    if (certificates === undefined) return await this.#viewer(socket, "http");
+    if (certificates === undefined) return await this.#viewer(served, socket, "http");
     const { deadlines, config, clock } = this.#context;
     const deadline = deadlines.set(config.timeouts.peekMs, () => socket.close());
     const peeked = new Uint8Array(PEEK_BYTES);
@@ -113,7 +195,7 @@ export class EdgeListener {
     }
     if (read === null) return;
     if (peeked[0] !== TLS_HANDSHAKE) {
-      return await this.#viewer(prefixed(socket, peeked.subarray(0, read)), "http");
+      return await this.#viewer(served, prefixed(socket, peeked.subarray(0, read)), "http");
     }
     const { stream } = await acceptTls(socket, {
       contexts: certificates,
@@ -121,23 +203,21 @@ export class EdgeListener {
       timeoutMs: config.timeouts.tlsHandshakeMs,
       peeked: peeked.subarray(0, read),
     });
-    await this.#viewer(stream, "https");
+    await this.#viewer(served, stream, "https");
   }
 
-  async #viewer(socket: ByteStream, scheme: "http" | "https"): Promise<void> {
+  async #viewer(served: Served, socket: ByteStream, scheme: "http" | "https"): Promise<void> {
     const { context, gate, proxies } = this.#options;
     context.metrics.viewerConnectionsTotal.inc({ protocol: scheme });
     const viewer = new ViewerConnection({ context, gate, proxies, socket, scheme });
-    this.#viewers.add(viewer);
-    try {
-      await viewer.run();
-    } finally {
-      this.#viewers.delete(viewer);
-      if (this.#viewers.size === 0) this.#emptied?.();
-    }
+    served.viewer = viewer;
+    if (this.#stopping) viewer.stop();
+    await viewer.run();
   }
 }
 
+/** Longest wait for connections that are queued already. */
+const ACCEPT_WAITING_MS = 250;
 /** Pause after a failed accept. */
 const ACCEPT_RETRY_MS = 50;
 

@@ -39,6 +39,8 @@ export class ViewerConnection {
   #idle = true;
   #requests = 0;
   #stopping = false;
+  #finishing = false;
+  #isCarrier = false;
 
   constructor(options: {
     context: EdgeContext;
@@ -73,9 +75,19 @@ export class ViewerConnection {
     }
   }
 
-  /** Takes no further request; an idle connection ends at once. */
+  /** Whether this is an agent's carrier. */
+  get isCarrier(): boolean {
+    return this.#isCarrier;
+  }
+
+  /** From now on answers say that they are the last of their connection. Where one did not, another request may follow. */
   stop(): void {
     this.#stopping = true;
+  }
+
+  /** Waits for no further request: ends when the one that is under way is answered, or now. */
+  finish(): void {
+    this.#finishing = true;
     if (this.#idle) this.#socket.close();
   }
 
@@ -106,7 +118,7 @@ export class ViewerConnection {
     if (head.framing.kind === "none" && head.upgrade === null && this.#reader.available === 0) {
       this.#reader.watch(departure.tell);
     }
-    return await exchange.run() === "keep" && !this.#stopping;
+    return await exchange.run() === "keep" && !this.#finishing;
   }
 
   async #readHead(): Promise<RequestHead | undefined> {
@@ -168,6 +180,7 @@ export class ViewerConnection {
 
   async #serveControl(head: RequestHead, keepAlive: boolean): Promise<boolean> {
     if (head.upgrade !== null && head.target === DEFAULT_CARRIER_PATH) {
+      this.#isCarrier = true;
       await this.#gate.accept(this.#socket, this.#reader, head);
       return false;
     }
@@ -181,7 +194,7 @@ export class ViewerConnection {
       requestId: this.#requestId(head),
       keepAlive,
     });
-    return result === "keep" && !this.#stopping;
+    return result === "keep" && !this.#finishing;
   }
 
   #viewer(head: RequestHead): Viewer {

@@ -15,7 +15,7 @@ Deno.test("an edge that is stopped by SIGTERM and started again under load fails
   await using stack = await StackProcesses.start({
     services: [{ name: "web", target: `127.0.0.1:${origin.addr.port}` }],
   });
-  const viewers = Load.start({ port: stack.port, host: `web.localhost:${stack.port}`, body, fresh: true });
+  const viewers = Load.start({ port: stack.port, host: `web.localhost:${stack.port}`, body });
   await viewers.more(100);
   for (let round = 0; round < 2; round++) {
     stack.edge.signal("SIGTERM");
