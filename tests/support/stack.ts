@@ -57,7 +57,7 @@ export class Stack implements AsyncDisposable {
           listen: "127.0.0.1:0",
           admin_listen: "127.0.0.1:0",
           state_directory: folder.file("edge"),
-          drain_timeout: "1s",
+          drain_timeout: "100ms",
           grace: "3s",
           ...options.edge,
         }),
