@@ -71,7 +71,6 @@ export const edgeLimitSettings = {
     "Channels that have not proved themselves yet.",
     "COUNT",
   ),
-  maxServicesPerAgent: setting(count(1, 1024), "32", "Services that one agent may publish.", "COUNT"),
   /** About 300 bytes a stream without queued data. */
   maxStreamsPerChannel: setting(count(1, 1_048_576), "16384", "Open streams in one channel.", "COUNT"),
   /** Memory that one stream may occupy: the ceiling of its auto-tuned window. */
@@ -106,12 +105,6 @@ export const edgeLimitSettings = {
     "Anonymous tunnels created from one address.",
     "COUNT",
   ),
-  controlRequestsPerMinute: setting(
-    count(1, 1_000_000),
-    "600",
-    "Control requests from one address in a minute.",
-    "COUNT",
-  ),
 } as const;
 
 /** Nobody holds a connection for free. */
@@ -131,16 +124,15 @@ export const edgeTimeoutSettings = {
     "DURATION",
   ),
   originResponseMs: setting(duration(100, hourMs), "60s", "Response head from the service.", "DURATION"),
-  upgradeMs: setting(duration(100, 300_000), "15s", "Answer of the service to an upgrade.", "DURATION"),
-  /** Long polls and upgraded connections send something at least this often, or are cut. */
-  streamIdleMs: setting(duration(1000, dayMs), "1h", "Stream without bytes in either direction.", "DURATION"),
-  openMs: setting(duration(100, 300_000), "10s", "Agent's answer to a new stream.", "DURATION"),
-  halfOpenMs: setting(
-    duration(100, hourMs),
+  /** What a slow reader holds is bounded, but it holds it only as long as it reads on. */
+  viewerStallMs: setting(
+    duration(1000, hourMs),
     "60s",
-    "Upgraded or TCP stream with one direction ended.",
+    "Viewer that takes nothing of its response.",
     "DURATION",
   ),
+  /** Long polls and upgraded connections send something at least this often, or are cut. */
+  streamIdleMs: setting(duration(1000, dayMs), "1h", "Stream without bytes in either direction.", "DURATION"),
 } as const;
 
 /** New sessions of one agent push out old ones; this stops two of them from fighting. */

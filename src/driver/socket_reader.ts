@@ -13,6 +13,7 @@ export class SocketReader {
   #start = 0;
   #end = 0;
   #ended = false;
+  #readBytes = 0;
 
   constructor(socket: ByteStream, slabs: Slabs) {
     this.#socket = socket;
@@ -31,6 +32,10 @@ export class SocketReader {
   }
   get available(): number {
     return this.#end - this.#start;
+  }
+  /** Bytes that came so far, those of {@link rest} not counted. */
+  get readBytes(): number {
+    return this.#readBytes;
   }
   /** The other side will send nothing more. */
   get ended(): boolean {
@@ -99,6 +104,7 @@ export class SocketReader {
       return false;
     }
     this.#end += read;
+    this.#readBytes += read;
     return true;
   }
 

@@ -33,6 +33,7 @@ export class SocketWriter {
   #used = 0;
   #slabCredit = 0;
   #queuedBytes = 0;
+  #writtenBytes = 0;
   #running = false;
   #ended = false;
   #failed = false;
@@ -47,6 +48,10 @@ export class SocketWriter {
   /** Bytes that wait. */
   get queuedBytes(): number {
     return this.#queuedBytes;
+  }
+  /** Bytes that the socket has taken so far. */
+  get writtenBytes(): number {
+    return this.#writtenBytes;
   }
   get failed(): boolean {
     return this.#failed;
@@ -141,7 +146,9 @@ export class SocketWriter {
           const piece = batch[i];
           try {
             for (let at = 0; at < piece.bytes.length && !this.#failed;) {
-              at += await this.#socket.write(at === 0 ? piece.bytes : piece.bytes.subarray(at));
+              const written = await this.#socket.write(at === 0 ? piece.bytes : piece.bytes.subarray(at));
+              this.#writtenBytes += written;
+              at += written;
             }
           } catch (error) {
             for (let j = i + 1; j < batch.length; j++) batch[j].release?.();

@@ -134,11 +134,13 @@ export class AgentGate {
             if (clock.now() - challengedAt > stage0!.handshake_max_age_seconds * 1_000) {
               throw new PosternError("session_nonce_expired");
             }
-            session = await this.#prove(channel, pump, stage0!, proof, connection.stream.remoteAddress);
-            proven();
-            metrics.handshakes.inc({ result: "ok", code: "none" });
-            metrics.handshakeSeconds.observe((clock.now() - startedAt) / 1_000);
-            metrics.channels.inc({ role: "edge" });
+            await this.#prove(channel, pump, stage0!, proof, connection.stream.remoteAddress, (proved) => {
+              session = proved; // before anything can end it
+              proven();
+              metrics.handshakes.inc({ result: "ok", code: "none" });
+              metrics.handshakeSeconds.observe((clock.now() - startedAt) / 1_000);
+              metrics.channels.inc({ role: "edge" });
+            });
           }),
         onOpen: () => "class_denied",
         onRekey: () => metrics.rekeys.inc(),
@@ -203,7 +205,8 @@ export class AgentGate {
     stage0: Stage0Claims,
     proof: Proof,
     remoteAddress: string,
-  ): Promise<AgentSession> {
+    onProven: (session: AgentSession) => void,
+  ): Promise<void> {
     const { context, tokens, urls, openPorts } = this.#options;
     const { clock, sessions, config, log } = context;
     const claims = await tokens.verifyStage1(proof.token).catch((error) =>
@@ -222,6 +225,7 @@ export class AgentGate {
     });
     await openPorts(session);
     if (channel.state !== "authorizing") throw new PosternError("channel_closed");
+    onProven(session);
     sessions.add(session, proof.replaces, config.drainTimeoutMs);
     channel.accept({
       type: "ready",
@@ -237,7 +241,6 @@ export class AgentGate {
       tier: claims.tier,
       remote: remoteAddress,
     });
-    return session;
   }
 
   #online(session: AgentSession): void {

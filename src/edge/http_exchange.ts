@@ -26,6 +26,8 @@ const REPEATABLE = new Set(["GET", "HEAD", "OPTIONS"]);
 /** Reasons after which the origin has certainly not seen the request. */
 const UNSEEN: ReadonlySet<ResetReason> = new Set(["draining", "stream_limit", "unknown_service"]);
 const HTTP_CLASS = streamClass("storage_fetch");
+/** How long a small response that is not whole is held back from the viewer. */
+const HOLD_MS = 100;
 /** Sessions that are tried for one request. */
 const MAX_ATTEMPTS = 8;
 
@@ -41,6 +43,8 @@ export interface ExchangeInput {
   readonly keepAlive: boolean;
   /** Tells when the viewer has gone. */
   readonly departure: Departure;
+  /** Bytes of the viewer after an upgrade, for whoever watches the connection. */
+  readonly onUpgradedBytes: (bytes: number) => void;
 }
 
 /** Whether the viewer's connection may be used again. */
@@ -124,12 +128,14 @@ export class HttpExchange {
   /** One try on one session; undefined when the connection was upgraded and has ended. */
   async #attempt(session: AgentSession): Promise<RelayOutcome | undefined> {
     const { context, writer, head } = this.#in;
+    const repeatable = REPEATABLE.has(head.method) && head.framing.kind === "none";
     const relay = new ResponseRelay({
       request: head,
       writer,
       retain: () => session.pump.retain(),
       keepAlive: this.#in.keepAlive,
       onHead: (status) => this.#onHead(session, status),
+      holdFor: repeatable ? (flush) => context.deadlines.set(HOLD_MS, flush) : undefined,
     });
     let stream: MuxStream;
     try {
@@ -233,6 +239,7 @@ export class HttpExchange {
       retain: () => session.pump.retain(),
       writer,
       onBytes: (fromViewer, toViewer) => {
+        this.#in.onUpgradedBytes(fromViewer);
         context.metrics.bytes.inc({ direction: "in", service }, fromViewer);
         context.metrics.bytes.inc({ direction: "out", service }, toViewer);
       },

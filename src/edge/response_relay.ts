@@ -5,7 +5,7 @@
  */
 import { concat } from "../bytes/mod.ts";
 import { type ErrorCode, PosternError } from "../errors/mod.ts";
-import type { SocketWriter, WireBuffer } from "../driver/mod.ts";
+import type { Deadline, SocketWriter, WireBuffer } from "../driver/mod.ts";
 import {
   CHUNK_END_BYTES,
   type Framing,
@@ -50,8 +50,17 @@ export interface RelayOptions {
   readonly retain: () => WireBuffer | undefined;
   /** Whether the viewer's connection may be used again. */
   readonly keepAlive: boolean;
+  /** The viewer begins to see a response of this status. */
   readonly onHead: (status: number) => void;
+  /**
+   * Present for requests that may be repeated: a small response of known length is held back until it is whole, or until
+   * this calls back, so that losing the agent in between costs nothing.
+   */
+  readonly holdFor?: (flush: () => void) => Deadline;
 }
+
+/** Longest body that is held back. */
+const MAX_HELD_BYTES = 16_384;
 
 export class ResponseRelay implements StreamHandler {
   readonly outcome: Promise<RelayOutcome>;
@@ -71,6 +80,11 @@ export class ResponseRelay implements StreamHandler {
   #rawEnded = false;
   #rawReset: ResetReason | undefined;
   #interims = 0;
+  #started = false;
+  /** Copies of what is held back, and the credit that they stand for. */
+  #held: Uint8Array[] | undefined;
+  #heldCredit = 0;
+  #holding: Deadline | undefined;
 
   constructor(options: RelayOptions) {
     this.#options = options;
@@ -136,7 +150,7 @@ export class ResponseRelay implements StreamHandler {
   onReset(reason: ResetReason): void {
     this.#rawReset = reason;
     // The viewer did not read: what waits for it is to be dropped, also when the response had come in whole.
-    if (reason === "slow_consumer" && this.#framing !== undefined) this.#options.writer.abort();
+    if (reason === "slow_consumer" && this.#started) this.#options.writer.abort();
     this.#fail(codeOfReset(reason), reason);
   }
 
@@ -170,6 +184,7 @@ export class ResponseRelay implements StreamHandler {
       }
     }
     if (end > at) this.#writeBody(buffer, at, end, joins);
+    if (this.#held !== undefined) this.#holding = this.#options.holdFor!(() => this.#flushHeld());
   }
 
   #writeHead(head: ResponseHead): void {
@@ -187,15 +202,38 @@ export class ResponseRelay implements StreamHandler {
     if (interim && request.minor === 0) return this.#stream.consumed(head.bytes);
     const framing = viewerFraming(head, request);
     const keepAlive = this.#options.keepAlive && framing.kind !== "until_close";
-    writer.write(
-      serializeResponseHead(responseToViewer(head, { keepAlive, framing, minor: request.minor })),
-      head.bytes,
-    );
-    if (interim) return;
+    const bytes = serializeResponseHead(responseToViewer(head, { keepAlive, framing, minor: request.minor }));
+    if (interim) return writer.write(bytes, head.bytes);
     this.status = head.status;
     this.#framing = framing;
     this.#keepAlive = keepAlive;
-    this.#options.onHead(head.status);
+    const { holdFor } = this.#options;
+    if (holdFor !== undefined && framing.kind === "length" && framing.length <= MAX_HELD_BYTES) {
+      this.#held = [];
+    } else this.#start();
+    this.#write(bytes, head.bytes);
+  }
+
+  /** The viewer sees a part of the response from now on. */
+  #start(): void {
+    this.#started = true;
+    this.#options.onHead(this.status);
+  }
+
+  #write(bytes: Uint8Array, credit: number, release?: () => void): void {
+    if (this.#held === undefined) return this.#options.writer.write(bytes, credit, release);
+    this.#held.push(bytes.slice());
+    this.#heldCredit += credit;
+    release?.();
+  }
+
+  #flushHeld(): void {
+    const held = this.#held;
+    if (held === undefined || this.#settled) return;
+    this.#holding?.lift();
+    this.#held = undefined;
+    this.#start();
+    this.#options.writer.write(concat(...held), this.#heldCredit);
   }
 
   #writeBody(buffer: Uint8Array, start: number, end: number, copied = false): void {
@@ -208,9 +246,10 @@ export class ResponseRelay implements StreamHandler {
     const { writer, retain } = this.#options;
     const chunked = framing.kind === "chunked";
     if (chunked) writer.write(this.#scratch.subarray(0, writeChunkHeader(this.#scratch, 0, bytes)), 0);
-    const lease = copied ? undefined : retain();
-    writer.write(buffer.subarray(start, end), bytes, lease === undefined ? undefined : () => lease.release());
+    const lease = copied || this.#held !== undefined ? undefined : retain();
+    this.#write(buffer.subarray(start, end), bytes, lease === undefined ? undefined : () => lease.release());
     if (chunked) writer.write(this.#scratch.subarray(0, writeChunkEnd(this.#scratch, 0)), 0);
+    if (framing.kind === "length" && this.bodyBytes === framing.length) this.#flushHeld();
   }
 
   #writeLastChunk(section: Uint8Array | undefined): void {
@@ -221,12 +260,14 @@ export class ResponseRelay implements StreamHandler {
   }
 
   #fail(code: ErrorCode, reason?: ResetReason): void {
-    this.#finish({ kind: "failed", code, reason, started: this.#framing !== undefined });
+    this.#finish({ kind: "failed", code, reason, started: this.#started });
   }
 
   #finish(outcome: RelayOutcome): void {
     if (this.#settled) return;
+    if (outcome.kind === "complete") this.#flushHeld();
     this.#settled = true;
+    this.#holding?.lift();
     this.onTaken();
     this.#settle(outcome);
   }

@@ -1,5 +1,5 @@
 /** One connection on the public listener: HTTP/1.1 requests one after the other, or an agent's carrier. */
-import { codeOf, PosternError } from "../errors/mod.ts";
+import { codeOf, type ErrorCode, PosternError } from "../errors/mod.ts";
 import { SocketReader, SocketWriter } from "../driver/mod.ts";
 import {
   acceptedRequestId,
@@ -17,6 +17,7 @@ import type { EdgeContext, Viewer } from "./context.ts";
 import { controlExchange } from "./control_exchange.ts";
 import { Departure } from "./departure.ts";
 import { HttpExchange } from "./http_exchange.ts";
+import { ProgressWatch } from "./progress_watch.ts";
 
 /** Time for bytes that are on their way when a connection is closed after an error. */
 const LINGER_MS = 1_000;
@@ -40,7 +41,9 @@ export class ViewerConnection {
   #requests = 0;
   #stopping = false;
   #finishing = false;
+  #upgradedBytes = 0;
   #isCarrier = false;
+  readonly #watch: ProgressWatch;
 
   constructor(options: {
     context: EdgeContext;
@@ -59,10 +62,23 @@ export class ViewerConnection {
     const ip = withoutPort(address);
     this.#direct = { ip, address, scheme: options.scheme };
     this.#trusted = options.proxies.trusts(ip);
+    const { deadlines, clock, config } = options.context;
+    this.#watch = new ProgressWatch({
+      deadlines,
+      clock,
+      limits: config.timeouts,
+      progress: () => ({
+        bytes: this.#writer.writtenBytes + this.#reader.readBytes + this.#upgradedBytes,
+        queuedBytes: this.#writer.queuedBytes,
+        busy: !this.#idle,
+      }),
+      onStuck: (code) => this.#giveUp(code),
+    });
   }
 
   /** Serves until the connection is over. Never throws. */
   async run(): Promise<void> {
+    this.#watch.start();
     try {
       while (await this.#next());
     } catch (error) {
@@ -70,9 +86,18 @@ export class ViewerConnection {
       await this.#linger();
     } finally {
       await this.#writer.flushed();
+      this.#watch.stop();
       this.#socket.close();
       this.#reader.release();
     }
+  }
+
+  /** Nothing moves: what waits is dropped, and the connection with it. */
+  #giveUp(code: ErrorCode): void {
+    this.#context.metrics.refusals.inc({ code, layer: "http" });
+    this.#context.log("info", "connection given up", { code, remote: this.#socket.remoteAddress });
+    this.#writer.abort();
+    this.#socket.close();
   }
 
   /** Whether this is an agent's carrier. */
@@ -113,6 +138,7 @@ export class ViewerConnection {
       requestId,
       keepAlive,
       departure,
+      onUpgradedBytes: (bytes) => this.#upgradedBytes += bytes,
     });
     // With a body still to come, reading it notices a viewer that has gone; without one, a read is left pending.
     if (head.framing.kind === "none" && head.upgrade === null && this.#reader.available === 0) {
@@ -181,6 +207,7 @@ export class ViewerConnection {
   async #serveControl(head: RequestHead, keepAlive: boolean): Promise<boolean> {
     if (head.upgrade !== null && head.target === DEFAULT_CARRIER_PATH) {
       this.#isCarrier = true;
+      this.#watch.stop(); // the channel has a heartbeat of its own
       await this.#gate.accept(this.#socket, this.#reader, head);
       return false;
     }

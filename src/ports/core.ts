@@ -29,6 +29,19 @@ export interface SealingCore {
    * tag does not hold; the nonce is spent either way.
    */
   open(handle: KeyHandle, adOffset: number, adBytes: number, offset: number, bytes: number): boolean;
+  /**
+   * Seals `count` records under the next nonces in one call, small ones side by side. A table in the arena has a row of
+   * four 32-bit little-endian words for each: offset and bytes of its associated data, offset and bytes of its payload.
+   * The records stand in ascending order, each with its associated data (if any) in front of the payload and behind the
+   * tag of the record before; the table lies apart from them. Nothing is done, and no nonce spent, when that does not
+   * hold (`core_bounds`) or fewer than `count` nonces are left (`nonce_exhausted`). Throws `key_handle_stale`.
+   */
+  sealMany(handle: KeyHandle, table: number, count: number): void;
+  /**
+   * Opens `count` records laid out as for `sealMany` and gives how many hold before the first that does not. That one
+   * and all behind it are wiped; the nonces of all are spent.
+   */
+  openMany(handle: KeyHandle, table: number, count: number): number;
   /** XORs `memory[offset, offset+bytes)` with the 4 bytes of `mask` (RFC 6455 5.3; first byte = lowest bits). */
   mask(offset: number, bytes: number, mask: number): void;
 }

@@ -127,4 +127,12 @@ export const EDGE_ERRORS = {
     cause: "The state directory, or a file in it, cannot be made, read or written.",
     remedy: "Check the path, its owner and the free space; `--state-directory` names another one.",
   },
+  viewer_stalled: {
+    title: "Viewer takes nothing of its response",
+    blame: "viewer",
+    retryable: true,
+    status: 408,
+    cause: "The viewer did not read its response for as long as a viewer may stall, and was cut.",
+    remedy: "Nothing, unless viewers pause on purpose: then raise `timeouts.viewer_stall`.",
+  },
 } as const satisfies Record<string, ErrorFacts>;
