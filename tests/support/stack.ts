@@ -1,6 +1,13 @@
 /** Edge with control, and an agent, in this process: the real listeners on free loopback ports, state in a folder of its own. */
 import { type RunningAgent, startAgent } from "../../agent/mod.ts";
-import { agentDefaults, edgeDefaults } from "../../src/config/mod.ts";
+import {
+  agentDefaults,
+  agentSettings,
+  edgeDefaults,
+  edgeSettings,
+  type Group,
+  settingsOf,
+} from "../../src/config/mod.ts";
 import { type RunningEdge, startEdge } from "../../src/main.ts";
 import type { Log, LogFields } from "../../src/ports/mod.ts";
 import { RawClient } from "./raw_client.ts";
@@ -53,14 +60,14 @@ export class Stack implements AsyncDisposable {
     let stack: Stack | undefined;
     try {
       const edge = await startEdge(
-        edgeDefaults({
+        edgeDefaults(known(edgeSettings, {
           listen: "127.0.0.1:0",
           admin_listen: "127.0.0.1:0",
           state_directory: folder.file("edge"),
           drain_timeout: "100ms",
           grace: "3s",
           ...options.edge,
-        }),
+        })),
         { log: logInto(lines, "edge") },
       );
       stack = new Stack(edge, folder, lines, options);
@@ -75,16 +82,19 @@ export class Stack implements AsyncDisposable {
   /** Starts one more agent with an identity of its own and waits until its services are online. */
   async addAgent(services: readonly Settings[], settings: Settings = {}): Promise<RunningAgent> {
     const agent = await startAgent(
-      agentDefaults({
-        control: `http://127.0.0.1:${this.port}`,
-        admin_listen: "off",
-        state_directory: this.folder.file(`agent-${this.agents.length}`),
-        drain_timeout: "1s",
-        "retry.initial": "20ms",
-        "retry.max": "200ms",
-        ...this.#options.agent,
-        ...settings,
-      }, services),
+      agentDefaults(
+        known(agentSettings, {
+          control: `http://127.0.0.1:${this.port}`,
+          admin_listen: "off",
+          state_directory: this.folder.file(`agent-${this.agents.length}`),
+          drain_timeout: "1s",
+          "retry.initial": "20ms",
+          "retry.max": "200ms",
+          ...this.#options.agent,
+          ...settings,
+        }),
+        services,
+      ),
       { log: logInto(this.lines, "agent") },
     );
     this.agents.push(agent);
@@ -183,6 +193,13 @@ export async function eventually(
 }
 
 const pollMs = 10;
+
+/** A setting that does not exist would be passed over in silence. */
+function known(group: Group, settings: Settings): Settings {
+  const keys = new Set(settingsOf(group).map(({ key }) => key));
+  for (const key of Object.keys(settings)) if (!keys.has(key)) throw new Error(`there is no setting ${key}`);
+  return settings;
+}
 
 function logInto(lines: LoggedLine[], from: "edge" | "agent"): Log {
   return (level, event, fields = {}) => lines.push({ from, level, event, fields });
