@@ -1,7 +1,7 @@
 /** An agent that says to the edge what a test wants: its own tokens, its own proofs, its own bytes. */
 import { proverOf } from "../../agent/evidence.ts";
 import { ControlClient } from "../../agent/control_client.ts";
-import { softwareProvider } from "../../src/attestation/mod.ts";
+import { type EvidenceProvider, softwareProvider } from "../../src/attestation/mod.ts";
 import { fromBase64Url } from "../../src/bytes/mod.ts";
 import { type Challenge, Channel, CHANNEL_LIMITS, HandshakeInitiator } from "../../src/channel/mod.ts";
 import { openKeyset } from "../../src/control/mod.ts";
@@ -100,9 +100,17 @@ export class RogueAgent implements AsyncDisposable {
     }
   }
 
-  /** Proofs as an honest agent makes them. */
+  /** Proofs as an honest agent makes them, under an identity of its own. */
   async honest(token: string): Promise<RogueProver> {
-    const prove = proverOf(this.#control, await softwareProvider(systemRandom(32)), token);
+    return this.honestAs(await this.identity(), token);
+  }
+
+  identity(): Promise<EvidenceProvider> {
+    return softwareProvider(systemRandom(32));
+  }
+
+  honestAs(identity: EvidenceProvider, token: string): RogueProver {
+    const prove = proverOf(this.#control, identity, token);
     return (challenge) => prove(challenge, AbortSignal.timeout(10_000));
   }
 
