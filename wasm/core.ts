@@ -58,6 +58,21 @@ class WasmCore implements SealingCore {
     throw failureOf(status, "open", offset, bytes);
   }
 
+  sealMany(handle: KeyHandle, table: number, count: number): void {
+    if (!isWord(table) || !isWord(count)) throw batchOutOfBounds(table, count);
+    const status = this.#wasm.sealMany(handle, table, count);
+    if (status === STATUS.bounds) throw batchOutOfBounds(table, count);
+    if (status !== STATUS.done) throw failureOf(status, "seal a batch", table, count);
+  }
+
+  openMany(handle: KeyHandle, table: number, count: number): number {
+    if (!isWord(table) || !isWord(count)) throw batchOutOfBounds(table, count);
+    const held = this.#wasm.openMany(handle, table, count);
+    if (held === -STATUS.bounds) throw batchOutOfBounds(table, count);
+    if (held < 0) throw failureOf(-held, "open a batch", table, count);
+    return held;
+  }
+
   mask(offset: number, bytes: number, mask: number): void {
     if (!isWord(offset) || !isWord(bytes)) throw outOfBounds("mask", offset, bytes);
     if (this.#wasm.mask(offset, bytes, mask) !== STATUS.done) throw outOfBounds("mask", offset, bytes);
@@ -71,6 +86,10 @@ class WasmCore implements SealingCore {
  */
 export function loadCore(options: LoadCoreOptions = {}): SealingCore {
   return new WasmCore(options);
+}
+
+function batchOutOfBounds(table: number, count: number): PosternError {
+  return outOfBounds("take a batch with a table of", table, 16 * count);
 }
 
 /** WebAssembly takes numbers modulo 2^32: what is no 32-bit count would become another range. */

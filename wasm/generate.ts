@@ -14,23 +14,29 @@ const QUARTERS_TOGETHER = 4;
 export function kernelSource(): string {
   return [
     "// Written by wasm/generate.ts: change that file, then run `deno task build:wasm`.",
-    'import { MAC_H, MAC_R, STATE } from "./memory";',
+    'import { LANES, MAC_H, MAC_R, STATE } from "./memory";',
     'import { by16, by8, rotate12, rotate16, rotate7, rotate8 } from "./rotate";',
     "",
     "/** XORs 256 bytes with the next four blocks of the key stream. */",
-    ...chachaFunction("xor4", 1),
+    ...chachaFunction({ name: "xor4", groups: 1 }),
     "",
     "/** XORs 512 bytes with the next eight blocks of the key stream. */",
-    ...chachaFunction("xor8", 2),
+    ...chachaFunction({ name: "xor8", groups: 2 }),
     "",
-    "/** As xor8 and, woven into it, Poly1305 over the 192 bytes at `mac`. */",
-    ...chachaFunction("xor8Mac12", 2, 12, 1),
+    "/** As xor4 and, woven into it, Poly1305 over the 256 bytes at `mac`. */",
+    ...chachaFunction({ name: "xor4Mac16", groups: 1, macs: 16, perRound: 2 }),
     "",
     "/** As xor8 and, woven into it, Poly1305 over the 448 bytes at `mac`. */",
-    ...chachaFunction("xor8Mac28", 2, 28, 3),
+    ...chachaFunction({ name: "xor8Mac28", groups: 2, macs: 28, perRound: 3 }),
     "",
     "/** As xor8 and, woven into it, Poly1305 over the 512 bytes at `mac`, which are read before `at` is written. */",
-    ...chachaFunction("xor8Mac32", 2, 32, 3),
+    ...chachaFunction({ name: "xor8Mac32", groups: 2, macs: 32, perRound: 3 }),
+    "",
+    "/** Writes the first half of four blocks, 128 bytes; counters and nonces as in LANES. */",
+    ...chachaFunction({ name: "keys4", groups: 1, lanes: true, words: 8 }),
+    "",
+    "/** Writes eight blocks, 512 bytes; counters and nonces as in LANES. Woven into it: the ten turns at `turn`. */",
+    ...chachaFunction({ name: "stream8Turns", groups: 2, lanes: true, words: 16, turns: true }),
     "",
     "/** Poly1305 over whole blocks (RFC 8439 2.5.1; every block has its high bit, as the AEAD pads). */",
     "export function macBlocks(mac: usize, blocks: usize): void {",
@@ -43,58 +49,92 @@ export function kernelSource(): string {
     ...indent(macStore()),
     "}",
     "",
+    "/** The turns from `turn` to `end` by themselves. */",
+    "export function macTurns(turn: usize, end: usize): void {",
+    "  let d0: u64, d1: u64, d2: u64, d3: u64;",
+    "  while (turn < end) {",
+    ...indent(indent(macTurn())),
+    "    turn += 32;",
+    "  }",
+    "}",
+    "",
   ].join("\n");
+}
+
+interface ChachaShape {
+  readonly name: string;
+  /** Groups of four blocks. */
+  readonly groups: 1 | 2;
+  /** Blocks of Poly1305 to weave in, and how many of them into every double round of the loop. */
+  readonly macs?: number;
+  readonly perRound?: number;
+  /** Every lane has a counter and a nonce of its own, in LANES; else the lanes are the next blocks of STATE. */
+  readonly lanes?: boolean;
+  /** Write the first words of each block instead of XORing with all of them. */
+  readonly words?: 8 | 16;
+  /** Weave a turn of Poly1305 into every double round. */
+  readonly turns?: boolean;
 }
 
 /**
  * ChaCha20 over groups of four blocks: one variable a state word, one lane a block.
  *
- * `macs` blocks of Poly1305 are woven in, `perRound` into every double round of the loop. When they run out before the
- * rounds do, the last rounds stand behind the loop; when they do not, the rest goes between the output statements.
+ * When the blocks of Poly1305 run out before the rounds do, the last rounds stand behind the loop; when they do not, the
+ * rest goes between the output statements.
  */
-function chachaFunction(name: string, groups: number, macs = 0, perRound = 0): string[] {
-  const names = ["x", "y"].slice(0, groups);
+function chachaFunction(shape: ChachaShape): string[] {
+  const { macs = 0, perRound = 0, turns = false } = shape;
+  const names = ["x", "y"].slice(0, shape.groups);
   const looped = macs === 0 ? DOUBLE_ROUNDS : Math.min(DOUBLE_ROUNDS, Math.floor(macs / perRound));
   const left = macs - looped * perRound;
   const lastRounds = sequence(DOUBLE_ROUNDS - looped).flatMap(() => doubleRound(names));
-  const output = names.flatMap((group, index) => finish(group, index));
+  const output = names.flatMap((group, index) => finish(group, index, shape));
   // The last words are fetched before the first output: opening, `mac` is `at`, and the output overwrites them.
   const lastMacs = sequence(left).flatMap((block) => macBlock(block, lastRounds.length === 0));
+  const woven = turns ? macTurn() : sequence(perRound).flatMap((block) => macBlock(block));
+  const parameters = ["at: usize", ...(macs > 0 ? ["mac: usize"] : []), ...(turns ? ["turn: usize"] : [])];
   return [
-    `export function ${name}(at: usize${macs > 0 ? ", mac: usize" : ""}): void {`,
+    `export function ${shape.name}(${parameters.join(", ")}): void {`,
     ...indent([
-      ...chachaStart(names),
+      ...chachaStart(names, shape),
       ...(macs > 0 ? macLoad() : []),
+      ...(turns ? ["let d0: u64, d1: u64, d2: u64, d3: u64;"] : []),
       `let rounds = ${looped};`,
       "do {",
-      ...indent(weave(doubleRound(names), sequence(perRound).flatMap((block) => macBlock(block)))),
+      ...indent(weave(doubleRound(names), woven)),
       ...(macs > 0 ? [`  mac += ${16 * perRound};`] : []),
+      ...(turns ? ["  turn += 32;"] : []),
       "} while (--rounds);",
       ...(lastRounds.length > 0
         ? [...weave(lastRounds, lastMacs), ...output]
         : [...sequence(left).flatMap(macFetch), ...weave(output, lastMacs)]),
-      `store<u32>(STATE, load<u32>(STATE, 48) + ${4 * groups}, 48);`,
+      ...(shape.lanes ? [] : [`store<u32>(STATE, load<u32>(STATE, 48) + ${4 * shape.groups}, 48);`]),
       ...(macs > 0 ? macStore() : []),
     ]),
     "}",
   ];
 }
 
-/** The state words in all lanes, except for the block counter, which differs in each. */
-function chachaStart(names: string[]): string[] {
+/** The state words in all lanes, except for those that differ in each: counter, and with `lanes` the nonce. */
+function chachaStart(names: string[], { lanes = false }: ChachaShape): string[] {
   return [
     "const i16 = by16();",
     "const i8 = by8();",
-    ...sequence(16).filter((word) => word !== 12).flatMap((word) =>
-      names.map((group) => `let ${group}${word} = v128.load_splat<u32>(STATE, ${4 * word});`)
-    ),
-    ...names.flatMap((group, index) => [
-      index === 0
-        ? "const n0 = i32x4.add(v128.load_splat<u32>(STATE, 48), i32x4(0, 1, 2, 3));"
-        : "const n1 = i32x4.add(n0, i32x4.splat(4));",
-      `let ${group}12 = n${index};`,
+    ...(lanes ? [] : [
+      "const n0 = i32x4.add(v128.load_splat<u32>(STATE, 48), i32x4(0, 1, 2, 3));",
+      ...(names.length > 1 ? ["const n1 = i32x4.add(n0, i32x4.splat(4));"] : []),
     ]),
+    ...sequence(16).flatMap((word) =>
+      names.map((group, index) => `let ${group}${word} = ${initialWord(word, index, lanes)};`)
+    ),
   ];
+}
+
+/** A state word of one group before the rounds. */
+function initialWord(word: number, index: number, lanes: boolean): string {
+  const row = [12, 14, 15].indexOf(word);
+  if (lanes && row >= 0) return `v128.load(LANES, ${32 * row + 16 * index})`;
+  return word === 12 ? `n${index}` : `v128.load_splat<u32>(STATE, ${4 * word})`;
 }
 
 /** RFC 8439 2.3: four column rounds, then four diagonal rounds, for every group. */
@@ -129,15 +169,13 @@ function quarterRounds(quarters: string[][]): string[] {
   ];
 }
 
-/** Adds the input state, turns lanes into blocks (4 x 4 transposes) and XORs the bytes of one group. */
-function finish(group: string, index: number): string[] {
+/** Adds the input state, turns lanes into blocks (4 x 4 transposes) and writes or XORs the bytes of one group. */
+function finish(group: string, index: number, { words = 16, lanes = false }: ChachaShape): string[] {
   const statements: string[] = [];
-  for (let row = 0; row < 16; row += 4) {
+  for (let row = 0; row < words; row += 4) {
     const [a, b, c, d] = [0, 1, 2, 3].map((i) => `${group}${row + i}`);
-    for (let i = 0; i < 4; i++) {
-      const word = row + i;
-      const initial = word === 12 ? `n${index}` : `v128.load_splat<u32>(STATE, ${4 * word})`;
-      statements.push(`${group}${word} = i32x4.add(${group}${word}, ${initial});`);
+    for (let word = row; word < row + 4; word++) {
+      statements.push(`${group}${word} = i32x4.add(${group}${word}, ${initialWord(word, index, lanes)});`);
     }
     const t = (i: number) => `${group}t${row}_${i}`;
     statements.push(
@@ -148,10 +186,10 @@ function finish(group: string, index: number): string[] {
     );
     for (let block = 0; block < 4; block++) {
       const [low, high] = block < 2 ? [t(0), t(2)] : [t(1), t(3)];
-      const lanes = block % 2 === 0 ? "0, 2" : "1, 3";
-      const offset = 256 * index + 64 * block + 4 * row;
-      const words = `v128.shuffle<u64>(${low}, ${high}, ${lanes})`;
-      statements.push(`v128.store(at, v128.xor(v128.load(at, ${offset}), ${words}), ${offset});`);
+      const shuffled = `v128.shuffle<u64>(${low}, ${high}, ${block % 2 === 0 ? "0, 2" : "1, 3"})`;
+      const offset = 4 * words * (4 * index + block) + 4 * row;
+      const bytes = lanes ? shuffled : `v128.xor(v128.load(at, ${offset}), ${shuffled})`;
+      statements.push(`v128.store(at, ${bytes}, ${offset});`);
     }
   }
   return statements;
@@ -161,7 +199,7 @@ function finish(group: string, index: number): string[] {
 function macLoad(): string[] {
   return [
     ...sequence(4).map((i) => `const r${i} = <u64> load<u32>(MAC_R, ${4 * i});`),
-    ...[1, 2, 3].map((i) => `const s${i} = r${i} + (r${i} >> 2);`),
+    ...macTimes(),
     ...sequence(4).map((i) => `let h${i} = load<u64>(MAC_H, ${8 * i});`),
     "let d0: u64, d1: u64, d2: u64, d3: u64;",
   ];
@@ -182,14 +220,14 @@ function macFetch(block: number): string[] {
  * h0 < 3.25, h1 and h2 < 2, h3 < 6; r < 2^28 (clamped) and s = 5/4 r. So the largest sum is
  * d0 < (3.25 + 2.5 + 2.5 + 7.5) 2^60 = 15.75 * 2^60, and nothing overflows 64 bits.
  */
-function macBlock(block: number, fetched = false): string[] {
+function macBlock(block: number, fetched = false, pad = "1 << 32"): string[] {
   return [
     ...(fetched ? [] : macFetch(block)),
     `h0 += <u64> <u32> m${block}_0;`,
     `h1 += m${block}_0 >> 32;`,
     `h2 += <u64> <u32> m${block}_1;`,
     `h3 += m${block}_1 >> 32;`,
-    "h3 += 1 << 32;",
+    `h3 += ${pad};`,
     "d0 = h3 * s1;",
     "d0 += h2 * s2;",
     "d0 += h1 * s3;",
@@ -215,6 +253,34 @@ function macBlock(block: number, fetched = false): string[] {
     "h3 = d3 & 0x3ffffffff;",
     "h0 += (d3 >> 34) * 5;",
   ];
+}
+
+/**
+ * A turn: three blocks of one record. 32 bytes at `turn` say which:
+ *
+ *   0        4         8             16             24
+ *   | record | message | high bit 0  | high bit 1   | unused |
+ *
+ * A record's first turn may begin with one or two blocks of zeros without a high bit: they leave a zero accumulator zero,
+ * so that every record is a whole number of turns. At `record` are h (4 x 8 bytes) and r (4 x 4).
+ */
+function macTurn(): string[] {
+  return [
+    "const record = <usize> load<u32>(turn);",
+    "const mac = <usize> load<u32>(turn, 4);",
+    ...sequence(4).map((i) => `let h${i} = load<u64>(record, ${8 * i});`),
+    ...sequence(4).map((i) => `const r${i} = <u64> load<u32>(record, ${32 + 4 * i});`),
+    ...macTimes(),
+    ...macBlock(0, false, "load<u64>(turn, 8)"),
+    ...macBlock(1, false, "load<u64>(turn, 16)"),
+    ...macBlock(2),
+    ...sequence(4).map((i) => `store<u64>(record, h${i}, ${8 * i});`),
+  ];
+}
+
+/** 5/4 r: what a limb above 2^130 is worth below. */
+function macTimes(): string[] {
+  return [1, 2, 3].map((i) => `const s${i} = r${i} + (r${i} >> 2);`);
 }
 
 /** Both lists in order, spread evenly over each other. */

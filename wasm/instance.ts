@@ -10,6 +10,8 @@ export interface CoreExports {
   rekey(handle: number): number;
   seal(handle: number, ad: number, adBytes: number, at: number, bytes: number): number;
   open(handle: number, ad: number, adBytes: number, at: number, bytes: number): number;
+  sealMany(handle: number, table: number, count: number): number;
+  openMany(handle: number, table: number, count: number): number;
   sealOnce(ad: number, adBytes: number, at: number, bytes: number): number;
   openOnce(ad: number, adBytes: number, at: number, bytes: number): number;
   mask(at: number, bytes: number, mask: number): number;

@@ -8,12 +8,12 @@ export const TAG_BYTES = 16;
 export const STAGED_KEY = 0x400;
 export const STAGED_NONCE = 0x420;
 /** Everything a call may leave a trace in, without the slots. */
-export const SCRATCH_END = 0x900;
+export const SCRATCH_END = 0xf00;
 
 export const KEY_SLOTS = 0x10000;
 export const KEY_SLOT_COUNT = 16384;
-export const KEY_SLOT_BYTES = 64;
+export const KEY_SLOT_BYTES = 256;
 
-export const ARENA_OFFSET = 0x110000;
+export const ARENA_OFFSET = 0x410000;
 export const MEMORY_BYTES = 0x4000000;
 export const ARENA_BYTES = MEMORY_BYTES - ARENA_OFFSET;

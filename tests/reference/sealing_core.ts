@@ -112,6 +112,47 @@ class ReferenceCore implements SealingCore {
     }
   }
 
+  sealMany(handle: KeyHandle, table: number, count: number): void {
+    for (const [ad, adBytes, at, bytes] of this.#rows(handle, table, count)) {
+      this.seal(handle, ad, adBytes, at, bytes);
+    }
+  }
+
+  openMany(handle: KeyHandle, table: number, count: number): number {
+    let held = 0;
+    let holds = true;
+    for (const [ad, adBytes, at, bytes] of this.#rows(handle, table, count)) {
+      holds = this.open(handle, ad, adBytes, at, bytes) && holds;
+      if (holds) held++;
+      else this.memory.fill(0, at, at + bytes);
+    }
+    return held;
+  }
+
+  /** The rows, checked as a whole before anything is done. */
+  #rows(handle: KeyHandle, table: number, count: number): number[][] {
+    const live = this.#live(handle);
+    if (!isCount(count)) throw outOfBounds(table, count);
+    this.#checkInArena(table, 16 * count);
+    const view = new DataView(this.memory.buffer);
+    const rows = Array.from(
+      { length: count },
+      (_, row) => [0, 4, 8, 12].map((column) => view.getUint32(table + 16 * row + column, true)),
+    );
+    let end = this.arena.offset;
+    let start = Infinity;
+    for (const [ad, adBytes, at, bytes] of rows) {
+      const from = adBytes === 0 ? at : ad;
+      if (from < end || from + adBytes > at) throw outOfBounds(at, bytes);
+      start = Math.min(start, from);
+      end = at + bytes + TAG_BYTES;
+      this.#checkInArena(at, bytes + TAG_BYTES);
+    }
+    if (table < end && table + 16 * count > start) throw outOfBounds(table, count);
+    if (live.nonce + BigInt(count) > NONCE_LIMIT) throw new PosternError("nonce_exhausted");
+    return rows;
+  }
+
   mask(offset: number, bytes: number, mask: number): void {
     this.#checkInArena(offset, bytes);
     for (let i = 0; i < bytes; i++) this.memory[offset + i] ^= mask >>> (8 * (i % 4));

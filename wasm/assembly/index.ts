@@ -1,8 +1,9 @@
 // The exports: the table in wasm/README.md. A call returns one of these; `wasm/mod.ts` turns them into errors.
-import { decrypt, encrypt, tagHolds, wipeScratch } from "./aead";
+import { decrypt, encrypt, tagHolds, wantsKeyAhead, wipeSingle } from "./aead";
+import { rowsHold, runBatch } from "./batch";
 import { startStream } from "./chacha20";
 import { xor4 } from "./kernel";
-import { isSpent, liveSlot, resetNonce, spendNonce } from "./keys";
+import { isSpent, liveSlot, restart, spendNonces, takeMacKey } from "./keys";
 import { maskBytes } from "./mask";
 import { inArena, STAGED_KEY, STAGED_NONCE, TAG, TAG_BYTES, WINDOW, wipeBlocks } from "./memory";
 
@@ -16,26 +17,39 @@ const BOUNDS: i32 = 4;
 
 export function seal(handle: f64, ad: u32, adBytes: u32, at: u32, bytes: u32): i32 {
   const status = begin(handle, ad, adBytes, at, bytes);
-  if (status == DONE) finishSeal(ad, adBytes, at, bytes);
+  if (status == DONE) finishSeal(wantsKeyAhead(bytes), ad, adBytes, at, bytes);
   return status;
 }
 
 export function open(handle: f64, ad: u32, adBytes: u32, at: u32, bytes: u32): i32 {
   const status = begin(handle, ad, adBytes, at, bytes);
-  return status == DONE ? finishOpen(ad, adBytes, at, bytes) : status;
+  return status == DONE ? finishOpen(wantsKeyAhead(bytes), ad, adBytes, at, bytes) : status;
 }
 
 /** As seal, under the staged key and nonce, which are wiped. */
 export function sealOnce(ad: u32, adBytes: u32, at: u32, bytes: u32): i32 {
   const status = beginOnce(ad, adBytes, at, bytes);
-  if (status == DONE) finishSeal(ad, adBytes, at, bytes);
+  if (status == DONE) finishSeal(false, ad, adBytes, at, bytes);
   return status;
 }
 
 /** As open, under the staged key and nonce, which are wiped. */
 export function openOnce(ad: u32, adBytes: u32, at: u32, bytes: u32): i32 {
   const status = beginOnce(ad, adBytes, at, bytes);
-  return status == DONE ? finishOpen(ad, adBytes, at, bytes) : status;
+  return status == DONE ? finishOpen(false, ad, adBytes, at, bytes) : status;
+}
+
+/** Seals `count` records, a row each at `table` (batch.ts), under the next nonces. */
+export function sealMany(handle: f64, table: u32, count: u32): i32 {
+  const nonce = beginMany(handle, table, count);
+  if (nonce >= 0) runBatch(liveSlot(handle), table, count, nonce, false);
+  return nonce >= 0 ? DONE : -<i32>nonce;
+}
+
+/** Opens `count` records likewise; gives how many hold before the first that does not, or a status, negative. */
+export function openMany(handle: f64, table: u32, count: u32): i32 {
+  const nonce = beginMany(handle, table, count);
+  return nonce >= 0 ? runBatch(liveSlot(handle), table, count, nonce, true) : <i32>nonce;
 }
 
 /** Noise REKEY (4.2): the first 32 bytes that encrypting zeros under nonce 2^64-1 gives, so keystream block 1. */
@@ -47,8 +61,8 @@ export function rekey(handle: f64): i32 {
   xor4(WINDOW);
   v128.store(slot, v128.load(WINDOW));
   v128.store(slot, v128.load(WINDOW, 16), 16);
-  resetNonce(slot);
-  wipeScratch(0);
+  restart(slot);
+  wipeSingle(0);
   return DONE;
 }
 
@@ -62,10 +76,20 @@ function begin(handle: f64, ad: u32, adBytes: u32, at: u32, bytes: u32): i32 {
   const slot = liveSlot(handle);
   if (slot == 0) return STALE;
   if (!rangesHold(ad, adBytes, at, bytes)) return BOUNDS;
-  const nonce = spendNonce(slot);
+  const nonce = spendNonces(slot, 1);
   if (isSpent(nonce)) return SPENT;
   startStream(slot, 0, 0, <u32>nonce, <u32>(nonce >> 32));
+  if (wantsKeyAhead(bytes)) takeMacKey(slot, nonce);
   return DONE;
+}
+
+/** The first nonce, or a status, negative. */
+function beginMany(handle: f64, table: u32, count: u32): i64 {
+  const slot = liveSlot(handle);
+  if (slot == 0) return -STALE;
+  if (!rowsHold(table, count)) return -BOUNDS;
+  const nonce = spendNonces(slot, count);
+  return isSpent(nonce) ? -SPENT : nonce;
 }
 
 function beginOnce(ad: u32, adBytes: u32, at: u32, bytes: u32): i32 {
@@ -92,16 +116,16 @@ function rangesHold(ad: u32, adBytes: u32, at: u32, bytes: u32): bool {
   return <u64>ad >= <u64>at + sealedBytes || <u64>at >= <u64>ad + adBytes;
 }
 
-function finishSeal(ad: u32, adBytes: u32, at: u32, bytes: u32): void {
-  encrypt(ad, adBytes, at, bytes);
+function finishSeal(keyed: bool, ad: u32, adBytes: u32, at: u32, bytes: u32): void {
+  encrypt(keyed, ad, adBytes, at, bytes);
   v128.store(<usize>at + bytes, v128.load(TAG));
-  wipeScratch(bytes);
+  wipeSingle(bytes);
 }
 
-function finishOpen(ad: u32, adBytes: u32, at: u32, bytes: u32): i32 {
-  decrypt(ad, adBytes, at, bytes);
-  const holds = tagHolds(<usize>at + bytes);
+function finishOpen(keyed: bool, ad: u32, adBytes: u32, at: u32, bytes: u32): i32 {
+  decrypt(keyed, ad, adBytes, at, bytes);
+  const holds = tagHolds(<usize>at + bytes, TAG);
   if (!holds) memory.fill(at, 0, bytes);
-  wipeScratch(bytes);
+  wipeSingle(bytes);
   return holds ? DONE : TAG_MISMATCH;
 }

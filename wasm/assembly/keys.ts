@@ -1,14 +1,22 @@
-import { SLOT_BYTES, SLOT_COUNT, SLOTS, STAGED_KEY, wipeBlocks } from "./memory";
+import { keys4 } from "./kernel";
+import { LANES, SLOT_BYTES, SLOT_COUNT, SLOTS, STAGED_KEY, WINDOW, wipeBlocks } from "./memory";
 
-// A slot, 64 bytes:
-//   0        32        40          44     48      52
-//   | key    | counter | generation | live | next  | unused
+// A slot, 256 bytes:
+//   0        32        40          44     48     56            64                192
+//   | key    | counter | generation | live | next | ahead from | 4 Poly1305 keys | unused
 // counter: the next nonce. generation: of the key that lives or lived here last, 0 before the first.
 // next: index + 1 of the next free slot, meaningful in the free list only.
+// The Poly1305 keys (32 bytes each) are those of the nonces "ahead from" to 3 behind it; a used one is zero.
 const COUNTER: usize = 32;
 const GENERATION: usize = 40;
 const LIVE: usize = 44;
 const NEXT: usize = 48;
+const AHEAD_FROM: usize = 56;
+const AHEAD: usize = 64;
+const AHEAD_COUNT: u64 = 4;
+const AHEAD_BYTES: usize = 128;
+/** No nonce is within four of it. */
+const NONE_AHEAD: u64 = 1 << 63;
 
 /** First nonce that is refused: far above what a channel uses, far below REKEY's 2^64-1. */
 const NONCE_LIMIT: u64 = 1 << 48;
@@ -39,6 +47,7 @@ export function importKey(firstNonce: f64): f64 {
   const generation = load<u32>(slot, GENERATION) + 1;
   store<u64>(slot, <u64>firstNonce, COUNTER);
   store<u32>(slot, generation, GENERATION);
+  store<u64>(slot, NONE_AHEAD, AHEAD_FROM);
   store<u32>(slot, 1, LIVE);
   return <f64>generation * <f64>SLOT_COUNT + <f64>index;
 }
@@ -54,7 +63,9 @@ export function wipeKey(handle: f64): bool {
   if (generation > last) return false;
   if (generation < last || load<u32>(slot, LIVE) == 0) return true;
   wipeBlocks(slot, 32);
+  wipeBlocks(slot + AHEAD, AHEAD_BYTES);
   store<u64>(slot, 0, COUNTER);
+  store<u64>(slot, 0, AHEAD_FROM);
   store<u32>(slot, 0, LIVE);
   // A slot whose generations are spent is never used again.
   if (generation != u32.MAX_VALUE) {
@@ -73,10 +84,11 @@ export function liveSlot(handle: f64): usize {
   return load<u32>(slot, LIVE) != 0 ? slot : 0;
 }
 
-/** Takes the next nonce before the work; NONCE_LIMIT itself means that none is left. */
-export function spendNonce(slot: usize): u64 {
+/** Takes `count` nonces before the work and gives the first; NONCE_LIMIT, and takes none, when so many are not left. */
+export function spendNonces(slot: usize, count: u64): u64 {
   const counter = load<u64>(slot, COUNTER);
-  if (counter < NONCE_LIMIT) store<u64>(slot, counter + 1, COUNTER);
+  if (counter + count > NONCE_LIMIT) return NONCE_LIMIT;
+  store<u64>(slot, counter + count, COUNTER);
   return counter;
 }
 
@@ -85,8 +97,37 @@ export function isSpent(nonce: u64): bool {
   return nonce >= NONCE_LIMIT;
 }
 
-export function resetNonce(slot: usize): void {
+/** After the key has changed: nonces start again, and what was made ahead under the old key is gone. */
+export function restart(slot: usize): void {
+  wipeBlocks(slot + AHEAD, AHEAD_BYTES);
+  store<u64>(slot, NONE_AHEAD, AHEAD_FROM);
   store<u64>(slot, 0, COUNTER);
+}
+
+/**
+ * Moves the nonce's Poly1305 key to the window. Four are made at a time: a pass of four lanes costs as much as one block
+ * would. STATE holds the slot's key.
+ */
+export function takeMacKey(slot: usize, nonce: u64): void {
+  if (nonce - load<u64>(slot, AHEAD_FROM) >= AHEAD_COUNT) {
+    for (let lane: u64 = 0; lane < AHEAD_COUNT; lane++) setLane(<usize>lane, 0, nonce + lane);
+    keys4(slot + AHEAD);
+    wipeBlocks(LANES, 96);
+    store<u64>(slot, nonce, AHEAD_FROM);
+  }
+  const at = slot + AHEAD + (<usize>(nonce - load<u64>(slot, AHEAD_FROM)) << 5);
+  v128.store(WINDOW, v128.load(at));
+  v128.store(WINDOW, v128.load(at, 16), 16);
+  wipeBlocks(at, 32);
+}
+
+/** Counter and nonce of one lane. */
+@inline
+export function setLane(lane: usize, block: u32, nonce: u64): void {
+  const at = LANES + (lane << 2);
+  store<u32>(at, block);
+  store<u32>(at, <u32>nonce, 32);
+  store<u32>(at, <u32>(nonce >> 32), 64);
 }
 
 @inline

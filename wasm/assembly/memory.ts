@@ -15,17 +15,24 @@ export const MAC_H: usize = 0x4a0;
 /** The last, zero-padded block of a MAC input; then the tag as computed. */
 export const MAC_BLOCK: usize = 0x4c0;
 export const TAG: usize = 0x4d0;
-/** Eight blocks: the one-time key and the first payload bytes; when sealing, later the last payload bytes. */
+/** Eight blocks: the one-time key and the first payload bytes, or the key streams of a batch. */
 export const WINDOW: usize = 0x500;
-/** Eight blocks: when opening, the last payload bytes. */
+/** Eight blocks: the last payload bytes. */
 export const LAST_WINDOW: usize = 0x700;
-export const SCRATCH_END: usize = 0x900;
+/** Key stream of many nonces: words 12, 14 and 15 of eight lanes. */
+export const LANES: usize = 0x900;
+/** Batches: up to eight records' h, r, s (64 bytes each), and one that nobody reads. */
+export const RECORDS: usize = 0x980;
+/** Ten turns of 32 bytes (wasm/generate.ts), and what they read, 48 bytes each. */
+export const TURNS: usize = 0xbc0;
+export const STAGE: usize = 0xd00;
+export const SCRATCH_END: usize = 0xf00;
 
 export const SLOTS: usize = 0x10000;
 export const SLOT_COUNT: u32 = 16384;
-export const SLOT_BYTES: usize = 64;
+export const SLOT_BYTES: usize = 256;
 
-export const ARENA: u32 = 0x110000;
+export const ARENA: u32 = 0x410000;
 /** End of memory: 1024 pages of 64 KiB, initial size = maximum. */
 export const ARENA_END: u32 = 0x4000000;
 

@@ -33,38 +33,33 @@ export function macFinish(adBytes: u64, bytes: u64): void {
   store<u64>(MAC_BLOCK, adBytes);
   store<u64>(MAC_BLOCK, bytes, 8);
   macBlocks(MAC_BLOCK, 1);
-  let h0 = load<u64>(MAC_H);
-  let h1 = load<u64>(MAC_H, 8);
-  let h2 = load<u64>(MAC_H, 16);
-  let h3 = load<u64>(MAC_H, 24);
-  let h4: u64 = 0;
-  // Twice: the first fold may carry into bit 130 again, the second cannot.
-  for (let pass = 0; pass < 2; pass++) {
-    h1 += h0 >> 32;
-    h0 &= LOW;
-    h2 += h1 >> 32;
-    h1 &= LOW;
-    h3 += h2 >> 32;
-    h2 &= LOW;
-    h4 += h3 >> 32;
-    h3 &= LOW;
-    h0 += (h4 >> 2) * 5;
-    h4 &= 3;
-  }
+  macTag(MAC_H, MAC_S, TAG);
+}
+
+/** The tag from accumulator and s: (h mod 2^130 - 5) + s mod 2^128. Comparisons give numbers here, not branches. */
+export function macTag(h: usize, s: usize, tag: usize): void {
+  const h0 = load<u64>(h);
+  const h1 = load<u64>(h, 8) + (h0 >> 32);
+  const h2 = load<u64>(h, 16) + (h1 >> 32);
+  const h3 = load<u64>(h, 24) + (h2 >> 32);
+  let low = (h0 & LOW) | (h1 << 32);
+  let high = (h2 & LOW) | (h3 << 32);
+  let top = h3 >> 32;
+  // What lies above 2^130 counts five times. After it h < 2^130 + 2^7: below 2 (2^130 - 5).
+  const fold = (top >> 2) * 5;
+  low += fold;
+  let carry = <u64>(low < fold);
+  high += carry;
+  top = (top & 3) + <u64>(high < carry);
   // h + 5 reaches 2^130 exactly when h >= 2^130 - 5: then h + 5 - 2^130 is the residue.
-  let g0 = h0 + 5;
-  let g1 = h1 + (g0 >> 32);
-  let g2 = h2 + (g1 >> 32);
-  let g3 = h3 + (g2 >> 32);
-  const g4 = h4 + (g3 >> 32);
-  const keep = (g4 >> 2) - 1; // all ones: keep h; zero: take g
-  h1 += h0 >> 32;
-  h2 += h1 >> 32;
-  h3 += h2 >> 32;
-  g0 = (((h0 & keep) | (g0 & ~keep)) & LOW) + load<u32>(MAC_S);
-  g1 = (((h1 & keep) | (g1 & ~keep)) & LOW) + load<u32>(MAC_S, 4) + (g0 >> 32);
-  g2 = (((h2 & keep) | (g2 & ~keep)) & LOW) + load<u32>(MAC_S, 8) + (g1 >> 32);
-  g3 = (((h3 & keep) | (g3 & ~keep)) & LOW) + load<u32>(MAC_S, 12) + (g2 >> 32);
-  store<u64>(TAG, (g0 & LOW) | (g1 << 32));
-  store<u64>(TAG, (g2 & LOW) | (g3 << 32), 8);
+  const low5 = low + 5;
+  carry = <u64>(low5 < 5);
+  const high5 = high + carry;
+  const take = 0 - ((top + <u64>(high5 < carry)) >> 2); // all ones or zero
+  low ^= take & (low ^ low5);
+  high ^= take & (high ^ high5);
+  const s0 = load<u64>(s);
+  low += s0;
+  store<u64>(tag, low);
+  store<u64>(tag, high + load<u64>(s, 8) + <u64>(low < s0), 8);
 }
