@@ -1,7 +1,7 @@
 /** Signing and checking of compact JWTs (RFC 7519) under EdDSA: what all kinds of token share. */
 import { CompactSign, compactVerify, decodeProtectedHeader, errors } from "jose";
 import type { z } from "zod";
-import { toBase64Url, utf8, utf8Decode } from "../bytes/mod.ts";
+import { fromBase64Url, toBase64Url, utf8, utf8Decode } from "../bytes/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 import type { Random } from "../ports/mod.ts";
 import {
@@ -125,10 +125,24 @@ function readHeader(token: string): { alg?: unknown; typ?: unknown; kid?: unknow
       `Cannot read token: it is longer than ${maxTokenChars} characters`,
     );
   }
+  const parts = token.split(".");
+  // One token, one text: a signature with loose bits or padding would be the same token under another name.
+  if (parts.length !== 3 || !parts.every(isCanonical)) {
+    throw new PosternError("token_malformed", "Cannot read token: it is not three base64url parts");
+  }
   try {
     return decodeProtectedHeader(token);
   } catch (cause) {
     throw new PosternError("token_malformed", "Cannot read token: its header is not a JWT header", { cause });
+  }
+}
+
+function isCanonical(part: string): boolean {
+  try {
+    fromBase64Url(part);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { setImmediate } from "node:timers";
 import { toBase64Url } from "../../src/bytes/mod.ts";
 import { CHANNEL_LIMITS } from "../../src/channel/mod.ts";
 import { agentDefaults } from "../../src/config/mod.ts";
@@ -26,6 +27,9 @@ interface WorldOptions {
   readonly dial?: (url: string, at: number) => FakeEdge;
   readonly urls?: string[];
 }
+
+/** Turns of the event loop before virtual time moves on. */
+const IO_TURNS = 32;
 
 /** A supervisor with a scripted control and edges in memory. */
 class World implements AsyncDisposable {
@@ -123,7 +127,11 @@ class World implements AsyncDisposable {
   /** Turns until the condition holds, letting virtual time pass in small steps. */
   async pass(condition: () => boolean, stepMs = 250): Promise<void> {
     for (let turn = 0; turn < 2_000; turn++) {
-      if (condition()) return;
+      // Real sockets and keys take real turns of the loop: they come before the clock moves on.
+      for (let idle = 0; idle < IO_TURNS; idle++) {
+        if (condition()) return;
+        await new Promise((resolve) => setImmediate(resolve));
+      }
       await this.clock.advanceAsync(stepMs);
     }
     throw new Error("the condition did not come to hold");

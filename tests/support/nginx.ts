@@ -74,7 +74,13 @@ export class Nginx implements AsyncDisposable {
 
   /** Lines of the access log so far; nginx writes them after the response. */
   async accessLog(): Promise<string> {
-    return await Deno.readTextFile(this.#folder.file("access.log"));
+    // nginx writes a line after the response is sent: the reader may be first.
+    for (let turn = 0; turn < 200; turn++) {
+      const text = await Deno.readTextFile(this.#folder.file("access.log"));
+      if (text !== "") return text;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    return "";
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
