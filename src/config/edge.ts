@@ -10,6 +10,7 @@ import {
   path,
   portRangeOrOff,
   size,
+  toggle,
   toggleOrAuto,
   word,
 } from "./values.ts";
@@ -153,6 +154,12 @@ export const edgeSettings = {
     "127.0.0.1:9090",
     "Address of /metrics, /healthz, /readyz and /status; off = none. Has no authentication: keep it private.",
     "HOST:PORT|off",
+  ),
+  takeOver: setting(
+    toggle(),
+    "false",
+    "Listen beside an edge on the same address that is about to stop.",
+    "BOOL",
   ),
   publicHost: setting(hostName(), "localhost", "Base domain: a service is NAME.<this>.", "DOMAIN"),
   publicUrlPort: optional(

@@ -45,8 +45,11 @@ export class EdgeListener {
 
   /** Starts to listen; returns the port. @throws Deno.errors.AddrInUse and the like */
   listen(): number {
-    const { listen } = this.#context.config;
-    const listener = Deno.listen({ hostname: listen.host, port: listen.port, reusePort: listen.port !== 0 });
+    const { listen, takeOver } = this.#context.config;
+    const address = { hostname: listen.host, port: listen.port };
+    // The port is shared with a successor only. Whether somebody has it already, only a listener that does not share tells.
+    if (!takeOver) Deno.listen(address).close();
+    const listener = Deno.listen({ ...address, reusePort: listen.port !== 0 });
     this.#listener = listener;
     this.#acceptAll(listener);
     return listener.addr.port;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { utf8 } from "../../src/bytes/mod.ts";
 import { Slabs, SocketWriter } from "../../src/driver/mod.ts";
-import { type RelayOutcome, ResponseRelay } from "../../src/edge/response_relay.ts";
+import { type RelayOptions, type RelayOutcome, ResponseRelay } from "../../src/edge/response_relay.ts";
 import type { ErrorCode } from "../../src/errors/mod.ts";
 import { parseRequestHead } from "../../src/http1/mod.ts";
 import { CHANNEL_WINDOW_BYTES, STREAM_WINDOW_BYTES } from "../../src/mux/mod.ts";
@@ -24,7 +24,7 @@ class Setup {
   readonly heads: number[] = [];
   outcome: RelayOutcome | undefined;
 
-  constructor(request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n") {
+  constructor(request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n", holdFor?: RelayOptions["holdFor"]) {
     const bytes = utf8(request);
     this.writer = new SocketWriter(this.viewer, new Slabs(), {
       onWritten: (credit) => stream.consumed(credit),
@@ -36,6 +36,7 @@ class Setup {
       retain: () => undefined,
       keepAlive: true,
       onHead: (status) => void this.heads.push(status),
+      holdFor,
     });
     this.pair.b.answer = () => this.agent;
     const stream = this.pair.a.mux.open(OPENING, this.relay);
@@ -226,4 +227,37 @@ Deno.test("ResponseRelay.handOver() gives the next handler what came behind 101,
       how === "reset" ? "origin_reset" : undefined,
     ]);
   }
+});
+
+Deno.test("ResponseRelay holds a small answer back until it is whole, so that losing the agent starts nothing", async () => {
+  let flush = () => {};
+  const hold = (held: () => void) => {
+    flush = held;
+    return { lift: () => void (flush = () => {}) };
+  };
+  const whole = new Setup(undefined, hold);
+  await whole.say(OK + "hel");
+  assert.equal(whole.text, "");
+  assert.deepEqual(whole.heads, []);
+  await whole.say("lo", true);
+  assert.match(whole.text, /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nhello$/);
+  assert.deepEqual(whole.heads, [200]);
+  assert.deepEqual(whole.outcome, { kind: "complete", keepAlive: true });
+  assert.equal(whole.pair.a.mux.credit.unread, 0);
+
+  const lost = new Setup(undefined, hold);
+  await lost.say(OK + "hel");
+  lost.pair.a.mux.abandon("channel_lost");
+  await lost.settle();
+  assert.deepEqual(lost.failed(), { code: "channel_lost", reason: "channel_lost", started: false });
+  assert.equal(lost.text, "");
+
+  const slow = new Setup(undefined, hold);
+  await slow.say(OK + "hel");
+  flush();
+  await slow.settle();
+  assert.match(slow.text, /\r\n\r\nhel$/);
+  await slow.say("lo", true);
+  assert.match(slow.text, /\r\n\r\nhello$/);
+  assert.equal(slow.pair.a.mux.credit.unread, 0);
 });

@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { edgeDefaults } from "../src/config/mod.ts";
+import { startEdge } from "../src/main.ts";
+import { noLog } from "../src/telemetry/mod.ts";
+import { freePort } from "./support/ports.ts";
+import { TempDir } from "./support/temp_dir.ts";
+
+Deno.test("startEdge() refuses an address in use with listen_failed, and leaves nothing open", async () => {
+  await using folder = await TempDir.make("main");
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const config = edgeDefaults({
+    listen: `127.0.0.1:${taken.addr.port}`,
+    admin_listen: "off",
+    state_directory: folder.path,
+  });
+  await assert.rejects(startEdge(config, { log: noLog }), { code: "listen_failed" });
+});
+
+Deno.test("startEdge() answers health, readiness, metrics and status, and ends when it is stopped", async () => {
+  await using folder = await TempDir.make("main");
+  const edge = await startEdge(
+    edgeDefaults({ listen: "127.0.0.1:0", admin_listen: "127.0.0.1:0", state_directory: folder.path }),
+    { log: noLog },
+  );
+  const admin = `http://127.0.0.1:${edge.adminPort}`;
+  const text = async (path: string) => await (await fetch(admin + path)).text();
+  assert.equal(await text("/healthz"), '{"status":"ok"}');
+  assert.equal(await text("/readyz"), '{"status":"ready","checks":{"edge":true,"store":true}}');
+  assert.match(await text("/metrics"), /postern_build_info\{.*role="edge".*\} 1/);
+  assert.deepEqual(JSON.parse(await text("/status")).sessions, []);
+  await edge.stop();
+  await edge.finished;
+  await assert.rejects(fetch(`${admin}/healthz`));
+});
+
+Deno.test("startEdge() shares its address with a successor that takes over, and with nobody else", async () => {
+  await using folder = await TempDir.make("main");
+  const start = (port: number, takeOver: boolean) =>
+    startEdge(
+      edgeDefaults({
+        listen: `127.0.0.1:${port}`,
+        admin_listen: "off",
+        state_directory: folder.path,
+        take_over: String(takeOver),
+        drain_timeout: "1s",
+      }),
+      { log: noLog },
+    );
+  const first = await start(freePort(), false);
+  await assert.rejects(start(first.port, false), { code: "listen_failed" });
+  const second = await start(first.port, true);
+  assert.equal(second.port, first.port);
+  await first.stop();
+  const response = await fetch(`http://127.0.0.1:${second.port}/readyz`);
+  assert.equal(response.status, 200);
+  await response.body?.cancel();
+  await second.stop();
+});

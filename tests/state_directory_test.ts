@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { systemRandom } from "../src/driver/mod.ts";
+import { StateDirectory } from "../src/state_directory.ts";
+import { TempDir } from "./support/temp_dir.ts";
+
+Deno.test("StateDirectory keeps key and name, for this user only", async () => {
+  await using folder = await TempDir.make("state");
+  const path = `${folder.path}/deep/state`;
+  const first = await StateDirectory.open(path);
+  const key = await first.edgeStatic(systemRandom);
+  const name = await first.edgeId(systemRandom);
+  await first.writeManagementToken("token");
+  const second = await StateDirectory.open(path);
+  assert.deepEqual(await second.edgeStatic(systemRandom), key);
+  assert.equal(await second.edgeId(systemRandom), name);
+  assert.equal(await Deno.readTextFile(second.tokenPath), "token\n");
+  assert.equal((await Deno.stat(path)).mode! & 0o777, 0o700);
+  for await (const entry of Deno.readDir(path)) {
+    assert.equal((await Deno.stat(`${path}/${entry.name}`)).mode! & 0o777, 0o600, entry.name);
+  }
+});
+
+Deno.test("StateDirectory takes rights away that others had", async () => {
+  await using folder = await TempDir.make("state");
+  await Deno.chmod(folder.path, 0o755);
+  await StateDirectory.open(folder.path);
+  assert.equal((await Deno.stat(folder.path)).mode! & 0o777, 0o700);
+});
+
+Deno.test("StateDirectory refuses a path that is a file, and a damaged key, with state_directory_unusable", async () => {
+  await using folder = await TempDir.make("state");
+  await folder.write("file", "x");
+  await assert.rejects(StateDirectory.open(folder.file("file")), { code: "state_directory_unusable" });
+  const state = await StateDirectory.open(folder.file("state"));
+  await Deno.writeTextFile(`${state.path}/edge.key`, "no key\n");
+  await assert.rejects(state.edgeStatic(systemRandom), { code: "state_directory_unusable" });
+});
