@@ -12,7 +12,11 @@ export interface PackageRow {
 export const PACKAGES: readonly PackageRow[] = [
   { binary: "curl", package: "curl", why: "a second HTTP and TLS client as viewer" },
   { binary: "openssl", package: "openssl", why: "certificates and keys not made by our own code" },
-  { binary: "git", package: "git", why: "checks that generated files are committed" },
+  {
+    binary: "git",
+    package: "git",
+    why: "checks that generated files are committed; client and server of a published tcp service",
+  },
   {
     binary: "nginx",
     package: "nginx-light",
