@@ -40,7 +40,7 @@ export interface AgentGateOptions {
   /** Public URLs of a session's services. */
   readonly urls: (claims: Stage1Claims) => string[];
   /** Opens public ports; called before the agent is told that it is ready. @throws PosternError `tcp_port_unavailable` */
-  readonly openPorts: (session: AgentSession) => Promise<void>;
+  readonly openPorts: (session: AgentSession) => void;
 }
 
 export class AgentGate {
@@ -223,8 +223,7 @@ export class AgentGate {
       since: clock.wall(),
       remoteAddress,
     });
-    await openPorts(session);
-    if (channel.state !== "authorizing") throw new PosternError("channel_closed");
+    openPorts(session);
     onProven(session);
     sessions.add(session, proof.replaces, config.drainTimeoutMs);
     channel.accept({

@@ -26,7 +26,7 @@ export class TcpServices {
   }
 
   /** Opens the ports that a session publishes. @throws PosternError `tcp_port_unavailable` */
-  open(session: AgentSession): Promise<void> {
+  open(session: AgentSession): void {
     for (const port of session.claims.tcp_ports) {
       if (this.#listeners.has(port)) continue;
       try {
@@ -40,7 +40,6 @@ export class TcpServices {
         });
       }
     }
-    return Promise.resolve();
   }
 
   /** Closes ports whose route is gone. */

@@ -1,0 +1,30 @@
+import assert from "node:assert/strict";
+import { edgeDefaults } from "../../src/config/mod.ts";
+import type { AgentSession } from "../../src/edge/agent_session.ts";
+import { ConnectionLimits } from "../../src/edge/connection_limits.ts";
+import type { EdgeContext } from "../../src/edge/context.ts";
+import { TcpServices } from "../../src/edge/tcp_services.ts";
+import { accepts, freePort } from "../support/ports.ts";
+import { settle } from "../support/virtual_clock.ts";
+
+const publishing = (port: number) => ({ claims: { tcp_ports: [port] } }) as unknown as AgentSession;
+const context = {
+  config: edgeDefaults({}),
+  sessions: { routes: { group: () => undefined } },
+} as unknown as EdgeContext;
+
+Deno.test("TcpServices.open() refuses a port that somebody else has with tcp_port_unavailable", () => {
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const services = new TcpServices(context, new ConnectionLimits(10, 10));
+  assert.throws(() => services.open(publishing(taken.addr.port)), { code: "tcp_port_unavailable" });
+});
+
+Deno.test("TcpServices opens a port once, and closes it when no route is left", async () => {
+  const services = new TcpServices(context, new ConnectionLimits(10, 10));
+  const port = freePort();
+  services.open(publishing(port));
+  services.open(publishing(port));
+  services.closeUnused();
+  await settle(); // the accept under way lets go of the socket
+  assert.equal(await accepts(port), false);
+});
