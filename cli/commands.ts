@@ -15,7 +15,8 @@ const plainFlag: Flag = { name: "plain", help: "Print lines instead of redrawing
 const nameFlag: Flag = {
   name: "name",
   short: "n",
-  help: "First label of the public host name; made up by control when absent.",
+  help:
+    "First label of the public host name, made up by control when absent; *.NAME takes all hosts below NAME.",
   placeholder: "NAME",
   environment: "POSTERN_NAME",
   key: "services[].name",

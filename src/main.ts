@@ -262,7 +262,9 @@ function presenceOf(edge: Edge, tunnelId: string): ReturnType<ControlDeps["prese
 async function isKnown(store: Store, config: EdgeConfig, route: string): Promise<boolean> {
   const suffix = `.${config.publicHost}`;
   if (!route.endsWith(suffix)) return false;
-  return await store.tunnelByName(route.slice(0, -suffix.length)) !== undefined;
+  const name = route.slice(0, -suffix.length);
+  const dot = name.indexOf(".");
+  return await store.tunnelByName(dot < 0 ? name : `*${name.slice(dot)}`) !== undefined;
 }
 
 function listenFailed(address: string, cause: unknown): PosternError {

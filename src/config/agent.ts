@@ -1,5 +1,16 @@
 /** Settings of an agent: where control is, who the agent is, what it publishes. Each default states its cost. */
-import { address, addressOrOff, count, duration, label, path, size, text, url, word } from "./values.ts";
+import {
+  address,
+  addressOrOff,
+  count,
+  duration,
+  path,
+  serviceName,
+  size,
+  text,
+  url,
+  word,
+} from "./values.ts";
 import { list, optional, setting, type Values } from "./setting.ts";
 import { channelSettings, heartbeatSettings, logSettings, otelSettings } from "./shared.ts";
 
@@ -12,7 +23,11 @@ const MiB = 1024 * KiB;
 export const maxServices = 128;
 
 export const serviceSettings = {
-  name: optional(label(), "First label of the public host name; made up by control when absent.", "NAME"),
+  name: optional(
+    serviceName(),
+    "First label of the public host name, made up by control when absent; *.NAME takes all hosts below NAME.",
+    "NAME",
+  ),
   protocol: setting(word("http", "tcp"), "http", "What the service speaks.", "http|tcp"),
   target: setting(
     address(),

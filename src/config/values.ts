@@ -150,12 +150,25 @@ export function path(): z.ZodType<string, unknown> {
   return text("a path");
 }
 
-/** One DNS label (RFC 1123 2.1), lower case: the name of a service or of an edge. */
+/** One DNS label (RFC 1123 2.1), lower case: the name of an edge or a region. */
 export function label(): z.ZodType<string, unknown> {
   return notation("a name of lower-case letters, digits and hyphens, at most 63", (raw) => {
     const value = textOf(raw);
     return value !== undefined && /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(value) ? value : undefined;
   });
+}
+
+/** A label, or `*.label` for every host one label below it. */
+export function serviceName(): z.ZodType<string, unknown> {
+  return notation(
+    "a name of lower-case letters, digits and hyphens, at most 63, or *. and such a name",
+    (raw) => {
+      const value = textOf(raw);
+      return value !== undefined && /^(?:\*\.)?[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(value)
+        ? value
+        : undefined;
+    },
+  );
 }
 
 /** A DNS name, lower case. */

@@ -1,4 +1,4 @@
-/** Names of tunnels: the first label of their public hostname. */
+/** Names of tunnels: the first label of their public hostname, or `*.` and a label for all hosts one below it. */
 import { PosternError } from "../errors/mod.ts";
 import type { Random } from "../ports/mod.ts";
 
@@ -87,8 +87,22 @@ const RESERVED: ReadonlySet<string> = new Set([
 
 const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
+/** What stands before a name that publishes every host one label below it. */
+const WILDCARD = "*.";
+
+/** `shop` of `*.shop`; undefined for a name that is no wildcard. */
+export function wildcardBase(name: string): string | undefined {
+  return name.startsWith(WILDCARD) ? name.slice(WILDCARD.length) : undefined;
+}
+
+/** The other name of the pair `shop` and `*.shop`: both belong to one owner, so that nobody speaks below another's name. */
+export function pairedName(name: string): string {
+  return wildcardBase(name) ?? WILDCARD + name;
+}
+
 /** Throws `name_invalid` or `name_reserved`. */
-export function checkName(name: string, alsoReserved: readonly string[]): void {
+export function checkName(requested: string, alsoReserved: readonly string[]): void {
+  const name = wildcardBase(requested) ?? requested;
   // xn-- would show as another script's letters: a way to imitate names.
   if (!label.test(name) || name.startsWith("xn--")) {
     throw new PosternError("name_invalid", "Cannot use name: it is not a host label of a-z, 0-9 and hyphens");

@@ -29,7 +29,8 @@ export const problemSchema = z.object({
 
 export const createRequestSchema = z.object({
   requested_name: z.string().max(253).optional().openapi({
-    description: "First label of the public hostname; a random one when absent.",
+    description:
+      "First label of the public hostname; a random one when absent. With a management token also `*.label`: every host one label below it.",
     example: "demo",
   }),
   preferred_transports: z.array(transport).max(8).optional().openapi({

@@ -13,7 +13,7 @@ import type { TunnelClaim, TunnelRecord } from "../ports/mod.ts";
 import { type Choice, chooseEdges } from "./candidates.ts";
 import { controlAudience, type ControlDeps, type DeletionReason } from "./config.ts";
 import { anonymousPrefix, authorizationRequired, type Credentials } from "./credentials.ts";
-import { checkName, randomName } from "./names.ts";
+import { checkName, pairedName, randomName, wildcardBase } from "./names.ts";
 import { networkOf } from "./rate_limit.ts";
 
 /** Random names that are tried before giving up; one collision is unlikely already. */
@@ -137,7 +137,12 @@ async function claimOrReuse(
 ): Promise<{ tunnel: TunnelRecord; fresh: boolean }> {
   if (management === undefined && !deps.config.anonymousTunnels) throw authorizationRequired();
   const { requestedName } = request;
-  if (requestedName !== undefined) checkName(requestedName, deps.config.reservedNames);
+  if (requestedName !== undefined) {
+    checkName(requestedName, deps.config.reservedNames);
+    if (management === undefined && wildcardBase(requestedName) !== undefined) throw authorizationRequired();
+    const paired = await deps.store.tunnelByName(pairedName(requestedName));
+    if (paired !== undefined && paired.owner !== management?.sub) throw nameTaken();
+  }
   for (let attempt = 0; attempt < maxNameAttempts; attempt++) {
     const name = requestedName ?? randomName(deps.random);
     const claimed = await deps.store.claimTunnel(claimOf(deps, request, name, management?.sub, heldUntilMs));

@@ -7,7 +7,7 @@
 /** A published name with its owner. */
 export interface TunnelRecord {
   readonly tunnelId: string;
-  /** First label of the public hostname; unique. */
+  /** First label of the public hostname, or `*.` and a label; unique. */
   readonly name: string;
   readonly owner: string;
   /** Nobody's account: its owner is whoever holds the recreate token. */

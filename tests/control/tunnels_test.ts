@@ -349,3 +349,32 @@ Deno.test("creating and deleting leave lines in the audit log, without tokens", 
   assert.ok(entries.every((entry) => entry.subject === tunnel_id && entry.outcome === "ok"));
   assert.equal(JSON.stringify(entries).includes("eyJ"), false);
 });
+
+Deno.test("POST /tunnels/create gives a wildcard to accounts only, and both of a pair to one owner", async () => {
+  await using control = await openControl(anonymous);
+  const alice = await control.tokenOf("alice");
+  const bob = await control.tokenOf("bob");
+  const wild = await control.post("/tunnels/create", { requested_name: "*.shop" }, alice);
+  assert.equal(wild.status, 200);
+  assert.match(wild.json.public_hostname, /^\*\.shop\./);
+  assertProblem(
+    await control.post("/tunnels/create", { requested_name: "*.mine" }),
+    401,
+    "authorization_required",
+  );
+  assertProblem(await control.post("/tunnels/create", { requested_name: "shop" }, bob), 409, "name_taken");
+  assert.equal((await control.post("/tunnels/create", { requested_name: "shop" }, alice)).status, 200);
+  assert.equal((await control.post("/tunnels/create", { requested_name: "solo" }, bob)).status, 200);
+  assertProblem(
+    await control.post("/tunnels/create", { requested_name: "*.solo" }, alice),
+    409,
+    "name_taken",
+  );
+  for (const name of ["*", "*.", "*.*", "*.a.b", "a.*", "**.a"]) {
+    assertProblem(
+      await control.post("/tunnels/create", { requested_name: name }, alice),
+      400,
+      "name_invalid",
+    );
+  }
+});

@@ -1,0 +1,22 @@
+import assert from "node:assert/strict";
+import { curl } from "../support/curl.ts";
+import { Nginx } from "../support/nginx.ts";
+import { startStack } from "../support/stack.ts";
+
+Deno.test("an exact name goes before a wildcard, and a wildcard stands for one label", async () => {
+  const answers = (text: string) => `server { listen 127.0.0.1:{port}; return 200 "${text} $host\\n"; }`;
+  await using wild = await Nginx.start({ http: answers("wild") });
+  await using exact = await Nginx.start({ http: answers("exact") });
+  await using stack = await startStack();
+  const token = { token_file: stack.edge.tokenPath };
+  await stack.addAgent([
+    { name: "*.shop", target: `127.0.0.1:${wild.port}`, host_header: "original" },
+    { name: "shop", target: `127.0.0.1:${exact.port}`, host_header: "original" },
+  ], token);
+  const text = async (name: string) => (await curl(stack.url(name))).text;
+  assert.equal(await text("a.shop"), "wild a.shop.localhost\n");
+  assert.equal(await text("b.shop"), "wild b.shop.localhost\n");
+  assert.equal(await text("shop"), "exact shop.localhost\n");
+  assert.match(await text("a.b.shop"), /unknown_host/);
+  assert.match(await text("a.other"), /unknown_host/);
+});
