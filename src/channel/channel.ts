@@ -153,12 +153,24 @@ export class Channel {
     this.#endDrainIfIdle();
   }
 
-  /** The carrier ended. */
-  carrierEnded(now: number): void {
+  /**
+   * The carrier ended.
+   * @param hint code that the peer gave for it on the carrier. Anybody on the path could have written it: it is shown to
+   *   people and decides nothing
+   */
+  carrierEnded(now: number, hint?: string): void {
     this.#now = now;
     // While closing, the reason for it stands, whether or not our CLOSE went out.
     if (this.#ending !== undefined) this.#end(this.#ending === "clean" ? undefined : this.#ending);
-    else this.#end(new PosternError("peer_closed", "Cannot go on: the peer closed the connection"));
+    else {
+      const said = hint !== undefined && isErrorCode(hint) ? hint : undefined;
+      const why = said === undefined ? "" : `, saying ${said}`;
+      this.#end(
+        new PosternError("peer_closed", `Cannot go on: the peer closed the connection${why}`, {
+          detail: said === undefined ? {} : { said },
+        }),
+      );
+    }
   }
 
   /** Something is due. Call when the clock has reached `deadline`. */

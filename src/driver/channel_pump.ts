@@ -74,7 +74,7 @@ export class ChannelPump {
       this.wake();
       await this.#discard();
     } finally {
-      this.#channel.carrierEnded(this.#clock.now());
+      this.#channel.carrierEnded(this.#clock.now(), this.#framing.peerReason);
       this.#close();
     }
   }

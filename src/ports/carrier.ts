@@ -41,6 +41,8 @@ export interface MessageFraming {
   readonly messageStart: number;
   readonly messageEnd: number;
   readonly nextStart: number;
+  /** Why the peer closed, in its own words, once it did. Not authenticated. */
+  readonly peerReason: string | undefined;
   /** Wire bytes that the framing itself owes the peer (pong, close), or null. */
   takeReply(): Uint8Array | null;
   /** Wire bytes of an orderly close. */

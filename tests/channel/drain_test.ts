@@ -210,3 +210,17 @@ Deno.test("Channel.fail() calls what is not a PosternError internal_error and te
   assert.deepEqual(pair.ends.map((end) => end.channel.reason), ["internal_error", "internal_error"]);
   assert.doesNotMatch(pair.agent.error!.message, /secret/);
 });
+
+Deno.test("Channel.carrierEnded() shows what the peer said on the carrier, and decides nothing by it", () => {
+  for (
+    const [hint, said] of [["handshake_suite_refused", "handshake_suite_refused"], [
+      "no code of ours",
+      undefined,
+    ]]
+  ) {
+    const pair = new ChannelPair().establish();
+    pair.agent.channel.carrierEnded(pair.now, hint);
+    assert.equal(pair.agent.channel.reason, "peer_closed");
+    assert.equal(pair.agent.error!.detail.said, said);
+  }
+});

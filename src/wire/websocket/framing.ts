@@ -103,6 +103,10 @@ export class WebSocketFraming implements MessageFraming {
     return this.#nextStart;
   }
 
+  get peerReason(): string | undefined {
+    return this.#closeReceived?.reason;
+  }
+
   /** What the peer's close frame said, or null while none has come; the reason is peer text. */
   get peerClose(): CloseStatus | null {
     return this.#closeReceived;
