@@ -4,11 +4,13 @@
  */
 import asc from "assemblyscript/asc";
 import { createHash } from "node:crypto";
+import { blake3Source } from "./blake3_generator.ts";
 import { kernelSource } from "./generate.ts";
 
 const HERE = new URL("./", import.meta.url);
 const ENTRY = "assembly/index.ts";
 const KERNEL = "assembly/kernel.ts";
+const BLAKE3 = "assembly/blake3_kernel.ts";
 const PAGES = "1024";
 
 const FLAGS = [
@@ -33,7 +35,7 @@ export interface CompileOptions {
 
 /** Compiles one build: a module without imports. */
 export async function compileCore(options: CompileOptions): Promise<Uint8Array<ArrayBuffer>> {
-  const given = new Map([[KERNEL, kernelSource()]]);
+  const given = new Map([[KERNEL, kernelSource()], [BLAKE3, blake3Source()]]);
   if (options.entry !== undefined) given.set(ENTRY, options.entry);
   const extraFlags = options.relaxedSimd ? ["--enable=relaxed-simd"] : [];
   let output: Uint8Array | undefined;
@@ -72,6 +74,7 @@ export async function buildOutputs(): Promise<Map<string, Uint8Array>> {
   const text = new TextEncoder();
   return new Map<string, Uint8Array>([
     [KERNEL, text.encode(kernelSource())],
+    [BLAKE3, text.encode(blake3Source())],
     ["core.wasm", relaxed],
     ["core_v128.wasm", plain],
     ["core.sha256", text.encode(`${sha256(relaxed)}  core.wasm\n${sha256(plain)}  core_v128.wasm\n`)],

@@ -1,5 +1,6 @@
 import { PosternError } from "../src/errors/mod.ts";
 import type { KeyHandle, SealingCore } from "../src/ports/mod.ts";
+import { type Blake3Core, type Blake3Hasher, type Blake3Mode, WasmBlake3 } from "./blake3.ts";
 import { failureOf, outOfBounds, wrongLength } from "./failure.ts";
 import { type Build, type CoreExports, instantiate, STATUS } from "./instance.ts";
 import { ARENA_BYTES, ARENA_OFFSET, KEY_BYTES, STAGED_KEY } from "./layout.ts";
@@ -12,17 +13,22 @@ export interface LoadCoreOptions {
   readonly build?: Build;
 }
 
+/** Seals, opens and hashes in one memory. */
+export type CryptoCore = SealingCore & Blake3Core;
+
 /** The port over one WebAssembly instance. */
-class WasmCore implements SealingCore {
+class WasmCore implements CryptoCore {
   readonly memory: Uint8Array;
   readonly arena = Object.freeze({ offset: ARENA_OFFSET, bytes: ARENA_BYTES });
   readonly #wasm: CoreExports;
+  readonly #blake3: WasmBlake3;
   readonly #firstNonce: number;
 
   constructor(options: LoadCoreOptions) {
     this.#firstNonce = options.firstNonce ?? 0;
     this.#wasm = instantiate(options.build);
     this.memory = new Uint8Array(this.#wasm.memory.buffer);
+    this.#blake3 = new WasmBlake3(this.#wasm, this.memory);
   }
 
   importKey(key: Uint8Array): KeyHandle {
@@ -73,6 +79,14 @@ class WasmCore implements SealingCore {
     return held;
   }
 
+  blake3(offset: number, bytes: number, mode?: Blake3Mode): Uint8Array<ArrayBuffer> {
+    return this.#blake3.blake3(offset, bytes, mode);
+  }
+
+  createBlake3(mode?: Blake3Mode): Blake3Hasher {
+    return this.#blake3.createBlake3(mode);
+  }
+
   mask(offset: number, bytes: number, mask: number): void {
     if (!isWord(offset) || !isWord(bytes)) throw outOfBounds("mask", offset, bytes);
     if (this.#wasm.mask(offset, bytes, mask) !== STATUS.done) throw outOfBounds("mask", offset, bytes);
@@ -80,11 +94,11 @@ class WasmCore implements SealingCore {
 }
 
 /**
- * A sealing core with memory of its own (64 MiB of address space; pages count once they are touched).
+ * A core with memory of its own (64 MiB of address space; pages count once they are touched).
  *
  * Synchronous: the module is compiled at the first call and shared by later ones. Throws `simd_missing`.
  */
-export function loadCore(options: LoadCoreOptions = {}): SealingCore {
+export function loadCore(options: LoadCoreOptions = {}): CryptoCore {
   return new WasmCore(options);
 }
 

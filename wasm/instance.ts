@@ -14,6 +14,11 @@ export interface CoreExports {
   openMany(handle: number, table: number, count: number): number;
   sealOnce(ad: number, adBytes: number, at: number, bytes: number): number;
   openOnce(ad: number, adBytes: number, at: number, bytes: number): number;
+  blake3(mode: number, at: number, bytes: number): number;
+  openHasher(mode: number): number;
+  updateHasher(index: number, at: number, bytes: number): number;
+  digestHasher(index: number): number;
+  closeHasher(index: number): number;
   mask(at: number, bytes: number, mask: number): number;
 }
 

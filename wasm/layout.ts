@@ -14,6 +14,12 @@ export const KEY_SLOTS = 0x10000;
 export const KEY_SLOT_COUNT = 16384;
 export const KEY_SLOT_BYTES = 256;
 
-export const ARENA_OFFSET = 0x410000;
+/** Where a digest is left. */
+export const DIGEST = 0x2000;
+export const DIGEST_BYTES = 32;
+export const HASHERS = 0x410000;
+export const HASHER_COUNT = 64;
+
+export const ARENA_OFFSET = 0x450000;
 export const MEMORY_BYTES = 0x4000000;
 export const ARENA_BYTES = MEMORY_BYTES - ARENA_OFFSET;

@@ -1,6 +1,8 @@
 /**
- * The sealing core: ChaCha20-Poly1305 in place, in WebAssembly. {@link loadCore} gives the port's `SealingCore`;
- * {@link seal} and {@link open} serve single messages with a nonce of the caller's, as a Noise handshake needs.
+ * The crypto core: ChaCha20-Poly1305 in place and BLAKE3, in WebAssembly. {@link loadCore} gives the port's `SealingCore`
+ * that hashes as well; {@link seal}, {@link open} and {@link blake3} serve single messages, with keys and nonces of the
+ * caller's.
  */
-export { loadCore, type LoadCoreOptions } from "./core.ts";
+export { blake3, type Blake3Core, type Blake3Hasher, type Blake3Mode } from "./blake3.ts";
+export { type CryptoCore, loadCore, type LoadCoreOptions } from "./core.ts";
 export { open, seal } from "./one_shot.ts";

@@ -6,7 +6,7 @@ const WASM = new URL("../../wasm/", import.meta.url);
 
 Deno.test("a fresh build gives the committed files byte for byte", async () => {
   const outputs = await buildOutputs();
-  assert.equal(outputs.size, 5);
+  assert.equal(outputs.size, 6);
   for (const [name, fresh] of outputs) {
     const committed = Deno.readFileSync(new URL(name, WASM));
     assert.ok(
@@ -20,20 +20,32 @@ Deno.test("the modules import nothing and export exactly the ABI", () => {
   for (const name of ["core.wasm", "core_v128.wasm"]) {
     const module = new WebAssembly.Module(Deno.readFileSync(new URL(name, WASM)));
     assert.deepEqual(WebAssembly.Module.imports(module), []);
-    const exports = WebAssembly.Module.exports(module).map(({ name, kind }) => `${kind} ${name}`);
-    assert.deepEqual(exports.sort(), [
-      "function importKey",
-      "function mask",
-      "function open",
-      "function openMany",
-      "function openOnce",
-      "function rekey",
-      "function seal",
-      "function sealMany",
-      "function sealOnce",
-      "function wipeKey",
-      "memory memory",
+    const exports = Object.entries(new WebAssembly.Instance(module).exports);
+    const abi = exports.map(([name, value]) =>
+      typeof value === "function" ? `${name}/${value.length}` : name
+    );
+    assert.deepEqual(abi.sort(), [
+      "blake3/3",
+      "closeHasher/1",
+      "digestHasher/1",
+      "importKey/1",
+      "mask/3",
+      "memory",
+      "open/5",
+      "openHasher/1",
+      "openMany/3",
+      "openOnce/4",
+      "rekey/1",
+      "seal/5",
+      "sealMany/3",
+      "sealOnce/4",
+      "updateHasher/3",
+      "wipeKey/1",
     ]);
+    const drawn = Deno.readTextFileSync(new URL("README.md", WASM));
+    for (const [name] of exports) {
+      assert.match(drawn, new RegExp(`^\\| \`${name}\\b`, "m"), `README.md has no ${name}`);
+    }
   }
 });
 
@@ -56,6 +68,9 @@ Deno.test("memory.ts, layout.ts and README.md draw the same map", () => {
     ["SLOTS", layout.KEY_SLOTS],
     ["SLOT_COUNT", layout.KEY_SLOT_COUNT],
     ["SLOT_BYTES", layout.KEY_SLOT_BYTES],
+    ["DIGEST", layout.DIGEST],
+    ["HASHERS", layout.HASHERS],
+    ["HASHER_COUNT", layout.HASHER_COUNT],
     ["ARENA", layout.ARENA_OFFSET],
     ["ARENA_END", layout.MEMORY_BYTES],
     ["TAG_BYTES", layout.TAG_BYTES],
@@ -64,7 +79,7 @@ Deno.test("memory.ts, layout.ts and README.md draw the same map", () => {
 
   const drawn = Deno.readTextFileSync(new URL("README.md", WASM));
   for (const [name, value] of constants) {
-    if (["SLOT_COUNT", "SLOT_BYTES", "TAG_BYTES"].includes(name)) continue;
+    if (["SLOT_COUNT", "SLOT_BYTES", "HASHER_COUNT", "HASHER_BYTES", "TAG_BYTES"].includes(name)) continue;
     const row = new RegExp(`^0x0*${value.toString(16)} .*\\b${name}\\b`, "m");
     assert.match(drawn, row, `README.md has no row for ${name} at 0x${value.toString(16)}`);
   }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { loadCore } from "../../wasm/mod.ts";
 import {
-  ARENA_OFFSET,
+  HASHERS,
   KEY_SLOT_BYTES,
   KEY_SLOT_COUNT,
   KEY_SLOTS,
@@ -42,7 +42,7 @@ Deno.test("importKey() wipes the staged key also when every slot is taken", () =
   for (let i = 0; i < KEY_SLOT_COUNT; i++) core.importKey(new Uint8Array(32).fill(1));
   assert.throws(() => core.importKey(new Uint8Array(32).fill(2)), { code: "key_slots_exhausted" });
   assert.equal(traces(core.memory), 0);
-  assert.equal(KEY_SLOTS + KEY_SLOT_COUNT * KEY_SLOT_BYTES, ARENA_OFFSET);
+  assert.equal(KEY_SLOTS + KEY_SLOT_COUNT * KEY_SLOT_BYTES, HASHERS);
 });
 
 Deno.test("a refused call leaves nothing behind", () => {

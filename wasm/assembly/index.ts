@@ -3,11 +3,13 @@ import { decrypt, encrypt, tagHolds, wantsKeyAhead, wipeSingle } from "./aead";
 import { rowsHold, runBatch } from "./batch";
 import { startStream } from "./chacha20";
 import { xor4 } from "./kernel";
+import { digestOnce, hashDigest, hashUpdate, hashWipe, liveHasher } from "./hashers";
 import { isSpent, liveSlot, restart, spendNonces, takeMacKey } from "./keys";
 import { maskBytes } from "./mask";
 import { inArena, STAGED_KEY, STAGED_NONCE, TAG, TAG_BYTES, WINDOW, wipeBlocks } from "./memory";
 
 export { importKey, wipeKey } from "./keys";
+export { openHasher } from "./hashers";
 
 const DONE: i32 = 0;
 const TAG_MISMATCH: i32 = 1;
@@ -69,6 +71,37 @@ export function rekey(handle: f64): i32 {
 export function mask(at: u32, bytes: u32, mask: u32): i32 {
   if (!inArena(at, bytes)) return BOUNDS;
   maskBytes(at, bytes, mask);
+  return DONE;
+}
+
+/** BLAKE3 of one range into DIGEST. `mode` is 0, or a flag of the paper's table 3: 16, 64 (both with the staged key), 32. */
+export function blake3(mode: u32, at: u32, bytes: u32): i32 {
+  const holds = inArena(at, bytes);
+  if (holds) digestOnce(mode, at, bytes);
+  wipeBlocks(STAGED_KEY, 32);
+  return holds ? DONE : BOUNDS;
+}
+
+export function updateHasher(index: u32, at: u32, bytes: u32): i32 {
+  const state = liveHasher(index);
+  if (state == 0) return STALE;
+  if (!inArena(at, bytes)) return BOUNDS;
+  hashUpdate(state, at, bytes);
+  return DONE;
+}
+
+/** Leaves the digest so far in DIGEST. */
+export function digestHasher(index: u32): i32 {
+  const state = liveHasher(index);
+  if (state == 0) return STALE;
+  hashDigest(state);
+  return DONE;
+}
+
+export function closeHasher(index: u32): i32 {
+  const state = liveHasher(index);
+  if (state == 0) return STALE;
+  hashWipe(state);
   return DONE;
 }
 

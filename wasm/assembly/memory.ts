@@ -28,11 +28,35 @@ export const TURNS: usize = 0xbc0;
 export const STAGE: usize = 0xd00;
 export const SCRATCH_END: usize = 0xf00;
 
+/** BLAKE3: eight lanes of chunks; each word of their state 32 bytes. Wiped by the call that uses it. */
+export const HASH_SCRATCH: usize = 0x1000;
+/** Where each lane's chunk is; chaining values; counters, low and high; block sizes; flags; message words. */
+export const HASH_POINTERS: usize = 0x1000;
+export const HASH_VALUES: usize = 0x1020;
+export const HASH_COUNTERS: usize = 0x1120;
+export const HASH_BLOCK_BYTES: usize = 0x1160;
+export const HASH_FLAGS: usize = 0x1180;
+export const HASH_MESSAGE: usize = 0x1200;
+/** A last chunk, zero-padded. */
+export const HASH_CHUNK: usize = 0x1400;
+/** Chaining values of up to 64 chunks, then of their parents. */
+export const HASH_NODES: usize = 0x1800;
+export const HASH_SCRATCH_END: usize = 0x2000;
+/** The digest: the caller's to wipe. */
+export const DIGEST: usize = 0x2000;
+/** The state of a hash that is one call. */
+export const HASH_ONCE: usize = 0x2400;
+
 export const SLOTS: usize = 0x10000;
 export const SLOT_COUNT: u32 = 16384;
 export const SLOT_BYTES: usize = 256;
 
-export const ARENA: u32 = 0x410000;
+/** States of hashes that are many calls. */
+export const HASHERS: usize = 0x410000;
+export const HASHER_COUNT: u32 = 64;
+export const HASHER_BYTES: usize = 4096;
+
+export const ARENA: u32 = 0x450000;
 /** End of memory: 1024 pages of 64 KiB, initial size = maximum. */
 export const ARENA_END: u32 = 0x4000000;
 

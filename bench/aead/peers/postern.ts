@@ -12,7 +12,7 @@ const HEADROOM = 64;
 export const postern: Peer = {
   name: "postern",
   task(metric) {
-    if (metric.operation === "hash") return undefined;
+    if (metric.operation === "hash") return hashTask(metric);
     if (metric.batched) return batchTask(metric);
     return metric.operation === "seal" ? sealTask(metric) : openTask(metric);
   },
@@ -68,6 +68,14 @@ function batchTask(metric: Metric): Task {
     prepare: (times) => core.sealMany(sealer, start, times),
     run(times) {
       if (core.openMany(opener, start, times) !== times) throw new Error("refused");
+    },
+  };
+}
+
+function hashTask({ bytes }: Metric): Task {
+  return {
+    run(times) {
+      for (let i = 0; i < times; i++) core.blake3(start, bytes);
     },
   };
 }

@@ -33,6 +33,13 @@ export const CRYPTO_ERRORS = {
     cause: "A key of ChaCha20-Poly1305 has 32 bytes and a nonce 12; other lengths are refused.",
     remedy: "Pass a key of 32 bytes and a nonce of 12 bytes.",
   },
+  hashers_exhausted: {
+    title: "Cannot begin a hash: every hasher of the core is in use",
+    blame: "local",
+    retryable: true,
+    cause: "A core keeps the states of 64 hashes that are under way, and all of them are open.",
+    remedy: "Close hashers when their digest is taken, or load another core.",
+  },
   key_slots_exhausted: {
     title: "Cannot import a key: every slot of the core is in use",
     blame: "operator",
