@@ -14,7 +14,6 @@ import type { SocketWriterEvents } from "../src/driver/mod.ts";
 import { codeOf, PosternError } from "../src/errors/mod.ts";
 import {
   BodyReader,
-  HEAD_LIMITS,
   type HeadLimits,
   parseRequestHead,
   parseResponseHead,
@@ -30,11 +29,14 @@ import type { OriginConnection } from "./origin_connection.ts";
 import { RequestBody } from "./request_body.ts";
 import type { Service } from "./service.ts";
 
-/** The edge accepts 32 KiB and 100 lines from a viewer and adds lines of its own. */
+/**
+ * What a viewer may send is the edge's to decide (settings `limits.*` there, a head of at most 64 KiB): here is room for
+ * the most that it can be told to pass on, and for the lines that it adds.
+ */
 const REQUEST_LIMITS: HeadLimits = Object.freeze({
-  maxLineBytes: HEAD_LIMITS.maxLineBytes + 1_024,
-  maxHeadBytes: 65_536,
-  maxHeaders: 128,
+  maxLineBytes: 69_632,
+  maxHeadBytes: 69_632,
+  maxHeaders: 1_024,
 });
 /** Interim responses before the final one; an origin sends one or two. */
 const MAX_INTERIM_RESPONSES = 16;

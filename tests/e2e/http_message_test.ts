@@ -30,6 +30,30 @@ Deno.test("trailers and chunks go through in both directions", async () => {
   assert.equal(response.trailers.get("x-check"), "good");
 });
 
+Deno.test("the largest head that the edge takes reaches the origin: a long target, many fields, many bytes", async () => {
+  await using origin = RawOrigin.start(async (socket) => {
+    const head = await socket.through(end);
+    await socket.send(`HTTP/1.1 200 OK\r\nContent-Length: ${`${head.length}`.length}\r\n\r\n${head.length}`);
+  });
+  await using stack = await startStack({ services: [{ name: "web", target: origin.target }] });
+  const fields = (count: number, bytes: number) =>
+    Array.from({ length: count }, (_, at) => `X-${at}:${"y".repeat(bytes)}\r\n`).join("");
+  const host = `Host: ${stack.host("web")}\r\n`;
+  for (
+    const request of [
+      `GET /${"a".repeat(15_000)} HTTP/1.1\r\n${host}\r\n`,
+      `GET / HTTP/1.1\r\n${host}${fields(127, 1)}\r\n`,
+      `GET / HTTP/1.1\r\n${host}${fields(127, 490)}\r\n`,
+    ]
+  ) {
+    using viewer = await stack.connect();
+    await viewer.send(request);
+    const response = await viewer.response();
+    assert.equal(response.status, 200, `${request.length} bytes`);
+    assert.ok(Number(response.body) > request.length);
+  }
+});
+
 Deno.test("Expect: 100-continue waits for the origin's word, and a refusal comes instead of it", async () => {
   await using origin = RawOrigin.start(async (socket) => {
     const head = await socket.through(end);
