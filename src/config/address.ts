@@ -32,9 +32,9 @@ export function formatAddress(address: Address): string {
   return address.host.includes(":") ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }
 
-/** Whether only this machine reaches the host: localhost, 127.0.0.0/8, ::1. */
+/** Whether only this machine reaches the host: localhost, 127.0.0.0/8, ::1 (also in the brackets that a URL has). */
 export function isLoopbackHost(host: string): boolean {
-  const name = host.toLowerCase();
+  const name = host.toLowerCase().replace(/^\[(.*)\]$/, "$1");
   if (name === "localhost" || name.endsWith(".localhost") || name === "::1" || name === "0:0:0:0:0:0:0:1") {
     return true;
   }

@@ -65,7 +65,7 @@ Deno.test("parseAddress() takes names, IPv4, bracketed IPv6 and a bare port, and
 });
 
 Deno.test("isLoopbackHost() is true for this machine only", () => {
-  for (const host of ["localhost", "a.localhost", "127.0.0.1", "127.9.9.9", "::1"]) {
+  for (const host of ["localhost", "a.localhost", "127.0.0.1", "127.9.9.9", "::1", "[::1]"]) {
     assert.ok(isLoopbackHost(host));
   }
   for (const host of ["0.0.0.0", "::", "127.evil.com", "10.0.0.1"]) assert.ok(!isLoopbackHost(host), host);
