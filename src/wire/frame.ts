@@ -8,7 +8,7 @@
  *  +--------+--------+-----------------+-----------------------------------+---- ... ----+
  * ```
  *
- * {@link FRAME_TABLE} is the specification; docs/protocol.md is generated from it.
+ * {@link FRAME_TABLE} is the specification; docs/reference/frames.md is generated from it.
  */
 import { PosternError } from "../errors/mod.ts";
 
