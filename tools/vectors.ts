@@ -7,9 +7,10 @@
 // deno-lint-ignore-file no-console
 import { noiseVectors } from "./vectors/noise.ts";
 import { MalformedVectors, type VectorFormat, type VectorResult } from "./vectors/result.ts";
+import { wycheproofVectors } from "./vectors/wycheproof.ts";
 
 /** The first that recognises the file runs it. */
-const FORMATS: readonly VectorFormat[] = [noiseVectors];
+const FORMATS: readonly VectorFormat[] = [noiseVectors, wycheproofVectors];
 
 /** Runs the file at `path`. Throws {@link MalformedVectors}. */
 export function runVectorFile(path: string): VectorResult[] {

@@ -25,6 +25,15 @@ export class Fields {
     return value;
   }
 
+  /** A whole number from 0 on. */
+  number(name: string): number {
+    const value = this.#object[name];
+    if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0) {
+      throw new MalformedVectors(`${this.path}.${name} is not a whole number`);
+    }
+    return value;
+  }
+
   /** Bytes of a hex string; undefined when the field is absent. */
   optionalHex(name: string): Uint8Array<ArrayBuffer> | undefined {
     return this.has(name) ? hex(this.#object[name], `${this.path}.${name}`) : undefined;
