@@ -16,7 +16,7 @@ import type { Clock, Log, Random, SealingCore } from "../src/ports/mod.ts";
 import { createMetrics, type Metrics, noLog } from "../src/telemetry/mod.ts";
 import { MAX_RECORD_BYTES } from "../src/wire/mod.ts";
 import { loadCore } from "../wasm/mod.ts";
-import project from "../deno.json" with { type: "json" };
+import { version as programVersion } from "../src/version.ts";
 import { type Admin, serveAdmin } from "./admin.ts";
 import { ControlClient } from "./control_client.ts";
 import { Registration } from "./registration.ts";
@@ -80,7 +80,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps = {}): Pro
   }
   const provider = await softwareIdentity(config.identityFile ?? `${directory}/identity.key`, random);
   const store = await TunnelStore.open(`${directory}/tunnels.json`, log);
-  const version = deps.version ?? project.version;
+  const version = deps.version ?? programVersion;
   const clock = deps.clock ?? systemClock;
   if (config.control.startsWith("http:") && !isLoopbackHost(new URL(config.control).hostname)) {
     log("warn", "control is asked over plain http: tokens can be read on the way", {

@@ -1,5 +1,5 @@
 import type { Call } from "../command.ts";
-import { version } from "../version.ts";
+import { version } from "../../src/version.ts";
 
 /** `postern version [--json]`. */
 export function runVersion(call: Call): number {

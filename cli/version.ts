@@ -1,5 +1,0 @@
-/** What this program calls itself. */
-import project from "../deno.json" with { type: "json" };
-
-/** Version of Postern, e.g. "0.1.0". */
-export const version: string = project.version;
