@@ -13,11 +13,11 @@ import {
 import { PosternError } from "../src/errors/mod.ts";
 import { MUX_LIMITS } from "../src/mux/mod.ts";
 import type { Clock, Log, Random, SealingCore } from "../src/ports/mod.ts";
-import { createMetrics, type Metrics, noLog } from "../src/telemetry/mod.ts";
+import { type AdminListener, createMetrics, type Metrics, noLog, serveAdmin } from "../src/telemetry/mod.ts";
 import { MAX_RECORD_BYTES } from "../src/wire/mod.ts";
 import { loadCore } from "../wasm/mod.ts";
 import { version as programVersion } from "../src/version.ts";
-import { type Admin, serveAdmin } from "./admin.ts";
+import { adminHandler } from "./admin.ts";
 import { ControlClient } from "./control_client.ts";
 import { Registration } from "./registration.ts";
 import { Service } from "./service.ts";
@@ -53,7 +53,7 @@ export interface RunningAgent {
   readonly finished: Promise<void>;
   /** Name of this agent, derived from its key. */
   readonly agentId: string;
-  /** `host:port` of the admin page, if there is one. */
+  /** `host:port` of the admin listener, if there is one. */
   readonly adminAddress: string | undefined;
   /** Puts a new session in place of each one; open streams go on in the old ones. */
   reconnect(): void;
@@ -122,7 +122,7 @@ class Agent implements RunningAgent {
   readonly #services: readonly Service[];
   readonly #supervisors: readonly Supervisor[];
   readonly #callbacks = new Set<(status: AgentStatus) => void>();
-  readonly #admin: Admin | undefined;
+  readonly #admin: AdminListener | undefined;
   #told = "";
   #queued = false;
   #untick: () => void = () => {};
@@ -179,9 +179,11 @@ class Agent implements RunningAgent {
     this.finished.catch(() => {});
     this.#admin = config.adminListen === null ? undefined : serveAdmin({
       listen: config.adminListen,
-      metrics,
-      status: () => this.status(),
-      isReady: () => this.#supervisors.every((each) => each.isOnline),
+      answer: adminHandler({
+        metrics,
+        status: () => this.status(),
+        isReady: () => this.#supervisors.every((each) => each.isOnline),
+      }),
       log,
     });
     log("info", "agent started", {

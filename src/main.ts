@@ -17,11 +17,19 @@ import { systemClock, systemRandom, WireBuffers } from "./driver/mod.ts";
 import { CertificateStore, loadOrMakeDevCertificates } from "./driver/tls/mod.ts";
 import { Edge, type TokenGate } from "./edge/mod.ts";
 import { PosternError } from "./errors/mod.ts";
-import { type Keyset, spendToken, type Stage0Claims, verifyStage0, verifyStage1 } from "./identity/mod.ts";
+import {
+  defaultRotation,
+  type Keyset,
+  type RotationPolicy,
+  spendToken,
+  type Stage0Claims,
+  verifyStage0,
+  verifyStage1,
+} from "./identity/mod.ts";
 import type { Clock, Log, Random, Store } from "./ports/mod.ts";
 import { StateDirectory } from "./state_directory.ts";
 import { openSqliteStore } from "./store/mod.ts";
-import { createLog, createMetrics, createTracer, type Metrics } from "./telemetry/mod.ts";
+import { createLog, createMetrics, createTracer, type Metrics, serveAdmin } from "./telemetry/mod.ts";
 import { version } from "./version.ts";
 
 /** What a test may replace. */
@@ -66,7 +74,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
     clockSkewMs: config.tokens.clockSkewMs,
   });
   try {
-    const keyset = await openKeyset({ store, clock, random });
+    const keyset = await openKeyset({ store, clock, random }, rotationOf(config));
     const edgeId = config.edgeId ?? await state.edgeId(random);
     const edgeStatic = await state.edgeStatic(random);
     const { certificates, caPath } = await openCertificates(config, state, { clock, random, log });
@@ -111,32 +119,36 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       control: async (request, clientIp) => {
         const { pathname } = new URL(request.url);
         if (pathname === "/healthz") return health();
-        if (pathname === "/readyz") return await readiness({ edge, store });
+        if (pathname === "/readyz") return await readiness({ edge, store, clock });
         return await control.fetch(request, { clientIp });
       },
       isKnown: (route) => isKnown(store, config, route),
     });
     await state.writeManagementToken((await issueManagementToken(controlDeps, "operator", "operator")).token);
     edgeListens(edge, config);
-    const admin = startAdmin(config, { edge, store, metrics }, log);
+    const admin = config.adminListen === null ? undefined : serveAdmin({
+      listen: config.adminListen,
+      answer: adminApp({ edge, store, clock, metrics }).fetch,
+      log,
+    });
     const stopUpkeep = startUpkeep(controlDeps);
     metrics.buildInfo.set({ version, role: "edge" }, 1);
     metrics.startTimeSeconds.set(clock.wall() / 1_000);
-    log("info", "edge started", { edge_id: edgeId, port: edge.port, admin_port: admin?.addr.port, version });
+    log("info", "edge started", { edge_id: edgeId, port: edge.port, admin_port: admin?.port, version });
 
     const finished = Promise.withResolvers<void>();
     let stopping: Promise<void> | undefined;
     const stop = async () => {
       await edge.stop();
       stopUpkeep();
-      await admin?.shutdown();
+      await admin?.close();
       await store.close();
       log("info", "edge stopped", { edge_id: edgeId });
       finished.resolve();
     };
     return {
       port: edge.port,
-      adminPort: admin?.addr.port,
+      adminPort: admin?.port,
       edgeId,
       tokenPath: state.tokenPath,
       caPath,
@@ -163,20 +175,6 @@ function edgeListens(edge: Edge, config: EdgeConfig): void {
   }
 }
 
-function startAdmin(config: EdgeConfig, deps: Parameters<typeof adminApp>[0], log: Log) {
-  if (config.adminListen === null) return undefined;
-  const { host, port } = config.adminListen;
-  try {
-    return Deno.serve({ hostname: host, port, onListen() {} }, adminApp(deps).fetch);
-  } catch (cause) {
-    log("warn", "admin listener is off", {
-      address: formatAddress(config.adminListen),
-      cause: String(cause),
-    });
-    return undefined;
-  }
-}
-
 /** Configured certificates; on loopback, development certificates; otherwise none, which is said. */
 async function openCertificates(
   config: EdgeConfig,
@@ -186,6 +184,7 @@ async function openCertificates(
   const { certFile, keyFile } = config.tls;
   if (certFile !== null && keyFile !== null) {
     const certificates = await CertificateStore.load({ files: [{ certPath: certFile, keyPath: keyFile }] });
+    for (const warning of certificates.warnings) log("warn", warning);
     return { certificates, caPath: undefined };
   }
   if (!isLoopbackHost(config.listen.host)) {
@@ -199,8 +198,16 @@ async function openCertificates(
 async function reloadCertificates(certificates: CertificateStore | undefined, log: Log): Promise<void> {
   if (certificates === undefined) return;
   const result = await certificates.reload();
-  if (result.outcome === "reloaded") log("info", "certificates reloaded", {});
-  else log("error", "certificates kept: the new ones are not usable", { code: result.error.code });
+  if (result.outcome === "reloaded") {
+    log("info", "certificates reloaded", {});
+    for (const warning of result.warnings) log("warn", warning);
+  } else log("error", "certificates kept: the new ones are not usable", { code: result.error.code });
+}
+
+/** A retired key verifies for as long as a token that it signed may live, which is what the operator says. */
+export function rotationOf({ tokens }: Pick<EdgeConfig, "tokens">): RotationPolicy {
+  const longestMs = Math.max(tokens.stage0Ms, tokens.stage1Ms, tokens.managementMs, tokens.recreateMaxMs);
+  return { ...defaultRotation, retainMs: longestMs + tokens.clockSkewMs };
 }
 
 function tokenGate(keyset: Keyset, store: Store, clock: Clock, config: ControlConfig): TokenGate {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { edgeDefaults } from "../src/config/mod.ts";
-import { startEdge } from "../src/main.ts";
+import { rotationOf, startEdge } from "../src/main.ts";
 import { noLog } from "../src/telemetry/mod.ts";
 import { freePort } from "./support/ports.ts";
 import { TempDir } from "./support/temp_dir.ts";
@@ -55,4 +55,14 @@ Deno.test("startEdge() shares its address with a successor that takes over, and 
   assert.equal(response.status, 200);
   await response.body?.cancel();
   await second.stop();
+});
+
+Deno.test("rotationOf() keeps a retired key for as long as the longest token that it may have signed", () => {
+  const dayMs = 86_400_000;
+  assert.equal(rotationOf(edgeDefaults()).retainMs, 7 * dayMs + 30_000);
+  assert.equal(rotationOf(edgeDefaults({ "tokens.recreate_max": "30d" })).retainMs, 30 * dayMs + 30_000);
+  assert.equal(
+    rotationOf(edgeDefaults({ "tokens.management": "20d", "tokens.clock_skew": "0" })).retainMs,
+    20 * dayMs,
+  );
 });

@@ -1,4 +1,5 @@
-/** Logs, metrics, traces, request ids. */
+/** Logs, metrics, traces, request ids, and the listener for operators. */
+export { type AdminListener, serveAdmin } from "./admin_listener.ts";
 export { BoundedLabel, otherLabel, statusClass } from "./label.ts";
 export {
   createLog,
