@@ -104,16 +104,6 @@ export function count(min: number, max: number): z.ZodType<number, unknown> {
   });
 }
 
-/** A part of one, e.g. 0.2 for 20 %. */
-export function ratio(min: number, max: number): z.ZodType<number, unknown> {
-  return notation(`a number from ${min} to ${max}`, (raw) => {
-    const text = textOf(raw);
-    if (text === undefined || !/^\d(?:\.\d{1,6})?$/.test(text)) return undefined;
-    const value = Number(text);
-    return value >= min && value <= max ? value : undefined;
-  });
-}
-
 /** true or false. */
 export function toggle(): z.ZodType<boolean, unknown> {
   return notation("true or false", (raw) => {

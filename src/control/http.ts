@@ -1,9 +1,11 @@
 /** What every request passes: request id, rate limit, bounded JSON body; and what every failure becomes. */
 import type { Context, MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
-import { concat, toBase64Url, utf8Decode } from "../bytes/mod.ts";
+import { concat, utf8Decode } from "../bytes/mod.ts";
 import { type ErrorCode, PosternError } from "../errors/mod.ts";
+import { acceptedRequestId } from "../http1/mod.ts";
 import type { Log, Random } from "../ports/mod.ts";
+import { newRequestId } from "../telemetry/mod.ts";
 import type { RateGroup } from "./config.ts";
 import type { RateLimiter } from "./rate_limit.ts";
 
@@ -33,7 +35,7 @@ export interface Problem {
 export function requestId(random: Random): MiddlewareHandler<ControlEnv> {
   return async (context, next) => {
     const given = context.req.header("X-Request-Id");
-    const id = given !== undefined && /^[A-Za-z0-9._-]{1,64}$/.test(given) ? given : toBase64Url(random(12));
+    const id = (given === undefined ? null : acceptedRequestId([given])) ?? newRequestId(random);
     context.set("requestId", id);
     context.header("X-Request-Id", id);
     await next();

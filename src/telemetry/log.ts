@@ -40,11 +40,6 @@ export function createLog(options: LogOptions): Log {
   };
 }
 
-/** A log that adds fields to every event of another. */
-export function withFields(log: Log, base: LogFields): Log {
-  return (level, event, fields) => log(level, event, { ...base, ...fields });
-}
-
 /** A log that writes nothing. */
 export const noLog: Log = () => {};
 

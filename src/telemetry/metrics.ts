@@ -39,11 +39,11 @@ export interface Metrics {
   readonly viewerConnections: Gauge;
   readonly viewerConnectionsTotal: Counter<"protocol">;
   readonly services: Gauge<"state">;
-  /** Issued tokens by kind: stage0, stage1, management, recreate, grant. */
+  /** Issued tokens by kind: stage0, stage1, management, recreate. */
   readonly tokensIssued: Counter<"kind">;
   readonly tokensRefused: Counter<"kind" | "code">;
   readonly rekeys: Counter;
-  /** Quotes judged by control. */
+  /** Evidence judged by control. */
   readonly attestations: Counter<"result">;
   readonly queuedBytes: Gauge;
   /** Value 1, with what runs as labels. */
@@ -72,9 +72,14 @@ export function createMetrics(): Metrics {
     "service",
     "status",
   ]);
-  const requestSeconds = histogram("request_seconds", "Time to the end of a response.", requestBuckets, [
-    "service",
-  ]);
+  const requestSeconds = histogram(
+    "request_seconds",
+    "Time from a request to its response head.",
+    requestBuckets,
+    [
+      "service",
+    ],
+  );
 
   return {
     registry,
@@ -103,7 +108,7 @@ export function createMetrics(): Metrics {
     tokensRefused: counter("tokens_refused_total", "Refused tokens by kind and code.", ["kind", "code"]),
     rekeys: counter("rekeys_total", "Changes of channel keys."),
     attestations: counter("attestations_total", "Judged attestation evidence by result.", ["result"]),
-    queuedBytes: gauge("queued_bytes", "Bytes that wait for credit or for a slow reader."),
+    queuedBytes: gauge("queued_bytes", "Carrier buffers in use: bytes on their way in or out."),
     buildInfo: gauge("build_info", "What runs here, always 1.", ["version", "role"]),
     startTimeSeconds: gauge("start_time_seconds", "Start of the process, seconds since the Unix epoch."),
     serviceLabel: (name) => labels.value(name),

@@ -1,15 +1,7 @@
 /** Logs, metrics, traces, request ids, and the listener for operators. */
 export { type AdminListener, serveAdmin } from "./admin_listener.ts";
 export { BoundedLabel, otherLabel, statusClass } from "./label.ts";
-export {
-  createLog,
-  escapeControls,
-  type LogOptions,
-  maxFieldChars,
-  maxFields,
-  noLog,
-  withFields,
-} from "./log.ts";
+export { createLog, escapeControls, type LogOptions, maxFieldChars, maxFields, noLog } from "./log.ts";
 export { createMetrics, maxServiceLabels, type Metrics, metricsHandler } from "./metrics.ts";
-export { newRequestId, requestIdFrom, requestIdHeader } from "./request_id.ts";
+export { newRequestId } from "./request_id.ts";
 export { createTracer, noTracer, type SpanSource, type TraceFields, type Tracer } from "./trace.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { LogFields, LogLevel } from "../../src/ports/mod.ts";
-import { createLog, maxFieldChars, maxFields, noLog, withFields } from "../../src/telemetry/mod.ts";
+import { createLog, maxFieldChars, maxFields, noLog } from "../../src/telemetry/mod.ts";
 
 function logged(
   format: "text" | "json",
@@ -101,17 +101,4 @@ Deno.test("createLog() does not throw when its writer does", () => {
   });
   log("error", "x");
   noLog("error", "x");
-});
-
-Deno.test("withFields() adds fields, and the event's own win", () => {
-  const lines: string[] = [];
-  const log = createLog({
-    format: "text",
-    level: "debug",
-    wall: () => 0,
-    write: (l) => lines.push(l),
-    base: { n: 1 },
-  });
-  withFields(log, { a: 1, b: 1 })("info", "x", { b: 2 });
-  assert.match(lines[0], /n=1 a=1 b=2\n$/);
 });
