@@ -3,14 +3,18 @@
  * same one; a responder that does not allow it refuses. There is no second attempt with a weaker suite.
  */
 import { concat, utf8 } from "../bytes/mod.ts";
+import {
+  NOISE_XK_25519_CHACHAPOLY_SHA256,
+  NOISE_XKHFS_25519_MLKEM768_CHACHAPOLY_SHA256,
+} from "../crypto/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 
 /** `hybrid`: X25519 and ML-KEM-768, both must break. `classic`: X25519 alone. */
 export type SuiteName = "hybrid" | "classic";
 
 const SUITES: Readonly<Record<SuiteName, { id: number; protocolName: string }>> = {
-  hybrid: { id: 1, protocolName: "Noise_XKhfs_25519+MLKEM768_ChaChaPoly_SHA256" },
-  classic: { id: 2, protocolName: "Noise_XK_25519_ChaChaPoly_SHA256" },
+  hybrid: { id: 1, protocolName: NOISE_XKHFS_25519_MLKEM768_CHACHAPOLY_SHA256 },
+  classic: { id: 2, protocolName: NOISE_XK_25519_CHACHAPOLY_SHA256 },
 };
 
 /** Changes with every change of wire, handshake or stages that an older peer would misread. */
