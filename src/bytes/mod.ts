@@ -1,4 +1,5 @@
-/** Bytes: encodings, comparison, concatenation. */
+/** Bytes: encodings, addresses, comparison, concatenation. */
 export { concat, utf8, utf8Decode } from "./array.ts";
 export { fromBase64Url, fromHex, toBase64Url, toHex } from "./encoding.ts";
 export { equalConstantTime } from "./equal.ts";
+export { ipBytes, networkOf } from "./ip_address.ts";

@@ -1,4 +1,5 @@
 /** Host and port as text. */
+import { ipBytes } from "../bytes/mod.ts";
 
 /** A TCP address. `host` is a name or an IP address without brackets. */
 export interface Address {
@@ -23,7 +24,7 @@ export function parseAddress(text: string): Address | undefined {
   const port = Number(match[3]);
   const host = match[1] ?? (match[2] === "" ? "0.0.0.0" : match[2]);
   if (port > 65_535 || host.length > maxHostChars) return undefined;
-  if (match[1] !== undefined && !URL.canParse(`http://[${match[1]}]/`)) return undefined;
+  if (match[1] !== undefined && ipBytes(match[1]) === undefined) return undefined;
   return { host, port };
 }
 

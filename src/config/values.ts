@@ -3,6 +3,7 @@
  * expected instead of what went wrong inside it.
  */
 import { z } from "zod";
+import { ipBytes } from "../bytes/mod.ts";
 import { type Address, parseAddress, type PortRange } from "./address.ts";
 
 /** Longest text value. Keeps messages and memory bounded whatever a file holds. */
@@ -228,9 +229,7 @@ export function addressBlocks(maxItems: number): z.ZodType<readonly string[], un
 function isAddressBlock(block: string): boolean {
   const [host, bits, ...rest] = block.split("/");
   if (rest.length > 0 || (bits !== undefined && !/^\d{1,3}$/.test(bits))) return false;
-  if (/^\d{1,3}(?:\.\d{1,3}){3}$/.test(host)) {
-    return host.split(".").every((part) => Number(part) <= 255) && Number(bits ?? 32) <= 32;
-  }
-  return /^[0-9a-fA-F:]+(?:\d{1,3}(?:\.\d{1,3}){3})?$/.test(host) && URL.canParse(`http://[${host}]/`) &&
-    Number(bits ?? 128) <= 128;
+  if (ipBytes(host) === undefined) return false;
+  const most = host.includes(":") ? 128 : 32;
+  return Number(bits ?? most) <= most;
 }

@@ -1,4 +1,5 @@
 /** Token buckets, one for each client network and group of routes. */
+import { networkOf } from "../bytes/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 import type { RateGroup, RateLimit } from "./config.ts";
 
@@ -48,17 +49,4 @@ export class RateLimiter {
     const oldest = this.#buckets.keys().next();
     if (!oldest.done) this.#buckets.delete(oldest.value);
   }
-}
-
-/** Who counts as one client: an IPv4 address, or an IPv6 /64, since one host has all of its addresses. */
-export function networkOf(address: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
-  if (mapped) return mapped[1];
-  if (!address.includes(":")) return address;
-  const [head, tail] = address.split("%")[0].toLowerCase().split("::");
-  const left = head === "" ? [] : head.split(":");
-  const right = tail === undefined || tail === "" ? [] : tail.split(":");
-  const zeros = tail === undefined ? 0 : Math.max(0, 8 - left.length - right.length);
-  const groups = [...left, ...Array<string>(zeros).fill("0"), ...right].slice(0, 4);
-  return `${groups.map((group) => group.replace(/^0+(?=.)/, "")).join(":")}::/64`;
 }

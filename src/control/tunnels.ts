@@ -1,5 +1,5 @@
 /** Creating, re-creating, deleting and listing tunnels. */
-import { toBase64Url } from "../bytes/mod.ts";
+import { networkOf, toBase64Url } from "../bytes/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 import {
   type IssuedToken,
@@ -14,7 +14,6 @@ import { type Choice, chooseEdges } from "./candidates.ts";
 import { controlAudience, type ControlDeps, type DeletionReason } from "./config.ts";
 import { anonymousPrefix, authorizationRequired, type Credentials } from "./credentials.ts";
 import { checkName, pairedName, randomName, wildcardBase } from "./names.ts";
-import { networkOf } from "./rate_limit.ts";
 
 /** Random names that are tried before giving up; one collision is unlikely already. */
 const maxNameAttempts = 8;

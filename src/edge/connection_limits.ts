@@ -1,6 +1,6 @@
 /** How many connections are open, in all and for each address (IPv6: each /64): counted before a byte is read. */
+import { networkOf } from "../bytes/mod.ts";
 import { PosternError } from "../errors/mod.ts";
-import { networkOf } from "./client_ip.ts";
 
 export class ConnectionLimits {
   readonly #max: number;

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { isErrorCode } from "../../src/errors/mod.ts";
 import { controlPaths, maxBodyBytes, openApiDocument } from "../../src/control/mod.ts";
-import { networkOf } from "../../src/control/rate_limit.ts";
 import { assertProblem, issuer, openControl } from "./support.ts";
 
 const post = (path: string, body: BodyInit | null, headers: Record<string, string> = {}) =>
@@ -88,17 +87,6 @@ Deno.test("requests of one address are limited and admitted again in time: rate_
   control.clock.advance(1_000);
   assert.equal((await create("192.0.2.9")).status, 400);
   assert.equal((await create("192.0.2.9")).status, 429);
-});
-
-Deno.test("networkOf() takes an IPv6 /64 for one client and a mapped address for IPv4", () => {
-  assert.equal(networkOf("192.0.2.1"), "192.0.2.1");
-  assert.equal(networkOf("::ffff:192.0.2.1"), "192.0.2.1");
-  assert.equal(networkOf("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
-  assert.equal(networkOf("2001:0DB8:1:2::9"), "2001:db8:1:2::/64");
-  assert.equal(networkOf("2001:db8::9"), "2001:db8:0:0::/64");
-  assert.equal(networkOf("::1"), "0:0:0:0::/64");
-  assert.equal(networkOf("fe80::1%eth0"), "fe80:0:0:0::/64");
-  assert.equal(networkOf("unknown"), "unknown");
 });
 
 Deno.test("a failure of the store is a problem document, logged with its request id", async () => {

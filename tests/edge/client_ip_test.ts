@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { networkOf, TrustedProxies, withoutPort } from "../../src/edge/client_ip.ts";
+import { TrustedProxies, withoutPort } from "../../src/edge/client_ip.ts";
 
 Deno.test("TrustedProxies.trusts() matches blocks bit by bit, IPv4, IPv6 and mapped", () => {
   const proxies = new TrustedProxies([
@@ -97,11 +97,4 @@ Deno.test("withoutPort() takes the port off IPv4 and bracketed IPv6", () => {
   assert.equal(withoutPort("192.0.2.1:443"), "192.0.2.1");
   assert.equal(withoutPort("[2001:db8::1]:443"), "2001:db8::1");
   assert.equal(withoutPort("memory"), "memory");
-});
-
-Deno.test("networkOf() is the address itself for IPv4 and the /64 for IPv6", () => {
-  assert.equal(networkOf("192.0.2.1"), "192.0.2.1");
-  assert.equal(networkOf("memory"), "memory");
-  assert.equal(networkOf("2001:db8:1:2::1"), networkOf("2001:db8:1:2:ffff::9"));
-  assert.notEqual(networkOf("2001:db8:1:2::1"), networkOf("2001:db8:1:3::1"));
 });

@@ -2,7 +2,7 @@
  * Certificates for development: an authority that issues one certificate and is then gone, since its key is never
  * kept. Who trusts it trusts these names only: it is constrained to them as well.
  */
-import { concat, utf8 } from "../../bytes/mod.ts";
+import { concat, ipBytes, utf8 } from "../../bytes/mod.ts";
 import { PosternError } from "../../errors/mod.ts";
 import type { Random } from "../../ports/mod.ts";
 import * as der from "./der.ts";
@@ -41,7 +41,7 @@ export function devCertificateNames(publicHost: string): { readonly dns: string[
   const host = publicHost.toLowerCase();
   const dns = new Set(["localhost"]);
   const ip = new Set(["127.0.0.1", "::1"]);
-  if (parseIp(host) !== undefined) ip.add(host);
+  if (ipBytes(host) !== undefined) ip.add(host);
   else if (
     /^(?=.{1,251}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(host)
   ) {
@@ -151,14 +151,14 @@ function dnsName(name: string): Uint8Array {
 }
 
 function ipName(address: string): Uint8Array {
-  return der.contextString(7, parseIp(address)!);
+  return der.contextString(7, ipBytes(address)!);
 }
 
 /** Permitted subtrees (RFC 5280 4.2.1.10): a DNS name stands for those below it as well, an address has a mask. */
 function nameConstraints(names: { readonly dns: string[]; readonly ip: string[] }): Uint8Array {
   const hosts = names.dns.filter((name) => !name.startsWith("*")).map(dnsName);
   const addresses = names.ip.map((text) => {
-    const address = parseIp(text)!;
+    const address = ipBytes(text)!;
     return der.contextString(7, concat(address, new Uint8Array(address.length).fill(0xff)));
   });
   return der.sequence(der.context(0, ...[...hosts, ...addresses].map((base) => der.sequence(base))));
@@ -172,21 +172,4 @@ async function spki(key: CryptoKey): Promise<Uint8Array> {
 async function keyId(key: CryptoKey): Promise<Uint8Array> {
   const point = await crypto.subtle.exportKey("raw", key);
   return new Uint8Array(await crypto.subtle.digest("SHA-256", point)).subarray(0, 20);
-}
-
-/** The 4 or 16 octets of an address without a zone; undefined for anything else. */
-function parseIp(text: string): Uint8Array | undefined {
-  if (/^\d{1,3}(\.\d{1,3}){3}$/.test(text)) {
-    const octets = text.split(".").map(Number);
-    return octets.every((octet) => octet <= 255) ? Uint8Array.of(...octets) : undefined;
-  }
-  if (!/^[0-9a-f:]+$/.test(text) || !text.includes(":")) return undefined;
-  const halves = text.split("::");
-  const groups = halves.map((half) => half === "" ? [] : half.split(":"));
-  const given = groups.flat();
-  const missing = 8 - given.length;
-  if (halves.length > 2 || (halves.length === 2 ? missing < 1 : missing !== 0)) return undefined;
-  if (!given.every((group) => /^[0-9a-f]{1,4}$/.test(group))) return undefined;
-  const all = [...groups[0], ...Array<string>(missing).fill("0"), ...groups[1] ?? []];
-  return Uint8Array.of(...all.flatMap((group) => [parseInt(group, 16) >> 8, parseInt(group, 16) & 0xff]));
 }

@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { ipBytes, networkOf } from "../../src/bytes/mod.ts";
+
+Deno.test("ipBytes() reads IPv4, IPv6 and mapped addresses, and nothing else", () => {
+  const cases: [string, string][] = [
+    ["192.0.2.1", "c0000201"],
+    ["0.0.0.0", "00000000"],
+    ["::", "00".repeat(16)],
+    ["::1", `${"00".repeat(15)}01`],
+    ["2001:DB8:1:2:3:4:5:6", "20010db8000100020003000400050006"],
+    ["2001:db8::9", "20010db8000000000000000000000009"],
+    ["fe80::", `fe80${"00".repeat(14)}`],
+    ["::ffff:192.0.2.1", "c0000201"],
+    ["::ffff:c000:201", "c0000201"],
+    ["64:ff9b::192.0.2.1", "0064ff9b0000000000000000c0000201"],
+  ];
+  for (const [text, hex] of cases) assert.equal(ipBytes(text)?.toHex(), hex, text);
+  const refused = [
+    "",
+    "x",
+    "localhost",
+    "10.0.0",
+    "10.0.0.256",
+    "1.2.3.4:80",
+    ":",
+    ":::",
+    "1::2::3",
+    "1:2:3:4:5:6:7",
+    "1:2:3:4:5:6:7:8:9",
+    "12345::",
+    "[::1]",
+    "::1%eth0",
+    "::1]/[",
+    "x@[::1",
+    "::ffff:1.2.3.4.5",
+  ];
+  for (const text of refused) assert.equal(ipBytes(text), undefined, text);
+  fc.assert(fc.property(fc.ipV4(), (text) => ipBytes(text)?.join(".") === text));
+  fc.assert(fc.property(fc.ipV6(), (text) => ipBytes(text) !== undefined));
+});
+
+Deno.test("networkOf() takes an IPv6 /64 for one client and a mapped address for IPv4", () => {
+  assert.equal(networkOf("192.0.2.1"), "192.0.2.1");
+  assert.equal(networkOf("::ffff:192.0.2.1"), "192.0.2.1");
+  assert.equal(networkOf("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
+  assert.equal(networkOf("2001:0DB8:1:2::9"), "2001:db8:1:2::/64");
+  assert.equal(networkOf("2001:db8::9"), "2001:db8:0:0::/64");
+  assert.equal(networkOf("::1"), "0:0:0:0::/64");
+  assert.equal(networkOf("fe80::1%eth0"), "fe80:0:0:0::/64");
+  assert.notEqual(networkOf("2001:db8:1:2::1"), networkOf("2001:db8:1:3::1"));
+  for (const text of ["unknown", "memory", ""]) assert.equal(networkOf(text), text);
+});
