@@ -166,7 +166,8 @@ export class HttpExchange {
       }
       if (outcome.kind === "failed" || !this.#body.done) stream.reset("cancelled");
       else if (this.#in.head.upgrade !== null) stream.end(); // declined: nothing follows
-      else await sending;
+      // What the agent has not taken lies in the buffer that the next request is read into: it must not be sent any more.
+      else if (!await sending) stream.reset("cancelled");
       this.#count(session, relay);
       return outcome;
     } finally {
@@ -180,8 +181,8 @@ export class HttpExchange {
     return { class: HTTP_CLASS, kind: "http", service: 0, viewer: viewer.address, requestId };
   }
 
-  /** Head and body to the agent; a failure here ends the relay. */
-  async #send(stream: MuxStream, relay: ResponseRelay): Promise<void> {
+  /** Head and body to the agent, whether it took all of them; a failure here ends the relay. */
+  async #send(stream: MuxStream, relay: ResponseRelay): Promise<boolean> {
     const { head, viewer, requestId, reader } = this.#in;
     try {
       stream.offer(serializeRequestHead(forwardedRequest(head, {
@@ -190,22 +191,23 @@ export class HttpExchange {
         host: head.host,
         requestId,
       })));
-      if (head.upgrade !== null) return; // what follows belongs to the new protocol, or to nobody
-      await this.#sendBody(stream, relay, reader);
+      if (head.upgrade !== null) return false; // what follows belongs to the new protocol, or to nobody
+      return await this.#sendBody(stream, relay, reader);
     } catch (error) {
-      if (relay.settled) return;
-      relay.abort(error instanceof PosternError ? error.code : "internal_error");
+      if (!relay.settled) relay.abort(error instanceof PosternError ? error.code : "internal_error");
+      return false;
     }
   }
 
-  async #sendBody(stream: MuxStream, relay: ResponseRelay, reader: SocketReader): Promise<void> {
+  async #sendBody(stream: MuxStream, relay: ResponseRelay, reader: SocketReader): Promise<boolean> {
     const body = this.#body;
     const { context } = this.#in;
     while (!relay.settled) {
       const event = body.push(reader.buffer, reader.start, reader.end);
       if (event === "done") {
         reader.take(body.nextStart - reader.start);
-        return stream.end(serializeTrailers(body.trailers));
+        stream.end(serializeTrailers(body.trailers));
+        return true;
       }
       if (event === "data") {
         this.#bodyTouched = true;
@@ -226,6 +228,7 @@ export class HttpExchange {
         idle.lift();
       }
     }
+    return false;
   }
 
   /** Joins viewer and stream byte for byte until both have ended. */

@@ -128,7 +128,7 @@ Deno.test("an agent that takes the edge for another one learns nothing, and neit
     created,
     created.ephemeral_token,
     silent,
-    crypto.getRandomValues(new Uint8Array(32)),
+    { edgeKey: crypto.getRandomValues(new Uint8Array(32)) },
   );
   assert.notEqual(await within(10_000, "the channel ends", knock.ended, stack.lines), undefined);
   await eventually(

@@ -3,7 +3,13 @@ import { proverOf } from "../../agent/evidence.ts";
 import { ControlClient } from "../../agent/control_client.ts";
 import { type EvidenceProvider, softwareProvider } from "../../src/attestation/mod.ts";
 import { fromBase64Url } from "../../src/bytes/mod.ts";
-import { type Challenge, Channel, CHANNEL_LIMITS, HandshakeInitiator } from "../../src/channel/mod.ts";
+import {
+  type Challenge,
+  Channel,
+  CHANNEL_LIMITS,
+  type ChannelEvents,
+  HandshakeInitiator,
+} from "../../src/channel/mod.ts";
 import { openKeyset } from "../../src/control/mod.ts";
 import { generateX25519KeyPair } from "../../src/crypto/mod.ts";
 import {
@@ -37,6 +43,8 @@ export interface Knock {
   readonly ended: Promise<string | undefined>;
   /** Resolves when the edge has accepted the proof. */
   readonly ready: Promise<void>;
+  /** Sends what waits to be sent. */
+  wake(): void;
   close(): void;
 }
 
@@ -114,8 +122,20 @@ export class RogueAgent implements AsyncDisposable {
     return (challenge) => prove(challenge, AbortSignal.timeout(10_000));
   }
 
-  /** Opens a channel with this token and this proof. @param edgeKey what the edge is taken for; its own key unless given */
-  async knock(created: Created, token: string, prove: RogueProver, edgeKey?: Uint8Array): Promise<Knock> {
+  /**
+   * Opens a channel with this token and this proof.
+   * @param edgeKey what the edge is taken for; its own key unless given
+   * @param onOpen what becomes of the edge's streams; they are refused unless given
+   */
+  async knock(
+    created: Created,
+    token: string,
+    prove: RogueProver,
+    { edgeKey, onOpen = () => "unknown_service" }: {
+      readonly edgeKey?: Uint8Array;
+      readonly onOpen?: ChannelEvents["onOpen"];
+    } = {},
+  ): Promise<Knock> {
     const [{ edge_url, edge_public_key }] = created.candidates;
     const { core } = this.#buffers;
     const carrier = await connectWebSocket(edge_url, {
@@ -151,7 +171,7 @@ export class RogueAgent implements AsyncDisposable {
           }, () => channel.close(undefined, systemClock.now()));
         },
         onReady: () => ready.resolve(),
-        onOpen: () => "unknown_service",
+        onOpen,
         onGoaway() {},
         onEcho() {},
         onEnd: (error: PosternError | undefined) => end.resolve(error?.code),
@@ -164,6 +184,7 @@ export class RogueAgent implements AsyncDisposable {
         return code;
       }),
       ready: ready.promise,
+      wake: pump.wake,
       close: () => {
         channel.close(undefined, systemClock.now());
         pump.wake();
