@@ -2,7 +2,7 @@
  * Connections to one target: idle ones are taken again last in, first out, so that those beyond the load grow old and
  * close. An idle connection is watched: whatever the origin sends or ends unasked, it is dropped.
  */
-import type { Address, AgentConfig } from "../src/config/mod.ts";
+import { type Address, type AgentConfig, formatAddress } from "../src/config/mod.ts";
 import { type Deadline, type Deadlines, dialTcp, type Network, type Slabs } from "../src/driver/mod.ts";
 import { codeOf } from "../src/errors/mod.ts";
 import type { ByteStream, Clock, Log } from "../src/ports/mod.ts";
@@ -174,7 +174,7 @@ export class OriginPool {
         }
         log("warn", "origin unreachable", {
           code,
-          target: `${target.host}:${target.port}`,
+          target: formatAddress(target),
           detail: error instanceof Error ? error.message : undefined,
         });
         return code === "connect_timeout" ? "origin_timeout" : "origin_refused";

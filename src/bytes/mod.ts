@@ -2,4 +2,4 @@
 export { concat, utf8, utf8Decode } from "./array.ts";
 export { fromBase64Url, fromHex, toBase64Url, toHex } from "./encoding.ts";
 export { equalConstantTime } from "./equal.ts";
-export { ipBytes, networkOf } from "./ip_address.ts";
+export { formatHostPort, ipBytes, networkOf } from "./address.ts";

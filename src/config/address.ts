@@ -1,5 +1,5 @@
 /** Host and port as text. */
-import { ipBytes } from "../bytes/mod.ts";
+import { formatHostPort, ipBytes } from "../bytes/mod.ts";
 
 /** A TCP address. `host` is a name or an IP address without brackets. */
 export interface Address {
@@ -30,7 +30,7 @@ export function parseAddress(text: string): Address | undefined {
 
 /** The inverse of {@link parseAddress}; IPv6 addresses get their brackets. */
 export function formatAddress(address: Address): string {
-  return address.host.includes(":") ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+  return formatHostPort(address.host, address.port);
 }
 
 /** Whether only this machine reaches the host: localhost, 127.0.0.0/8, ::1 (also in the brackets that a URL has). */

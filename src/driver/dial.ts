@@ -1,9 +1,10 @@
+import { formatHostPort } from "../bytes/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 import type { ByteStream, Clock } from "../ports/mod.ts";
 import { type Network, systemNetwork, type TcpSocket, type TlsSocket } from "./network.ts";
 import { connectError, tlsError } from "./network_error.ts";
 import { within } from "./phase.ts";
-import { formatHostPort, TcpStream } from "./tcp_stream.ts";
+import { TcpStream } from "./tcp_stream.ts";
 
 /** Time for a TCP connection, all addresses of the name together. */
 export const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;

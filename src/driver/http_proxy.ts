@@ -1,10 +1,10 @@
-import { utf8 } from "../bytes/mod.ts";
+import { formatHostPort, utf8 } from "../bytes/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 import { ResponseHeadReader } from "../wire/websocket/mod.ts";
 import { type DialOptions, dialSocket } from "./dial.ts";
 import type { TcpSocket } from "./network.ts";
 import { within } from "./phase.ts";
-import { formatHostPort, TcpStream, writeAll } from "./tcp_stream.ts";
+import { TcpStream, writeAll } from "./tcp_stream.ts";
 
 /** Time for the proxy to connect and answer. */
 const defaultProxyTimeoutMs = 10_000;

@@ -1,4 +1,5 @@
 /** The shell around the cores: clocks, randomness, sockets and WebSocket connections. */
+export { acceptEach, type AcceptOptions, type Acceptor } from "./accept_loop.ts";
 export { ChannelPump } from "./channel_pump.ts";
 export { systemClock } from "./clock.ts";
 export {
@@ -20,7 +21,7 @@ export {
   type TlsSocket,
 } from "./network.ts";
 export { systemRandom } from "./random.ts";
-export { formatAddress, formatHostPort, TcpStream, writeAll } from "./tcp_stream.ts";
+export { TcpStream, writeAll } from "./tcp_stream.ts";
 export { connectWebSocket, type WebSocketClientOptions } from "./websocket_client.ts";
 export type { WebSocketConnection } from "./websocket_connection.ts";
 export { acceptWebSocketStream, type WebSocketServerOptions } from "./websocket_server.ts";

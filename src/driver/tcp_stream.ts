@@ -1,3 +1,4 @@
+import { formatHostPort } from "../bytes/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 import type { ByteStream } from "../ports/mod.ts";
 import type { Socket, TcpSocket } from "./network.ts";
@@ -25,7 +26,7 @@ export class TcpStream implements ByteStream {
   constructor(socket: Socket | TcpSocket, remoteAddress?: string) {
     if ("setNoDelay" in socket) socket.setNoDelay(true);
     this.#socket = socket;
-    this.remoteAddress = remoteAddress ?? formatAddress(socket.remoteAddr);
+    this.remoteAddress = remoteAddress ?? textOf(socket.remoteAddr);
   }
 
   async read(into: Uint8Array): Promise<number | null> {
@@ -86,17 +87,9 @@ export class TcpStream implements ByteStream {
   }
 }
 
-/** `address:port`, IPv6 in brackets; a unix socket's path. */
-export function formatAddress(address: Deno.Addr): string {
-  if (address.transport === "tcp" || address.transport === "udp") {
-    return formatHostPort(address.hostname, address.port);
-  }
-  return "path" in address ? String(address.path) : "unknown";
-}
-
-/** `host:port`, an IPv6 literal in brackets. */
-export function formatHostPort(host: string, port: number): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+function textOf(address: Deno.Addr): string {
+  if (address.transport !== "tcp" && address.transport !== "udp") return address.transport;
+  return formatHostPort(address.hostname, address.port);
 }
 
 /** Writes all of the bytes. */

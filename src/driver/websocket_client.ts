@@ -1,3 +1,4 @@
+import { formatHostPort } from "../bytes/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 import type { ByteStream, Clock, Random } from "../ports/mod.ts";
 import {
@@ -12,7 +13,7 @@ import { dialSocket, startTls } from "./dial.ts";
 import { dialThroughProxy, parseProxyUrl } from "./http_proxy.ts";
 import type { Network } from "./network.ts";
 import { within } from "./phase.ts";
-import { formatHostPort, TcpStream, writeAll } from "./tcp_stream.ts";
+import { TcpStream, writeAll } from "./tcp_stream.ts";
 import { DEFAULT_UPGRADE_TIMEOUT_MS, type WebSocketConnection } from "./websocket_connection.ts";
 
 export interface WebSocketClientOptions extends FramingOptions {

@@ -1,16 +1,15 @@
 /** The public listener: accepts, sets NODELAY, bounds, looks at the first byte, and hands on: TLS or plain HTTP/1.1. */
 import { codeOf, PosternError } from "../errors/mod.ts";
-import { TcpStream } from "../driver/mod.ts";
+import { acceptEach, TcpStream } from "../driver/mod.ts";
 import { acceptTls, type CertificateStore } from "../driver/tls/mod.ts";
 import type { ByteStream } from "../ports/mod.ts";
+import { isTlsClientHello } from "../wire/tls/mod.ts";
 import type { AgentGate } from "./agent_gate.ts";
 import { type TrustedProxies, withoutPort } from "./client_ip.ts";
 import type { ConnectionLimits } from "./connection_limits.ts";
 import type { EdgeContext } from "./context.ts";
 import { ViewerConnection } from "./viewer_connection.ts";
 
-/** First byte of a TLS record that carries a handshake (RFC 8446 5.1). */
-const TLS_HANDSHAKE = 0x16;
 /** What is looked at before it is known who is served. */
 const PEEK_BYTES = 2_048;
 
@@ -51,7 +50,11 @@ export class EdgeListener {
     if (!takeOver) Deno.listen(address).close();
     const listener = Deno.listen({ ...address, reusePort: listen.port !== 0 });
     this.#listener = listener;
-    this.#acceptAll(listener);
+    const { clock, log } = this.#context;
+    acceptEach(listener, { clock, log, isOpen: () => this.#listener === listener }, (conn) => {
+      this.#serve(new TcpStream(conn));
+      this.#onAccept(conn.remoteAddr.port);
+    });
     return listener.addr.port;
   }
 
@@ -138,26 +141,6 @@ export class EdgeListener {
     }
   }
 
-  async #acceptAll(listener: Deno.TcpListener): Promise<void> {
-    for (;;) {
-      let conn: Deno.TcpConn;
-      try {
-        conn = await listener.accept();
-      } catch (error) {
-        if (this.#listener !== listener) return;
-        // Out of file descriptors, or a connection that was gone before it was accepted: go on, a little later.
-        this.#context.log("warn", "accept failed", { error: String(error) });
-        await new Promise<void>((resolve) =>
-          this.#context.clock.schedule(this.#context.clock.now() + ACCEPT_RETRY_MS, resolve)
-        );
-        continue;
-      }
-      this.#serve(new TcpStream(conn));
-      this.#onAccept(conn.remoteAddr.port);
-      if (this.#listener !== listener) return;
-    }
-  }
-
   async #serve(socket: ByteStream): Promise<void> {
     const { metrics, log } = this.#context;
     let leave: (() => void) | undefined;
@@ -197,7 +180,7 @@ export class EdgeListener {
       deadline.lift();
     }
     if (read === null) return;
-    if (peeked[0] !== TLS_HANDSHAKE) {
+    if (!isTlsClientHello(peeked[0])) {
       return await this.#viewer(served, prefixed(socket, peeked.subarray(0, read)), "http");
     }
     const { stream } = await acceptTls(socket, {
@@ -221,9 +204,6 @@ export class EdgeListener {
 
 /** Longest wait for connections that are queued already. */
 const ACCEPT_WAITING_MS = 250;
-/** Pause after a failed accept. */
-const ACCEPT_RETRY_MS = 50;
-
 /** The stream with bytes in front that were read already. */
 function prefixed(stream: ByteStream, bytes: Uint8Array): ByteStream {
   let rest = bytes;

@@ -1,6 +1,6 @@
 /** Public ports of tcp services: one listener a port, open while a session publishes it and for the grace time after. */
 import { codeOf, PosternError } from "../errors/mod.ts";
-import { StreamSplice, TcpStream } from "../driver/mod.ts";
+import { acceptEach, StreamSplice, TcpStream } from "../driver/mod.ts";
 import type { MuxStream, StreamHandler } from "../mux/mod.ts";
 import type { ByteStream } from "../ports/mod.ts";
 import { newRequestId } from "../telemetry/mod.ts";
@@ -53,8 +53,9 @@ export class TcpServices {
 
   /** Takes no further connections. */
   stopAccepting(): void {
-    for (const listener of this.#listeners.values()) listener.close();
+    const listeners = [...this.#listeners.values()];
     this.#listeners.clear();
+    for (const listener of listeners) listener.close();
   }
 
   /** Cuts what is open. */
@@ -63,17 +64,13 @@ export class TcpServices {
     for (const socket of this.#open) socket.close();
   }
 
-  async #acceptAll(listener: Deno.TcpListener, port: number): Promise<void> {
-    for (;;) {
-      let conn: Deno.TcpConn;
-      try {
-        conn = await listener.accept();
-      } catch (error) {
-        if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
-        continue; // a connection that was gone before it was accepted
-      }
-      this.#serve(new TcpStream(conn), port);
-    }
+  #acceptAll(listener: Deno.TcpListener, port: number): void {
+    const { clock, log } = this.#context;
+    acceptEach(
+      listener,
+      { clock, log, isOpen: () => this.#listeners.get(port) === listener },
+      (conn) => this.#serve(new TcpStream(conn), port),
+    );
   }
 
   async #serve(socket: ByteStream, port: number): Promise<void> {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { ipBytes, networkOf } from "../../src/bytes/mod.ts";
+import { formatHostPort, ipBytes, networkOf } from "../../src/bytes/mod.ts";
 
 Deno.test("ipBytes() reads IPv4, IPv6 and mapped addresses, and nothing else", () => {
   const cases: [string, string][] = [
@@ -50,4 +50,10 @@ Deno.test("networkOf() takes an IPv6 /64 for one client and a mapped address for
   assert.equal(networkOf("fe80::1%eth0"), "fe80:0:0:0::/64");
   assert.notEqual(networkOf("2001:db8:1:2::1"), networkOf("2001:db8:1:3::1"));
   for (const text of ["unknown", "memory", ""]) assert.equal(networkOf(text), text);
+});
+
+Deno.test("formatHostPort() puts brackets around IPv6 addresses only", () => {
+  assert.equal(formatHostPort("::1", 80), "[::1]:80");
+  assert.equal(formatHostPort("192.0.2.1", 80), "192.0.2.1:80");
+  assert.equal(formatHostPort("web.example", 443), "web.example:443");
 });

@@ -1,4 +1,4 @@
-/** IP addresses: from text to bytes, and which of them count as one client. */
+/** Addresses: IP text to bytes, which of them count as one client, and how one is written with its port. */
 
 /**
  * The 4 or 16 bytes of an IP address without brackets and zone; undefined for any other text. An IPv4-mapped IPv6 address
@@ -29,6 +29,11 @@ export function networkOf(address: string): string {
   if (bytes.length === 4) return bytes.join(".");
   const view = new DataView(bytes.buffer);
   return `${[0, 2, 4, 6].map((at) => view.getUint16(at).toString(16)).join(":")}::/64`;
+}
+
+/** `host:port`, with brackets around an IPv6 address. */
+export function formatHostPort(host: string, port: number): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 function wordsOf(side: string): number[] {

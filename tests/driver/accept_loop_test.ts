@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import { acceptEach } from "../../src/driver/mod.ts";
+import { settle, VirtualClock } from "../support/virtual_clock.ts";
+
+Deno.test("acceptEach() hands connections on, waits a little after a failure, and ends with its listener", async () => {
+  const clock = new VirtualClock();
+  const taken: string[] = [];
+  const logged: string[] = [];
+  const outcomes: (string | Error)[] = ["a", new Error("Too many open files"), "b", new Error("closed")];
+  let open = true;
+  let asked = 0;
+  const over = acceptEach(
+    {
+      accept() {
+        asked++;
+        const outcome = outcomes.shift()!;
+        if (outcome instanceof Error && outcome.message === "closed") open = false;
+        return outcome instanceof Error ? Promise.reject(outcome) : Promise.resolve(outcome);
+      },
+    },
+    { clock, log: (_level, event) => logged.push(event), isOpen: () => open },
+    (connection) => taken.push(connection),
+  );
+  await settle();
+  assert.deepEqual([taken, asked, logged], [["a"], 2, ["accept failed"]]);
+  clock.advance(49);
+  await settle();
+  assert.equal(asked, 2);
+  clock.advance(1);
+  await over;
+  assert.deepEqual([taken, asked, logged], [["a", "b"], 4, ["accept failed"]]);
+});
