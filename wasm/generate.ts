@@ -7,9 +7,6 @@
  */
 
 const DOUBLE_ROUNDS = 10;
-/** Quarter rounds advanced together: enough to hide latencies, few enough for 16 vector registers. */
-const QUARTERS_TOGETHER = 4;
-
 /** Source of the kernel. */
 export function kernelSource(): string {
   return [
@@ -87,7 +84,7 @@ function chachaFunction(shape: ChachaShape): string[] {
   const names = ["x", "y"].slice(0, shape.groups);
   const looped = macs === 0 ? DOUBLE_ROUNDS : Math.min(DOUBLE_ROUNDS, Math.floor(macs / perRound));
   const left = macs - looped * perRound;
-  const lastRounds = sequence(DOUBLE_ROUNDS - looped).flatMap(() => doubleRound(names));
+  const lastRounds = sequence(DOUBLE_ROUNDS - looped).flatMap(() => doubleRound(names, true));
   const output = names.flatMap((group, index) => finish(group, index, shape));
   // The last words are fetched before the first output: opening, `mac` is `at`, and the output overwrites them.
   const lastMacs = sequence(left).flatMap((block) => macBlock(block, lastRounds.length === 0));
@@ -101,7 +98,7 @@ function chachaFunction(shape: ChachaShape): string[] {
       ...(turns ? ["let d0: u64, d1: u64, d2: u64, d3: u64;"] : []),
       `let rounds = ${looped};`,
       "do {",
-      ...indent(weave(doubleRound(names), woven)),
+      ...indent(weave(doubleRound(names, woven.length > 0), woven)),
       ...(macs > 0 ? [`  mac += ${16 * perRound};`] : []),
       ...(turns ? ["  turn += 32;"] : []),
       "} while (--rounds);",
@@ -137,20 +134,27 @@ function initialWord(word: number, index: number, lanes: boolean): string {
   return word === 12 ? `n${index}` : `v128.load_splat<u32>(STATE, ${4 * word})`;
 }
 
-/** RFC 8439 2.3: four column rounds, then four diagonal rounds, for every group. */
-function doubleRound(names: string[]): string[] {
+/**
+ * RFC 8439 2.3: four column rounds, then four diagonal rounds, for every group.
+ *
+ * The order is what measured best. One group: four quarter rounds in step hide each other's latencies. Two groups: more
+ * than two quarters in step would cost more moves between the processor's few registers and the stack. Alone, the groups
+ * take turns at every half, which hides latencies; with a MAC in between there are none to hide, and one group at a time
+ * moves least.
+ */
+function doubleRound(names: string[], woven: boolean): string[] {
   const columns = [[0, 4, 8, 12], [1, 5, 9, 13], [2, 6, 10, 14], [3, 7, 11, 15]];
   const diagonals = [[0, 5, 10, 15], [1, 6, 11, 12], [2, 7, 8, 13], [3, 4, 9, 14]];
-  const statements: string[] = [];
-  for (const group of names) {
-    for (const half of [columns, diagonals]) {
-      const quarters = half.map((words) => words.map((word) => `${group}${word}`));
-      for (let i = 0; i < quarters.length; i += QUARTERS_TOGETHER) {
-        statements.push(...quarterRounds(quarters.slice(i, i + QUARTERS_TOGETHER)));
-      }
-    }
-  }
-  return statements;
+  const together = names.length === 1 ? 4 : 2;
+  const half = (group: string, quarters: number[][]) => {
+    const named = quarters.map((words) => words.map((word) => `${group}${word}`));
+    return sequence(4 / together).flatMap((i) =>
+      quarterRounds(named.slice(together * i, together * i + together))
+    );
+  };
+  return woven
+    ? names.flatMap((group) => [...half(group, columns), ...half(group, diagonals)])
+    : [columns, diagonals].flatMap((quarters) => names.flatMap((group) => half(group, quarters)));
 }
 
 /** RFC 8439 2.1, several quarter rounds in step. */
@@ -219,30 +223,30 @@ function macFetch(block: number): string[] {
  * The limbs stand for 2^0, 2^32, 2^64 and 2^96; the last keeps the bits up to 130. Counted in 2^32, before the products
  * h0 < 3.25, h1 and h2 < 2, h3 < 6; r < 2^28 (clamped) and s = 5/4 r. So the largest sum is
  * d0 < (3.25 + 2.5 + 2.5 + 7.5) 2^60 = 15.75 * 2^60, and nothing overflows 64 bits.
+ * The limbs enter the products in the order in which they come out of the carries before: h3 late, h0 last.
  */
 function macBlock(block: number, fetched = false, pad = "1 << 32"): string[] {
   return [
     ...(fetched ? [] : macFetch(block)),
-    `h0 += <u64> <u32> m${block}_0;`,
     `h1 += m${block}_0 >> 32;`,
     `h2 += <u64> <u32> m${block}_1;`,
-    `h3 += m${block}_1 >> 32;`,
-    `h3 += ${pad};`,
-    "d0 = h3 * s1;",
+    `h3 += (m${block}_1 >> 32) + (${pad});`,
+    `h0 += <u64> <u32> m${block}_0;`,
+    "d0 = h1 * s3;",
+    "d1 = h1 * r0;",
+    "d2 = h1 * r1;",
+    "d3 = h1 * r2;",
     "d0 += h2 * s2;",
-    "d0 += h1 * s3;",
-    "d0 += h0 * r0;",
-    "d1 = h3 * s2;",
     "d1 += h2 * s3;",
-    "d1 += h1 * r0;",
-    "d1 += h0 * r1;",
-    "d2 = h3 * s3;",
     "d2 += h2 * r0;",
-    "d2 += h1 * r1;",
-    "d2 += h0 * r2;",
-    "d3 = h3 * r0;",
     "d3 += h2 * r1;",
-    "d3 += h1 * r2;",
+    "d0 += h3 * s1;",
+    "d1 += h3 * s2;",
+    "d2 += h3 * s3;",
+    "d3 += h3 * r0;",
+    "d0 += h0 * r0;",
+    "d1 += h0 * r1;",
+    "d2 += h0 * r2;",
     "d3 += h0 * r3;",
     "d1 += d0 >> 32;",
     "d2 += d1 >> 32;",

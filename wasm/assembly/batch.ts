@@ -35,7 +35,8 @@ const RECORD: usize = 64;
 const R: usize = 32;
 const S: usize = 48;
 const BLOCK: usize = 64;
-const HIGH_BIT: u64 = 1 << 32;
+/** For the first two blocks of a turn, 2^128 as its limb has it; from 8 or 16 bytes before, one or both without. */
+const HIGH_BITS = memory.data<u64>([0, 0, 1 << 32, 1 << 32], 16) + 16;
 /** Above this a record goes by itself: its own passes are full. */
 const MOST_BYTES: u32 = 3 * 64;
 
@@ -137,18 +138,16 @@ function place(table: usize, from: u32, end: u32, opening: bool): void {
     v128.store(record, v128.load(stream, 16), S);
     const turns = turnsOf(adBytes, bytes);
     const empty = 3 * turns - macBlockCount(adBytes, bytes);
-    const firstTurn = turn;
-    for (let i: usize = 0; i < turns; i++) {
-      store<u32>(turn, <u32>record);
-      store<u32>(turn, <u32>(stage + 48 * i), 4);
-      store<u64>(turn, HIGH_BIT, 8);
-      store<u64>(turn, HIGH_BIT, 16);
+    store<u64>(turn, <u64>record | (<u64>stage << 32));
+    v128.store(turn, v128.load(HIGH_BITS - 8 * empty), 8);
+    turn += TURN;
+    for (let i: usize = 1; i < turns; i++) {
+      store<u64>(turn, <u64>record | (<u64>(stage + 48 * i) << 32));
+      v128.store(turn, v128.load(HIGH_BITS), 8);
       turn += TURN;
     }
-    if (empty > 0) store<u64>(firstTurn, 0, 8);
-    if (empty > 1) store<u64>(firstTurn, 0, 16);
-    v128.store(stage, i64x2.splat(0));
-    v128.store(stage, i64x2.splat(0), 16);
+    if (empty > 0) v128.store(stage, i64x2.splat(0));
+    if (empty > 1) v128.store(stage, i64x2.splat(0), 16);
     stage += empty << 4;
     stage = stagePadded(stage, ad, adBytes);
     stage = xorPadded(stage, payload, bytes, stream + BLOCK, opening);
