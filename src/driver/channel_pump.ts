@@ -2,7 +2,7 @@
  * Joins a channel with its carrier and the clock: reads records into the core's memory, lets the channel open them
  * there, and writes what it has to say, as many records as fit into one write.
  */
-import { type Channel, isTerminal } from "../channel/mod.ts";
+import { carriesTraffic, type Channel, isTerminal } from "../channel/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 import type { ByteStream, Clock, MessageFraming } from "../ports/mod.ts";
 import { MAX_RECORD_BYTES } from "../wire/mod.ts";
@@ -31,6 +31,7 @@ export class ChannelPump {
   #disarm: (() => void) | undefined;
   #onClose: () => void = () => {};
   #lingerOver: (() => void) | undefined;
+  #trusted = false;
   /** Nothing is read any more: the carrier closes as soon as goodbye is said. */
   #readOver = false;
   /** Bytes on the carrier, headers and tags included. */
@@ -59,6 +60,11 @@ export class ChannelPump {
    */
   retain(): WireBuffer | undefined {
     return this.#buffers.isPressed ? undefined : this.#receiving?.retain();
+  }
+
+  /** Whether the channel was ever established: who never proved itself gets small buffers only, also while it is refused. */
+  get #isTrusted(): boolean {
+    return this.#trusted ||= carriesTraffic(this.#channel.state);
   }
 
   /** Runs until the carrier is closed. @param leftover bytes that were read behind the upgrade */
@@ -103,10 +109,9 @@ export class ChannelPump {
 
   async #readLoop(leftover: Uint8Array): Promise<void> {
     const memory = this.#buffers.core.memory;
-    let buffer = this.#buffers.take(
-      leftover.length > SMALL_BUFFER_BYTES / 2 ? LARGE_BUFFER_BYTES : SMALL_BUFFER_BYTES,
-    );
+    let buffer = this.#buffers.take(SMALL_BUFFER_BYTES);
     try {
+      if (leftover.length > buffer.bytes) throw unprovenTooLarge();
       memory.set(leftover, buffer.offset);
       let start = buffer.offset;
       let end = start + leftover.length;
@@ -146,7 +151,10 @@ export class ChannelPump {
     }
   }
 
-  /** Size of another buffer to read on into, when the unparsed tail could not grow to a whole record in this one. */
+  /**
+   * Size of another buffer to read on into, when the unparsed tail could not grow to a whole record in this one. Who is not
+   * proven gets no more than the small one, in which every message of the handshake has room.
+   */
   #bytesFor(
     buffer: WireBuffer,
     start: number,
@@ -154,6 +162,10 @@ export class ChannelPump {
     read: number,
   ): typeof SMALL_BUFFER_BYTES | typeof LARGE_BUFFER_BYTES | undefined {
     const tail = end - start;
+    if (!this.#isTrusted) {
+      if (tail >= buffer.bytes) throw unprovenTooLarge();
+      return undefined;
+    }
     if (buffer.bytes === SMALL_BUFFER_BYTES) {
       // A full read, or a record that has begun, asks for more; an idle carrier keeps the small one.
       if (tail > 0 || end === buffer.end) return LARGE_BUFFER_BYTES;
@@ -211,8 +223,12 @@ export class ChannelPump {
       for (;;) {
         const reply = this.#framing.takeReply();
         if (reply === null && !this.#channel.hasOutput) break;
-        buffer ??= this.#buffers.tryTake(LARGE_BUFFER_BYTES) ??
-          await this.#waitForBuffer(LARGE_BUFFER_BYTES);
+        const bytes = this.#isTrusted ? LARGE_BUFFER_BYTES : SMALL_BUFFER_BYTES;
+        if (buffer !== undefined && buffer.bytes !== bytes) {
+          buffer.release();
+          buffer = undefined;
+        }
+        buffer ??= this.#buffers.tryTake(bytes) ?? await this.#waitForBuffer(bytes);
         const end = this.#fill(buffer, reply);
         if (end > buffer.offset) await this.#writeAll(buffer.offset, end);
       }
@@ -238,9 +254,10 @@ export class ChannelPump {
       memory.set(reply, at);
       return at + reply.length;
     }
-    while (buffer.end - at >= this.#maxWireBytes) {
+    // A small buffer holds any one message of the handshake, or the few frames that may go out before its end.
+    while (at === buffer.offset || buffer.end - at >= this.#maxWireBytes) {
       const start = at + this.#framing.headerBytes;
-      const end = this.#channel.takeRecord(start, start + MAX_RECORD_BYTES, now);
+      const end = this.#channel.takeRecord(start, Math.min(start + MAX_RECORD_BYTES, buffer.end), now);
       if (end === start) break;
       at = this.#framing.frame(memory, start, end);
     }
@@ -290,4 +307,11 @@ export class ChannelPump {
     this.#stream.close();
     this.#onClose();
   }
+}
+
+function unprovenTooLarge(): PosternError {
+  return new PosternError(
+    "record_too_large",
+    `Cannot read record: over ${SMALL_BUFFER_BYTES} bytes before the peer has proved itself`,
+  );
 }

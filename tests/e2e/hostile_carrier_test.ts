@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { CARRIER_PROTOCOL, DEFAULT_CARRIER_PATH } from "../../src/wire/websocket/mod.ts";
+import { SMALL_BUFFER_BYTES } from "../../src/driver/mod.ts";
 import type { RawClient } from "../support/raw_client.ts";
 import { eventually, metricOf, type Stack, startStack } from "../support/stack.ts";
 import { RogueAgent } from "../support/rogue_agent.ts";
@@ -82,6 +83,7 @@ for (
     ["a frame without mask", Uint8Array.from([0x82, 4, 1, 0, 0, 0]), "websocket_mask_missing"],
     ["a text frame", frame(new TextEncoder().encode("hello"), 5, 0x81), "websocket_text_refused"],
     ["reserved bits", frame(new Uint8Array(4), 4, 0xf2), "websocket_reserved_bits"],
+    ["a record that no handshake needs", frame(random(20_000), 60_000), "record_too_large"],
     ["a frame that announces a gibibyte", frame(new Uint8Array(8), 2 ** 30), "websocket_message_too_large"],
   ] as const
 ) {
@@ -119,6 +121,29 @@ Deno.test("random bytes on a carrier end it, whatever they are, and the edge goe
     await rogue.honest(created.ephemeral_token),
   );
   await good.ready;
+});
+
+Deno.test("carriers without proof hold little memory, whatever they begin to say or are refused for", async () => {
+  await using stack = await startStack({ edge: { "channel.handshake_step": "60s" } });
+  const carriers: RawClient[] = [];
+  try {
+    for (let count = 0; count < 30; count++) {
+      const socket = await upgraded(stack);
+      carriers.push(socket);
+      if (count % 3 === 1) await socket.send(frame(Uint8Array.from([9, 0, 0, 0])));
+      await socket.send(count % 3 === 2 ? frame(random(9_000), 60_000) : Uint8Array.of(0x82, 0xfe));
+    }
+    await eventually("everything is read", async () => {
+      const { sessions } = stack.edge.edge.status();
+      const text = await stack.metrics();
+      const refused = metricOf(text, 'postern_refusals_total{code="record_unknown_kind",layer="channel"}');
+      return sessions.length === 0 && refused === 10;
+    });
+    const queued = metricOf(await stack.metrics(), "postern_queued_bytes");
+    assert.ok(queued > 0 && queued <= carriers.length * 2 * SMALL_BUFFER_BYTES, `${queued}`);
+  } finally {
+    for (const socket of carriers) socket[Symbol.dispose]();
+  }
 });
 
 Deno.test("only so many carriers may be without proof; they end with their step, and then there is room", async () => {
