@@ -21,7 +21,7 @@ export interface WebSocketServerOptions extends FramingOptions {
  * Grants an upgrade on a stream whose request head was read; `leftover` is what came behind that head.
  *
  * A request that may not be upgraded throws before anything is written, with the status in `facts.status` (see
- * `acceptWebSocket`): answer it, with `upgradeErrorHeaders`. When the response cannot be written the stream is closed
+ * `acceptWebSocket`): answer it. When the response cannot be written the stream is closed
  * and `websocket_upgrade_timeout`, `connect_aborted` or the stream's own error is thrown.
  */
 export async function acceptWebSocketStream(

@@ -3,6 +3,7 @@ import { PosternError } from "../errors/mod.ts";
 import type { SocketReader, SocketWriter } from "../driver/mod.ts";
 import {
   BodyReader,
+  CONTINUE,
   HeaderList,
   reasonPhrase,
   type RequestHead,
@@ -59,12 +60,7 @@ async function readBody(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const limit = context.config.limits.maxControlBodyBytes;
   if (head.framing.kind === "length" && head.framing.length > limit) throw tooLarge(limit);
-  if (head.expectContinue) {
-    writer.write(
-      serializeResponseHead({ minor: 1, status: 100, reason: "Continue", headers: new HeaderList() }),
-      0,
-    );
-  }
+  if (head.expectContinue) writer.write(serializeResponseHead(CONTINUE), 0);
   const parts: Uint8Array[] = [];
   let total = 0;
   const deadline = context.deadlines.set(context.config.timeouts.requestHeadMs, () => socket.close());

@@ -13,11 +13,6 @@ export const CHUNK_END_BYTES = 2;
 const DIGITS = new TextEncoder().encode("0123456789abcdef");
 const LAST_CHUNK = new TextEncoder().encode("0\r\n\r\n");
 
-/** Octets of the header of a chunk of `length` octets. */
-export function chunkHeaderBytes(length: number): number {
-  return digitsOf(length) + 2;
-}
-
 /** Writes the header of a chunk at `at`; returns the offset behind it, where the data goes. */
 export function writeChunkHeader(out: Uint8Array, at: number, length: number): number {
   const digits = digitsOf(length);
@@ -27,18 +22,6 @@ export function writeChunkHeader(out: Uint8Array, at: number, length: number): n
     rest = Math.floor(rest / 16);
   }
   return writeCrlf(out, at + digits);
-}
-
-/**
- * Frames data that already lies at `[dataStart, dataEnd)`: the header before it, CRLF behind it. Returns where the chunk
- * begins; it ends at `dataEnd + CHUNK_END_BYTES`. Needs `MAX_CHUNK_HEADER_BYTES` free before the data.
- */
-export function frameChunk(out: Uint8Array, dataStart: number, dataEnd: number): number {
-  const length = dataEnd - dataStart;
-  const start = dataStart - chunkHeaderBytes(length);
-  writeChunkHeader(out, start, length);
-  writeCrlf(out, dataEnd);
-  return start;
 }
 
 /** Writes the CRLF behind a chunk's data; returns the offset behind it. */

@@ -37,6 +37,7 @@ export function errorResponse(error: ErrorResponse): Uint8Array<ArrayBuffer> {
   if (html) headers.append("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'");
   headers.append("X-Request-Id", error.requestId);
   for (const [name, value] of error.headers ?? []) headers.append(name, value);
+  if (error.status === 426) { for (const [name, value] of UPGRADE_REQUIRED) headers.append(name, value); }
   if (error.close === true) headers.append("Connection", "close");
   const head = serializeResponseHead({
     minor: 1,
@@ -46,6 +47,13 @@ export function errorResponse(error: ErrorResponse): Uint8Array<ArrayBuffer> {
   });
   return error.head === true ? head : concat(head, body);
 }
+
+/** What 426 has to say: the one upgrade that the edge itself takes (RFC 9110 15.5.22 and 7.8, RFC 6455 4.4). */
+const UPGRADE_REQUIRED: readonly Header[] = [
+  ["Connection", "Upgrade"],
+  ["Upgrade", "websocket"],
+  ["Sec-WebSocket-Version", "13"],
+];
 
 /** The response that a PosternError stands for; its message goes into the detail only where the viewer is to blame. */
 export function errorResponseOf(

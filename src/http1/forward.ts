@@ -19,12 +19,6 @@ const HOP_BY_HOP = new Set([
   "upgrade",
 ]);
 
-/** Removes the fields of one connection, with those that Connection nominates (RFC 9110 7.6.1). */
-export function stripHopByHop(headers: HeaderList): void {
-  const nominated = headers.getAll("connection").flatMap((value) => listElements(value.toLowerCase()));
-  headers.deleteWhere((key) => HOP_BY_HOP.has(key) || nominated.includes(key));
-}
-
 /** What the edge knows about the viewer; goes to the origin in place of what the viewer claims. */
 export interface ViewerFacts {
   readonly clientIp: string;

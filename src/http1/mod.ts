@@ -2,8 +2,6 @@
 export { type BodyEvent, BodyReader, responseFraming } from "./body.ts";
 export {
   CHUNK_END_BYTES,
-  chunkHeaderBytes,
-  frameChunk,
   lastChunkBytes,
   MAX_CHUNK_HEADER_BYTES,
   writeChunkEnd,
@@ -17,7 +15,6 @@ export {
   CONTINUE,
   forwardedRequest,
   responseToViewer,
-  stripHopByHop,
   type ViewerConnection,
   type ViewerFacts,
   viewerFraming,

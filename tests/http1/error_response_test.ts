@@ -97,3 +97,15 @@ Deno.test("errorResponseOf() takes status and title of the catalogue, the messag
   assert.equal(origin.head.status, 502);
   assert.equal(JSON.parse(origin.body).detail, undefined);
 });
+
+Deno.test("errorResponseOf() says with 426 which upgrade is taken, and with nothing else", () => {
+  const { head } = read(
+    errorResponseOf(new PosternError("websocket_version_unsupported"), { requestId: "r-1", close: true }),
+  );
+  assert.equal(head.status, 426);
+  assert.equal(head.headers.get("upgrade"), "websocket");
+  assert.equal(head.headers.get("sec-websocket-version"), "13");
+  assert.deepEqual(head.headers.getAll("connection"), ["Upgrade", "close"]);
+  const other = read(errorResponseOf(new PosternError("http_bad_host"), { requestId: "r-1" }));
+  assert.equal(other.head.headers.has("upgrade"), false);
+});

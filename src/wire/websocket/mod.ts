@@ -6,4 +6,4 @@ export { DEFAULT_MAX_MESSAGE_BYTES, RECEIVE_OVERHEAD_BYTES } from "./opcode.ts";
 export { type ResponseHead, ResponseHeadReader } from "./response_head.ts";
 export { upgradeRequest, UpgradeResponse } from "./upgrade_client.ts";
 export { CARRIER_PROTOCOL, DEFAULT_CARRIER_PATH, upgradeKey } from "./upgrade_key.ts";
-export { acceptWebSocket, upgradeErrorHeaders, type UpgradeRequestHead } from "./upgrade_server.ts";
+export { acceptWebSocket, type UpgradeRequestHead } from "./upgrade_server.ts";

@@ -15,8 +15,7 @@ export interface UpgradeRequestHead {
  * Judges an upgrade request (RFC 6455 4.2.1) and returns the bytes of the 101 response.
  *
  * Throws `websocket_upgrade_required` (426), `websocket_version_unsupported` (426), `websocket_upgrade_invalid` (400)
- * or `websocket_protocol_missing` (400); answer with that status and {@link upgradeErrorHeaders}. Path, Host, Origin
- * and rate are the caller's to judge. No extension is ever accepted.
+ * or `websocket_protocol_missing` (400); answer with that status. Path, Host, Origin and rate are the caller's to judge. No extension is ever accepted.
  */
 export function acceptWebSocket(head: UpgradeRequestHead): Uint8Array<ArrayBuffer> {
   const header = (name: string) => head.header(name) ?? "";
@@ -48,13 +47,6 @@ export function acceptWebSocket(head: UpgradeRequestHead): Uint8Array<ArrayBuffe
       `Sec-WebSocket-Protocol: ${CARRIER_PROTOCOL}\r\n` +
       "\r\n",
   );
-}
-
-/** Headers that the answer to a refused upgrade must carry besides its status (RFC 9110 15.5.22, RFC 6455 4.4). */
-export function upgradeErrorHeaders(error: PosternError): Readonly<Record<string, string>> {
-  return error.facts.status === 426
-    ? { "upgrade": "websocket", "connection": "Upgrade", "sec-websocket-version": WEBSOCKET_VERSION }
-    : {};
 }
 
 function refuse(code: ErrorCode, state: string): PosternError {
