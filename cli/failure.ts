@@ -21,6 +21,13 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? `Unexpected ${error.name}: ${error.message}` : "Unexpected failure";
 }
 
+/** What to do; where the catalogue says COMMAND, the command that was typed. */
+function remedyOf(error: unknown): string {
+  const { remedy } = CATALOGUE[codeOf(error)];
+  const command = error instanceof PosternError ? error.detail.command : undefined;
+  return typeof command === "string" ? remedy.replaceAll("COMMAND", command) : remedy;
+}
+
 /** Messages may hold text of a peer: every line is printable, line breaks stay. */
 function printable(text: string): string {
   return text.split("\n").map(escapeControls).join("\n");
@@ -31,7 +38,7 @@ export function failureText(error: unknown, debug: boolean): string {
   const code = codeOf(error);
   const lines = [
     `error[${code}]: ${printable(messageOf(error)).replaceAll("\n", "\n  ")}`,
-    `  fix:  ${CATALOGUE[code].remedy}`,
+    `  fix:  ${remedyOf(error)}`,
     `  docs: ${docsPathOf(error)}`,
   ];
   if (debug) {
@@ -45,14 +52,14 @@ export function failureText(error: unknown, debug: boolean): string {
 /** One JSON object for programs. */
 export function failureJson(error: unknown): string {
   const code = codeOf(error);
-  const { remedy, retryable } = CATALOGUE[code];
+  const { retryable } = CATALOGUE[code];
   const detail = error instanceof PosternError ? error.detail : {};
   return `${
     JSON.stringify({
       error: {
         code,
         message: messageOf(error),
-        remedy,
+        remedy: remedyOf(error),
         docs: docsPathOf(error),
         exit: exitCodeOf(error),
         retryable,

@@ -29,7 +29,7 @@ export function commandHelp(command: Command, all: boolean): string {
     lines.push("", "Arguments:", ...command.arguments.map((argument) => entry(argument.name, argument.help)));
   }
   const common = new Set(command.commonKeys);
-  const defaults = new Map(settingsFor(command).map(({ key, setting }) => [key, setting.defaultText]));
+  const defaults = new Map(settingsFor(command).map(({ key, setting }) => [key, setting.shownDefault]));
   const isCommon = (flag: Flag) => flag.key === undefined || !defaults.has(flag.key) || common.has(flag.key);
   const flags = flagsFor(command);
   const listed = all ? flags : flags.filter(isCommon);

@@ -55,6 +55,7 @@ export function parseCommandLine(
         throw new PosternError(
           "cli_flag_unknown",
           `Cannot run postern ${command.name}: --${flag.name} takes no value`,
+          { detail: { command: command.name } },
         );
       }
       switches.add(flag.name);
@@ -82,6 +83,7 @@ function find(flags: readonly Flag[], spelled: string, command: Command): Flag {
   throw new PosternError(
     "cli_flag_unknown",
     `Cannot run postern ${command.name}: there is no flag ${shown(spelled)}${suggestion}`,
+    { detail: { command: command.name } },
   );
 }
 
@@ -92,7 +94,8 @@ function checkArguments(command: Command, positional: readonly string[]): void {
   if (missing !== undefined) {
     throw new PosternError(
       "cli_argument_missing",
-      `Cannot run postern ${command.name}: ${missing.name} is missing`,
+      `Cannot run postern ${command.name}: ${missing.name} is missing (${missing.help.replace(/\.$/, "")})`,
+      { detail: { command: command.name } },
     );
   }
   positional.forEach((text, index) => {
@@ -103,6 +106,7 @@ function checkArguments(command: Command, positional: readonly string[]): void {
     throw new PosternError(
       "cli_argument_unexpected",
       `Cannot run postern ${command.name}: unexpected argument ${shown(text)}${hint}`,
+      { detail: { command: command.name } },
     );
   });
 }

@@ -38,5 +38,5 @@ export async function runCommandLine(
 function aliased(words: readonly string[]): readonly string[] {
   const [first, ...rest] = words;
   if (first === "--help" || first === "-h") return ["help", ...rest];
-  return first === "--version" || first === "-V" ? ["version", ...rest] : words;
+  return first === "--version" || first === "-V" || first === "-v" ? ["version", ...rest] : words;
 }

@@ -3,6 +3,7 @@ import {
   edgeSettings,
   formatAddress,
   formatDuration,
+  formatSize,
   keyOfProperty,
   settingsOf,
 } from "../../src/config/mod.ts";
@@ -50,7 +51,10 @@ function* leavesOf(value: unknown, key: string): Generator<[string, unknown]> {
 
 function shown(value: unknown, placeholder: string | undefined): string {
   if (value === null || value === undefined) return placeholder?.includes("off") ? "off" : "-";
-  if (typeof value === "number") return placeholder === "DURATION" ? formatDuration(value) : String(value);
+  if (typeof value === "number") {
+    if (placeholder === "DURATION") return formatDuration(value);
+    return placeholder === "SIZE" ? formatSize(value) : String(value);
+  }
   if (typeof value !== "object") return String(value);
   if (Array.isArray(value)) return value.join(",") || "-";
   const facts = value as Record<string, number | string>;

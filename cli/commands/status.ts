@@ -5,6 +5,7 @@ import { escapeControls } from "../../src/telemetry/mod.ts";
 import type { Call } from "../command.ts";
 import { httpGet } from "../http_get.ts";
 import { renderStatus } from "../view/render.ts";
+import { isEdgeStatus, renderEdgeStatus } from "../view/render_edge.ts";
 
 const timeoutMs = 5000;
 const maxStatusBytes = 4_194_304;
@@ -80,12 +81,14 @@ function linesOf(role: Role, status: Record<string, unknown>, call: Call): strin
   if (role === "agent" && isAgentStatus(status)) {
     return renderStatus(status, { columns: call.terminal.columns() - 2, color: false, now: Date.now() });
   }
+  const columns = Math.max(20, call.terminal.columns() - 2);
+  if (isEdgeStatus(status)) return renderEdgeStatus(status, columns);
   return Object.entries(status).flatMap(([name, value]) => {
     const text = Array.isArray(value)
       ? `${value.length}`
       : typeof value === "object"
       ? JSON.stringify(value)
       : `${value}`;
-    return [escapeControls(`${name.padEnd(24)} ${text}`).slice(0, Math.max(20, call.terminal.columns() - 2))];
+    return [escapeControls(`${name.padEnd(24)} ${text}`).slice(0, columns)];
   });
 }

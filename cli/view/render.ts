@@ -50,7 +50,8 @@ export function renderStatus(status: AgentStatus, options: RenderOptions): strin
   const edge = [status.edge, status.rttMs === null ? null : millisecondsText(status.rttMs)].filter((part) =>
     part !== null
   );
-  const head = `postern  ${status.state} for ${elapsedText(options.now - status.since)}`;
+  const isOver = status.state === "closed" || status.state === "failed";
+  const head = `postern  ${status.state}${isOver ? "" : ` for ${elapsedText(options.now - status.since)}`}`;
   const lines = [
     line(tones[status.state], edge.length > 0 ? `${head}  (${edge.join(", ")})` : head, status.state),
     "",

@@ -75,17 +75,21 @@ export function liveView(terminal: Terminal, clock: Clock): View {
   };
 }
 
+/** Steps on the way to a channel: over before one has read them. */
+const passing: ReadonlySet<AgentStatus["state"]> = new Set(["connecting", "handshaking", "authorizing"]);
+
 /** Writes a line when the state or an address changes. */
 export function plainView(terminal: Terminal): View {
   let state = "";
   const services = new Map<string, string>();
   return {
     update(status) {
-      if (status.state !== state) {
+      if (status.state !== state && !passing.has(status.state)) {
         state = status.state;
         terminal.err(escapeControls(status.edge === null ? state : `${state} (${status.edge})`) + "\n");
       }
       for (const { name, url, target, state: serviceState } of status.services) {
+        if (serviceState === "pending") continue;
         const text = `${serviceState} ${url ?? name} -> ${target}`;
         const key = `${name} ${target}`;
         if (services.get(key) === text) continue;

@@ -12,12 +12,11 @@ import {
   word,
 } from "./values.ts";
 import { list, optional, setting, type Values } from "./setting.ts";
-import { channelSettings, heartbeatSettings, logSettings, otelSettings } from "./shared.ts";
+import { channelSettings, logSettings, windowSettings } from "./shared.ts";
 
 const dayMs = 86_400_000;
 const hourMs = 3_600_000;
 const KiB = 1024;
-const MiB = 1024 * KiB;
 
 /** Most services in one agent; the edge may allow fewer. */
 export const maxServices = 128;
@@ -63,6 +62,7 @@ export const agentSettings = {
     ".postern",
     "Identity and recreate tokens; made private to this user.",
     "DIR",
+    "~/.local/state/postern/agent",
   ),
   identityFile: optional(path(), "Agent key; made in the state directory when absent.", "FILE"),
   adminListen: setting(
@@ -95,22 +95,12 @@ export const agentSettings = {
     idleKeepAliveMs: setting(duration(0, hourMs), "55s", "Idle pooled connection to the target.", "DURATION"),
     maxIdleConnections: setting(count(0, 10_000), "64", "Idle pooled connections per target.", "COUNT"),
     maxConnections: setting(count(1, 100_000), "1024", "Connections per target at the same time.", "COUNT"),
-    maxHeadBytes: setting(size(KiB, MiB), "64KiB", "Response head from the target.", "SIZE"),
+    /** A head has to fit into the buffer that it is read into. */
+    maxHeadBytes: setting(size(KiB, 63 * KiB), "63KiB", "Response head from the target.", "SIZE"),
   },
   limits: {
     maxStreams: setting(count(1, 1_048_576), "16384", "Open streams in the channel.", "COUNT"),
-    maxStreamWindowBytes: setting(
-      size(64 * KiB, 256 * MiB),
-      "8MiB",
-      "Largest receive window of a stream.",
-      "SIZE",
-    ),
-    maxChannelWindowBytes: setting(
-      size(256 * KiB, 1024 * MiB),
-      "32MiB",
-      "Largest receive window of the channel.",
-      "SIZE",
-    ),
+    ...windowSettings,
   },
   drainTimeoutMs: setting(
     duration(0, hourMs),
@@ -118,10 +108,8 @@ export const agentSettings = {
     "Time for open streams to end at shutdown.",
     "DURATION",
   ),
-  heartbeat: heartbeatSettings,
   channel: channelSettings,
   log: logSettings,
-  otel: otelSettings,
 } as const;
 
 /** One published service. */

@@ -15,7 +15,7 @@ import {
   word,
 } from "./values.ts";
 import { optional, setting, type Values } from "./setting.ts";
-import { channelSettings, heartbeatSettings, logSettings, otelSettings } from "./shared.ts";
+import { channelSettings, heartbeatSettings, logSettings, otelSettings, windowSettings } from "./shared.ts";
 
 const dayMs = 86_400_000;
 const hourMs = 3_600_000;
@@ -74,22 +74,9 @@ export const edgeLimitSettings = {
   ),
   /** About 300 bytes a stream without queued data. */
   maxStreamsPerChannel: setting(count(1, 1_048_576), "16384", "Open streams in one channel.", "COUNT"),
-  /** Memory that one stream may occupy: the ceiling of its auto-tuned window. */
-  maxStreamWindowBytes: setting(
-    size(64 * KiB, 256 * MiB),
-    "8MiB",
-    "Largest receive window of a stream.",
-    "SIZE",
-  ),
-  /** Memory that one agent may occupy: the ceiling over all of its streams. */
-  maxChannelWindowBytes: setting(
-    size(256 * KiB, 1024 * MiB),
-    "32MiB",
-    "Largest receive window of a channel.",
-    "SIZE",
-  ),
-  /** Refused with 431 before it is buffered. */
-  maxHeadBytes: setting(size(KiB, MiB), "64KiB", "Request or response head.", "SIZE"),
+  ...windowSettings,
+  /** Refused with 431 before more is buffered. A head has to fit into the buffer that it is read into. */
+  maxHeadBytes: setting(size(KiB, 63 * KiB), "63KiB", "Request head.", "SIZE"),
   maxHeaders: setting(count(8, 1000), "128", "Header fields in one head.", "COUNT"),
   maxTargetBytes: setting(size(256, 64 * KiB), "16KiB", "Request target (path and query).", "SIZE"),
   /** Bodies stream: the number bounds control requests only, which are read whole. */
@@ -182,6 +169,7 @@ export const edgeSettings = {
     ".postern",
     "Keys, database and audit log; made private to this user.",
     "DIR",
+    "~/.local/state/postern/edge",
   ),
   edgeId: optional(
     label(),

@@ -17,6 +17,8 @@ export interface Setting<T> {
   readonly schema: z.ZodType<T, unknown>;
   /** The default in the notation a user would write, or null when the setting is absent by default. */
   readonly defaultText: string | null;
+  /** What help and reference pages say instead, where the default depends on the surroundings. */
+  readonly shownDefault: string | null;
   /** One sentence for help and reference pages, with the cost of raising the value where there is one. */
   readonly help: string;
   /** What stands for the value in usage lines, e.g. "HOST:PORT". */
@@ -47,8 +49,9 @@ export function setting<T>(
   defaultText: string,
   help: string,
   placeholder = "VALUE",
+  shownDefault = defaultText,
 ): Setting<T> {
-  return Object.freeze({ node: "setting", schema, defaultText, help, placeholder });
+  return Object.freeze({ node: "setting", schema, defaultText, shownDefault, help, placeholder });
 }
 
 /** A setting that is null until it is given. */
@@ -61,6 +64,7 @@ export function optional<T>(
     node: "setting",
     schema: schema as z.ZodType<T | null, unknown>,
     defaultText: null,
+    shownDefault: null,
     help,
     placeholder,
   });

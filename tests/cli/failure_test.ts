@@ -27,6 +27,12 @@ Deno.test("failureText() shows stack and causes only for debugging", () => {
   assert.match(failureText(error, true), /failure_test\.ts.*TypeError: the cause/s);
 });
 
+Deno.test("failureText() and failureJson() name the command that was typed in the remedy", () => {
+  const error = new PosternError("cli_argument_missing", "Cannot", { detail: { command: "http" } });
+  assert.match(failureText(error, false), /fix: {2}Run `postern help http` for the usage line/);
+  assert.match(JSON.parse(failureJson(error)).error.remedy, /`postern help http`/);
+});
+
 Deno.test("failureJson() is one object on one line", () => {
   const text = failureJson(new PosternError("config_conflict", "Cannot\nx", { detail: { a: 1 } }));
   assert.equal(text.indexOf("\n"), text.length - 1);

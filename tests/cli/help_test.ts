@@ -19,6 +19,7 @@ Deno.test("commandHelp() lists the usual flags, and all of them when asked", () 
   assert.match(usual, /\[default 127\.0\.0\.1:8080 · POSTERN_LISTEN · key listen\]/);
   assert.doesNotMatch(usual, /--limits-max-agents/);
   assert.match(usual, /more settings: postern help edge --all/);
+  assert.match(usual, /\[default ~\/\.local\/state\/postern\/edge · POSTERN_STATE_DIRECTORY/);
   const all = commandHelp(edge, true);
   for (const flag of flagsFor(edge)) assert.ok(all.includes(`--${flag.name}`), flag.name);
 });

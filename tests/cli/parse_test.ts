@@ -68,6 +68,8 @@ Deno.test("parseCommandLine() refuses absent, empty and repeated values", () => 
 
 Deno.test("parseCommandLine() checks arguments, but not when help is asked for", () => {
   assert.equal(refusal("tcp").code, "cli_argument_missing");
+  assert.equal(refusal("tcp").message, "Cannot run postern tcp: TARGET is missing (PORT or HOST:PORT)");
+  assert.equal(refusal("tcp").detail.command, "tcp");
   assert.equal(refusal("tcp", "1", "2").code, "cli_argument_unexpected");
   assert.match(refusal("completions", "bsh").message, /did you mean "bash"/);
   assert.match(refusal("config", "x").message, /one of edge, agent/);

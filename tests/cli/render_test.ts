@@ -3,6 +3,7 @@ import fc from "fast-check";
 import type { AgentStatus } from "../../agent/status.ts";
 import { bytesText, elapsedText, millisecondsText } from "../../cli/view/amount.ts";
 import { renderStatus } from "../../cli/view/render.ts";
+import { isEdgeStatus, renderEdgeStatus } from "../../cli/view/render_edge.ts";
 
 const online: AgentStatus = {
   state: "online",
@@ -31,6 +32,62 @@ const online: AgentStatus = {
     },
   ],
 };
+
+Deno.test("renderStatus() counts no time for what is over", () => {
+  const status = { state: "closed" as const, services: [], rttMs: null, edge: null, since: 0 };
+  assert.equal(renderStatus(status, { columns: 80, color: false, now: 5_000 })[0], "postern  closed");
+});
+
+Deno.test("renderEdgeStatus() lists what is published and by whom, printable and cut to the columns", () => {
+  const session = {
+    session_id: "s",
+    tunnel_id: "t",
+    agent_id: "agent-a",
+    tier: "software",
+    state: "established" as const,
+    online: true,
+    hostnames: ["web.localhost"],
+    tcp_ports: [],
+    rtt_ms: 1.5,
+    last_echo_at: 1,
+    since: 1,
+    streams: 0,
+    requests: 5,
+    bytes_in: 0,
+    bytes_out: 2048,
+    remote: "127.0.0.1:\x1b5",
+  };
+  const status = {
+    role: "edge" as const,
+    edge_id: "edge-1",
+    version: "0.1.0",
+    state: "serving",
+    at: 1,
+    viewer_connections: 2,
+    sessions: [session, {
+      ...session,
+      hostnames: [],
+      tcp_ports: [20000],
+      online: false,
+      state: "draining" as const,
+    }],
+  };
+  assert.ok(isEdgeStatus(status));
+  assert.deepEqual(renderEdgeStatus(status, 100), [
+    "edge-1  serving  (version 0.1.0, 2 open connections)",
+    "",
+    "web.localhost  online",
+    "     <- agent-a at 127.0.0.1:\\u001b5, 1.50 ms",
+    "     requests 5   in 0 B   out 2.0 KiB",
+    "tcp port 20000  draining",
+    "     <- agent-a at 127.0.0.1:\\u001b5, 1.50 ms",
+    "     requests 5   in 0 B   out 2.0 KiB",
+  ]);
+  assert.equal(renderEdgeStatus(status, 20)[0], "edge-1  serving  (ve");
+  assert.equal(renderEdgeStatus({ ...status, sessions: [] }, 80).at(-1), "no agent is connected");
+  assert.ok(!isEdgeStatus({ role: "edge", edgeId: "e1", agents: 2, services: [1] }));
+  assert.ok(!isEdgeStatus({ ...status, sessions: [1] }));
+});
 
 Deno.test("renderStatus() shows state, edge, round trip and services", () => {
   assert.deepEqual(renderStatus(online, { columns: 80, color: false, now: 65_000 }), [

@@ -121,12 +121,14 @@ Deno.test("plainView() writes a line when something changed, without terminal se
   const { terminal, writes } = recording(false);
   const view = plainView(terminal);
   view.update(statusIn("connecting"));
-  view.update(statusIn("connecting"));
+  view.update(statusIn("reconnecting"));
+  view.update(statusIn("reconnecting"));
+  view.update(statusIn("authorizing"));
   view.update({ ...statusIn("online", 1), edge: "edge-1" });
   view.update({ ...statusIn("online", 2), edge: "edge-1" });
   view.close();
   assert.deepEqual(writes, [
-    "connecting\n",
+    "reconnecting\n",
     "online (edge-1)\n",
     "online http://web.localhost:8080 -> 127.0.0.1:3000\n",
   ]);
@@ -136,7 +138,7 @@ Deno.test("createView() redraws only on a terminal, and not when plain lines are
   for (const [live, plain] of [[false, false], [true, true]]) {
     const { terminal, writes } = recording(live);
     const view = createView(terminal, new VirtualClock(0), plain);
-    view.update(statusIn("connecting"));
-    assert.deepEqual(writes, ["connecting\n"]);
+    view.update(statusIn("reconnecting"));
+    assert.deepEqual(writes, ["reconnecting\n"]);
   }
 });

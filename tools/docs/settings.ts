@@ -18,7 +18,7 @@ export function settingsPage(): [string, string] {
       ["Key", "Default", "Meaning"],
       settingsOf(serviceSettings).map(({ key, setting }) => [
         `\`${key}\``,
-        defaultOf(setting.defaultText),
+        defaultOf(setting.shownDefault),
         cell(setting.help),
       ]),
     ),
@@ -32,7 +32,7 @@ function settingTable(settings: Settings): string {
     `\`${key}\``,
     `\`--${flag}\``,
     `\`${environment}\``,
-    defaultOf(setting.defaultText),
+    defaultOf(setting.shownDefault),
     cell(setting.help),
   ]);
   return table(["Key", "Flag", "Variable", "Default", "Meaning"], rows);

@@ -1,0 +1,41 @@
+/** An edge's status as lines of text. Pure. */
+import type { EdgeStatus, SessionStatus } from "../../src/edge/mod.ts";
+import { escapeControls } from "../../src/telemetry/mod.ts";
+import { bytesText, millisecondsText } from "./amount.ts";
+
+/** Most sessions that are listed; the rest is counted. */
+const maxListed = 50;
+
+/** Whether an admin page told what an edge of this version tells. */
+export function isEdgeStatus(status: object): status is EdgeStatus {
+  const facts = status as Partial<EdgeStatus>;
+  return facts.role === "edge" && typeof facts.edge_id === "string" && Array.isArray(facts.sessions) &&
+    facts.sessions.every((session) =>
+      typeof session === "object" && session !== null && Array.isArray(session.hostnames) &&
+      Array.isArray(session.tcp_ports)
+    );
+}
+
+/** The lines, without line breaks; none is longer than `columns`, and all are printable. */
+export function renderEdgeStatus(status: EdgeStatus, columns: number): string[] {
+  const { edge_id, version, state, viewer_connections: connections, sessions } = status;
+  const lines = [
+    `${edge_id}  ${state}  (version ${version}, ${connections} open connections)`,
+    "",
+    ...sessions.slice(0, maxListed).flatMap(sessionLines),
+  ];
+  if (sessions.length === 0) lines.push("no agent is connected");
+  if (sessions.length > maxListed) lines.push(`and ${sessions.length - maxListed} more`);
+  return lines.map((line) => escapeControls(line).slice(0, columns));
+}
+
+function sessionLines(session: SessionStatus): string[] {
+  const names = [...session.hostnames, ...session.tcp_ports.map((port) => `tcp port ${port}`)].join(", ");
+  return [
+    `${names}  ${session.online ? "online" : session.state}`,
+    `     <- ${session.agent_id} at ${session.remote}, ${millisecondsText(session.rtt_ms)}`,
+    `     requests ${session.requests}   in ${bytesText(session.bytes_in)}   out ${
+      bytesText(session.bytes_out)
+    }`,
+  ];
+}
