@@ -339,6 +339,7 @@ export class Mux {
   }
 
   #fillControl(buffer: Uint8Array, start: number, limit: number): number {
+    if (this.#control.length === 0) return start; // most records: nothing is allocated for them
     let at = start;
     let taken = 0;
     for (const frame of this.#control) {
