@@ -17,6 +17,7 @@ import {
   type HeadLimits,
   parseRequestHead,
   parseResponseHead,
+  PartialHead,
   persistent,
   type RequestHead,
   type ResponseHead,
@@ -50,7 +51,7 @@ export class HttpExchange implements StreamHandler, SocketWriterEvents {
   readonly #stream: MuxStream;
   readonly #pump: Pick<ChannelPump, "retain">;
   readonly #startedAt: number;
-  #partialHead: Uint8Array | undefined;
+  #partialHead: PartialHead | undefined;
   #request: RequestHead | undefined;
   #body: RequestBody | undefined;
   #connection: OriginConnection | undefined;
@@ -120,16 +121,14 @@ export class HttpExchange implements StreamHandler, SocketWriterEvents {
   #readHead(buffer: Uint8Array, start: number, end: number): void {
     const partial = this.#partialHead;
     if (partial !== undefined) {
-      const joined = new Uint8Array(partial.length + end - start);
-      joined.set(partial);
-      joined.set(buffer.subarray(start, end), partial.length);
-      buffer = joined;
+      partial.add(buffer, start, end);
+      buffer = partial.buffer;
       start = 0;
-      end = joined.length;
+      end = partial.length;
     }
-    const head = parseRequestHead(buffer, start, end, REQUEST_LIMITS, start + (partial?.length ?? 0));
+    const head = parseRequestHead(buffer, start, end, REQUEST_LIMITS, partial?.seen ?? start);
     if (head === null) {
-      this.#partialHead = buffer.slice(start, end);
+      if (partial === undefined) (this.#partialHead = new PartialHead()).add(buffer, start, end);
       return;
     }
     this.#partialHead = undefined;

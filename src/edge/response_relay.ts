@@ -16,6 +16,7 @@ import {
   MAX_CHUNK_HEADER_BYTES,
   parseResponseHead,
   parseTrailers,
+  PartialHead,
   type RequestHead,
   type ResponseHead,
   responseToViewer,
@@ -71,7 +72,7 @@ export class ResponseRelay implements StreamHandler {
   #stream!: MuxStream;
   #settle!: (outcome: RelayOutcome) => void;
   #settled = false;
-  #partialHead: Uint8Array | undefined;
+  #partialHead: PartialHead | undefined;
   #framing: Framing | undefined;
   #keepAlive = false;
   #takenWaiter: (() => void) | undefined;
@@ -163,27 +164,30 @@ export class ResponseRelay implements StreamHandler {
   /** Heads up to and including the final one; what follows it is body. Credit for either is returned when it is written. */
   #readHeads(buffer: Uint8Array, start: number, end: number): void {
     let at = start;
-    const joins = this.#partialHead !== undefined;
-    if (this.#partialHead !== undefined) {
-      buffer = concat(this.#partialHead, buffer.subarray(start, end));
-      this.#partialHead = undefined;
+    let seen = start;
+    const partial = this.#partialHead;
+    if (partial !== undefined) {
+      partial.add(buffer, start, end);
+      buffer = partial.buffer;
       at = 0;
-      end = buffer.length;
+      end = partial.length;
+      seen = partial.seen;
     }
     while (this.#framing === undefined) {
-      const head = parseResponseHead(buffer, at, end, RESPONSE_LIMITS);
-      if (head === null) {
-        this.#partialHead = buffer.slice(at, end); // at most a head's limit, far below half a window
+      const head = parseResponseHead(buffer, at, end, RESPONSE_LIMITS, seen);
+      if (head === null) { // at most a head's limit, far below half a window
+        if (partial === undefined || at > 0) (this.#partialHead = new PartialHead()).add(buffer, at, end);
         return;
       }
-      at += head.bytes;
+      seen = at += head.bytes;
       this.#writeHead(head);
       if (head.status === 101) {
         this.#raw = end > at ? [buffer.slice(at, end)] : [];
         return this.#finish({ kind: "upgraded" });
       }
     }
-    if (end > at) this.#writeBody(buffer, at, end, joins);
+    this.#partialHead = undefined;
+    if (end > at) this.#writeBody(buffer, at, end, partial !== undefined);
     if (this.#held !== undefined) this.#holding = this.#options.holdFor!(() => this.#flushHeld());
   }
 

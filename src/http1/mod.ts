@@ -24,6 +24,7 @@ export type { Minor } from "./head.ts";
 export { type Header, HeaderList } from "./header_list.ts";
 export { type Authority, parseAuthority } from "./host.ts";
 export { BODY_LIMITS, type BodyLimits, HEAD_LIMITS, type HeadLimits } from "./limits.ts";
+export { PartialHead } from "./partial_head.ts";
 export { persistent } from "./persistent.ts";
 export { type OutgoingRequest, parseRequestHead, type RequestHead } from "./request_head.ts";
 export { type OutgoingResponse, parseResponseHead, type ResponseHead } from "./response_head.ts";
