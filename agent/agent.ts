@@ -1,5 +1,5 @@
 /** All of an agent's services in one process, and what it tells about them. */
-import type { ChannelLimits } from "../src/channel/mod.ts";
+import { type ChannelLimits, HEARTBEAT_LIMITS } from "../src/channel/mod.ts";
 import { type AgentConfig, isLoopbackHost, readSecretFile } from "../src/config/mod.ts";
 import {
   connectWebSocket,
@@ -283,10 +283,10 @@ function stateOf(supervisors: readonly Supervisor[]): AgentState {
 }
 
 function channelLimits(config: AgentConfig): ChannelLimits {
-  const { channel, heartbeat, limits } = config;
+  const { channel, limits } = config;
   return {
     stepMs: channel.handshakeStepMs,
-    heartbeat: { intervalMs: heartbeat.intervalMs, offlineMs: heartbeat.offlineMs },
+    heartbeat: HEARTBEAT_LIMITS, // the edge tells what counts when the channel is ready
     rekey: { records: channel.rekey.records, bytes: channel.rekey.bytes, ms: channel.rekey.intervalMs },
     mux: {
       ...MUX_LIMITS,

@@ -1,12 +1,6 @@
 /** One published service: its target, its pool, its counts, and who handles a stream that the edge opens for it. */
 import { type Address, type AgentConfig, formatAddress, type ServiceConfig } from "../src/config/mod.ts";
-import {
-  type ChannelPump,
-  type Deadlines,
-  LARGE_SLAB_BYTES,
-  type Network,
-  type Slabs,
-} from "../src/driver/mod.ts";
+import { type ChannelPump, type Deadlines, type Network, type Slabs } from "../src/driver/mod.ts";
 import { HEAD_LIMITS, type HeadLimits } from "../src/http1/mod.ts";
 import type { MuxStream, StreamHandler } from "../src/mux/mod.ts";
 import type { Clock, Log } from "../src/ports/mod.ts";
@@ -39,7 +33,7 @@ export class Service {
   readonly host: string | null;
   /** `host:port` of the origin. */
   readonly target: string;
-  /** Of response heads; one has to fit into the buffer that it is read into. */
+  /** Of response heads. */
   readonly headLimits: HeadLimits;
   requests = 0;
   bytesIn = 0;
@@ -58,7 +52,7 @@ export class Service {
     this.#metrics = options.metrics;
     this.#series = seriesOf(options.metrics, "unnamed");
     this.target = formatAddress(config.target);
-    this.headLimits = { ...HEAD_LIMITS, maxHeadBytes: Math.min(origin.maxHeadBytes, LARGE_SLAB_BYTES) };
+    this.headLimits = { ...HEAD_LIMITS, maxHeadBytes: origin.maxHeadBytes };
     this.host = config.hostHeader === null
       ? hostOf(config.target)
       : config.hostHeader === "original"

@@ -9,11 +9,11 @@ export interface RekeyLimits {
   readonly ms: number;
 }
 
-/** 2^20 records or 64 GiB or an hour: far below what ChaCha20-Poly1305 could stand, cheap enough not to notice. */
+/** 2^20 records or 8 GiB or ten minutes: far below what ChaCha20-Poly1305 could stand, cheap enough not to notice. */
 export const REKEY_LIMITS: RekeyLimits = Object.freeze({
   records: 1_048_576,
-  bytes: 68_719_476_736,
-  ms: 3_600_000,
+  bytes: 8_589_934_592,
+  ms: 600_000,
 });
 
 const MAX_EPOCH = 0xffff;

@@ -9,16 +9,9 @@ function refuseIf(condition: boolean, what: string): void {
   if (condition) throw new PosternError("config_conflict", `Cannot use this configuration: ${what}`);
 }
 
-interface Shared {
-  readonly heartbeat: { readonly intervalMs: number; readonly offlineMs: number };
-  readonly limits: { readonly maxStreamWindowBytes: number; readonly maxChannelWindowBytes: number };
-}
-
-function checkShared({ heartbeat, limits }: Shared): void {
-  refuseIf(
-    heartbeat.offlineMs <= heartbeat.intervalMs,
-    "heartbeat.offline must be longer than heartbeat.interval",
-  );
+function checkWindows(
+  limits: { readonly maxStreamWindowBytes: number; readonly maxChannelWindowBytes: number },
+): void {
   refuseIf(
     limits.maxChannelWindowBytes < limits.maxStreamWindowBytes,
     "limits.max_channel_window_bytes must not be below limits.max_stream_window_bytes",
@@ -29,8 +22,12 @@ export const edgeSchema: Schema<typeof edgeSettings, EdgeConfig> = {
   name: "edge",
   settings: edgeSettings,
   finish(values) {
-    checkShared(values);
-    const { listen, adminListen, tls, tokens, tcpPorts } = values;
+    const { listen, adminListen, tls, tokens, tcpPorts, heartbeat } = values;
+    checkWindows(values.limits);
+    refuseIf(
+      heartbeat.offlineMs <= heartbeat.intervalMs,
+      "heartbeat.offline must be longer than heartbeat.interval",
+    );
     refuseIf(
       (tls.certFile === null) !== (tls.keyFile === null),
       "tls.cert_file and tls.key_file belong together",
@@ -56,7 +53,7 @@ export const agentSchema: Schema<typeof agentSettings, AgentConfig> = {
   name: "agent",
   settings: agentSettings,
   finish(values) {
-    checkShared(values);
+    checkWindows(values.limits);
     refuseIf(values.retry.maxMs < values.retry.initialMs, "retry.max must not be below retry.initial");
     refuseIf(
       values.origin.maxConnections < values.origin.maxIdleConnections,

@@ -1,11 +1,13 @@
-/** Settings that edge and agent have in common. */
+/** Settings that edge and agent have in common, and what they measure the channel by. */
 import { count, duration, size, toggle, word } from "./values.ts";
 import { setting } from "./setting.ts";
 
 const dayMs = 86_400_000;
-const GiB = 1024 ** 3;
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const GiB = 1024 * MiB;
 
-/** How truthfully and how fast a dead peer is noticed. */
+/** How truthfully and how fast a dead peer is noticed. The edge decides, and tells its agents. */
 export const heartbeatSettings = {
   /** One small record each way per interval and channel. */
   intervalMs: setting(
@@ -37,9 +39,27 @@ export const channelSettings = {
   /** The earliest of the three triggers new keys. Each rekey costs two key derivations, no round trip. */
   rekey: {
     records: setting(count(1024, 2 ** 32), "1048576", "Records under one key.", "COUNT"),
-    bytes: setting(size(1024 ** 2, 256 * GiB), "8GiB", "Bytes under one key.", "SIZE"),
+    bytes: setting(size(MiB, 256 * GiB), "8GiB", "Bytes under one key.", "SIZE"),
     intervalMs: setting(duration(1000, dayMs), "10m", "Time under one key.", "DURATION"),
   },
+} as const;
+
+/** Memory that a peer may occupy. The least is what the protocol starts with. */
+export const windowSettings = {
+  /** The ceiling of one stream's auto-tuned window. */
+  maxStreamWindowBytes: setting(
+    size(256 * KiB, 256 * MiB),
+    "8MiB",
+    "Largest receive window of a stream.",
+    "SIZE",
+  ),
+  /** The ceiling over all streams of a channel. */
+  maxChannelWindowBytes: setting(
+    size(4 * MiB, 1024 * MiB),
+    "32MiB",
+    "Largest receive window of a channel.",
+    "SIZE",
+  ),
 } as const;
 
 /** Log lines on standard error. */

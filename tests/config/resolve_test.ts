@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { CHANNEL_LIMITS } from "../../src/channel/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
+import { CHANNEL_WINDOW_BYTES, STREAM_WINDOW_BYTES } from "../../src/mux/mod.ts";
 import {
   agentSchema,
   edgeDefaults,
@@ -133,4 +135,23 @@ Deno.test("resolve() warns about near misses in the environment and leaves forei
   assert.deepEqual(resolve(edgeSchema, { env }).warnings, [
     "POSTERN_LISTENN is not a setting; did you mean POSTERN_LISTEN?",
   ]);
+});
+
+Deno.test("the settings of a channel have the defaults of the channel itself, and no window is below what it starts with", () => {
+  const { channel, heartbeat } = edgeDefaults();
+  assert.equal(channel.handshakeStepMs, CHANNEL_LIMITS.stepMs);
+  assert.deepEqual(heartbeat, CHANNEL_LIMITS.heartbeat);
+  const { intervalMs: ms, ...rekey } = channel.rekey;
+  assert.deepEqual({ ...rekey, ms }, CHANNEL_LIMITS.rekey);
+  const windows = (stream: number, whole: number): Layers => ({
+    flags: {
+      "limits-max-stream-window-bytes": String(stream),
+      "limits-max-channel-window-bytes": String(whole),
+    },
+  });
+  for (const schema of [edgeSchema, agentSchema]) {
+    resolve(schema as typeof edgeSchema, windows(STREAM_WINDOW_BYTES, CHANNEL_WINDOW_BYTES));
+    assert.equal(refusal(windows(STREAM_WINDOW_BYTES - 1, 2 ** 23), schema).code, "config_value_invalid");
+    assert.equal(refusal(windows(2 ** 20, CHANNEL_WINDOW_BYTES - 1), schema).code, "config_value_invalid");
+  }
 });

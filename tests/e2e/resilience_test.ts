@@ -76,7 +76,7 @@ Deno.test("a line that has died is noticed by the heartbeat, and the agent comes
   await using stack = await StackProcesses.start({
     port,
     edge: { ...heartbeat, public_url_port: `${publicPort}` },
-    agent: { ...heartbeat, control: `http://127.0.0.1:${publicPort}` },
+    agent: { control: `http://127.0.0.1:${publicPort}` },
     services: [{ name: "web", target: `127.0.0.1:${origin.addr.port}` }],
   });
   const viewers = load(stack);
