@@ -15,7 +15,10 @@ export interface Acceptor<C> {
   accept(): Promise<C>;
 }
 
-/** Hands every connection on until the listener is not wanted any more. A failure to accept is logged, and tried again. */
+/**
+ * Hands every connection on until the listener is not wanted any more. A failure to accept is logged, and tried again; one
+ * connection that cannot be taken is logged. Never rejects.
+ */
 export async function acceptEach<C>(
   listener: Acceptor<C>,
   { clock, log, isOpen }: AcceptOptions,
@@ -32,6 +35,11 @@ export async function acceptEach<C>(
       await new Promise<void>((resolve) => clock.schedule(clock.now() + RETRY_MS, resolve));
       continue;
     }
-    take(connection);
+    try {
+      take(connection);
+    } catch (error) {
+      // One peer that is gone already must not end the listening: on some systems even its socket's options fail.
+      log("warn", "connection dropped", { error: String(error) });
+    }
   }
 }

@@ -24,17 +24,27 @@ export interface ControlInput {
   readonly keepAlive: boolean;
 }
 
+/** Methods that the platform's Request refuses (Fetch 2.2.1). */
+const FORBIDDEN = new Set(["CONNECT", "TRACE", "TRACK"]);
+/** Methods whose body the platform's Request refuses; it means nothing (RFC 9110 9.3.1), so it is read and dropped. */
+const BODILESS = new Set(["GET", "HEAD"]);
+
 /** Serves the request; the body is read whole, within its limit. @throws PosternError `http_*`, `body_too_large` */
 export async function controlExchange(input: ControlInput): Promise<"keep" | "close"> {
   const { context, viewer, head, writer } = input;
+  if (FORBIDDEN.has(head.method)) {
+    throw new PosternError("http_bad_method", `Cannot serve request: ${head.method} is not taken here`);
+  }
   const body = await readBody(input);
   const headers = new Headers();
   for (const [name, value] of head.headers) headers.append(name, value);
   headers.set("x-request-id", input.requestId);
-  const request = new Request(`${viewer.scheme}://${head.host || context.config.publicHost}${head.target}`, {
+  // Control looks at the path only; what the viewer wrote as host need not be one that a URL can have, e.g. 999.9.9.9.
+  const path = head.target === "*" ? "/" : head.target;
+  const request = new Request(`${viewer.scheme}://${context.config.publicHost}${path}`, {
     method: head.method,
     headers,
-    body: body.length === 0 ? undefined : body,
+    body: body.length === 0 || BODILESS.has(head.method) ? undefined : body,
   });
   const response = await context.control(request, viewer.ip);
   const bytes = new Uint8Array(await response.arrayBuffer());

@@ -30,3 +30,22 @@ Deno.test("acceptEach() hands connections on, waits a little after a failure, an
   await over;
   assert.deepEqual([taken, asked, logged], [["a", "b"], 4, ["accept failed"]]);
 });
+
+Deno.test("acceptEach() goes on after a connection that cannot be taken", async () => {
+  const taken: string[] = [];
+  const logged: string[] = [];
+  const connections = ["gone", "next"];
+  await acceptEach(
+    { accept: () => Promise.resolve(connections.shift()!) },
+    {
+      clock: new VirtualClock(),
+      log: (_level, event) => logged.push(event),
+      isOpen: () => connections.length > 0,
+    },
+    (connection) => {
+      if (connection === "gone") throw new TypeError("Invalid argument (os error 22)");
+      taken.push(connection);
+    },
+  );
+  assert.deepEqual([taken, logged], [["next"], ["connection dropped"]]);
+});

@@ -140,3 +140,28 @@ Deno.test("one address gets only so many connections, and gets new ones when it 
     for (const viewer of open) viewer[Symbol.dispose]();
   }
 });
+
+Deno.test("control answers what the platform has no request for, and none of it is an internal error", async () => {
+  await using stack = await startStack();
+  for (
+    const [line, host, body, status] of [
+      ["GET /healthz", "127.0.0.1", "", 200],
+      ["GET /healthz", "999.999.999.999", "", 200],
+      ["GET /healthz", "99999999999", "", 200],
+      ["GET /healthz", "1.2.3.4.5.6:1", "", 200],
+      ["GET /healthz", "127.0.0.1", "a body", 200],
+      ["HEAD /healthz", "127.0.0.1", "a body", 200],
+      ["OPTIONS *", "127.0.0.1", "", 404],
+      ["GET //else.where/healthz", "127.0.0.1", "", 404],
+      ["TRACE /healthz", "127.0.0.1", "", 400],
+      ["TRACK /healthz", "127.0.0.1", "", 400],
+      ["GET /healthz", "other.localhost", "", 404],
+    ] as const
+  ) {
+    using viewer = await stack.connect();
+    const length = body === "" ? "" : `Content-Length: ${body.length}\r\n`;
+    await viewer.send(`${line} HTTP/1.1\r\nHost: ${host}\r\n${length}\r\n${body}`);
+    assert.equal((await viewer.response(line.split(" ")[0])).status, status, `${line} at ${host}`);
+  }
+  assert.deepEqual(stack.lines.filter(({ level }) => level === "error"), []);
+});
