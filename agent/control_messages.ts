@@ -1,8 +1,8 @@
 /** What the agent asks control, and what it accepts as an answer. Fields that it does not know are passed over. */
 import { z } from "zod";
-import { base64Url32, type TunnelProtocol } from "../src/identity/mod.ts";
+import { base64Url32, maxTokenChars, type TunnelProtocol } from "../src/identity/mod.ts";
 
-const token = z.string().min(16).max(8_192);
+const token = z.string().min(16).max(maxTokenChars);
 
 export interface CreateRequest {
   readonly requested_name?: string;

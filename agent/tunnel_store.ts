@@ -1,5 +1,6 @@
 /** What the agent remembers of its tunnels between runs: how to get the same name again. */
 import { z } from "zod";
+import { maxTokenChars } from "../src/identity/mod.ts";
 import type { Log } from "../src/ports/mod.ts";
 import { readPrivate, replacePrivate } from "./private_file.ts";
 
@@ -9,7 +10,7 @@ const tunnel = z.object({
   tunnel_id: z.string().max(128),
   name: z.string().max(63),
   /** Secret. */
-  recreate_token: z.string().max(8_192),
+  recreate_token: z.string().max(maxTokenChars),
 });
 const file = z.object({ version: z.literal(1), tunnels: z.record(z.string().max(1_024), tunnel) });
 

@@ -47,6 +47,12 @@ const EFFECTS: readonly { readonly pattern: RegExp; readonly instead: string }[]
 const EFFECT_MODULES =
   /^node:(net|tls|http|https|http2|fs|fs\/promises|dgram|dns|child_process|worker_threads|timers.*|sqlite)$/;
 
+/** What has effects takes its time from a Clock all the same: only then can its waits be tested. */
+const OWN_TIME =
+  /\b(setTimeout|setInterval)\s*\(|\bAbortSignal\s*\.\s*timeout\b|\bDate\s*\.\s*now\b|\bperformance\s*\.\s*now\b/;
+/** The clock itself; and the store, which is opened by tools without one. */
+const HAS_TIME = ["src/driver/clock.ts", "src/store/sqlite.ts"];
+
 /** A file that needs more lines holds more than one noun. */
 const maxLines = 600;
 
@@ -178,6 +184,18 @@ Deno.test("architecture: cores have no time, randomness or IO of their own", () 
     }
   }
   none(wrong, "a test must be able to drive a core in virtual time, and a fuzzer without a machine");
+});
+
+Deno.test("architecture: edges and agents have one clock", () => {
+  const wrong: string[] = [];
+  for (const [path, text] of sources) {
+    if (moduleOf(path) === "cli" || HAS_TIME.includes(path)) continue;
+    blank(text).split("\n").forEach((line, index) => {
+      const found = OWN_TIME.exec(line);
+      if (found) wrong.push(`${path}:${index + 1} ${found[0]} (take ports Clock)`);
+    });
+  }
+  none(wrong, "a wait that the virtual clock does not drive is a wait that no test sees");
 });
 
 Deno.test("architecture: packages are named in deno.json only", () => {

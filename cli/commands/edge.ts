@@ -1,3 +1,4 @@
+import { systemClock } from "../../src/driver/mod.ts";
 import { createLog } from "../../src/telemetry/mod.ts";
 import type { Call } from "../command.ts";
 import { loadEdge } from "../load.ts";
@@ -6,7 +7,7 @@ import { untilStopped } from "../until_stopped.ts";
 /** `postern edge`: runs until it is stopped. */
 export async function runEdge(call: Call): Promise<number> {
   const { config, warnings } = await loadEdge(call);
-  const log = createLog({ ...config.log, wall: Date.now, write: (line) => call.terminal.err(line) });
+  const log = createLog({ ...config.log, wall: systemClock.wall, write: (line) => call.terminal.err(line) });
   for (const warning of warnings) log("warn", warning);
   const { startEdge } = await import("../../src/main.ts");
   const edge = await startEdge(config, { log });

@@ -1,13 +1,13 @@
 /** What the three handshake messages and the CONTROL frames carry besides keys: small JSON objects, strictly checked. */
 import { z } from "zod";
-import { base64Url32 } from "../identity/mod.ts";
+import { base64Url32, maxTokenChars } from "../identity/mod.ts";
 import { utf8, utf8Decode } from "../bytes/mod.ts";
 import { type ErrorCode, PosternError } from "../errors/mod.ts";
 
 /** Longest JSON text of one payload. */
 export const MAX_PAYLOAD_BYTES = 12_288;
 
-const token = z.string().min(16).max(8_192);
+const token = z.string().min(16).max(maxTokenChars);
 const code = z.string().min(1).max(64).regex(/^[a-z0-9_]+$/);
 const version = z.string().max(64);
 

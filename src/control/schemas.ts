@@ -2,6 +2,7 @@
 import { z } from "@hono/zod-openapi";
 import {
   base64Url32 as base64Url32Claim,
+  maxTokenChars,
   maxWeight,
   protocolSchema,
   transportSchema,
@@ -14,7 +15,7 @@ const base64Url32 = z.string().length(43).refine((text) => base64Url32Claim.safe
   error: "must be base64url of 32 bytes without padding",
 }).openapi({ pattern: "^[A-Za-z0-9_-]{43}$" });
 
-const token = z.string().min(1).max(8_192);
+const token = z.string().min(1).max(maxTokenChars);
 const instant = z.string().datetime().openapi({ example: "2026-01-01T00:00:00.000Z" });
 const tunnelId = z.string().min(1).max(128).openapi({ example: "tun_J3k9xPq0Zt1uVwXy" });
 

@@ -46,7 +46,6 @@ export {
   issueStage1,
   type IssueWithDefault,
   managementTtlSeconds,
-  maxRecreateTtlSeconds,
   minRecreateTtlSeconds,
   recreateTtlSeconds,
   stage0TtlSeconds,

@@ -8,9 +8,8 @@ export const stage0TtlSeconds = 60;
 export const stage1TtlSeconds = 30;
 export const managementTtlSeconds = 86_400;
 export const recreateTtlSeconds = 3_600;
-/** Bounds of the life that a caller may ask of a recreate token. */
+/** Shortest life that a caller may ask of a recreate token; the longest is configured. */
 export const minRecreateTtlSeconds = 60;
-export const maxRecreateTtlSeconds = 604_800;
 
 /** Claims that the caller supplies; `iat`, `exp` and `jti` are set here. */
 export type Draft<Claims> = Omit<Claims, "iat" | "exp" | "jti">;
