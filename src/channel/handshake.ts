@@ -123,10 +123,8 @@ export class HandshakeResponder {
   }
 
   /** Message 2 in its refusing form; only this agent can read it, and it knows that this edge wrote it. */
-  refuse(code: ErrorCode, retryAfterMs?: number): Uint8Array {
-    return this.#state!.writeMessage(
-      encodePayload({ error: code, ...(retryAfterMs === undefined ? {} : { retry_after_ms: retryAfterMs }) }),
-    );
+  refuse(code: ErrorCode): Uint8Array {
+    return this.#state!.writeMessage(encodePayload({ error: code }));
   }
 
   /** @throws PosternError `handshake_malformed`, `noise_*` */

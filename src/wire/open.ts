@@ -10,7 +10,7 @@ export interface StreamOpening {
   readonly kind: StreamKind;
   /** Number of the service within the channel, as told in `ready`. */
   readonly service: number;
-  /** `address:port` of the viewer, ASCII; for logs and PROXY headers. Peer text. */
+  /** `address:port` of the viewer, ASCII; for logs. Peer text. */
   readonly viewer: string;
   /** Request or connection id for correlation. Peer text. */
   readonly requestId: string;
