@@ -5,6 +5,7 @@ import { print, printError } from "../../tools/print.ts";
 import { measure, type Results } from "./measure.ts";
 import { METRICS } from "./metrics.ts";
 import { opensslVersion } from "./peers/mod.ts";
+import { measureWorkers } from "./workers.ts";
 import { comparisons, markdownTable, table, textTable, withTable } from "./report.ts";
 
 const README = new URL("../../README.md", import.meta.url);
@@ -33,8 +34,17 @@ async function main(): Promise<number> {
   const plan = options.quick ? { slices: 5, rounds: 1 } : { slices: 40, rounds: options.rounds };
   const results = await measure(metrics, plan, (line) => printError(`bench: ${line}`));
   const rows = table(results, metrics);
-  if (options.json) { for (const line of comparisons(results)) print(JSON.stringify(line)); }
-  else print(`${textTable(rows)}\n\n${await setting()}`);
+  const workers = options.only.length === 0 ? await measureWorkers(plan.rounds) : new Map();
+  if (options.json) {
+    for (const line of [...comparisons(results), ...comparisons(workers)]) print(JSON.stringify(line));
+  } else {
+    print(`${textTable(rows)}\n\n${await setting()}`);
+    for (const { postern, peer_value, ratio } of comparisons(workers)) {
+      print(
+        `Two Workers, each with its own core, seal ${postern} GB/s together; one alone ${peer_value} (${ratio}).`,
+      );
+    }
+  }
   return options.write ? await write(results, rows) : 0;
 }
 

@@ -13,8 +13,9 @@ export interface Plan {
   readonly rounds: number;
 }
 
-/** Time until compilers have done their work. */
-const WARM_UP_MS = 60;
+/** Time until compilers have done their work; in later rounds, until caches are warm again. */
+const FIRST_WARM_UP_MS = 150;
+const WARM_UP_MS = 10;
 const SLICE_MS = 1.5;
 
 /** GB/s of each peer at each metric: metric id, then peer. */
@@ -37,11 +38,13 @@ export async function measure(
     for (const metric of metrics) {
       progress(`round ${round} of ${plan.rounds}: ${metric.id}`);
       const tasks: [string, Task][] = [];
-      for (const peer of PEERS) {
+      for (const peer of PEERS.filter(({ operations }) => operations.includes(metric.operation))) {
         const task = await peer.task(metric);
         if (task !== undefined) tasks.push([peer.name, task]);
       }
-      for (const [, task] of tasks) await slice(task, metric, WARM_UP_MS);
+      for (const [, task] of tasks) {
+        await slice(task, metric, round === 1 ? FIRST_WARM_UP_MS : WARM_UP_MS);
+      }
       for (let i = 0; i < plan.slices; i++) {
         for (const [name, task] of tasks) add(metric, name, await slice(task, metric, SLICE_MS));
       }

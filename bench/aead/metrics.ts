@@ -18,8 +18,12 @@ const SIZES = [64, 256, 1024, 4096, 16384, 65536];
 export const AD_BYTES = 4;
 export const TAG_BYTES = 16;
 
-/** Operations under one reading of the clock: about 256 KiB, so that everybody's data stays in the cache. */
-export function operationsPerReading({ bytes }: Metric): number {
+/**
+ * Operations under one reading of the clock: about 256 KiB, so that everybody's data stays in the cache. A batch is as
+ * large as one write to a socket.
+ */
+export function operationsPerReading({ bytes, batched }: Metric): number {
+  if (batched) return 256;
   return Math.max(4, Math.min(1024, Math.floor(262_144 / bytes)));
 }
 

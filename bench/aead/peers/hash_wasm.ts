@@ -4,8 +4,8 @@ import type { Peer } from "./peer.ts";
 /** BLAKE3 with one hasher used again and again: the fastest way it has. */
 export const hashWasm: Peer = {
   name: "hash-wasm",
-  async task({ operation, bytes }) {
-    if (operation !== "hash") return undefined;
+  operations: ["hash"],
+  async task({ bytes }) {
     const hasher = await createBLAKE3();
     const input = new Uint8Array(bytes);
     return {

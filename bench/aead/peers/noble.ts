@@ -8,8 +8,8 @@ const ad = new Uint8Array(AD_BYTES);
 
 export const noble: Peer = {
   name: "@noble/ciphers",
+  operations: ["seal", "open"],
   task({ operation, bytes }) {
-    if (operation === "hash") return undefined;
     const plain = new Uint8Array(bytes);
     const sealed = chacha20poly1305(key, nonce, ad).encrypt(plain);
     const once = operation === "seal"

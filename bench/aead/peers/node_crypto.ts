@@ -10,8 +10,8 @@ const options = { authTagLength: TAG_BYTES };
 
 export const nodeCrypto: Peer = {
   name: "node:crypto",
+  operations: ["seal", "open"],
   task({ operation, bytes }) {
-    if (operation === "hash") return undefined;
     const plain = new Uint8Array(bytes);
     const cipher = createCipheriv(ALGORITHM, key, nonce, options);
     cipher.setAAD(ad, { plaintextLength: bytes });
@@ -48,8 +48,8 @@ export const nodeCrypto: Peer = {
 /** Another function, for scale: what Noise transcripts use. */
 export const nodeSha256: Peer = {
   name: "node:crypto SHA-256",
-  task({ operation, bytes }) {
-    if (operation !== "hash") return undefined;
+  operations: ["hash"],
+  task({ bytes }) {
     const input = new Uint8Array(bytes);
     return {
       run(times) {

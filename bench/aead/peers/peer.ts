@@ -1,4 +1,4 @@
-import type { Metric } from "../metrics.ts";
+import type { Metric, Operation } from "../metrics.ts";
 
 /** One peer at one metric, ready to run. */
 export interface Task {
@@ -11,6 +11,7 @@ export interface Task {
 /** Something that seals, opens or hashes in this process. */
 export interface Peer {
   readonly name: string;
-  /** Undefined for what it cannot do. */
+  readonly operations: readonly Operation[];
+  /** Undefined where this runtime has it not. */
   task(metric: Metric): Task | undefined | Promise<Task | undefined>;
 }

@@ -11,6 +11,7 @@ const HEADROOM = 64;
 /** The core in place, as the channel uses it. */
 export const postern: Peer = {
   name: "postern",
+  operations: ["seal", "open", "hash"],
   task(metric) {
     if (metric.operation === "hash") return hashTask(metric);
     if (metric.batched) return batchTask(metric);

@@ -4,8 +4,8 @@ import type { Peer } from "./peer.ts";
 /** Each call awaited, as records are: the next one needs the order. */
 export const webCrypto: Peer = {
   name: "WebCrypto",
+  operations: ["seal", "open"],
   async task({ operation, bytes }) {
-    if (operation === "hash") return undefined;
     const { subtle } = crypto;
     const parameters = {
       name: "ChaCha20-Poly1305",
