@@ -122,7 +122,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
         if (pathname === "/readyz") return await readiness({ edge, store, clock });
         return await control.fetch(request, { clientIp });
       },
-      isKnown: (route) => isKnown(store, config, route),
+      knownRoute: (hostname) => knownRoute(store, config, hostname),
     });
     await state.writeManagementToken((await issueManagementToken(controlDeps, "operator", "operator")).token);
     edgeListens(edge, config);
@@ -266,12 +266,13 @@ function presenceOf(edge: Edge, tunnelId: string): ReturnType<ControlDeps["prese
   };
 }
 
-async function isKnown(store: Store, config: EdgeConfig, route: string): Promise<boolean> {
+async function knownRoute(store: Store, config: EdgeConfig, hostname: string): Promise<string | undefined> {
   const suffix = `.${config.publicHost}`;
-  if (!route.endsWith(suffix)) return false;
-  const name = route.slice(0, -suffix.length);
-  const dot = name.indexOf(".");
-  return await store.tunnelByName(dot < 0 ? name : `*${name.slice(dot)}`) !== undefined;
+  if (!hostname.endsWith(suffix)) return undefined;
+  const label = hostname.slice(0, -suffix.length);
+  const dot = label.indexOf(".");
+  const name = dot < 0 ? label : `*${label.slice(dot)}`;
+  return await store.tunnelByName(name) === undefined ? undefined : `${name}${suffix}`;
 }
 
 function listenFailed(address: string, cause: unknown): PosternError {

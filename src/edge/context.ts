@@ -15,8 +15,8 @@ export interface EdgeContext {
   readonly slabs: Slabs;
   readonly deadlines: Deadlines;
   readonly sessions: Sessions;
-  /** Whether a tunnel of this hostname or `tcp:PORT` exists, online or not. */
-  readonly isKnown: (route: string) => Promise<boolean>;
+  /** The route of the tunnel that publishes a hostname, online or not: the hostname itself, or `*.` and what is behind its first label. */
+  readonly knownRoute: (hostname: string) => Promise<string | undefined>;
   /** Answers a request to the control plane. */
   readonly control: (request: Request, clientIp: string) => Promise<Response>;
 }

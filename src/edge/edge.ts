@@ -32,7 +32,7 @@ export interface EdgeOptions {
   readonly tokens: TokenGate;
   readonly certificates: CertificateStore | undefined;
   readonly control: EdgeContext["control"];
-  readonly isKnown: EdgeContext["isKnown"];
+  readonly knownRoute: EdgeContext["knownRoute"];
 }
 
 /** How often ports without a route are looked for. */
@@ -62,7 +62,7 @@ export class Edge {
       slabs: new Slabs(),
       deadlines: new Deadlines(clock),
       sessions: this.sessions,
-      isKnown: options.isKnown,
+      knownRoute: options.knownRoute,
       control: options.control,
     };
     const { maxViewerConnections, maxConnectionsPerAddress } = config.limits;

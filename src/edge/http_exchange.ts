@@ -82,8 +82,9 @@ export class HttpExchange {
       const { routes } = context.sessions;
       let group = routes.find(head.hostname);
       if (group === undefined) {
-        if (!await context.isKnown(head.hostname)) return this.#refuse("unknown_host");
-        group = routes.expect(head.hostname);
+        const route = await context.knownRoute(head.hostname);
+        if (route === undefined) return this.#refuse("unknown_host");
+        group = routes.expect(route);
         if (group === undefined) return this.#refuse("tunnel_offline");
       }
       return await this.#serve(group);

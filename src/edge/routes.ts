@@ -70,15 +70,15 @@ export class Routes {
   }
 
   /**
-   * The group of a hostname that is known but has had no session since this edge started, while that is less than the
-   * grace time ago: its agent may be on the way back. Call for known names only: each takes memory.
+   * The group of a route that is known but has had no session since this edge started, while that is less than the grace
+   * time ago: its agent may be on the way back. Call for names of tunnels only, a wildcard by its own name: each takes memory.
    */
-  expect(hostname: string): RouteGroup | undefined {
-    const group = this.find(hostname);
+  expect(route: string): RouteGroup | undefined {
+    const group = this.find(route);
     if (group !== undefined || this.#clock.now() - this.#startedAt >= this.#graceMs) return group;
-    const expected = new RouteGroup(hostname);
+    const expected = new RouteGroup(route);
     expected.emptySince = this.#startedAt;
-    this.#groups.set(hostname, expected);
+    this.#groups.set(route, expected);
     return expected;
   }
 
