@@ -112,7 +112,7 @@ export class ControlClient {
       if (error instanceof PosternError) throw error;
       if (signal.aborted) throw failure("connect_aborted", path, "the attempt was given up");
       if (isLate) throw failure("control_timeout", path, `no answer within ${CONTROL_TIMEOUT_MS} ms`);
-      throw failure("control_unreachable", path, reasonOf(error), error);
+      throw unreachable(this.#base, error);
     } finally {
       cancel();
       signal.removeEventListener("abort", onAbort);
@@ -223,14 +223,29 @@ function retryAfterOf(value: string | null, wallMs: number): number | undefined 
   return Number.isNaN(ms) ? undefined : Math.min(Math.max(0, ms), 3_600_000);
 }
 
-/** `control_unreachable`, `control_timeout`, `control_response_invalid`, `connect_aborted`. */
+/** `control_timeout`, `control_response_invalid`, `connect_aborted`. */
 function failure(code: ErrorCode, path: string, state: string, cause?: unknown): PosternError {
   return new PosternError(code, `Cannot ask control for /${path}: ${state}`, { cause });
 }
 
+function unreachable(base: URL, cause: unknown): PosternError {
+  const reason = reasonOf(cause);
+  const hint = reason.includes("UnknownIssuer") ? "; a CA file (--ca-file) may name who issued it" : "";
+  return new PosternError("control_unreachable", `Cannot reach control at ${base.origin}: ${reason}${hint}`, {
+    cause,
+  });
+}
+
+/** The innermost reason: the runtime puts the URL and each of its layers in front of it. */
 function reasonOf(error: unknown): string {
   const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  return inner instanceof Error ? inner.message.slice(0, 300) : "unknown error";
+  if (!(inner instanceof Error)) return "unknown error";
+  return inner.message
+    .replace(/^error sending request for url \(\S*\): /, "")
+    .replace(/^client error \(\w+\): /, "")
+    .replace(/^tcp connect error: /, "")
+    .replace(/ \(os error \d+\)$/, "")
+    .slice(0, 300);
 }
 
 function badAuthorities(cause?: unknown): PosternError {

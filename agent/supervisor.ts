@@ -233,7 +233,7 @@ export class Supervisor {
     const { clock, log } = this.#options;
     const old = this.#current;
     this.#lastError = { code: error.code, message: error.message, at: clock.wall() };
-    const fields = { service: this.#name, code: error.code, detail: error.message };
+    const fields = { service: this.#name || undefined, code: error.code, detail: error.message };
     if (old?.isOnline && !error.retryable) {
       log("warn", "session is kept: it cannot be replaced", fields);
       return await this.#keep();
@@ -333,7 +333,13 @@ export class Supervisor {
   }
 
   #onGoaway(session: Session, reason: ResetReason): void {
-    this.#options.log("info", "edge asks to leave", { service: this.#name, session_id: session.id, reason });
+    if (!this.#stopping) {
+      this.#options.log("info", "edge asks to leave", {
+        service: this.#name,
+        session_id: session.id,
+        reason,
+      });
+    }
     this.#options.metrics.drains.inc({ reason });
     this.#leaving = session;
     this.#wake();

@@ -16,7 +16,7 @@ import {
 import { systemClock, systemRandom, WireBuffers } from "./driver/mod.ts";
 import { CertificateStore, loadOrMakeDevCertificates } from "./driver/tls/mod.ts";
 import { Edge, type TokenGate } from "./edge/mod.ts";
-import { PosternError } from "./errors/mod.ts";
+import { codeOf, PosternError } from "./errors/mod.ts";
 import {
   defaultRotation,
   type Keyset,
@@ -124,7 +124,11 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       },
       knownRoute: (hostname) => knownRoute(store, config, hostname),
     });
-    await state.writeManagementToken((await issueManagementToken(controlDeps, "operator", "operator")).token);
+    const writeToken = async () =>
+      await state.writeManagementToken(
+        (await issueManagementToken(controlDeps, "operator", "operator")).token,
+      );
+    await writeToken();
     edgeListens(edge, config);
     const admin = config.adminListen === null ? undefined : serveAdmin({
       listen: config.adminListen,
@@ -132,15 +136,34 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       log,
     });
     const stopUpkeep = startUpkeep(controlDeps);
+    // At half its life, so that whoever reads the file has hours left.
+    const stopWriting = repeat(
+      clock,
+      config.tokens.managementMs / 2,
+      () => writeToken().catch((error) => log("error", "management token kept", { code: codeOf(error) })),
+    );
     metrics.buildInfo.set({ version, role: "edge" }, 1);
     metrics.startTimeSeconds.set(clock.wall() / 1_000);
-    log("info", "edge started", { edge_id: edgeId, port: edge.port, admin_port: admin?.port, version });
+    log("info", "edge started", {
+      edge_id: edgeId,
+      port: edge.port,
+      admin_port: admin?.port,
+      version,
+      anonymous_tunnels: config.anonymousTunnels,
+      token_file: state.tokenPath,
+    });
+    if (!isLoopbackHost(config.listen.host) && isLoopbackHost(config.publicHost)) {
+      log("warn", "public_host means this machine: other machines cannot use the URLs of services", {
+        public_host: config.publicHost,
+      });
+    }
 
     const finished = Promise.withResolvers<void>();
     let stopping: Promise<void> | undefined;
     const stop = async () => {
       await edge.stop();
       stopUpkeep();
+      stopWriting();
       await admin?.close();
       await store.close();
       log("info", "edge stopped", { edge_id: edgeId });
@@ -161,6 +184,18 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
     await store.close();
     throw error;
   }
+}
+
+/** Calls every `everyMs`, the first time after as long. Returns what ends that. */
+function repeat(clock: Clock, everyMs: number, call: () => void): () => void {
+  let cancel = () => {};
+  const schedule = () =>
+    cancel = clock.schedule(clock.now() + everyMs, () => {
+      call();
+      schedule();
+    });
+  schedule();
+  return () => cancel();
 }
 
 function writeLine(line: string): void {

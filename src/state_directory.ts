@@ -1,4 +1,4 @@
-/** What an edge keeps in its state directory besides the database: its static key, its name, the operator's first token. */
+/** What an edge keeps in its state directory besides the database: its static key, its name, the operator's token. */
 import { fromBase64Url, toBase64Url, utf8 } from "./bytes/mod.ts";
 import { generateX25519KeyPair, type X25519KeyPair, x25519KeyPair } from "./crypto/mod.ts";
 import { PosternError } from "./errors/mod.ts";
@@ -26,7 +26,7 @@ export class StateDirectory {
   get databasePath(): string {
     return `${this.path}/postern.db`;
   }
-  /** Where the first management token is written; an operator on this machine uses it with `--token-file`. */
+  /** Where the operator's management token is written; an operator on this machine uses it with `--token-file`. */
   get tokenPath(): string {
     return `${this.path}/management.token`;
   }

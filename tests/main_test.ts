@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { edgeDefaults } from "../src/config/mod.ts";
 import { rotationOf, startEdge } from "../src/main.ts";
 import { noLog } from "../src/telemetry/mod.ts";
+import type { LogFields } from "../src/ports/mod.ts";
 import { freePort } from "./support/ports.ts";
 import { TempDir } from "./support/temp_dir.ts";
+import { VirtualClock } from "./support/virtual_clock.ts";
 
 Deno.test("startEdge() refuses an address in use with listen_failed, and leaves nothing open", async () => {
   await using folder = await TempDir.make("main");
@@ -55,6 +57,49 @@ Deno.test("startEdge() shares its address with a successor that takes over, and 
   assert.equal(response.status, 200);
   await response.body?.cancel();
   await second.stop();
+});
+
+Deno.test("startEdge() writes a fresh management token at half the life of the one before", async () => {
+  await using folder = await TempDir.make("main");
+  const clock = new VirtualClock();
+  const settings = { listen: "127.0.0.1:0", admin_listen: "off", state_directory: folder.path };
+  const edge = await startEdge(edgeDefaults({ ...settings, "tokens.management": "1h" }), {
+    log: noLog,
+    clock,
+  });
+  const first = await Deno.readTextFile(edge.tokenPath);
+  using changes = Deno.watchFs(folder.path);
+  clock.advance(30 * 60_000);
+  let fresh = first;
+  for await (const _change of changes) {
+    fresh = await Deno.readTextFile(edge.tokenPath);
+    if (fresh !== first) break;
+  }
+  const expiry = (token: string) => JSON.parse(atob(token.split(".")[1])).exp;
+  assert.equal(expiry(fresh) - expiry(first), 30 * 60);
+  await edge.stop();
+});
+
+Deno.test("startEdge() says where the token is, and when its URLs are of no use elsewhere", async () => {
+  const lines = async (overrides: Record<string, string>) => {
+    await using folder = await TempDir.make("main");
+    const events = new Map<string, LogFields>();
+    const config = edgeDefaults({
+      listen: "0.0.0.0:0",
+      admin_listen: "off",
+      ...overrides,
+      state_directory: folder.path,
+    });
+    const edge = await startEdge(config, { log: (_level, event, fields = {}) => events.set(event, fields) });
+    await edge.stop();
+    assert.equal(events.get("edge started")?.token_file, edge.tokenPath);
+    return [...events].filter(([event]) => event.startsWith("public_host")).map(([, fields]) =>
+      fields.public_host
+    );
+  };
+  assert.deepEqual(await lines({}), ["localhost"]);
+  assert.deepEqual(await lines({ public_host: "tunnel.example.com" }), []);
+  assert.deepEqual(await lines({ listen: "127.0.0.1:0" }), []);
 });
 
 Deno.test("rotationOf() keeps a retired key for as long as the longest token that it may have signed", () => {

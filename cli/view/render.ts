@@ -60,7 +60,7 @@ export function renderStatus(status: AgentStatus, options: RenderOptions): strin
     lines.push(
       line(
         tones[service.state],
-        `${service.protocol.padEnd(5)}${service.url ?? service.name}  ${service.state}`,
+        `${service.protocol.padEnd(5)}${service.url ?? (service.name || "no name yet")}  ${service.state}`,
         service.state,
       ),
       line(undefined, `     -> ${service.target}`),

@@ -60,7 +60,7 @@ export const agentSettings = {
   stateDirectory: setting(
     path(),
     ".postern",
-    "Identity and recreate tokens; made private to this user.",
+    "Identity and recreate tokens; made, for this user alone, when absent.",
     "DIR",
     "~/.local/state/postern/agent",
   ),

@@ -140,7 +140,7 @@ async function claimOrReuse(
     checkName(requestedName, deps.config.reservedNames);
     if (management === undefined && wildcardBase(requestedName) !== undefined) throw authorizationRequired();
     const paired = await deps.store.tunnelByName(pairedName(requestedName));
-    if (paired !== undefined && paired.owner !== management?.sub) throw nameTaken();
+    if (paired !== undefined && paired.owner !== management?.sub) throw nameTaken(requestedName);
   }
   for (let attempt = 0; attempt < maxNameAttempts; attempt++) {
     const name = requestedName ?? randomName(deps.random);
@@ -158,13 +158,13 @@ async function claimOrReuse(
           assertProtocol(request, claimed.holder);
           return { tunnel: claimed.holder, fresh: false };
         }
-        if (!await deleteAbandoned(deps, claimed.holder)) throw nameTaken();
+        if (!await deleteAbandoned(deps, claimed.holder)) throw nameTaken(name);
         break;
       default:
         claimed satisfies never;
     }
   }
-  throw nameTaken();
+  throw nameTaken(requestedName);
 }
 
 function claimOf(
@@ -252,8 +252,10 @@ function assertProtocol(request: CreateRequest, tunnel: TunnelRecord): void {
   throw new PosternError("protocol_mismatch", `Cannot recreate tunnel: it is a ${tunnel.protocol} tunnel`);
 }
 
-function nameTaken(): PosternError {
-  return new PosternError("name_taken", "Cannot create tunnel: its name is taken");
+/** @param name one that was found to be well-formed, or undefined when those that were made up are all taken */
+function nameTaken(name: string | undefined): PosternError {
+  const what = name === undefined ? "every name that was tried" : `the name "${name}"`;
+  return new PosternError("name_taken", `Cannot create tunnel: ${what} is taken`);
 }
 
 async function announceDeletion(

@@ -244,7 +244,13 @@ export class AgentGate {
 
   #online(session: AgentSession): void {
     this.#context.sessions.online(session);
-    this.#context.log("info", "service online", { session_id: session.id, tunnel_id: session.tunnelId });
+    const { hostnames, tcp_ports } = session.claims;
+    this.#context.log("info", "service online", {
+      session_id: session.id,
+      tunnel_id: session.tunnelId,
+      hosts: hostnames.join(",") || undefined,
+      ports: tcp_ports.join(",") || undefined,
+    });
   }
 
   #refusedToken(kind: "stage0" | "stage1", error: unknown): never {

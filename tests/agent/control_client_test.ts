@@ -191,8 +191,11 @@ Deno.test("ControlClient gives up after ten seconds with control_timeout, and at
 });
 
 Deno.test("ControlClient says control_unreachable when nothing answers", async () => {
-  const client = new ControlClient({ url: `http://127.0.0.1:${freePort()}`, clock: systemClock });
-  assert.equal((await failureOf(client.create(CREATE, never))).code, "control_unreachable");
+  const url = `http://127.0.0.1:${freePort()}`;
+  const client = new ControlClient({ url, clock: systemClock });
+  const { code, message } = await failureOf(client.create(CREATE, never));
+  assert.equal(code, "control_unreachable");
+  assert.equal(message, `Cannot reach control at ${url}: Connection refused`);
   client.close();
 });
 
@@ -208,7 +211,9 @@ Deno.test("ControlClient trusts the configured authority for https, and no other
   assert.equal((await trusting.create(CREATE, never)).tunnel_id, "tun_1");
   trusting.close();
   const strange = new ControlClient({ url, clock: systemClock });
-  assert.equal((await failureOf(strange.create(CREATE, never))).code, "control_unreachable");
+  const refusal = await failureOf(strange.create(CREATE, never));
+  assert.equal(refusal.code, "control_unreachable");
+  assert.match(refusal.message, /: invalid peer certificate: UnknownIssuer; a CA file \(--ca-file\)/);
   strange.close();
   await server.shutdown();
   assert.throws(

@@ -9,7 +9,8 @@ export const AGENT_ERRORS = {
     exit: 1,
     cause: "No connection to the control plane could be made, or it broke before the answer was complete.",
     remedy:
-      "Check the control URL, DNS, firewall, proxy and CA file; `postern diag` tries each step. The agent keeps trying.",
+      "Start the edge, or check the control URL, DNS, firewall, proxy and CA file; `postern diag` tries each step. The " +
+      "agent keeps trying.",
   },
   control_timeout: {
     title: "Control did not answer in time",

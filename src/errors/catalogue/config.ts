@@ -68,7 +68,9 @@ export const CONFIG_ERRORS = {
     retryable: false,
     exit: 2,
     cause: "An agent publishes the services listed under `services` in its file, and there are none.",
-    remedy: "Give a file with services by --config, or publish one service with `postern http 8080`.",
+    remedy:
+      "Give a file with services by --config (`postern help agent` shows one), or publish one service with " +
+      "`postern http 8080`.",
   },
   secret_file_unreadable: {
     title: "A secret file cannot be read",

@@ -78,7 +78,9 @@ export const CONTROL_ERRORS = {
     status: 401,
     exit: 3,
     cause: "The request carries no token, and this deployment does not allow it without one.",
-    remedy: "Send a management token as `Authorization: Bearer`, or set the agent's token file.",
+    remedy:
+      "Give the agent a management token with --token-file, or send one as `Authorization: Bearer`. The edge writes its " +
+      "operator's to management.token in its state directory.",
   },
   authorization_malformed: {
     title: "Authorization header cannot be read",
@@ -124,8 +126,11 @@ export const CONTROL_ERRORS = {
     retryable: false,
     status: 409,
     exit: 3,
-    cause: "The name belongs to somebody else, or to you under a token that was not sent.",
-    remedy: "Choose another name, or send the recreate token or management token that it was made with.",
+    cause:
+      "The name belongs to somebody else, or to you under a token that was not sent. A name that was made without a " +
+      "management token is kept, for whoever has its recreate token, until that expires.",
+    remedy:
+      "Choose another name, use the state directory or token file that it was made with, or stop the agent that has it.",
   },
   name_mismatch: {
     title: "Recreate token is for another name",
