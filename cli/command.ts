@@ -25,6 +25,8 @@ export interface Argument {
   readonly required: boolean;
   /** The only words that are accepted. */
   readonly words?: readonly string[];
+  /** What completion offers where the words are not fixed. */
+  readonly offers?: "commands";
 }
 
 /** A parsed command line with what the command may touch. */

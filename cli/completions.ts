@@ -1,5 +1,8 @@
 /** Completion scripts for shells, made from the table of commands. Pure: they ask nothing at completion time. */
-import { type Command, flagsFor } from "./command.ts";
+import type { LogLevel } from "../src/ports/mod.ts";
+import { type Command, type Flag, flagsFor } from "./command.ts";
+
+const logLevels: readonly LogLevel[] = ["debug", "info", "warn", "error"];
 
 export const shells = ["bash", "zsh", "fish"] as const;
 export type Shell = typeof shells[number];
@@ -18,17 +21,28 @@ export function completionScript(shell: Shell, commands: readonly Command[]): st
   }
 }
 
-function argumentWords(command: Command): string[] {
-  return command.arguments.flatMap((argument) => argument.words ?? []);
+function argumentWords(command: Command, commands: readonly Command[]): string[] {
+  return command.arguments.flatMap((argument) =>
+    argument.words ?? (argument.offers === "commands" ? commands.map(({ name }) => name) : [])
+  );
+}
+
+/** The words that a placeholder such as `auto|true|false` spells out; those in capitals stand for something else. */
+function valueWords(flag: Flag): string[] {
+  if (flag.placeholder === "BOOL") return ["true", "false"];
+  if (flag.placeholder === "LEVEL") return [...logLevels];
+  return flag.placeholder?.split("|").filter((word) => /^[a-z]+$/.test(word)) ?? [];
 }
 
 function bash(commands: readonly Command[]): string {
   const cases = commands.map((command) => {
     const flags = flagsFor(command);
-    const words = [...argumentWords(command), ...flags.map((flag) => `--${flag.name}`)].join(" ");
-    const takers = flags.filter((flag) => flag.placeholder !== undefined && !flag.file).map((f) =>
-      `--${f.name}`
-    );
+    const words = [...argumentWords(command, commands), ...flags.map((flag) => `--${flag.name}`)].join(" ");
+    const choices = flags.filter((flag) => valueWords(flag).length > 0);
+    const takers = flags.filter((flag) =>
+      flag.placeholder !== undefined && !flag.file && !choices.includes(flag)
+    )
+      .map((flag) => `--${flag.name}`);
     const files = flags.filter((flag) => flag.file).map((flag) => `--${flag.name}`);
     return [
       `    ${command.name})`,
@@ -36,6 +50,11 @@ function bash(commands: readonly Command[]): string {
       ...(files.length > 0
         ? [`        ${files.join("|")}) COMPREPLY=($(compgen -f -- "$current")); return ;;`]
         : []),
+      ...choices.map((flag) =>
+        `        --${flag.name}) COMPREPLY=($(compgen -W "${
+          valueWords(flag).join(" ")
+        }" -- "$current")); return ;;`
+      ),
       ...(takers.length > 0 ? [`        ${takers.join("|")}) return ;;`] : []),
       "      esac",
       `      COMPREPLY=($(compgen -W "${words}" -- "$current")) ;;`,
@@ -62,16 +81,21 @@ function quote(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
+function zshValues(flag: Flag): string {
+  const words = valueWords(flag);
+  return words.length > 0 ? `(${words.join(" ")})` : "";
+}
+
 function zsh(commands: readonly Command[]): string {
   const escape = (text: string) => text.replaceAll(/[\\:[\]]/g, "\\$&");
   const cases = commands.map((command) => {
     const specs = flagsFor(command).map((flag) => {
       const value = flag.placeholder === undefined
         ? ""
-        : `:${escape(flag.placeholder)}:${flag.file ? "_files" : ""}`;
+        : `:${escape(flag.placeholder)}:${flag.file ? "_files" : zshValues(flag)}`;
       return quote(`--${flag.name}[${escape(flag.help)}]${value}`);
     });
-    const words = argumentWords(command);
+    const words = argumentWords(command, commands);
     if (words.length > 0) specs.push(quote(`1:argument:(${words.join(" ")})`));
     return `    ${command.name}) _arguments ${specs.join(" ")} ;;`;
   });
@@ -105,11 +129,18 @@ function fish(commands: readonly Command[]): string {
   for (const command of commands) {
     lines.push(`complete -c postern -n __fish_use_subcommand -a ${command.name} -d ${text(command.summary)}`);
     const here = `complete -c postern -n '__fish_seen_subcommand_from ${command.name}'`;
-    const words = argumentWords(command);
+    const words = argumentWords(command, commands);
     if (words.length > 0) lines.push(`${here} -a ${text(words.join(" "))}`);
     for (const flag of flagsFor(command)) {
       const short = flag.short === undefined ? "" : ` -s ${flag.short}`;
-      const value = flag.placeholder === undefined ? "" : flag.file ? " -r -F" : " -x";
+      const choices = valueWords(flag);
+      const value = flag.placeholder === undefined
+        ? ""
+        : flag.file
+        ? " -r -F"
+        : choices.length > 0
+        ? ` -x -a ${text(choices.join(" "))}`
+        : " -x";
       lines.push(`${here} -l ${flag.name}${short}${value} -d ${text(flag.help)}`);
     }
   }
