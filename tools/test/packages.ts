@@ -22,10 +22,10 @@ export const PACKAGES: readonly PackageRow[] = [
     package: "nginx-light",
     why: "a real origin behind an agent, a real proxy before an edge",
   },
-  { binary: "psql", package: "postgresql-client", why: "looks into the shared store from outside" },
-  { binary: "postgres", package: "postgresql", why: "the shared store of several edges" },
-  { binary: "initdb", package: "postgresql", why: "a fresh database cluster for each test run" },
-  { binary: "chromium", package: "chromium", why: "the dashboard and published sites as a person sees them" },
+  { binary: "psql", package: "postgresql-client", why: "client of a published database" },
+  { binary: "postgres", package: "postgresql", why: "a database as a published tcp service" },
+  { binary: "initdb", package: "postgresql", why: "a fresh cluster for each test run" },
+  { binary: "chromium", package: "chromium", why: "published sites and error pages as a person sees them" },
   { binary: "systemd-analyze", package: "systemd", why: "whether systemd accepts the service units" },
 ];
 
