@@ -20,6 +20,8 @@ export class TunnelStore {
   readonly #path: string;
   readonly #log: Log;
   readonly #tunnels: Map<string, StoredTunnel>;
+  /** Keys that this process has set or forgotten. The others may be another process's, with this state directory too. */
+  readonly #own = new Set<string>();
   #writing: Promise<void> = Promise.resolve();
 
   private constructor(path: string, log: Log, tunnels: Map<string, StoredTunnel>) {
@@ -30,16 +32,18 @@ export class TunnelStore {
 
   /** Reads the file; one that makes no sense is begun anew. Throws `secret_file_permissions`, `secret_file_unreadable`. */
   static async open(path: string, log: Log): Promise<TunnelStore> {
+    return new TunnelStore(path, log, await TunnelStore.#read(path, log));
+  }
+
+  static async #read(path: string, log: Log): Promise<Map<string, StoredTunnel>> {
     const text = await readPrivate(path, MAX_FILE_BYTES);
-    let tunnels = new Map<string, StoredTunnel>();
-    if (text !== undefined) {
-      try {
-        tunnels = new Map(Object.entries(file.parse(JSON.parse(text)).tunnels));
-      } catch {
-        log("warn", "stored tunnels are unreadable and begun anew", { path });
-      }
+    if (text === undefined) return new Map();
+    try {
+      return new Map(Object.entries(file.parse(JSON.parse(text)).tunnels));
+    } catch {
+      log("warn", "stored tunnels are unreadable and begun anew", { path });
+      return new Map();
     }
-    return new TunnelStore(path, log, tunnels);
   }
 
   get(key: string): StoredTunnel | undefined {
@@ -50,12 +54,19 @@ export class TunnelStore {
   set(key: string, tunnel: StoredTunnel | undefined): Promise<void> {
     if (tunnel === undefined) this.#tunnels.delete(key);
     else this.#tunnels.set(key, tunnel);
+    this.#own.add(key);
     return this.#writing = this.#writing.then(() => this.#write());
   }
 
   async #write(): Promise<void> {
-    const text = JSON.stringify({ version: 1, tunnels: Object.fromEntries(this.#tunnels) });
     try {
+      const tunnels = await TunnelStore.#read(this.#path, this.#log);
+      for (const key of this.#own) {
+        const tunnel = this.#tunnels.get(key);
+        if (tunnel === undefined) tunnels.delete(key);
+        else tunnels.set(key, tunnel);
+      }
+      const text = JSON.stringify({ version: 1, tunnels: Object.fromEntries(tunnels) });
       await replacePrivate(this.#path, `${text}\n`);
     } catch (error) {
       this.#log("warn", "stored tunnels could not be written", {
