@@ -192,7 +192,7 @@ export class Channel {
 
   /**
    * Writes the next record at `start`, at most up to `limit`, and returns its end; `start` when there is nothing.
-   * `limit - start` must hold a whole record of {@link MAX_RECORD_BYTES}; before the channel is established 16 KiB will do.
+   * `limit - start` must hold a whole record of {@link MAX_RECORD_BYTES}; with less, what does not fit stays.
    */
   takeRecord(start: number, limit: number, now: number): number {
     this.#now = now;

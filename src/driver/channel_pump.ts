@@ -13,6 +13,8 @@ const LINGER_MS = 2_000;
 /** How often, and for how long, a carrier asks for a buffer when all are in use. */
 const MEMORY_RETRY_MS = 10;
 const MEMORY_WAIT_MS = 5_000;
+/** How long a record may stay unfinished while memory is short. Less than others wait for the buffer that it occupies. */
+const UNFINISHED_MS = 2_000;
 
 export class ChannelPump {
   readonly #stream: ByteStream;
@@ -32,6 +34,8 @@ export class ChannelPump {
   #onClose: () => void = () => {};
   #lingerOver: (() => void) | undefined;
   #trusted = false;
+  /** Since when the record at hand is incomplete, while that matters. */
+  #unfinishedSince: number | undefined;
   /** Nothing is read any more: the carrier closes as soon as goodbye is said. */
   #readOver = false;
   /** Bytes on the carrier, headers and tags included. */
@@ -123,9 +127,9 @@ export class ChannelPump {
         const tail = end - start;
         this.#receiving = undefined;
         const bytes = this.#bytesFor(buffer, start, end, read);
-        const fresh = bytes === undefined
-          ? buffer
-          : this.#buffers.tryTake(bytes) ?? await this.#waitForBuffer(bytes);
+        // Short of memory, what still has room is read on into: most records are small.
+        const fresh = bytes === undefined ? buffer : this.#buffers.tryTake(bytes) ??
+          (buffer.isSole && tail < buffer.bytes ? buffer : await this.#waitForBuffer(bytes));
         if (fresh === buffer) {
           if (tail === 0 && buffer.isSole) start = end = buffer.offset;
           else if (buffer.isSole && start > buffer.offset && buffer.end - end < this.#maxWireBytes) {
@@ -140,7 +144,12 @@ export class ChannelPump {
           start = buffer.offset;
           end = start + tail;
         }
-        read = await this.#stream.read(memory.subarray(end, buffer.end));
+        const lift = this.#limitUnfinished(buffer, tail);
+        try {
+          read = await this.#stream.read(memory.subarray(end, buffer.end));
+        } finally {
+          lift?.();
+        }
         if (read === null) return;
         this.bytesIn += read;
         end += read;
@@ -176,6 +185,21 @@ export class ChannelPump {
     return buffer.end - end >= this.#maxWireBytes ? undefined : LARGE_BUFFER_BYTES;
   }
 
+  /** While memory is short, nobody keeps a large buffer by beginning a record and leaving it unfinished. */
+  #limitUnfinished(buffer: WireBuffer, tail: number): (() => void) | undefined {
+    if (tail === 0 || buffer.bytes === SMALL_BUFFER_BYTES || !this.#buffers.isPressed) {
+      this.#unfinishedSince = undefined;
+      return undefined;
+    }
+    this.#unfinishedSince ??= this.#clock.now();
+    return this.#clock.schedule(this.#unfinishedSince + UNFINISHED_MS, () => {
+      this.#channel.fail(
+        new PosternError("wire_memory_exhausted", "Cannot wait for the rest of a record: memory is short"),
+      );
+      this.wake();
+    });
+  }
+
   /** Waits until others give a buffer back: what they hold is on its way out. @throws PosternError `wire_memory_exhausted` */
   async #waitForBuffer(
     bytes: typeof SMALL_BUFFER_BYTES | typeof LARGE_BUFFER_BYTES,
@@ -201,6 +225,7 @@ export class ChannelPump {
         if (result === "closed") return -1;
         start = framing.nextStart;
         if (result === "message") {
+          this.#unfinishedSince = undefined;
           this.#channel.receive(framing.messageStart, framing.messageEnd, this.#clock.now());
         }
       }
@@ -219,17 +244,22 @@ export class ChannelPump {
   async #flush(): Promise<void> {
     this.#writing = true;
     let buffer: WireBuffer | undefined;
+    let fits = true;
     try {
       for (;;) {
         const reply = this.#framing.takeReply();
         if (reply === null && !this.#channel.hasOutput) break;
         const bytes = this.#isTrusted ? LARGE_BUFFER_BYTES : SMALL_BUFFER_BYTES;
-        if (buffer !== undefined && buffer.bytes !== bytes) {
-          buffer.release();
+        if (buffer?.bytes !== bytes) {
+          buffer?.release();
           buffer = undefined;
+          // Short of memory, small records go out: most of what is waited for is small.
+          buffer = this.#buffers.tryTake(bytes) ??
+            (fits ? this.#buffers.tryTake(SMALL_BUFFER_BYTES) : undefined) ??
+            await this.#waitForBuffer(bytes);
         }
-        buffer ??= this.#buffers.tryTake(bytes) ?? await this.#waitForBuffer(bytes);
         const end = this.#fill(buffer, reply);
+        fits = end > buffer.offset;
         if (end > buffer.offset) await this.#writeAll(buffer.offset, end);
       }
       if (this.#channel.finished && !this.#closing) await this.#finish();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { concat } from "../../src/bytes/mod.ts";
 import { CHANNEL_LIMITS } from "../../src/channel/mod.ts";
-import { LARGE_BUFFER_BYTES, SMALL_BUFFER_BYTES } from "../../src/driver/mod.ts";
+import { LARGE_BUFFER_BYTES, SMALL_BUFFER_BYTES, type WireBuffer } from "../../src/driver/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
 import type { ByteStream } from "../../src/ports/mod.ts";
 import { OPENING, pattern } from "../support/mux_pair.ts";
@@ -336,5 +336,47 @@ Deno.test("ChannelPump waits for memory that others hold, and ends with wire_mem
     }
     for (let i = 0; i < 700; i++) await pair.clock.advanceAsync(10);
     assert.equal(pair.edge.channel.reason, "wire_memory_exhausted");
+  }
+});
+
+/** Takes what large buffers there are. */
+function takeLarge({ buffers }: PumpEnd, leave = 0): WireBuffer[] {
+  const held: WireBuffer[] = [];
+  for (let large = buffers.tryTake(LARGE_BUFFER_BYTES); large; large = buffers.tryTake(LARGE_BUFFER_BYTES)) {
+    held.push(large);
+  }
+  for (const large of held.splice(held.length - leave)) large.release();
+  return held;
+}
+
+Deno.test("ChannelPump goes on with small records both ways while others hold all large buffers", async () => {
+  const pair = await new PumpPair().established();
+  const held = takeLarge(pair.edge);
+  const sinks = [new Sink(), new Sink()];
+  const up = open(pair.agent, pair.edge, sinks[0]);
+  up.stream.offer(pattern(5_000));
+  await pair.settle();
+  const down = open(pair.edge, pair.agent, sinks[1]);
+  down.stream.offer(pattern(100_000));
+  await pair.settle(() => sinks[1].bytes === 100_000);
+  assert.deepEqual(sinks.map(({ bytes }) => bytes), [5_000, 100_000]);
+  assert.equal(pair.edge.channel.state, "established");
+  for (const large of held) large.release();
+});
+
+Deno.test("ChannelPump cuts a carrier that leaves a record unfinished while memory is short, not otherwise", async () => {
+  for (const short of [true, false]) {
+    const pair = await new PumpPair().established();
+    const held = short ? takeLarge(pair.edge, 1) : [];
+    // A masked frame of 60,000 bytes begins, and then comes a little every now and then.
+    await pair.agent.stream.write(Uint8Array.of(0x82, 0xfe, 60_000 >> 8, 60_000 & 0xff, 0, 0, 0, 0));
+    for (let ms = 0; ms < 4_500; ms += 500) {
+      if (pair.edge.stopped) break;
+      await pair.agent.stream.write(new Uint8Array(10)).catch(() => {});
+      await pair.settle();
+      await pair.clock.advanceAsync(500);
+    }
+    assert.equal(pair.edge.channel.reason, short ? "wire_memory_exhausted" : undefined);
+    for (const large of held) large.release();
   }
 });
