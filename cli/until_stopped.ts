@@ -14,24 +14,43 @@ const cutShortExitCode = 130;
 const stopSignals: readonly Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
 
 /**
+ * Within this time of the first signal another one is the same: on Ctrl-C the terminal signals the whole process group,
+ * and wrappers such as `deno task` and `npx` hand on what this process has got already.
+ */
+export const sameSignalMs = 500;
+
+/** What each further stop signal asks for. */
+export function stopSignalReader(now: () => number): () => "drain" | "nothing" | "end" {
+  let firstMs: number | undefined;
+  return () => {
+    if (firstMs === undefined) {
+      firstMs = now();
+      return "drain";
+    }
+    return now() - firstMs < sameSignalMs ? "nothing" : "end";
+  };
+}
+
+/**
  * The first SIGINT or SIGTERM drains, the second one ends the process at once. `reload` runs on SIGHUP.
  * Rejects with what ended the node.
  */
 export async function untilStopped(
   node: RunningNode,
   hooks: { readonly stopping: () => void; readonly cutShort: () => void; readonly reload?: () => void },
+  now: () => number = () => performance.now(),
 ): Promise<void> {
-  let stops = 0;
+  const meaningOf = stopSignalReader(now);
   const stop = () => {
-    stops++;
-    if (stops === 1) {
+    const meaning = meaningOf();
+    if (meaning === "drain") {
       hooks.stopping();
       // What goes wrong while draining is what `finished` rejects with.
       node.stop().catch(() => {});
-      return;
+    } else if (meaning === "end") {
+      hooks.cutShort();
+      Deno.exit(cutShortExitCode);
     }
-    hooks.cutShort();
-    Deno.exit(cutShortExitCode);
   };
   const reload = () => hooks.reload?.();
   const withReload = Deno.build.os !== "windows";

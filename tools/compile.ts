@@ -55,6 +55,10 @@ async function main(args: readonly string[]): Promise<number> {
   const folder = output.replace(/[^/]*$/, "");
   if (folder) await Deno.mkdir(folder, { recursive: true });
   try {
+    // deno compile replaces its own executables only, not the start script of a run before.
+    await Deno.remove(output).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
     if (launcherOnly || !await denoCompile(entry, output, flags)) {
       await buildLauncher({ entry, output, flags, version, runtime: await Deno.realPath(Deno.execPath()) });
       print(`compile: ${output}: start script, program and runtime in one file`);

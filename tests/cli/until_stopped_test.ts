@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { sameSignalMs, stopSignalReader } from "../../cli/until_stopped.ts";
 
 const module = new URL("../../cli/until_stopped.ts", import.meta.url).href;
 
@@ -9,11 +10,12 @@ function program(drains: boolean): string {
     const { promise, resolve } = Promise.withResolvers();
     const alive = setInterval(() => {}, 1000);
     const node = { finished: promise, stop: async () => { if (${drains}) resolve(); } };
+    let now = 0;
     const done = untilStopped(node, {
       stopping: () => console.log("stopping"),
       cutShort: () => console.log("cut short"),
       reload: () => console.log("reload"),
-    });
+    }, () => now += ${sameSignalMs});
     console.log("ready");
     await done;
     clearInterval(alive);
@@ -53,4 +55,15 @@ Deno.test("untilStopped() ends at once on the second signal", async () => {
     lines: ["ready", "stopping", "cut short"],
     code: 130,
   });
+});
+
+Deno.test("stopSignalReader() takes signals that come at once for one: terminal and wrapper both send Ctrl-C", () => {
+  let now = 1_000;
+  const read = stopSignalReader(() => now);
+  assert.equal(read(), "drain");
+  assert.equal(read(), "nothing");
+  now += sameSignalMs - 1;
+  assert.equal(read(), "nothing");
+  now += 1;
+  assert.equal(read(), "end");
 });
