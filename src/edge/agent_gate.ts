@@ -17,6 +17,8 @@ import { matchStages, type Stage0Claims, type Stage1Claims } from "../identity/m
 import { toBase64Url } from "../bytes/mod.ts";
 import type { ByteStream } from "../ports/mod.ts";
 import { AgentSession } from "./agent_session.ts";
+import { TrustedProxies, withoutPort } from "./client_ip.ts";
+import { ConnectionLimits } from "./connection_limits.ts";
 import type { EdgeContext } from "./context.ts";
 
 /** How the gate judges tokens; composed from identity and store. */
@@ -43,15 +45,23 @@ export interface AgentGateOptions {
   readonly openPorts: (session: AgentSession) => void;
 }
 
+/** Channels of one network that may be unproven: so that nobody keeps all others' agents out alone. */
+const MAX_UNPROVEN_PER_NETWORK = 64;
+
 export class AgentGate {
   readonly #options: AgentGateOptions;
   readonly #context: EdgeContext;
-  #unproven = 0;
+  readonly #unproven: ConnectionLimits;
+  readonly #proxies: TrustedProxies;
   #closed = false;
 
   constructor(options: AgentGateOptions) {
     this.#options = options;
     this.#context = options.context;
+    const { limits, trustedProxies } = options.context.config;
+    const max = limits.maxUnauthenticatedChannels;
+    this.#unproven = new ConnectionLimits(max, Math.min(max, MAX_UNPROVEN_PER_NETWORK));
+    this.#proxies = new TrustedProxies(trustedProxies);
   }
 
   /** Takes no further agents. */
@@ -63,17 +73,8 @@ export class AgentGate {
   async accept(socket: ByteStream, reader: SocketReader, head: RequestHead): Promise<void> {
     const { config, sessions } = this.#context;
     if (this.#closed) throw new PosternError("peer_draining");
-    if (
-      this.#unproven >= config.limits.maxUnauthenticatedChannels || sessions.size >= config.limits.maxAgents
-    ) {
-      throw new PosternError("agent_limit");
-    }
-    this.#unproven++;
-    let counted = true;
-    const proven = () => {
-      if (counted) this.#unproven--;
-      counted = false;
-    };
+    if (sessions.size >= config.limits.maxAgents) throw new PosternError("agent_limit");
+    const proven = this.#enter(socket.remoteAddress);
     try {
       const { core } = this.#options.buffers;
       const connection = await acceptWebSocketStream(
@@ -93,6 +94,17 @@ export class AgentGate {
       await this.#serve(connection, proven);
     } finally {
       proven();
+    }
+  }
+
+  /** Counts one more that is unproven; the result takes it back, once. @throws PosternError `agent_limit` */
+  #enter(remoteAddress: string): () => void {
+    const ip = withoutPort(remoteAddress);
+    try {
+      // All that come through a proxy have its address: there each counts for itself.
+      return this.#unproven.enter(this.#proxies.trusts(ip) ? remoteAddress : ip);
+    } catch (cause) {
+      throw new PosternError("agent_limit", undefined, { cause });
     }
   }
 

@@ -168,6 +168,27 @@ Deno.test("only so many carriers may be without proof; they end with their step,
   }
 });
 
+Deno.test("one address without proof leaves room for the agents of others, unless it is a trusted proxy's", async () => {
+  for (const [proxies, most] of [["", 64], ["127.0.0.0/8", 70]] as const) {
+    await using stack = await startStack({
+      edge: {
+        "channel.handshake_step": "60s",
+        "limits.max_unauthenticated_channels": "70",
+        "trusted_proxies": proxies,
+      },
+    });
+    const held: RawClient[] = [];
+    try {
+      while (held.length < most) held.push(await upgraded(stack));
+      const { socket, status, body } = await ask(stack);
+      socket[Symbol.dispose]();
+      assert.deepEqual([status, JSON.parse(body).code], [503, "agent_limit"]);
+    } finally {
+      for (const socket of held) socket[Symbol.dispose]();
+    }
+  }
+});
+
 Deno.test("new sessions of one agent that replace each other too fast are refused with replace_rate_limited", async () => {
   await using stack = await startStack({ edge: { "replacement.max_count": "2" } });
   await using rogue = new RogueAgent(stack);
