@@ -49,9 +49,17 @@ export class ControlClient {
     this.#client = httpClient(this.#base, options);
   }
 
-  /** Creates the tunnel, or takes it up again. Throws what every method throws: the codes of control and of {@link failure}. */
-  create(request: CreateRequest, signal: AbortSignal): Promise<CreateAnswer> {
-    return this.#post("tunnels/create", request, createAnswer, signal, true);
+  /** Whether requests carry a management token. */
+  get hasToken(): boolean {
+    return this.#options.token !== undefined;
+  }
+
+  /**
+   * Creates the tunnel, or takes it up again; `alone` without the management token, by the recreate token of the request.
+   * Throws what every method throws: the codes of control and of {@link failure}.
+   */
+  create(request: CreateRequest, signal: AbortSignal, alone = false): Promise<CreateAnswer> {
+    return this.#post("tunnels/create", request, createAnswer, signal, !alone);
   }
 
   async delete(request: DeleteRequest, signal: AbortSignal): Promise<void> {

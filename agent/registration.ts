@@ -6,11 +6,8 @@ import type { ControlClient } from "./control_client.ts";
 import type { CreateAnswer } from "./control_messages.ts";
 import type { TunnelStore } from "./tunnel_store.ts";
 
-/** Refusals that concern the stored recreate token only: without it a new attempt may succeed. */
-const TOKEN_IS_SPENT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  "tunnel_gone",
-  "name_mismatch",
-  "protocol_mismatch",
+/** Refusals of a token, be it the recreate token or the management token that went with it. */
+const TOKEN_IS_REFUSED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "token_malformed",
   "token_too_large",
   "token_wrong_algorithm",
@@ -24,8 +21,16 @@ const TOKEN_IS_SPENT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "token_not_yet_valid",
 ]);
 
+/** Refusals after which the stored recreate token is of no use: without it a new attempt may succeed. */
+const TOKEN_IS_SPENT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  ...TOKEN_IS_REFUSED,
+  "tunnel_gone",
+  "name_mismatch",
+  "protocol_mismatch",
+]);
+
 export class Registration {
-  readonly #control: Pick<ControlClient, "create">;
+  readonly #control: Pick<ControlClient, "create" | "hasToken">;
   readonly #store: TunnelStore;
   readonly #service: ServiceConfig;
   readonly #key: string;
@@ -36,7 +41,7 @@ export class Registration {
   /** @param key under which the tunnel is stored */
   constructor(
     options: {
-      control: Pick<ControlClient, "create">;
+      control: Pick<ControlClient, "create" | "hasToken">;
       store: TunnelStore;
       service: ServiceConfig;
       key: string;
@@ -68,7 +73,7 @@ export class Registration {
     const stored = this.#store.get(this.#key);
     if (stored !== undefined) {
       try {
-        return await this.#create(configured, stored.recreate_token, signal);
+        return await this.#recreate(configured, stored.recreate_token, signal);
       } catch (error) {
         if (!TOKEN_IS_SPENT.has(codeOf(error))) throw error;
         this.#log("info", "recreate token is of no use any more", { code: codeOf(error) });
@@ -87,17 +92,37 @@ export class Registration {
     return await this.#create(configured, undefined, signal);
   }
 
+  /** An expired management token must not cost the name that the recreate token still stands for. */
+  async #recreate(name: string | undefined, token: string, signal: AbortSignal): Promise<CreateAnswer> {
+    try {
+      return await this.#create(name, token, signal);
+    } catch (error) {
+      if (!this.#control.hasToken || !TOKEN_IS_REFUSED.has(codeOf(error))) throw error;
+      const answer = await this.#create(name, token, signal, true);
+      this.#log("warn", "management token is refused, the recreate token still serves", {
+        code: codeOf(error),
+        service: name,
+      });
+      return answer;
+    }
+  }
+
   #create(
     name: string | undefined,
     recreateToken: string | undefined,
     signal: AbortSignal,
+    alone = false,
   ): Promise<CreateAnswer> {
-    return this.#control.create({
-      ...(name === undefined ? {} : { requested_name: name }),
-      ...(recreateToken === undefined ? {} : { recreate_token: recreateToken }),
-      preferred_transports: ["wss"],
-      protocol: this.#service.protocol,
-      weight: this.#service.weight,
-    }, signal);
+    return this.#control.create(
+      {
+        ...(name === undefined ? {} : { requested_name: name }),
+        ...(recreateToken === undefined ? {} : { recreate_token: recreateToken }),
+        preferred_transports: ["wss"],
+        protocol: this.#service.protocol,
+        weight: this.#service.weight,
+      },
+      signal,
+      alone,
+    );
   }
 }

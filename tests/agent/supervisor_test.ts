@@ -64,6 +64,7 @@ class World implements AsyncDisposable {
     });
     this.store = await TunnelStore.open(this.#folder.file("tunnels.json"), noLog);
     const control = {
+      hasToken: false,
       create: (request: CreateRequest) => this.#create(request, options.urls ?? ["ws://edge-1"]),
       challenge: () =>
         Promise.resolve({ challenge_id: "c", authority_nonce: "A".repeat(43), policy_version: "default@1" }),
