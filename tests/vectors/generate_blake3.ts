@@ -10,7 +10,32 @@ import { toHex, utf8 } from "../../src/bytes/mod.ts";
 const KEY = "whats the Elvish word for friend";
 const CONTEXT = "BLAKE3 2019-12-27 16:29:52 test vectors context";
 const LENGTHS = [
-  ...[0, 1, 2, 3, 4, 5, 6, 7, 8, 63, 64, 65, 127, 128, 129, 1023, 1024, 1025, 2048, 2049, 3072, 3073, 4096, 4097],
+  ...[
+    0,
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    7,
+    8,
+    63,
+    64,
+    65,
+    127,
+    128,
+    129,
+    1023,
+    1024,
+    1025,
+    2048,
+    2049,
+    3072,
+    3073,
+    4096,
+    4097,
+  ],
   ...[5120, 5121, 6144, 6145, 7168, 7169, 8192, 8193, 16384, 31744, 102400],
 ];
 
@@ -26,7 +51,11 @@ const cases = LENGTHS.map((length) => {
 
 const [published] = Deno.args;
 if (published !== undefined) {
-  const file = JSON.parse(Deno.readTextFileSync(published)) as { key: string; context_string: string; cases: typeof cases };
+  const file = JSON.parse(Deno.readTextFileSync(published)) as {
+    key: string;
+    context_string: string;
+    cases: typeof cases;
+  };
   assert.equal(file.key, KEY);
   assert.equal(file.context_string, CONTEXT);
   for (const { input_len, ...extended } of file.cases) {
