@@ -105,7 +105,7 @@ export class RequestBody {
       writer.write(scratch.subarray(0, writeChunkHeader(scratch, 0, bytes)), 0);
     }
     const lease = this.#retain();
-    writer.write(buffer.subarray(start, end), bytes, lease === undefined ? undefined : () => lease.release());
+    writer.write(buffer.subarray(start, end), bytes, lease);
     if (this.#chunked) writer.write(this.#scratch!.subarray(0, writeChunkEnd(this.#scratch!, 0)), 0);
   }
 }

@@ -8,12 +8,19 @@ import { type Slabs, SMALL_SLAB_BYTES } from "./slabs.ts";
 /** Pieces up to this size are copied together; larger ones are written from where they lie. */
 const COPY_BYTES = 4_096;
 
+/** Bytes that lie elsewhere and stay there until they are released. */
+export interface Lease {
+  release(): void;
+}
+
 interface Piece {
   bytes: Uint8Array;
   /** Bytes of stream credit to return when it is written. */
   credit: number;
-  /** Called when the bytes are no longer needed. */
-  release: (() => void) | undefined;
+  /** What to release when the bytes are no longer needed. */
+  lease: Lease | undefined;
+  /** What to give back then. */
+  slab: Uint8Array | undefined;
 }
 
 export interface SocketWriterEvents {
@@ -29,6 +36,8 @@ export class SocketWriter {
   /** Who is told; may be handed on while nothing waits. */
   events: SocketWriterEvents;
   #queue: Piece[] = [];
+  /** Filled slabs of what is held back; undefined while nothing is. */
+  #held: Piece[] | undefined;
   #slab: Uint8Array | undefined;
   #used = 0;
   #slabCredit = 0;
@@ -58,23 +67,51 @@ export class SocketWriter {
   }
 
   /**
-   * Queues bytes. Without `release` they are copied when the socket is busy or they are few; with it they may be written from
-   * where they lie, and must not change before it is called.
+   * Queues bytes. Without a lease they are copied; with it they may be written from where they lie, and must not change
+   * before it is released.
    */
-  write(bytes: Uint8Array, credit: number, release?: () => void): void {
+  write(bytes: Uint8Array, credit: number, lease?: Lease): void {
     if (this.#failed || bytes.length === 0) {
-      release?.();
+      lease?.release();
       return;
     }
     this.#queuedBytes += bytes.length;
-    if (bytes.length <= COPY_BYTES || release === undefined) {
+    if (bytes.length <= COPY_BYTES || lease === undefined || this.#held !== undefined) {
       this.#copy(bytes, credit);
-      release?.();
+      lease?.release();
     } else {
       this.#sealSlab();
-      this.#queue.push({ bytes, credit, release });
+      this.#queue.push({ bytes, credit, lease, slab: undefined });
     }
+    if (this.#held === undefined) this.#start();
+  }
+
+  /** What is written from now on waits for {@link letGo}; {@link dropHeld} takes it back. Meant for a few KiB. */
+  hold(): void {
+    if (this.#failed || this.#held !== undefined) return;
+    this.#sealSlab();
+    if (this.#queue.length > 0) this.#start();
+    this.#held = [];
+  }
+
+  /** Writes what was held back. */
+  letGo(): void {
+    const held = this.#held;
+    if (held === undefined) return;
+    this.#held = undefined;
+    for (let i = 0; i < held.length; i++) this.#queue.push(held[i]);
     this.#start();
+  }
+
+  /** Forgets what was held back. */
+  dropHeld(): void {
+    if (this.#held === undefined) return;
+    this.#sealSlab();
+    for (const piece of this.#held) {
+      this.#queuedBytes -= piece.bytes.length;
+      this.#giveUp(piece);
+    }
+    this.#held = undefined;
   }
 
   /** Half-closes the socket when everything is written. */
@@ -95,7 +132,7 @@ export class SocketWriter {
     if (this.#failed) return;
     this.#failed = true;
     this.#dropAll();
-    for (const resolve of this.#idleWaiters.splice(0)) resolve();
+    this.#tellIdle();
   }
 
   #copy(bytes: Uint8Array, credit: number): void {
@@ -110,35 +147,39 @@ export class SocketWriter {
       at += part;
       if (this.#used === this.#slab.length) this.#sealSlab();
     }
-    if (this.#slab === undefined && this.#queue.length > 0) {
-      this.#queue[this.#queue.length - 1].credit += credit;
-    } else this.#slabCredit += credit;
+    const queue = this.#held ?? this.#queue;
+    if (this.#slab === undefined && queue.length > 0) queue[queue.length - 1].credit += credit;
+    else this.#slabCredit += credit;
   }
 
   /** Closes the slab that small pieces go into and queues it. */
   #sealSlab(): void {
     const slab = this.#slab;
     if (slab === undefined) return;
-    this.#queue.push({
-      bytes: slab.subarray(0, this.#used),
-      credit: this.#slabCredit,
-      release: () => this.#slabs.give(slab),
-    });
+    const bytes = slab.subarray(0, this.#used);
+    (this.#held ?? this.#queue).push({ bytes, credit: this.#slabCredit, lease: undefined, slab });
     this.#slab = undefined;
     this.#used = 0;
     this.#slabCredit = 0;
   }
 
+  #giveUp(piece: Piece): void {
+    piece.lease?.release();
+    if (piece.slab !== undefined) this.#slabs.give(piece.slab);
+  }
+
+  readonly #turn = (): void => void this.#run();
+
   #start(): void {
     if (this.#running) return;
     this.#running = true;
-    queueMicrotask(() => this.#run());
+    queueMicrotask(this.#turn);
   }
 
   async #run(): Promise<void> {
     try {
       for (;;) {
-        this.#sealSlab();
+        if (this.#held === undefined) this.#sealSlab();
         if (this.#queue.length === 0) break;
         const batch = this.#queue;
         this.#queue = [];
@@ -151,20 +192,20 @@ export class SocketWriter {
               at += written;
             }
           } catch (error) {
-            for (let j = i + 1; j < batch.length; j++) batch[j].release?.();
+            for (let j = i + 1; j < batch.length; j++) this.#giveUp(batch[j]);
             throw error;
           } finally {
-            piece.release?.();
+            this.#giveUp(piece);
             if (!this.#failed) this.#queuedBytes -= piece.bytes.length;
           }
           if (this.#failed) {
-            for (let j = i + 1; j < batch.length; j++) batch[j].release?.();
+            for (let j = i + 1; j < batch.length; j++) this.#giveUp(batch[j]);
             return;
           }
           if (piece.credit > 0) this.events.onWritten(piece.credit);
         }
       }
-      if (this.#ended && !this.#failed) await this.#socket.closeWrite();
+      if (this.#ended && !this.#failed && this.#held === undefined) await this.#socket.closeWrite();
     } catch (error) {
       if (!this.#failed) {
         this.#failed = true;
@@ -173,14 +214,22 @@ export class SocketWriter {
       }
     } finally {
       this.#running = false;
-      for (const resolve of this.#idleWaiters.splice(0)) resolve();
-      if (!this.#failed && (this.#slab !== undefined || this.#queue.length > 0)) this.#start();
+      this.#tellIdle();
+      if (!this.#failed && (this.#held === undefined && this.#slab !== undefined || this.#queue.length > 0)) {
+        this.#start();
+      }
     }
   }
 
+  #tellIdle(): void {
+    if (this.#idleWaiters.length > 0) { for (const resolve of this.#idleWaiters.splice(0)) resolve(); }
+  }
+
   #dropAll(): void {
-    for (const piece of this.#queue) piece.release?.();
+    for (const piece of this.#queue) this.#giveUp(piece);
     this.#queue = [];
+    for (const piece of this.#held ?? []) this.#giveUp(piece);
+    this.#held = undefined;
     if (this.#slab !== undefined) this.#slabs.give(this.#slab);
     this.#slab = undefined;
     this.#queuedBytes = 0;

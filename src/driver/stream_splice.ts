@@ -61,12 +61,7 @@ export class StreamSplice implements StreamHandler {
   }
 
   onData(buffer: Uint8Array, start: number, end: number): void {
-    const lease = this.#options.retain();
-    this.#writer.write(
-      buffer.subarray(start, end),
-      end - start,
-      lease === undefined ? undefined : () => lease.release(),
-    );
+    this.#writer.write(buffer.subarray(start, end), end - start, this.#options.retain());
   }
 
   onEnd(): void {

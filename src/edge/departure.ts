@@ -1,12 +1,17 @@
 /**
- * Tells once that a viewer has gone. A request has one and seldom needs it, so it costs one object; the AbortSignal, for
+ * Tells once that a viewer has gone. A connection has one for all of its requests and seldom needs it; the AbortSignal, for
  * who takes nothing else, is made when it is asked for.
  */
 import { PosternError } from "../errors/mod.ts";
 
+/** Who is to know that the viewer has gone. */
+export interface DepartureListener {
+  onGone(): void;
+}
+
 export class Departure {
-  /** Called when it happens; not called any more once it is set back to undefined. */
-  onGone: (() => void) | undefined;
+  /** Told when it happens, unless it is set back to undefined before. No closure: what it holds would outlive its request. */
+  listener: DepartureListener | undefined;
   #happened = false;
   #controller: AbortController | undefined;
 
@@ -28,6 +33,6 @@ export class Departure {
     if (this.#happened) return;
     this.#happened = true;
     this.#controller?.abort(new PosternError("channel_closed"));
-    this.onGone?.();
+    this.listener?.onGone();
   };
 }

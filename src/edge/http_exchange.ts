@@ -3,7 +3,13 @@
  * that may be repeated (RFC 9110 9.2.2) and has sent no body, goes to another session when the first one is lost.
  */
 import { type ErrorCode, PosternError } from "../errors/mod.ts";
-import { type SocketReader, type SocketWriter, StreamSplice } from "../driver/mod.ts";
+import {
+  type Deadline,
+  type SocketReader,
+  type SocketWriter,
+  StreamSplice,
+  type WireBuffer,
+} from "../driver/mod.ts";
 import {
   BodyReader,
   errorResponse,
@@ -18,8 +24,8 @@ import { noTracer, statusClass } from "../telemetry/mod.ts";
 import { type ResetReason, streamClass, type StreamOpening } from "../wire/mod.ts";
 import type { AgentSession } from "./agent_session.ts";
 import type { EdgeContext, Viewer } from "./context.ts";
-import type { Departure } from "./departure.ts";
-import { type RelayOutcome, ResponseRelay } from "./response_relay.ts";
+import type { Departure, DepartureListener } from "./departure.ts";
+import { type RelayOptions, type RelayOutcome, ResponseRelay } from "./response_relay.ts";
 import type { RouteGroup } from "./route_group.ts";
 
 const REPEATABLE = new Set(["GET", "HEAD", "OPTIONS"]);
@@ -50,17 +56,53 @@ export interface ExchangeInput {
 /** Whether the viewer's connection may be used again. */
 export type ExchangeResult = "keep" | "close";
 
-export class HttpExchange {
+/** A session that looked online takes no stream any more. */
+const NOT_OPENED: RelayOutcome & { kind: "failed" } = Object.freeze({
+  kind: "failed",
+  code: "channel_lost",
+  reason: "draining",
+  started: false,
+});
+
+export class HttpExchange implements RelayOptions, DepartureListener {
   readonly #in: ExchangeInput;
   readonly #body: BodyReader;
   readonly #startedAt: number;
   #bodyTouched = false;
   #bytesIn = 0;
+  /** Of the try that is under way, or was the last. */
+  #session: AgentSession | undefined;
+  #stream: MuxStream | undefined;
+  #relay: ResponseRelay | undefined;
+  #sending: Promise<boolean> | boolean = false;
+  #late: Deadline | undefined;
 
   constructor(input: ExchangeInput) {
     this.#in = input;
     this.#body = BodyReader.forRequest(input.head);
     this.#startedAt = input.context.clock.now();
+  }
+
+  get request(): RequestHead {
+    return this.#in.head;
+  }
+  get writer(): SocketWriter {
+    return this.#in.writer;
+  }
+  get keepAlive(): boolean {
+    return this.#in.keepAlive;
+  }
+  /** A request may be repeated while its viewer has seen nothing. */
+  get maySwitch(): boolean {
+    return this.#body.framing.kind === "none" && REPEATABLE.has(this.#in.head.method);
+  }
+
+  retain(): WireBuffer | undefined {
+    return this.#session!.pump.retain();
+  }
+
+  holdFor(flush: () => void): Deadline {
+    return this.#in.context.deadlines.set(HOLD_MS, flush);
   }
 
   /** Serves the request. Never throws; the viewer has its answer, or its connection is to be closed. */
@@ -76,42 +118,53 @@ export class HttpExchange {
       : context.tracer.span("request", fields, () => this.#run());
   }
 
+  /** The viewer has gone: whatever is under way for it ends. */
+  onGone(): void {
+    this.#relay?.abort("channel_lost");
+  }
+
+  /** One async function for the whole of an ordinary request: each further one would cost as much as a small header. */
   async #run(): Promise<ExchangeResult> {
-    const { context, head } = this.#in;
+    const { context, head, departure, writer } = this.#in;
     try {
       const { routes } = context.sessions;
-      let group = routes.find(head.hostname);
-      if (group === undefined) {
-        const route = await context.knownRoute(head.hostname);
-        if (route === undefined) return this.#refuse("unknown_host");
-        group = routes.expect(route);
-        if (group === undefined) return this.#refuse("tunnel_offline");
+      const group = routes.find(head.hostname) ?? await this.#expected();
+      if (typeof group === "string") return this.#refuse(group);
+      let tried: Set<AgentSession> | undefined;
+      for (let attempt = 1;; attempt++) {
+        const session = routes.pick(group, tried) ?? await routes.session(group, departure.signal, tried);
+        const outcome = this.#begin(session) ? await this.#relay!.outcome : NOT_OPENED;
+        if (outcome.kind === "upgraded") {
+          await this.#upgrade(session);
+          return "close";
+        }
+        const sent = outcome.kind === "complete" && this.#body.done &&
+          (typeof this.#sending === "boolean" ? this.#sending : await this.#sending);
+        this.#end(session, outcome, sent);
+        if (outcome.kind === "complete") {
+          await writer.flushed();
+          return outcome.keepAlive && this.#body.done && !writer.failed ? "keep" : "close";
+        }
+        if (departure.happened || outcome.started) return "close";
+        tried ??= new Set();
+        tried.add(session);
+        if (attempt < MAX_ATTEMPTS && this.#mayRepeat(outcome, group, tried)) continue;
+        return this.#refuse(outcome.code);
       }
-      return await this.#serve(group);
     } catch (error) {
-      if (this.#in.departure.happened) return "close";
+      if (departure.happened) return "close";
       return this.#refuse(error instanceof PosternError ? error.code : "internal_error", error);
+    } finally {
+      this.#leave();
     }
   }
 
-  async #serve(group: RouteGroup): Promise<ExchangeResult> {
-    const { departure } = this.#in;
-    const { routes } = this.#in.context.sessions;
-    const tried = new Set<AgentSession>();
-    for (let attempt = 1;; attempt++) {
-      const session = routes.pick(group, tried) ?? await routes.session(group, departure.signal, tried);
-      tried.add(session);
-      const outcome = await this.#attempt(session);
-      if (outcome === undefined) return "close"; // upgraded, and over by now
-      if (outcome.kind === "complete") {
-        await this.#in.writer.flushed();
-        return outcome.keepAlive && this.#body.done && !this.#in.writer.failed ? "keep" : "close";
-      }
-      if (outcome.kind === "upgraded") return "close";
-      if (departure.happened || outcome.started) return "close";
-      if (attempt < MAX_ATTEMPTS && this.#mayRepeat(outcome, group, tried)) continue;
-      return this.#refuse(outcome.code);
-    }
+  /** The group of a name without a route: its agent may be on the way back. */
+  async #expected(): Promise<RouteGroup | "unknown_host" | "tunnel_offline"> {
+    const { context, head } = this.#in;
+    const route = await context.knownRoute(head.hostname);
+    if (route === undefined) return "unknown_host";
+    return context.sessions.routes.expect(route) ?? "tunnel_offline";
   }
 
   #mayRepeat(
@@ -126,55 +179,50 @@ export class HttpExchange {
     return outcome.code === "channel_lost" && REPEATABLE.has(this.#in.head.method);
   }
 
-  /** One try on one session; undefined when the connection was upgraded and has ended. */
-  async #attempt(session: AgentSession): Promise<RelayOutcome | undefined> {
-    const { context, writer, head } = this.#in;
-    const repeatable = REPEATABLE.has(head.method) && head.framing.kind === "none";
-    const relay = new ResponseRelay({
-      request: head,
-      writer,
-      retain: () => session.pump.retain(),
-      keepAlive: this.#in.keepAlive,
-      onHead: (status) => this.#onHead(session, status),
-      holdFor: repeatable ? (flush) => context.deadlines.set(HOLD_MS, flush) : undefined,
-    });
-    let stream: MuxStream;
+  /** Begins one try on one session; false when it takes no stream. */
+  #begin(session: AgentSession): boolean {
+    const { context, writer, departure } = this.#in;
+    const relay = new ResponseRelay(this);
     try {
-      stream = session.channel.open(this.#opening(), relay);
+      this.#stream = session.channel.open(this.#opening(), relay);
     } catch (error) {
-      if (!(error instanceof PosternError)) throw error;
-      return { kind: "failed", code: "channel_lost", reason: "draining", started: false };
+      if (error instanceof PosternError) return false;
+      throw error;
     }
-    relay.attach(stream);
+    relay.attach(this.#stream);
+    this.#relay = relay;
+    this.#session = session;
     session.requests++;
-    writer.events = {
-      onWritten: (credit) => stream.consumed(credit),
-      onError: () => relay.abort("channel_lost"),
-    };
-    this.#in.departure.onGone = () => relay.abort("channel_lost");
-    const deadline = context.deadlines.set(context.config.timeouts.originResponseMs, () => {
-      if (relay.status === 0 && this.#body.done) relay.abort("origin_timeout");
-    });
-    try {
-      const sending = this.#send(stream, relay);
-      const outcome = await relay.outcome;
-      if (outcome.kind === "failed" && outcome.code.startsWith("origin_")) {
-        session.originAnswered(false, context.clock.now());
-      }
-      if (outcome.kind === "upgraded") {
-        await this.#upgrade(session, stream, relay);
-        return undefined;
-      }
-      if (outcome.kind === "failed" || !this.#body.done) stream.reset("cancelled");
-      else if (this.#in.head.upgrade !== null) stream.end(); // declined: nothing follows
-      // What the agent has not taken lies in the buffer that the next request is read into: it must not be sent any more.
-      else if (!await sending) stream.reset("cancelled");
-      this.#count(session, relay);
-      return outcome;
-    } finally {
-      deadline.lift();
-      this.#in.departure.onGone = undefined;
+    writer.events = relay;
+    departure.listener = this;
+    this.#late = context.deadlines.set(context.config.timeouts.originResponseMs, () => this.#onLate());
+    this.#sending = this.#send(this.#stream, relay);
+    return true;
+  }
+
+  #onLate(): void {
+    const relay = this.#relay;
+    if (relay !== undefined && relay.status === 0 && this.#body.done) relay.abort("origin_timeout");
+  }
+
+  /** A try is over. */
+  #end(session: AgentSession, outcome: RelayOutcome, sent: boolean): void {
+    const stream = this.#stream;
+    this.#leave();
+    if (outcome === NOT_OPENED || stream === undefined) return;
+    if (outcome.kind === "failed" && outcome.code.startsWith("origin_")) {
+      session.originAnswered(false, this.#in.context.clock.now());
     }
+    if (outcome.kind === "complete" && this.#in.head.upgrade !== null) stream.end(); // declined: nothing follows
+    // What the agent has not taken lies in the buffer that the next request is read into: it must not be sent any more.
+    else if (!sent) stream.reset("cancelled");
+    this.#count(session);
+  }
+
+  /** Nothing is waited for any more. */
+  #leave(): void {
+    this.#late?.lift();
+    this.#in.departure.listener = undefined;
   }
 
   #opening(): StreamOpening {
@@ -183,7 +231,7 @@ export class HttpExchange {
   }
 
   /** Head and body to the agent, whether it took all of them; a failure here ends the relay. */
-  async #send(stream: MuxStream, relay: ResponseRelay): Promise<boolean> {
+  #send(stream: MuxStream, relay: ResponseRelay): Promise<boolean> | boolean {
     const { head, viewer, requestId, reader } = this.#in;
     try {
       stream.offer(serializeRequestHead(forwardedRequest(head, {
@@ -193,11 +241,19 @@ export class HttpExchange {
         requestId,
       })));
       if (head.upgrade !== null) return false; // what follows belongs to the new protocol, or to nobody
-      return await this.#sendBody(stream, relay, reader);
+      if (!this.#body.done) {
+        return this.#sendBody(stream, relay, reader).catch((error) => this.#notSent(relay, error));
+      }
+      stream.end();
+      return true;
     } catch (error) {
-      if (!relay.settled) relay.abort(error instanceof PosternError ? error.code : "internal_error");
-      return false;
+      return this.#notSent(relay, error);
     }
+  }
+
+  #notSent(relay: ResponseRelay, error: unknown): false {
+    if (!relay.settled) relay.abort(error instanceof PosternError ? error.code : "internal_error");
+    return false;
   }
 
   async #sendBody(stream: MuxStream, relay: ResponseRelay, reader: SocketReader): Promise<boolean> {
@@ -233,11 +289,13 @@ export class HttpExchange {
   }
 
   /** Joins viewer and stream byte for byte until both have ended. */
-  async #upgrade(session: AgentSession, stream: MuxStream, relay: ResponseRelay): Promise<void> {
+  async #upgrade(session: AgentSession): Promise<void> {
+    this.#leave();
     const { context, reader, writer, socket } = this.#in;
+    const relay = this.#relay!;
     const service = context.metrics.serviceLabel(this.#in.head.hostname);
     const splice = new StreamSplice({
-      stream,
+      stream: this.#stream!,
       socket: { ...reader.rest(), close: () => socket.close() },
       slabs: context.slabs,
       retain: () => session.pump.retain(),
@@ -253,16 +311,18 @@ export class HttpExchange {
     await over;
   }
 
-  #onHead(session: AgentSession, status: number): void {
-    session.originAnswered(true, this.#in.context.clock.now());
+  /** The viewer begins to see a response. */
+  onHead(status: number): void {
+    this.#session!.originAnswered(true, this.#in.context.clock.now());
     const { metrics, clock } = this.#in.context;
     const service = metrics.serviceLabel(this.#in.head.hostname);
     metrics.requests.inc({ service, status: statusClass(status) });
     metrics.requestSeconds.observe({ service }, (clock.now() - this.#startedAt) / 1_000);
   }
 
-  #count(session: AgentSession, relay: ResponseRelay): void {
+  #count(session: AgentSession): void {
     const { metrics, log } = this.#in.context;
+    const relay = this.#relay!;
     const service = metrics.serviceLabel(this.#in.head.hostname);
     metrics.bytes.inc({ direction: "in", service }, this.#bytesIn);
     metrics.bytes.inc({ direction: "out", service }, relay.bodyBytes);

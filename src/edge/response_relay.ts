@@ -5,7 +5,7 @@
  */
 import { concat } from "../bytes/mod.ts";
 import { type ErrorCode, PosternError } from "../errors/mod.ts";
-import type { Deadline, SocketWriter, WireBuffer } from "../driver/mod.ts";
+import type { Deadline, SocketWriter, SocketWriterEvents, WireBuffer } from "../driver/mod.ts";
 import {
   CHUNK_END_BYTES,
   type Framing,
@@ -45,30 +45,30 @@ export type RelayOutcome =
     readonly started: boolean;
   };
 
+/** What a relay needs of its exchange. Methods, not closures: a request is to leave as little behind as it can. */
 export interface RelayOptions {
   readonly request: RequestHead;
   readonly writer: SocketWriter;
-  readonly retain: () => WireBuffer | undefined;
   /** Whether the viewer's connection may be used again. */
   readonly keepAlive: boolean;
+  /** Whether the request may be repeated: then a small response of known length is held back until it is whole. */
+  readonly maySwitch: boolean;
+  /** Keeps what `onData` just showed; undefined when it is to be copied. */
+  retain(): WireBuffer | undefined;
   /** The viewer begins to see a response of this status. */
-  readonly onHead: (status: number) => void;
-  /**
-   * Present for requests that may be repeated: a small response of known length is held back until it is whole, or until
-   * this calls back, so that losing the agent in between costs nothing.
-   */
-  readonly holdFor?: (flush: () => void) => Deadline;
+  onHead(status: number): void;
+  /** Calls back when what is held back has waited long enough. */
+  holdFor(flush: () => void): Deadline;
 }
 
 /** Longest body that is held back. */
 const MAX_HELD_BYTES = 16_384;
 
-export class ResponseRelay implements StreamHandler {
+export class ResponseRelay implements StreamHandler, SocketWriterEvents {
   readonly outcome: Promise<RelayOutcome>;
   status = 0;
   bodyBytes = 0;
   readonly #options: RelayOptions;
-  readonly #scratch = new Uint8Array(MAX_CHUNK_HEADER_BYTES);
   #stream!: MuxStream;
   #settle!: (outcome: RelayOutcome) => void;
   #settled = false;
@@ -82,9 +82,8 @@ export class ResponseRelay implements StreamHandler {
   #rawReset: ResetReason | undefined;
   #interims = 0;
   #started = false;
-  /** Copies of what is held back, and the credit that they stand for. */
-  #held: Uint8Array[] | undefined;
-  #heldCredit = 0;
+  /** What is written waits in the writer until the response is whole. */
+  #isHeld = false;
   #holding: Deadline | undefined;
 
   constructor(options: RelayOptions) {
@@ -155,6 +154,16 @@ export class ResponseRelay implements StreamHandler {
     this.#fail(codeOfReset(reason), reason);
   }
 
+  /** The viewer has taken so much of the response. */
+  onWritten(credit: number): void {
+    this.#stream.consumed(credit);
+  }
+
+  /** The viewer takes no more. */
+  onError(): void {
+    this.abort("channel_lost");
+  }
+
   onTaken(): void {
     const waiter = this.#takenWaiter;
     this.#takenWaiter = undefined;
@@ -188,7 +197,7 @@ export class ResponseRelay implements StreamHandler {
     }
     this.#partialHead = undefined;
     if (end > at) this.#writeBody(buffer, at, end, partial !== undefined);
-    if (this.#held !== undefined) this.#holding = this.#options.holdFor!(() => this.#flushHeld());
+    if (this.#isHeld) this.#holding = this.#options.holdFor(() => this.#flushHeld());
   }
 
   #writeHead(head: ResponseHead): void {
@@ -211,11 +220,10 @@ export class ResponseRelay implements StreamHandler {
     this.status = head.status;
     this.#framing = framing;
     this.#keepAlive = keepAlive;
-    const { holdFor } = this.#options;
-    if (holdFor !== undefined && framing.kind === "length" && framing.length <= MAX_HELD_BYTES) {
-      this.#held = [];
-    } else this.#start();
-    this.#write(bytes, head.bytes);
+    this.#isHeld = this.#options.maySwitch && framing.kind === "length" && framing.length <= MAX_HELD_BYTES;
+    if (this.#isHeld) writer.hold();
+    else this.#start();
+    writer.write(bytes, head.bytes);
   }
 
   /** The viewer sees a part of the response from now on. */
@@ -224,20 +232,12 @@ export class ResponseRelay implements StreamHandler {
     this.#options.onHead(this.status);
   }
 
-  #write(bytes: Uint8Array, credit: number, release?: () => void): void {
-    if (this.#held === undefined) return this.#options.writer.write(bytes, credit, release);
-    this.#held.push(bytes.slice());
-    this.#heldCredit += credit;
-    release?.();
-  }
-
   #flushHeld(): void {
-    const held = this.#held;
-    if (held === undefined || this.#settled) return;
+    if (!this.#isHeld || this.#settled) return;
     this.#holding?.lift();
-    this.#held = undefined;
+    this.#isHeld = false;
     this.#start();
-    this.#options.writer.write(concat(...held), this.#heldCredit);
+    this.#options.writer.letGo();
   }
 
   #writeBody(buffer: Uint8Array, start: number, end: number, copied = false): void {
@@ -247,12 +247,12 @@ export class ResponseRelay implements StreamHandler {
     if (framing.kind === "none" || (framing.kind === "length" && this.bodyBytes > framing.length)) {
       throw new PosternError("http_bad_response", "Cannot relay response: its body is longer than it says");
     }
-    const { writer, retain } = this.#options;
+    const { writer } = this.#options;
     const chunked = framing.kind === "chunked";
-    if (chunked) writer.write(this.#scratch.subarray(0, writeChunkHeader(this.#scratch, 0, bytes)), 0);
-    const lease = copied || this.#held !== undefined ? undefined : retain();
-    this.#write(buffer.subarray(start, end), bytes, lease === undefined ? undefined : () => lease.release());
-    if (chunked) writer.write(this.#scratch.subarray(0, writeChunkEnd(this.#scratch, 0)), 0);
+    if (chunked) writer.write(scratch.subarray(0, writeChunkHeader(scratch, 0, bytes)), 0);
+    const lease = copied || this.#isHeld ? undefined : this.#options.retain();
+    writer.write(buffer.subarray(start, end), bytes, lease);
+    if (chunked) writer.write(scratch.subarray(0, writeChunkEnd(scratch, 0)), 0);
     if (framing.kind === "length" && this.bodyBytes === framing.length) this.#flushHeld();
   }
 
@@ -270,12 +270,16 @@ export class ResponseRelay implements StreamHandler {
   #finish(outcome: RelayOutcome): void {
     if (this.#settled) return;
     if (outcome.kind === "complete") this.#flushHeld();
+    else if (this.#isHeld) this.#options.writer.dropHeld();
     this.#settled = true;
     this.#holding?.lift();
     this.onTaken();
     this.#settle(outcome);
   }
 }
+
+/** Written to and copied from in one go. */
+const scratch = new Uint8Array(MAX_CHUNK_HEADER_BYTES);
 
 /** An origin may say more about its response than a viewer may about its request; a slab of the agent is the bound. */
 const RESPONSE_LIMITS: HeadLimits = Object.freeze({ ...HEAD_LIMITS, maxHeadBytes: 65_472 });

@@ -44,6 +44,7 @@ export class ViewerConnection {
   #upgradedBytes = 0;
   #isCarrier = false;
   readonly #watch: ProgressWatch;
+  readonly #departure = new Departure();
 
   constructor(options: {
     context: EdgeContext;
@@ -100,6 +101,8 @@ export class ViewerConnection {
     this.#socket.close();
   }
 
+  readonly #onUpgradedBytes = (bytes: number): void => void (this.#upgradedBytes += bytes);
+
   /** Whether this is an agent's carrier. */
   get isCarrier(): boolean {
     return this.#isCarrier;
@@ -127,7 +130,6 @@ export class ViewerConnection {
       this.#requests < config.limits.requestsPerConnection;
     if (this.#isControl(head)) return await this.#serveControl(head, keepAlive);
     const requestId = this.#requestId(head);
-    const departure = new Departure();
     const exchange = new HttpExchange({
       context: this.#context,
       viewer: this.#viewer(head),
@@ -137,12 +139,12 @@ export class ViewerConnection {
       head,
       requestId,
       keepAlive,
-      departure,
-      onUpgradedBytes: (bytes) => this.#upgradedBytes += bytes,
+      departure: this.#departure,
+      onUpgradedBytes: this.#onUpgradedBytes,
     });
     // With a body still to come, reading it notices a viewer that has gone; without one, a read is left pending.
     if (head.framing.kind === "none" && head.upgrade === null && this.#reader.available === 0) {
-      this.#reader.watch(departure.tell);
+      this.#reader.watch(this.#departure.tell);
     }
     return await exchange.run() === "keep" && !this.#finishing;
   }

@@ -15,7 +15,7 @@ class Setup {
     onWritten: (credit) => void (this.credit += credit),
     onError: (error) => void this.errors.push(error),
   });
-  readonly release = () => void this.released++;
+  readonly lease = { release: () => void this.released++ };
 }
 
 Deno.test("SocketWriter keeps order over copied and leased pieces, short writes and turns, and returns all credit", async () => {
@@ -38,10 +38,11 @@ Deno.test("SocketWriter keeps order over copied and leased pieces, short writes 
           // A leased view may change once it is released; one without a lease at once.
           if (leased) {
             leases++;
-            writer.write(view, bytes, () => {
+            const release = () => {
               setup.released++;
               view.fill(0);
-            });
+            };
+            writer.write(view, bytes, { release });
           } else {
             writer.write(view, bytes);
             view.fill(0);
@@ -73,7 +74,7 @@ Deno.test("SocketWriter keeps order over copied and leased pieces, short writes 
 
 Deno.test("SocketWriter puts small pieces of one turn into one write", async () => {
   const setup = new Setup();
-  for (let i = 0; i < 20; i++) setup.writer.write(pattern(100, i * 100), 100, setup.release);
+  for (let i = 0; i < 20; i++) setup.writer.write(pattern(100, i * 100), 100, setup.lease);
   assert.equal(setup.released, 20, "small leases are not held");
   await setup.writer.flushed();
   assert.deepEqual(setup.socket.calls, ["write 2000"]);
@@ -84,7 +85,7 @@ Deno.test("SocketWriter writes large leased pieces from where they lie, and rele
   const setup = new Setup();
   setup.socket.open = false;
   const view = pattern(50_000);
-  setup.writer.write(view, 50_000, setup.release);
+  setup.writer.write(view, 50_000, setup.lease);
   await settle();
   assert.equal(setup.socket.writes[0].view.buffer, view.buffer);
   setup.socket.letGo(20_000);
@@ -107,6 +108,33 @@ Deno.test("SocketWriter copies what has no lease, however large, and credits it 
   }
 });
 
+Deno.test("SocketWriter.hold() keeps what follows behind what was written before, until letGo() or dropHeld()", async () => {
+  const setup = new Setup();
+  const { writer, socket } = setup;
+  writer.write(pattern(10), 10);
+  writer.hold();
+  writer.write(pattern(9_000, 10), 9_000, setup.lease);
+  writer.write(pattern(200, 9_010), 200);
+  await settle();
+  assert.deepEqual([socket.written.length, setup.released, writer.queuedBytes], [10, 1, 9_200]);
+  writer.letGo();
+  await writer.flushed();
+  assert.deepEqual(Uint8Array.from(socket.written), pattern(9_210));
+  assert.equal(setup.credit, 9_210);
+  writer.hold();
+  writer.write(pattern(20_000), 20_000);
+  writer.dropHeld();
+  assert.equal(writer.queuedBytes, 0);
+  writer.write(pattern(5), 5);
+  await writer.flushed();
+  assert.deepEqual([socket.written.length, setup.credit], [9_215, 9_215]);
+  writer.hold();
+  writer.write(pattern(5), 5);
+  writer.abort();
+  await writer.flushed();
+  assert.deepEqual([socket.written.length, writer.queuedBytes], [9_215, 0]);
+});
+
 Deno.test("SocketWriter.end() half-closes behind everything that was written, once", async () => {
   const setup = new Setup();
   setup.writer.write(pattern(10), 0);
@@ -123,9 +151,9 @@ Deno.test("SocketWriter.end() half-closes behind everything that was written, on
 Deno.test("SocketWriter: a failed write is told once and releases everything, the pieces of its turn and later ones", async () => {
   const setup = new Setup();
   setup.socket.open = false;
-  for (let i = 0; i < 4; i++) setup.writer.write(pattern(9_000), 9_000, setup.release);
+  for (let i = 0; i < 4; i++) setup.writer.write(pattern(9_000), 9_000, setup.lease);
   await settle();
-  setup.writer.write(pattern(9_000), 9_000, setup.release); // the turn has begun
+  setup.writer.write(pattern(9_000), 9_000, setup.lease); // the turn has begun
   setup.writer.write(pattern(10), 10);
   const flushed = setup.writer.flushed();
   setup.socket.letGo();
@@ -134,7 +162,7 @@ Deno.test("SocketWriter: a failed write is told once and releases everything, th
   await flushed;
   assert.deepEqual([setup.errors.length, setup.released, setup.credit], [1, 5, 9_000]);
   assert.deepEqual([setup.writer.failed, setup.writer.queuedBytes], [true, 0]);
-  setup.writer.write(pattern(9_000), 9_000, setup.release);
+  setup.writer.write(pattern(9_000), 9_000, setup.lease);
   setup.writer.end();
   await setup.writer.flushed();
   assert.deepEqual([setup.errors.length, setup.released, setup.socket.writes.length], [1, 6, 1]);
@@ -143,9 +171,9 @@ Deno.test("SocketWriter: a failed write is told once and releases everything, th
 Deno.test("SocketWriter.abort() drops what waits, lets nobody wait, and keeps a lease while its write is in flight", async () => {
   const setup = new Setup();
   setup.socket.open = false;
-  for (let i = 0; i < 3; i++) setup.writer.write(pattern(9_000), 9_000, setup.release);
+  for (let i = 0; i < 3; i++) setup.writer.write(pattern(9_000), 9_000, setup.lease);
   await settle();
-  setup.writer.write(pattern(9_000), 9_000, setup.release);
+  setup.writer.write(pattern(9_000), 9_000, setup.lease);
   const flushed = setup.writer.flushed();
   setup.writer.abort();
   await flushed;
@@ -162,7 +190,7 @@ Deno.test("SocketWriter takes writes from inside its own calls", async () => {
   let more = 5;
   setup.writer.events = {
     onWritten: () => {
-      if (more-- > 0) setup.writer.write(pattern(9_000), 1, setup.release);
+      if (more-- > 0) setup.writer.write(pattern(9_000), 1, setup.lease);
     },
     onError: () => assert.fail(),
   };

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { utf8 } from "../../src/bytes/mod.ts";
-import { Slabs, SocketWriter } from "../../src/driver/mod.ts";
-import { type RelayOptions, type RelayOutcome, ResponseRelay } from "../../src/edge/response_relay.ts";
+import { type Deadline, Slabs, SocketWriter } from "../../src/driver/mod.ts";
+import { type RelayOutcome, ResponseRelay } from "../../src/edge/response_relay.ts";
 import type { ErrorCode } from "../../src/errors/mod.ts";
 import { parseRequestHead } from "../../src/http1/mod.ts";
 import { CHANNEL_WINDOW_BYTES, STREAM_WINDOW_BYTES } from "../../src/mux/mod.ts";
@@ -24,7 +24,7 @@ class Setup {
   readonly heads: number[] = [];
   outcome: RelayOutcome | undefined;
 
-  constructor(request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n", holdFor?: RelayOptions["holdFor"]) {
+  constructor(request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n", holdFor?: (flush: () => void) => Deadline) {
     const bytes = utf8(request);
     this.writer = new SocketWriter(this.viewer, new Slabs(), {
       onWritten: (credit) => stream.consumed(credit),
@@ -36,7 +36,8 @@ class Setup {
       retain: () => undefined,
       keepAlive: true,
       onHead: (status) => void this.heads.push(status),
-      holdFor,
+      maySwitch: holdFor !== undefined,
+      holdFor: holdFor ?? (() => assert.fail()),
     });
     this.pair.b.answer = () => this.agent;
     const stream = this.pair.a.mux.open(OPENING, this.relay);
