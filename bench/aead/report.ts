@@ -58,10 +58,15 @@ export function textTable(rows: readonly string[][]): string {
   ).join("\n");
 }
 
+/** Aligned as the formatter aligns it. */
 export function markdownTable(rows: readonly string[][]): string {
+  const widths = rows[0].map((_, column) => Math.max(3, ...rows.map((row) => row[column].length)));
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  const padded = (row: readonly string[]) =>
+    line(row.map((cell, i) => i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])));
+  const rule = line(widths.map((width, i) => i === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`));
   const [head, ...rest] = rows;
-  return [line(head), line(head.map((_, i) => i === 0 ? "---" : "--:")), ...rest.map(line)].join("\n");
+  return [padded(head), rule, ...rest.map(padded)].join("\n");
 }
 
 /** The text with `body` between its markers; undefined when it has none. */

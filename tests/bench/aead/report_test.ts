@@ -27,7 +27,7 @@ Deno.test("withTable() replaces what stands between the markers, and is undefine
   const updated = withTable(text, body);
   assert.equal(
     updated,
-    "a\n<!-- bench:aead:start -->\n\n| x | y |\n| --- | --: |\n| 1 | 2 |\n\n<!-- bench:aead:end -->\nb\n",
+    "a\n<!-- bench:aead:start -->\n\n| x   |   y |\n| --- | --: |\n| 1   |   2 |\n\n<!-- bench:aead:end -->\nb\n",
   );
   assert.equal(withTable("nothing", body), undefined);
 });
