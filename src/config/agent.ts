@@ -1,12 +1,12 @@
 /** Settings of an agent: where control is, who the agent is, what it publishes. Each default states its cost. */
 import {
-  address,
   addressOrOff,
   count,
   duration,
   path,
   serviceName,
   size,
+  targetAddress,
   text,
   url,
   word,
@@ -29,9 +29,9 @@ export const serviceSettings = {
   ),
   protocol: setting(word("http", "tcp"), "http", "What the service speaks.", "http|tcp"),
   target: setting(
-    address(),
+    targetAddress(),
     "127.0.0.1:8080",
-    "Where the service listens, seen from the agent.",
+    "Where the service listens, seen from the agent; a port alone is one of this machine.",
     "HOST:PORT",
   ),
   hostHeader: optional(

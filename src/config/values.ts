@@ -178,6 +178,14 @@ export function address(): z.ZodType<Address, unknown> {
   return notation("HOST:PORT such as 127.0.0.1:8080 or [::1]:8080", (raw) => parseAddress(textOf(raw) ?? ""));
 }
 
+/** `host:port`, or a port of this machine, as on the command line. */
+export function targetAddress(): z.ZodType<Address, unknown> {
+  return notation("a port or HOST:PORT such as 3000 or 127.0.0.1:3000", (raw) => {
+    const text = textOf(raw) ?? "";
+    return parseAddress(/^\d{1,5}$/.test(text) ? `127.0.0.1:${text}` : text);
+  });
+}
+
 /** `host:port`, or "off" as null. */
 export function addressOrOff(): z.ZodType<Address | null, unknown> {
   return notation<Address | null>(

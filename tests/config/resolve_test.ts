@@ -121,6 +121,12 @@ Deno.test("resolve() reads services from the file, and given items replace them"
   assert.deepEqual(given.config.services, [
     { name: null, protocol: "http", target: { host: "::1", port: 1 }, hostHeader: null, weight: 7 },
   ]);
+  const port = resolve(agentSchema, { file: yaml("services:\n  - target: 3000\n") });
+  assert.deepEqual(port.config.services[0].target, { host: "127.0.0.1", port: 3000 });
+  assert.match(
+    refusal({ file: yaml("services:\n  - target: 70000\n") }, agentSchema).message,
+    /a port or HOST:PORT/,
+  );
   assert.match(refusal({ items: { services: [{ name: "A B" }] } }, agentSchema).message, /--name/);
   assert.match(refusal({ file: yaml("services: 5") }, agentSchema).message, /list of at most 128/);
   assert.match(refusal({ file: yaml("services: [5]") }, agentSchema).message, /services\[0\]/);
