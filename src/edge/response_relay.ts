@@ -3,7 +3,6 @@
  * response heads, then the plain body, then END. The head is parsed and written anew, so nothing an agent or an origin
  * sends can become a second response.
  */
-import { concat } from "../bytes/mod.ts";
 import { type ErrorCode, PosternError } from "../errors/mod.ts";
 import type { Deadline, SocketWriter, SocketWriterEvents, WireBuffer } from "../driver/mod.ts";
 import {

@@ -24,6 +24,7 @@ import { CreditBudget, CreditLedger } from "./credit_ledger.ts";
 import { CHANNEL_WINDOW_BYTES, MAX_TRAILER_BYTES, type MuxLimits, STREAM_WINDOW_BYTES } from "./limits.ts";
 import { Scheduler } from "./scheduler.ts";
 import { MuxStream, type StreamHandler } from "./stream.ts";
+import { StreamTable } from "./stream_table.ts";
 
 /** What the mux asks of its channel. */
 export interface MuxEvents {
@@ -43,7 +44,7 @@ export class Mux {
   rttMs = 1;
   readonly #events: MuxEvents;
   readonly #limits: MuxLimits;
-  readonly #streams = new Map<number, MuxStream>();
+  readonly #streams = new StreamTable();
   readonly #scheduler = new Scheduler();
   readonly #reader = new FrameReader();
   readonly #sendCredit: CreditLedger;
@@ -57,7 +58,7 @@ export class Mux {
   /** Streams with bytes to send that only the channel's credit holds back. */
   readonly #starved = new Set<MuxStream>();
   /** Streams that ended both ways while their user still holds bytes. */
-  readonly #unread = new Set<MuxStream>();
+  readonly #unread = new StreamTable();
   #nextId: number;
   #lastPeerId = 0;
   #peerStreams = 0;
@@ -165,7 +166,7 @@ export class Mux {
 
   /** Cuts every stream, telling its user `reason`, and drops what waits to be sent. The channel is over. */
   abandon(reason: ResetReason): void {
-    for (const stream of [...this.#streams.values()]) this.#forget(stream, reason);
+    for (const stream of [...this.#streams]) this.#forget(stream, reason);
     this.#control = [];
     this.#flooded = false;
     this.#starved.clear();
@@ -200,7 +201,7 @@ export class Mux {
       this.#events.wake();
     }
     if (stream.gone && stream.receiveCredit.held === 0) {
-      this.#unread.delete(stream);
+      this.#unread.delete(stream.id);
       this.#letGo(stream);
     }
     this.#consumedByChannel(bytes);
@@ -212,7 +213,7 @@ export class Mux {
       budget: this.#growth,
     });
     const stream = new MuxStream(this, id, opening, handler, new CreditLedger(STREAM_WINDOW_BYTES), receive);
-    this.#streams.set(id, stream);
+    this.#streams.add(stream);
     return stream;
   }
 
@@ -323,7 +324,7 @@ export class Mux {
       return this.#events.wake();
     }
     let worst: MuxStream | undefined;
-    for (const streams of [this.#streams.values(), this.#unread]) {
+    for (const streams of [this.#streams, this.#unread]) {
       for (const stream of streams) {
         if (worst === undefined || stream.receiveCredit.held > worst.receiveCredit.held) worst = stream;
       }
@@ -443,11 +444,10 @@ export class Mux {
   }
 
   /**
-   * Parts a stream that nothing more is told about from its user. The tables of a busy Map outlive what was deleted from
-   * them: without this the garbage collector would copy everything that belonged to every past stream.
+   * Parts a stream that nothing more is told about from its user, so that neither keeps the other's memory.
    */
   #letGo(stream: MuxStream): void {
-    if (stream.gone && !this.#unread.has(stream)) stream.handler = NO_HANDLER;
+    if (stream.gone && !this.#unread.has(stream.id)) stream.handler = NO_HANDLER;
   }
 
   #remove(stream: MuxStream): void {
@@ -464,7 +464,7 @@ export class Mux {
   #cut(stream: MuxStream): void {
     stream.cut = true;
     stream.drop();
-    this.#unread.delete(stream);
+    this.#unread.delete(stream.id);
     this.#consumedByChannel(stream.receiveCredit.held);
   }
 
