@@ -59,7 +59,8 @@ export class Registration {
   /** Candidates and a fresh stage 0 token. Throws what control refuses with. */
   async renew(signal: AbortSignal): Promise<CreateAnswer> {
     const answer = await this.#ask(signal);
-    const name = answer.public_hostname.split(".")[0];
+    const labels = answer.public_hostname.split(".");
+    const name = labels.slice(0, labels[0] === "*" ? 2 : 1).join(".");
     this.#lastName = name;
     if (answer.recreate_token !== undefined) {
       const { tunnel_id, recreate_token } = answer;

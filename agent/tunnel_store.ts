@@ -8,7 +8,7 @@ const MAX_FILE_BYTES = 1_048_576;
 
 const tunnel = z.object({
   tunnel_id: z.string().max(128),
-  name: z.string().max(63),
+  name: z.string().max(65),
   /** Secret. */
   recreate_token: z.string().max(maxTokenChars),
 });

@@ -252,13 +252,17 @@ function tokenGate(keyset: Keyset, store: Store, clock: Clock, config: ControlCo
     nowMs: clock.wall(),
     clockSkewMs: config.tokens.clockSkewMs,
   });
+  const checkTunnel = async (tunnelId: string) => {
+    if (await store.tunnel(tunnelId) === undefined) throw new PosternError("tunnel_deleted");
+  };
   return {
     verifyStage0: (token) => verifyStage0(token, keyset, expectation()),
     verifyStage1: (token) => verifyStage1(token, keyset, expectation()),
     async spend(claims: Stage0Claims) {
-      if (await store.tunnel(claims.sub) === undefined) throw new PosternError("tunnel_deleted");
+      await checkTunnel(claims.sub);
       await spendToken(store, "stage0", claims);
     },
+    checkTunnel,
   };
 }
 

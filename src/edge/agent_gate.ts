@@ -28,6 +28,8 @@ export interface TokenGate {
   verifyStage1(token: string): Promise<Stage1Claims>;
   /** Spends the stage 0 token. @throws PosternError `token_replayed`, `replay_cache_full`, `tunnel_deleted` */
   spend(claims: Stage0Claims): Promise<void>;
+  /** @throws PosternError `tunnel_deleted` */
+  checkTunnel(tunnelId: string): Promise<void>;
 }
 
 export interface AgentGateOptions {
@@ -238,6 +240,9 @@ export class AgentGate {
     openPorts(session);
     onProven(session);
     sessions.add(session, proof.replaces, config.drainTimeoutMs);
+    // The tokens may be older than the deletion of their tunnel. Whoever deletes it from now on finds the session.
+    await tokens.checkTunnel(claims.sub);
+    if (channel.state !== "authorizing") throw new PosternError("channel_closed");
     channel.accept({
       type: "ready",
       session_id: session.id,

@@ -34,6 +34,7 @@ export class EdgeListener {
   readonly #served = new Set<Served>();
   #listener: Deno.TcpListener | undefined;
   #stopping = false;
+  #accepting: Promise<void> = Promise.resolve();
   #onAccept: (remotePort: number) => void = () => {};
   #onEnd: () => void = () => {};
 
@@ -51,10 +52,14 @@ export class EdgeListener {
     const listener = Deno.listen({ ...address, reusePort: listen.port !== 0 });
     this.#listener = listener;
     const { clock, log } = this.#context;
-    acceptEach(listener, { clock, log, isOpen: () => this.#listener === listener }, (conn) => {
-      this.#serve(new TcpStream(conn));
-      this.#onAccept(conn.remoteAddr.port);
-    });
+    this.#accepting = acceptEach(
+      listener,
+      { clock, log, isOpen: () => this.#listener === listener },
+      (conn) => {
+        this.#serve(new TcpStream(conn));
+        this.#onAccept(conn.remoteAddr.port);
+      },
+    );
     return listener.addr.port;
   }
 
@@ -74,6 +79,7 @@ export class EdgeListener {
     this.#stopping = true;
     await this.#acceptWaiting(listener);
     this.#close(listener);
+    await this.#accepting; // until then the system still counts the socket, and gives it connections
     // Told last: a viewer that knows comes back on a new connection, which nobody must accept any more.
     for (const { viewer } of this.#served) viewer?.stop();
   }

@@ -99,7 +99,7 @@ export const recreateSchema = z.object({
   ...registered,
   /** Tunnel id. */
   sub: identifier,
-  name: z.string().min(1).max(63),
+  name: z.string().min(1).max(65),
   owner: identifier,
 });
 export type RecreateClaims = z.infer<typeof recreateSchema>;

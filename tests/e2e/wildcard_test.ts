@@ -20,6 +20,12 @@ Deno.test("an exact name goes before a wildcard, and a wildcard stands for one l
   assert.equal(await text("shop"), "exact shop.localhost\n");
   assert.match(await text("a.b.shop"), /unknown_host/);
   assert.match(await text("a.other"), /unknown_host/);
+  // Its stored name is the whole one: after a restart the agent has its tunnels back.
+  await stack.agent.stop();
+  await stack.addAgent([
+    { name: "*.shop", target: `127.0.0.1:${exact.port}`, host_header: "original" },
+  ], token);
+  assert.equal(await text("c.shop"), "exact c.shop.localhost\n");
 });
 
 Deno.test("viewers of a wildcard wait for its agent after the edge's start, whatever label they ask for", async () => {
