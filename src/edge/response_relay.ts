@@ -299,7 +299,19 @@ function codeOfReset(reason: ResetReason): ErrorCode {
       return "peer_draining";
     case "idle_timeout":
       return "stream_idle";
-    default:
+    // The agent is there and will do the same with the same request: nothing is repeated.
+    case "request_refused":
+      return "origin_protocol";
+    case "internal":
+    case "class_denied":
+      return "internal_error";
+    case "cancelled":
+    case "slow_consumer":
+    case "fenced":
+    case "deadline":
+    case "channel_lost":
       return "channel_lost";
+    default:
+      return reason satisfies never;
   }
 }

@@ -150,6 +150,8 @@ Deno.test("ResponseRelay tells every reset reason as the code that a viewer is t
     ["stream_limit", "viewer_limit"],
     ["draining", "peer_draining"],
     ["idle_timeout", "stream_idle"],
+    ["request_refused", "origin_protocol"],
+    ["internal", "internal_error"],
     ["fenced", "channel_lost"],
     ["channel_lost", "channel_lost"],
   ];
