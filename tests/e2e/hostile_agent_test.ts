@@ -100,3 +100,19 @@ Deno.test("an agent that answers before it takes the body never gets bytes of wh
   assert.ok(!post.text.includes("do-not-tell-anybody"));
   assert.deepEqual([post.bytes, post.reset], [STREAM_WINDOW_BYTES, true]);
 });
+
+Deno.test("an agent whose tunnel is deleted while it proves itself is refused with tunnel_deleted: the name may be another's by then", async () => {
+  await using stack = await startStack();
+  await using rogue = new RogueAgent(stack);
+  const created = await rogue.create({ requested_name: "prize" });
+  const { tunnel_id, recreate_token, ephemeral_token: token } = created;
+  const honest = await rogue.honest(token);
+  const knock = await rogue.knock(created, token, async (challenge) => {
+    const proof = await honest(challenge);
+    assert.equal((await rogue.post("/tunnels/delete", { tunnel_id, recreate_token })).status, 200);
+    return proof;
+  });
+  const outcome = Promise.race([knock.ended, knock.ready.then(() => "ready")]);
+  assert.equal(await within(10_000, "it is over", outcome, stack.lines), "tunnel_deleted");
+  await eventually("no session is left", () => stack.edge.edge.status().sessions.length === 0);
+});

@@ -69,6 +69,7 @@ class Setup {
         this.spent++;
         return Promise.resolve();
       },
+      checkTunnel: () => Promise.resolve(),
     };
     this.gate = new AgentGate({
       context: {
