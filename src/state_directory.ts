@@ -16,8 +16,9 @@ export class StateDirectory {
     try {
       await Deno.mkdir(path, { recursive: true, mode: 0o700 });
       const { mode } = await Deno.stat(path);
-      if (mode !== null && (mode & 0o077) !== 0) await Deno.chmod(path, 0o700);
+      if (mode !== null && (mode & 0o077) !== 0) await closeToOthers(path);
     } catch (cause) {
+      if (cause instanceof PosternError) throw cause;
       throw new PosternError("state_directory_unusable", `Cannot use ${path}: ${reasonOf(cause)}`, { cause });
     }
     return new StateDirectory(path);
@@ -91,6 +92,18 @@ export class StateDirectory {
       });
     }
   }
+}
+
+/** Takes the rights of others away, from a directory of our own only: `--state-directory /tmp` must not close /tmp. */
+async function closeToOthers(path: string): Promise<void> {
+  const names = (await Array.fromAsync(Deno.readDir(path))).map((entry) => entry.name);
+  if (names.length > 0 && !names.includes("edge.id") && !names.includes("edge.key")) {
+    throw new PosternError(
+      "state_directory_unusable",
+      `Cannot use ${path}: it is open to others and holds other files`,
+    );
+  }
+  await Deno.chmod(path, 0o700);
 }
 
 function reasonOf(error: unknown): string {

@@ -35,3 +35,11 @@ Deno.test("StateDirectory refuses a path that is a file, and a damaged key, with
   await Deno.writeTextFile(`${state.path}/edge.key`, "no key\n");
   await assert.rejects(state.edgeStatic(systemRandom), { code: "state_directory_unusable" });
 });
+
+Deno.test("StateDirectory leaves a directory alone that is open to others and is not its own", async () => {
+  await using folder = await TempDir.make("state");
+  await folder.write("theirs", "x");
+  await Deno.chmod(folder.path, 0o777);
+  await assert.rejects(StateDirectory.open(folder.path), { code: "state_directory_unusable" });
+  assert.equal((await Deno.stat(folder.path)).mode! & 0o777, 0o777);
+});
