@@ -139,8 +139,6 @@ async function claimOrReuse(
   if (requestedName !== undefined) {
     checkName(requestedName, deps.config.reservedNames);
     if (management === undefined && wildcardBase(requestedName) !== undefined) throw authorizationRequired();
-    const paired = await deps.store.tunnelByName(pairedName(requestedName));
-    if (paired !== undefined && paired.owner !== management?.sub) throw nameTaken(requestedName);
   }
   for (let attempt = 0; attempt < maxNameAttempts; attempt++) {
     const name = requestedName ?? randomName(deps.random);
@@ -184,6 +182,7 @@ function claimOf(
   return {
     tunnelId,
     name,
+    pairedName: pairedName(name),
     owner: account ?? `${anonymousPrefix}${tunnelId}`,
     anonymous: account === undefined,
     protocol,

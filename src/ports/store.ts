@@ -22,6 +22,8 @@ export interface TunnelRecord {
 
 /** A tunnel to be made, with the limits that are checked in the same step. */
 export interface TunnelClaim extends Omit<TunnelRecord, "publicPort"> {
+  /** Another name that nobody but this owner may hold, looked at in the same step. */
+  readonly pairedName?: string;
   /** Where an anonymous request came from: opaque, counted only. */
   readonly from?: { readonly address: string; readonly maxTunnels: number };
   /** Most tunnels of this owner; of all anonymous owners together when the tunnel is anonymous. */
@@ -32,6 +34,7 @@ export interface TunnelClaim extends Omit<TunnelRecord, "publicPort"> {
 
 export type TunnelClaimed =
   | { readonly outcome: "created"; readonly tunnel: TunnelRecord }
+  /** The holder of the name, or of its pair. */
   | { readonly outcome: "name_taken"; readonly holder: TunnelRecord }
   | { readonly outcome: "too_many" }
   | { readonly outcome: "no_port" };

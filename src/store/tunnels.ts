@@ -103,6 +103,10 @@ export class SqliteTunnels implements TunnelStore, AgentStore {
   #claim(claim: TunnelClaim): TunnelClaimed {
     const holder = this.#byName(claim.name);
     if (holder !== undefined) return { outcome: "name_taken", holder };
+    const paired = claim.pairedName === undefined ? undefined : this.#byName(claim.pairedName);
+    if (paired !== undefined && paired.owner !== claim.owner) {
+      return { outcome: "name_taken", holder: paired };
+    }
     const owned = claim.anonymous
       ? this.#database.number("SELECT count(*) FROM tunnels WHERE anonymous = 1")
       : this.#database.number("SELECT count(*) FROM tunnels WHERE owner = ?", claim.owner);

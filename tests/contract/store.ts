@@ -61,6 +61,14 @@ export function storeContract(kind: string, makeHarness: () => StoreHarness): vo
     assert.equal(await store.tunnel("tun_2"), undefined);
   });
 
+  test("claimTunnel() keeps a pair of names with one owner, and names the holder", async (store) => {
+    await store.claimTunnel(claimOf({ name: "shop", pairedName: "*.shop" }));
+    const pair = { tunnelId: "tun_2", name: "*.shop", pairedName: "shop" };
+    const other = await store.claimTunnel(claimOf({ ...pair, owner: "bob" }));
+    assert.equal(other.outcome === "name_taken" && other.holder.name, "shop");
+    assert.equal((await store.claimTunnel(claimOf(pair))).outcome, "created");
+  });
+
   test("claimTunnel() holds the limit of an owner, and one limit for all anonymous owners", async (store) => {
     const claim = (n: number, change: Partial<TunnelClaim>) =>
       store.claimTunnel(claimOf({ tunnelId: `tun_${n}`, name: `n${n}`, maxTunnels: 2, ...change }));
