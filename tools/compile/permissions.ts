@@ -1,11 +1,11 @@
-/** What the compiled program may do: exactly what the `postern` task of deno.json grants. One list, two uses. */
+/** How the compiled program runs and what it may do: exactly as the `postern` task of deno.json says. One list, two uses. */
 
 /**
  * The flags between `deno run` and the script of a task. Throws when the task is no plain `deno run <flags> <script>`,
  * or grants everything.
  */
 export function flagsOfTask(task: string): string[] {
-  const match = /^deno run ((?:--?[\w-]+(?:=[\w,./:-]+)? )+)[\w./-]+\.ts$/.exec(task);
+  const match = /^deno run ((?:--?[\w-]+(?:=[\w,./:=-]+)? )+)[\w./-]+\.ts$/.exec(task);
   if (!match) throw new SyntaxError(`Cannot read permissions: the task is no plain "deno run": ${task}`);
   const flags = match[1].trim().split(" ");
   if (flags.some((flag) => flag === "-A" || flag === "--allow-all")) {

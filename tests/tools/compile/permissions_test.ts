@@ -3,8 +3,11 @@ import { flagsOfTask, programFlags } from "../../../tools/compile/permissions.ts
 
 Deno.test("flagsOfTask() takes the flags between deno run and the script", () => {
   assert.deepEqual(
-    flagsOfTask("deno run --allow-net --allow-sys=hostname,osRelease --unstable-net cli/main.ts"),
+    flagsOfTask(
+      "deno run --v8-flags=--max-semi-space-size=4 --allow-net --allow-sys=hostname,osRelease --unstable-net cli/main.ts",
+    ),
     [
+      "--v8-flags=--max-semi-space-size=4",
       "--allow-net",
       "--allow-sys=hostname,osRelease",
       "--unstable-net",
