@@ -172,49 +172,45 @@ export class HttpExchange implements StreamHandler, SocketWriterEvents {
     this.#respond(connection);
   }
 
-  /** Never throws. */
+  /**
+   * Passes interim heads and the final one on, then the body. Never throws. Nothing is awaited between a head and what came
+   * with it: the channel would send the head in a record of its own.
+   */
   async #respond(connection: OriginConnection): Promise<void> {
+    const { reader } = connection;
+    const limits = this.#service.headLimits;
+    let seenBytes = 0;
     try {
-      const head = await this.#finalHead(connection);
-      if (head === undefined) return;
-      this.#deadline?.lift();
-      this.#service.countResponse(head.status, this.#startedAt);
-      if (head.status === 101) await this.#upgrade(connection);
-      else await this.#relay(connection, head);
+      for (let interim = 0; interim <= MAX_INTERIM_RESPONSES;) {
+        const head = reader.available === seenBytes
+          ? null
+          : parseResponseHead(reader.buffer, reader.start, reader.end, limits, reader.start + seenBytes);
+        if (head === null) {
+          seenBytes = reader.available;
+          if (!this.#stream.idle) await this.#taken();
+          const more = !this.#over && await reader.fill().catch(endOfSocket);
+          if (this.#over) return;
+          if (!more) return this.#lost(connection, interim > 0 || seenBytes > 0);
+          continue;
+        }
+        seenBytes = 0;
+        this.#judge(head);
+        this.#stream.offer(reader.buffer, reader.start, reader.start + head.bytes);
+        reader.take(head.bytes);
+        if (head.status >= 200 || head.status === 101) return await this.#pass(connection, head);
+        interim++;
+      }
+      throw new PosternError("http_bad_response", "Cannot use response of the origin: too many interim ones");
     } catch (error) {
       this.#fail(error, "origin_reset");
     }
   }
 
-  /** Passes interim heads and the final one on; undefined when the exchange is over or has begun anew. */
-  async #finalHead(connection: OriginConnection): Promise<ResponseHead | undefined> {
-    const { reader } = connection;
-    const limits = this.#service.headLimits;
-    let seenBytes = 0;
-    for (let interim = 0;;) {
-      const head = reader.available === seenBytes
-        ? null
-        : parseResponseHead(reader.buffer, reader.start, reader.end, limits, reader.start + seenBytes);
-      if (head === null) {
-        seenBytes = reader.available;
-        if (!this.#stream.idle) await this.#taken();
-        const more = !this.#over && await reader.fill().catch(endOfSocket);
-        if (this.#over) return undefined;
-        if (!more) return this.#lost(connection, interim > 0 || seenBytes > 0);
-        continue;
-      }
-      seenBytes = 0;
-      this.#judge(head);
-      this.#stream.offer(reader.buffer, reader.start, reader.start + head.bytes);
-      reader.take(head.bytes);
-      if (head.status >= 200 || head.status === 101) return head;
-      if (++interim > MAX_INTERIM_RESPONSES) {
-        throw new PosternError(
-          "http_bad_response",
-          "Cannot use response of the origin: too many interim ones",
-        );
-      }
-    }
+  /** What follows the final head. */
+  #pass(connection: OriginConnection, head: ResponseHead): Promise<void> {
+    this.#deadline?.lift();
+    this.#service.countResponse(head.status, this.#startedAt);
+    return head.status === 101 ? this.#upgrade(connection) : this.#relay(connection, head);
   }
 
   /** Refuses a switch to a protocol that nobody asked for. */
@@ -227,11 +223,10 @@ export class HttpExchange implements StreamHandler, SocketWriterEvents {
   }
 
   /** The origin closed before a whole response head. A pooled connection may just have been too old. */
-  #lost(connection: OriginConnection, answered: boolean): undefined {
+  #lost(connection: OriginConnection, answered: boolean): void {
     const stale = connection.isReused && !answered && !this.#repeated;
     if (!stale || !REPEATABLE.has(this.#request!.method) || !this.#body!.isEmpty) {
-      this.#refuse("origin_reset");
-      return;
+      return this.#refuse("origin_reset");
     }
     this.#repeated = true;
     this.#deadline?.lift();
