@@ -36,17 +36,10 @@ export function latin1(buffer: Uint8Array, start: number, end: number): string {
   return latin1Slice.call(buffer, start, end);
 }
 
-/** Writes code units 0-255 as octets at `at`. The caller has checked that no unit is above 255. */
-export function writeLatin1(out: Uint8Array, at: number, text: string): number {
-  return at + latin1Write.call(out, text, at, text.length);
-}
-
 const buffers = Buffer.prototype as unknown as {
   latin1Slice(this: Uint8Array, start: number, end: number): string;
-  latin1Write(this: Uint8Array, text: string, offset: number, length: number): number;
 };
 const latin1Slice = buffers.latin1Slice;
-const latin1Write = buffers.latin1Write;
 
 function buildClasses(): Uint8Array {
   const table = new Uint8Array(256);

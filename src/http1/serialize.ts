@@ -1,24 +1,22 @@
 /** Heads as octets. Nothing that a parser could read as more than one line gets through. */
 import { PosternError } from "../errors/mod.ts";
 import type { HeaderList } from "./header_list.ts";
-import { CLASS, METHOD, TARGET, TOKEN, VALUE, writeLatin1 } from "./octets.ts";
+import { CLASS, COLON, CR, LF, METHOD, SP, TARGET, TOKEN, VALUE } from "./octets.ts";
 import type { OutgoingRequest } from "./request_head.ts";
 import type { OutgoingResponse } from "./response_head.ts";
-
-/** Units that no octet holds; writing would cut them to one, and U+010A to a line feed. */
-// deno-lint-ignore no-control-regex
-const WIDE = /[^\x00-\xff]/;
-
-const encoder = new TextEncoder();
 
 /** Octets of a request head. Throws `http_header_injection` for a part that cannot stand in its place. */
 export function serializeRequestHead(head: OutgoingRequest): Uint8Array<ArrayBuffer> {
   const { method, target, headers } = head;
-  const out = octetsOf(`${method} ${target} HTTP/1.${head.minor}\r\n${fieldLines(headers)}\r\n`);
-  const targetAt = method.length + 1;
-  if (!consistsOf(out, 0, method.length, METHOD)) throw injection("method");
-  if (!consistsOf(out, targetAt, target.length, TARGET)) throw injection("target");
-  checkFields(out, targetAt + target.length + LINE_REST, headers);
+  const out = new Uint8Array(method.length + target.length + REQUEST_LINE_REST + fieldsLength(headers) + 2);
+  let at = writeOctets(out, 0, method, METHOD);
+  if (at <= 0) throw injection("method");
+  out[at++] = SP;
+  const targetAt = at;
+  at = writeOctets(out, at, target, TARGET);
+  if (at <= targetAt) throw injection("target");
+  at = writeText(out, at, ` HTTP/1.${head.minor}\r\n`);
+  writeText(out, writeFields(out, at, headers), "\r\n");
   return out;
 }
 
@@ -26,16 +24,19 @@ export function serializeRequestHead(head: OutgoingRequest): Uint8Array<ArrayBuf
 export function serializeResponseHead(head: OutgoingResponse): Uint8Array<ArrayBuffer> {
   const { status, reason, headers } = head;
   if (!Number.isInteger(status) || status < 100 || status > 999) throw injection("status");
-  const out = octetsOf(`HTTP/1.${head.minor} ${status} ${reason}\r\n${fieldLines(headers)}\r\n`);
-  if (reason !== "" && !consistsOf(out, REASON_AT, reason.length, VALUE)) throw injection("reason");
-  checkFields(out, REASON_AT + reason.length + 2, headers);
+  const out = new Uint8Array(STATUS_LINE_REST + reason.length + fieldsLength(headers) + 2);
+  let at = writeText(out, 0, `HTTP/1.${head.minor} ${status} `);
+  at = writeOctets(out, at, reason, VALUE);
+  if (at < 0) throw injection("reason");
+  at = writeText(out, at, "\r\n");
+  writeText(out, writeFields(out, at, headers), "\r\n");
   return out;
 }
 
-/** ` HTTP/1.1` and CRLF. */
-const LINE_REST = 11;
-/** `HTTP/1.1 200 ` */
-const REASON_AT = 13;
+/** SP, ` HTTP/1.1` and CRLF. */
+const REQUEST_LINE_REST = 12;
+/** `HTTP/1.1 200 ` and CRLF. */
+const STATUS_LINE_REST = 15;
 
 /** Octets that {@link writeFields} takes. */
 export function fieldsLength(headers: HeaderList): number {
@@ -48,45 +49,37 @@ export function fieldsLength(headers: HeaderList): number {
 
 /** Writes field lines at `at`, without the empty line; returns the offset behind them. Throws `http_header_injection`. */
 export function writeFields(out: Uint8Array, at: number, headers: HeaderList): number {
-  const octets = octetsOf(fieldLines(headers));
-  checkFields(octets, 0, headers);
-  out.set(octets, at);
-  return at + octets.length;
-}
-
-function fieldLines(headers: HeaderList): string {
-  let text = "";
-  for (let at = 0; at < headers.length; at++) text += `${headers.nameAt(at)}: ${headers.valueAt(at)}\r\n`;
-  return text;
-}
-
-/** One unit, one octet; so every part stands where the lengths of those before it put it. */
-function octetsOf(text: string): Uint8Array<ArrayBuffer> {
-  const out = new Uint8Array(text.length);
-  // UTF-8 fits only when all is ASCII, and then it is the quickest way.
-  if (encoder.encodeInto(text, out).read === text.length) return out;
-  if (WIDE.test(text)) throw injection("text");
-  writeLatin1(out, 0, text);
-  return out;
-}
-
-/** Checks the octets written, part by part, against what may stand there. */
-function checkFields(out: Uint8Array, start: number, headers: HeaderList): void {
-  let at = start;
   for (let index = 0; index < headers.length; index++) {
-    const nameLength = headers.nameAt(index).length;
-    const valueLength = headers.valueAt(index).length;
-    if (!consistsOf(out, at, nameLength, TOKEN)) throw injection("field name");
-    at += nameLength + 2;
-    if (valueLength > 0 && !consistsOf(out, at, valueLength, VALUE)) throw injection("field value");
-    at += valueLength + 2;
+    const nameAt = at;
+    at = writeOctets(out, at, headers.nameAt(index), TOKEN);
+    if (at <= nameAt) throw injection("field name");
+    out[at++] = COLON;
+    out[at++] = SP;
+    at = writeOctets(out, at, headers.valueAt(index), VALUE);
+    if (at < 0) throw injection("field value");
+    out[at++] = CR;
+    out[at++] = LF;
   }
+  return at;
 }
 
-/** Whether `length` octets, at least one, are all of the class. */
-function consistsOf(out: Uint8Array, start: number, length: number, bits: number): boolean {
-  for (let at = start; at < start + length; at++) if ((CLASS[out[at]] & bits) === 0) return false;
-  return length > 0;
+/** Writes text that is this file's own. */
+function writeText(out: Uint8Array, at: number, text: string): number {
+  for (let index = 0; index < text.length; index++) out[at++] = text.charCodeAt(index);
+  return at;
+}
+
+/**
+ * Writes a part and judges it on the way: one unit, one octet, and every one of the class. The offset behind it, or -1. A
+ * unit above 255 is of no class; written it would be cut to an octet, and U+010A to a line feed.
+ */
+function writeOctets(out: Uint8Array, at: number, text: string, bits: number): number {
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index);
+    if (unit > 255 || (CLASS[unit] & bits) === 0) return -1;
+    out[at++] = unit;
+  }
+  return at;
 }
 
 function injection(part: string): PosternError {
