@@ -11,7 +11,7 @@ export class Slabs {
   readonly #keptBytes: number;
 
   /** @param keptBytes most bytes of each size that are kept for later */
-  constructor(keptBytes = 8_388_608) {
+  constructor(keptBytes = 4_194_304) {
     this.#keptBytes = keptBytes;
   }
 
