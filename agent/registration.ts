@@ -1,4 +1,5 @@
 /** A service's tunnel at control: created, or taken up again under the same name. */
+import { fromBase64Url, utf8Decode } from "../src/bytes/mod.ts";
 import type { ServiceConfig } from "../src/config/mod.ts";
 import { codeOf, type ErrorCode } from "../src/errors/mod.ts";
 import type { Log } from "../src/ports/mod.ts";
@@ -28,6 +29,21 @@ const TOKEN_IS_SPENT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "name_mismatch",
   "protocol_mismatch",
 ]);
+
+/** Shortest time between two renewals. */
+const MIN_RENEWAL_MS = 30_000;
+/** What is assumed of a token that does not say when it ends. */
+const DEFAULT_LIFE_MS = 3_600_000;
+
+/** Wall-clock milliseconds of the token's `exp`, read without trust: it only times our next request. */
+function expiryOf(token: string): number | undefined {
+  try {
+    const claims = JSON.parse(utf8Decode(fromBase64Url(token.split(".")[1])));
+    return typeof claims.exp === "number" && Number.isFinite(claims.exp) ? claims.exp * 1_000 : undefined;
+  } catch {
+    return undefined;
+  }
+}
 
 export class Registration {
   readonly #control: Pick<ControlClient, "create" | "hasToken">;
@@ -67,6 +83,16 @@ export class Registration {
       await this.#store.set(this.#key, { tunnel_id, name, recreate_token });
     }
     return answer;
+  }
+
+  /**
+   * Milliseconds after which the recreate token is to be renewed: half of what is left of it at `wallMs`, at least
+   * {@link MIN_RENEWAL_MS}. An agent that stays online for weeks keeps its name through the next break by it.
+   */
+  renewalDueMs(wallMs: number): number {
+    const token = this.#store.get(this.#key)?.recreate_token;
+    const leftMs = token === undefined ? undefined : expiryOf(token);
+    return Math.max(MIN_RENEWAL_MS, ((leftMs ?? wallMs + DEFAULT_LIFE_MS) - wallMs) / 2);
   }
 
   async #ask(signal: AbortSignal): Promise<CreateAnswer> {

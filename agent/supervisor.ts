@@ -210,9 +210,11 @@ export class Supervisor {
       ended = { error };
       this.#wake();
     });
+    const stopRenewing = this.#renewToken();
     while (!this.#stopping && ended === undefined && !this.#wanted && this.#leaving !== session) {
       await new Promise<void>((resolve) => this.#wake = resolve);
     }
+    stopRenewing();
     if (this.#stopping) return undefined;
     if (this.#options.clock.now() - this.#currentSince >= STABLE_MS) this.#backoff.reset();
     if (ended !== undefined) {
@@ -225,6 +227,26 @@ export class Supervisor {
       await this.#sleep(this.#backoff.next(this.#options.clock.now()) ?? 0);
     }
     return undefined;
+  }
+
+  /** Renews the recreate token while the session lasts, so that a break after weeks does not cost the name. */
+  #renewToken(): () => void {
+    const { clock, registration, log } = this.#options;
+    let cancel = () => {};
+    const next = () => {
+      cancel = clock.schedule(clock.now() + registration.renewalDueMs(clock.wall()), async () => {
+        await registration.renew(this.#abort.signal).catch((error) => {
+          if (!this.#stopping) log("warn", "recreate token was not renewed", { code: known(error).code });
+        });
+        if (!stopped) next();
+      });
+    };
+    let stopped = false;
+    next();
+    return () => {
+      stopped = true;
+      cancel();
+    };
   }
 
   /** Books a failure and waits before the next attempt; returns the error when there will be none. */

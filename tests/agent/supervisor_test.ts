@@ -184,6 +184,16 @@ Deno.test("Supervisor comes back after a loss, with a fresh token and the same n
   assert.equal(world.store.get("k")?.recreate_token, "recreate-token-2");
 });
 
+Deno.test("Supervisor renews its recreate token while it is online", async () => {
+  await using world = await World.make();
+  await world.supervisor.online;
+  await world.pass(() => world.creates.length === 2, 5_000);
+  assert.equal(world.clock.now() >= 1_800_000, true);
+  await until(() => world.store.get("k")?.recreate_token === "recreate-token-2");
+  assert.equal(world.supervisor.isOnline, true);
+  assert.equal(world.edges.length, 1);
+});
+
 Deno.test("Supervisor waits longer after each failure, and starts anew after a stable minute", async () => {
   await using world = await World.make();
   await world.supervisor.online;
