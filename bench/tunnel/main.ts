@@ -13,7 +13,7 @@ const README = new URL("../../README.md", import.meta.url);
 const DATA = new URL("../../docs/bench/tunnel.json", import.meta.url);
 
 /** Time in which compilers of both sides get warm before anything counts. */
-const WARM_UP_MS = 1_000;
+const WARM_UP_MS = 3_000;
 
 /** Everything that runs; stopped at the end, also after Ctrl-C. */
 const running = new AsyncDisposableStack();
