@@ -1,9 +1,9 @@
 /** The agent's identity where there is no TPM: an Ed25519 key in a file that only the agent's user may read. */
 import { type EvidenceProvider, softwareProvider } from "../src/attestation/mod.ts";
 import { fromBase64Url, toBase64Url } from "../src/bytes/mod.ts";
+import { createPrivate, readPrivate } from "../src/driver/mod.ts";
 import { PosternError } from "../src/errors/mod.ts";
 import type { Random } from "../src/ports/mod.ts";
-import { createPrivate, readPrivate } from "./private_file.ts";
 
 const SEED_BYTES = 32;
 const MAX_FILE_BYTES = 1_024;

@@ -1,8 +1,8 @@
 /** What the agent remembers of its tunnels between runs: how to get the same name again. */
 import { z } from "zod";
+import { readPrivate, replacePrivate } from "../src/driver/mod.ts";
 import { maxTokenChars } from "../src/identity/mod.ts";
 import type { Log } from "../src/ports/mod.ts";
-import { readPrivate, replacePrivate } from "./private_file.ts";
 
 const MAX_FILE_BYTES = 1_048_576;
 

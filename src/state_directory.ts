@@ -1,8 +1,12 @@
 /** What an edge keeps in its state directory besides the database: its static key, its name, the operator's token. */
-import { fromBase64Url, toBase64Url, utf8 } from "./bytes/mod.ts";
+import { fromBase64Url, toBase64Url } from "./bytes/mod.ts";
 import { generateX25519KeyPair, type X25519KeyPair, x25519KeyPair } from "./crypto/mod.ts";
+import { createPrivate, readPrivate, replacePrivate } from "./driver/mod.ts";
 import { PosternError } from "./errors/mod.ts";
 import type { Random } from "./ports/mod.ts";
+
+/** Longest key or name. */
+const MAX_FILE_BYTES = 1_024;
 
 export class StateDirectory {
   readonly path: string;
@@ -54,43 +58,16 @@ export class StateDirectory {
 
   /** Replaces the management token, readable by this user only. */
   async writeManagementToken(token: string): Promise<void> {
-    await this.#replace(this.tokenPath, `${token}\n`);
+    await replacePrivate(this.tokenPath, `${token}\n`);
   }
 
   async #readOrMake(name: string, make: () => string): Promise<string> {
     const path = `${this.path}/${name}`;
-    try {
-      return (await Deno.readTextFile(path)).trim();
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) {
-        throw new PosternError("state_directory_unusable", `Cannot read ${path}: ${reasonOf(error)}`, {
-          cause: error,
-        });
-      }
-    }
-    await this.#replace(path, `${make()}\n`);
-    return (await Deno.readTextFile(path)).trim();
-  }
-
-  /** Others never see a half-written file, nor one with wider permissions. */
-  async #replace(path: string, text: string): Promise<void> {
-    const fresh = `${path}.new`;
-    try {
-      await Deno.remove(fresh).catch(() => {});
-      const file = await Deno.open(fresh, { write: true, createNew: true, mode: 0o600 });
-      try {
-        const bytes = utf8(text);
-        for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
-        await file.sync();
-      } finally {
-        file.close();
-      }
-      await Deno.rename(fresh, path);
-    } catch (cause) {
-      throw new PosternError("state_directory_unusable", `Cannot write ${path}: ${reasonOf(cause)}`, {
-        cause,
-      });
-    }
+    const kept = await readPrivate(path, MAX_FILE_BYTES);
+    if (kept !== undefined) return kept.trim();
+    // Of two edges that start at once one makes it, and both read that.
+    await createPrivate(path, `${make()}\n`);
+    return ((await readPrivate(path, MAX_FILE_BYTES)) ?? "").trim();
   }
 }
 

@@ -32,8 +32,10 @@ Deno.test("StateDirectory refuses a path that is a file, and a damaged key, with
   await folder.write("file", "x");
   await assert.rejects(StateDirectory.open(folder.file("file")), { code: "state_directory_unusable" });
   const state = await StateDirectory.open(folder.file("state"));
-  await Deno.writeTextFile(`${state.path}/edge.key`, "no key\n");
+  await Deno.writeTextFile(`${state.path}/edge.key`, "no key\n", { mode: 0o600 });
   await assert.rejects(state.edgeStatic(systemRandom), { code: "state_directory_unusable" });
+  await Deno.chmod(`${state.path}/edge.key`, 0o644);
+  await assert.rejects(state.edgeStatic(systemRandom), { code: "secret_file_permissions" });
 });
 
 Deno.test("StateDirectory leaves a directory alone that is open to others and is not its own", async () => {

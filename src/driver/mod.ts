@@ -20,6 +20,7 @@ export {
   type TlsClientOptions,
   type TlsSocket,
 } from "./network.ts";
+export { createPrivate, readPrivate, replacePrivate } from "./private_file.ts";
 export { systemRandom } from "./random.ts";
 export { TcpStream, writeAll } from "./tcp_stream.ts";
 export { connectWebSocket, type WebSocketClientOptions } from "./websocket_client.ts";

@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { qualifyingData, softwareVerifier } from "../../src/attestation/mod.ts";
-import { systemRandom } from "../../src/driver/mod.ts";
+import { createPrivate, replacePrivate, systemRandom } from "../../src/driver/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
 import { noLog } from "../../src/telemetry/mod.ts";
 import { softwareIdentity } from "../../agent/software_identity.ts";
 import { TunnelStore } from "../../agent/tunnel_store.ts";
-import { createPrivate, replacePrivate } from "../../agent/private_file.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
 const hasCode = (code: string) => (error: unknown) => error instanceof PosternError && error.code === code;

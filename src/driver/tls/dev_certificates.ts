@@ -1,6 +1,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { devCertificateNames, makeDevCertificates } from "../../identity/dev_certificate/mod.ts";
 import type { Clock, Random } from "../../ports/mod.ts";
+import { replacePrivate } from "../private_file.ts";
 import type { CertificateFiles } from "./certificate_file.ts";
 
 /** They are made anew when less than this is left. */
@@ -23,7 +24,7 @@ export interface DevCertificateFiles extends CertificateFiles {
 /**
  * Certificates for development in `<state>/tls/`: `ca.pem`, `edge.pem` and `edge.key`, for this user only. They are
  * kept as long as they fit together, cover the names and have 30 days left. The authority's key is not kept.
- * Throws `config_value_invalid` for a host that no certificate can name.
+ * Throws `config_value_invalid` for a host that no certificate can name, `state_unwritable`.
  */
 export async function loadOrMakeDevCertificates(
   stateDirectory: string,
@@ -38,11 +39,10 @@ export async function loadOrMakeDevCertificates(
   if (await areGood(paths, options)) return { ...paths, made: false };
   const nowMs = options.clock.wall();
   const { caCert, cert, key } = await makeDevCertificates({ ...options, nowMs });
-  await Deno.mkdir(directory, { recursive: true, mode: 0o700 });
   // Files that do not fit together, after a crash in between, are made anew by the next start.
-  await replaceFile(paths.keyPath, key);
-  await replaceFile(paths.certPath, cert);
-  await replaceFile(paths.caPath, caCert);
+  await replacePrivate(paths.keyPath, key);
+  await replacePrivate(paths.certPath, cert);
+  await replacePrivate(paths.caPath, caCert);
   return { ...paths, made: true };
 }
 
@@ -65,12 +65,4 @@ async function areGood(
     // Absent or damaged: made anew either way.
     return false;
   }
-}
-
-/** Others never see a half-written file, nor one with wider permissions. */
-async function replaceFile(path: string, text: string): Promise<void> {
-  const fresh = `${path}.new`;
-  await Deno.remove(fresh).catch(() => {});
-  await Deno.writeTextFile(fresh, text, { mode: 0o600, createNew: true });
-  await Deno.rename(fresh, path);
 }

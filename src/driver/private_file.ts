@@ -1,5 +1,6 @@
-/** Files that only the agent's user may read: written whole or not at all. */
-import { PosternError } from "../src/errors/mod.ts";
+/** Files that only this user may read: written whole or not at all, and on disk when it is said that they are written. */
+import { utf8 } from "../bytes/mod.ts";
+import { PosternError } from "../errors/mod.ts";
 
 const PRIVATE_FILE = 0o600;
 const PRIVATE_DIRECTORY = 0o700;
@@ -30,7 +31,7 @@ export async function createPrivate(path: string, text: string): Promise<boolean
   return await guarded(path, async () => {
     const temporary = await writeBeside(path, text);
     try {
-      // Unlike rename, link does not replace: of two agents that start at once one wins.
+      // Unlike rename, link does not replace: of two processes that start at once one wins.
       await Deno.link(temporary, path);
       return true;
     } catch (error) {
@@ -42,16 +43,35 @@ export async function createPrivate(path: string, text: string): Promise<boolean
   });
 }
 
-/** Replaces the file in one step. Throws `state_unwritable`. */
+/** Replaces the file, or makes it, in one step. Throws `state_unwritable`. */
 export async function replacePrivate(path: string, text: string): Promise<void> {
-  await guarded(path, async () => await Deno.rename(await writeBeside(path, text), path));
+  await guarded(path, async () => {
+    const temporary = await writeBeside(path, text);
+    try {
+      await Deno.rename(temporary, path);
+    } catch (error) {
+      await Deno.remove(temporary).catch(() => {});
+      throw error;
+    }
+  });
 }
 
 async function writeBeside(path: string, text: string): Promise<string> {
   const directory = path.includes("/") ? path.slice(0, path.lastIndexOf("/")) || "/" : ".";
   await Deno.mkdir(directory, { recursive: true, mode: PRIVATE_DIRECTORY });
   const temporary = `${path}.${crypto.randomUUID()}.tmp`;
-  await Deno.writeTextFile(temporary, text, { createNew: true, mode: PRIVATE_FILE });
+  const file = await Deno.open(temporary, { write: true, createNew: true, mode: PRIVATE_FILE });
+  try {
+    const bytes = utf8(text);
+    for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+    // Before the rename: after a power failure the name must not stand for an empty file.
+    await file.sync();
+  } catch (error) {
+    await Deno.remove(temporary).catch(() => {});
+    throw error;
+  } finally {
+    file.close();
+  }
   return temporary;
 }
 
