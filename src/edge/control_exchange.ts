@@ -1,25 +1,28 @@
 /** One request to the control plane on the public listener: from HTTP/1.1 to a web Request and back. */
 import { PosternError } from "../errors/mod.ts";
-import type { SocketReader, SocketWriter } from "../driver/mod.ts";
+import type { SocketReader } from "../driver/mod.ts";
 import {
-  BodyReader,
   CONTINUE,
   HeaderList,
+  NO_BODY,
+  type OutgoingResponse,
   reasonPhrase,
   type RequestHead,
-  serializeResponseHead,
 } from "../http1/mod.ts";
 import { concat } from "../bytes/mod.ts";
 import type { ByteStream } from "../ports/mod.ts";
 import type { EdgeContext, Viewer } from "./context.ts";
+import type { RequestBody } from "./http_exchange.ts";
+import type { ResponseWriter } from "./response_writer.ts";
 
 export interface ControlInput {
   readonly context: EdgeContext;
   readonly viewer: Viewer;
   readonly socket: ByteStream;
   readonly reader: SocketReader;
-  readonly writer: SocketWriter;
+  readonly writer: ResponseWriter;
   readonly head: RequestHead;
+  readonly body: RequestBody;
   readonly requestId: string;
   readonly keepAlive: boolean;
 }
@@ -59,23 +62,22 @@ export async function controlExchange(input: ControlInput): Promise<"keep" | "cl
   if (response.status !== 204 && response.status !== 304) list.append("Content-Length", String(bytes.length));
   if (!input.keepAlive) list.append("Connection", "close");
   const { status } = response;
-  const out = serializeResponseHead({ minor: 1, status, reason: reasonPhrase(status), headers: list });
-  writer.write(head.method === "HEAD" ? out : concat(out, bytes), 0);
+  const out: OutgoingResponse = { minor: 1, status, reason: reasonPhrase(status), headers: list };
+  writer.respond(out, head.method === "HEAD" ? bytes.subarray(0, 0) : bytes);
   await writer.flushed();
   return input.keepAlive ? "keep" : "close";
 }
 
 async function readBody(
-  { context, head, reader, writer, socket }: ControlInput,
+  { context, head, body, reader, writer, socket }: ControlInput,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const limit = context.config.limits.maxControlBodyBytes;
   if (head.framing.kind === "length" && head.framing.length > limit) throw tooLarge(limit);
-  if (head.expectContinue) writer.write(serializeResponseHead(CONTINUE), 0);
+  if (head.expectContinue) writer.head(CONTINUE, NO_BODY, 0);
   const parts: Uint8Array[] = [];
   let total = 0;
   const deadline = context.deadlines.set(context.config.timeouts.requestHeadMs, () => socket.close());
   try {
-    const body = BodyReader.forRequest(head);
     for (;;) {
       const event = body.push(reader.buffer, reader.start, reader.end);
       if (event === "data") {

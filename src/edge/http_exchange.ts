@@ -3,16 +3,9 @@
  * that may be repeated (RFC 9110 9.2.2) and has sent no body, goes to another session when the first one is lost.
  */
 import { type ErrorCode, PosternError } from "../errors/mod.ts";
+import { type Deadline, type SocketReader, StreamSplice, type WireBuffer } from "../driver/mod.ts";
 import {
-  type Deadline,
-  type SocketReader,
-  type SocketWriter,
-  StreamSplice,
-  type WireBuffer,
-} from "../driver/mod.ts";
-import {
-  BodyReader,
-  errorResponse,
+  type BodyReader,
   forwardedRequest,
   type RequestHead,
   serializeRequestHead,
@@ -26,6 +19,7 @@ import type { AgentSession } from "./agent_session.ts";
 import type { EdgeContext, Viewer } from "./context.ts";
 import type { Departure, DepartureListener } from "./departure.ts";
 import { type RelayOptions, type RelayOutcome, ResponseRelay } from "./response_relay.ts";
+import type { ResponseWriter } from "./response_writer.ts";
 import type { RouteGroup } from "./route_group.ts";
 
 const REPEATABLE = new Set(["GET", "HEAD", "OPTIONS"]);
@@ -37,13 +31,21 @@ const HOLD_MS = 100;
 /** Sessions that are tried for one request. */
 const MAX_ATTEMPTS = 8;
 
+/** A request's body as it comes in: {@link BodyReader} for HTTP/1.1. */
+export type RequestBody = Pick<
+  BodyReader,
+  "done" | "trailers" | "dataStart" | "dataEnd" | "nextStart" | "push" | "eof"
+>;
+
 export interface ExchangeInput {
   readonly context: EdgeContext;
   readonly viewer: Viewer;
   readonly socket: ByteStream;
   readonly reader: SocketReader;
-  readonly writer: SocketWriter;
+  readonly writer: ResponseWriter;
   readonly head: RequestHead;
+  /** Finds the body in what the reader has. */
+  readonly body: RequestBody;
   readonly requestId: string;
   /** Whether the viewer's connection may carry another request. */
   readonly keepAlive: boolean;
@@ -66,7 +68,7 @@ const NOT_OPENED: RelayOutcome & { kind: "failed" } = Object.freeze({
 
 export class HttpExchange implements RelayOptions, DepartureListener {
   readonly #in: ExchangeInput;
-  readonly #body: BodyReader;
+  readonly #body: RequestBody;
   readonly #startedAt: number;
   #bodyTouched = false;
   #bytesIn = 0;
@@ -79,14 +81,14 @@ export class HttpExchange implements RelayOptions, DepartureListener {
 
   constructor(input: ExchangeInput) {
     this.#in = input;
-    this.#body = BodyReader.forRequest(input.head);
+    this.#body = input.body;
     this.#startedAt = input.context.clock.now();
   }
 
   get request(): RequestHead {
     return this.#in.head;
   }
-  get writer(): SocketWriter {
+  get writer(): ResponseWriter {
     return this.#in.writer;
   }
   get keepAlive(): boolean {
@@ -94,7 +96,7 @@ export class HttpExchange implements RelayOptions, DepartureListener {
   }
   /** A request may be repeated while its viewer has seen nothing. */
   get maySwitch(): boolean {
-    return this.#body.framing.kind === "none" && REPEATABLE.has(this.#in.head.method);
+    return this.#in.head.framing.kind === "none" && REPEATABLE.has(this.#in.head.method);
   }
 
   retain(): WireBuffer | undefined {
@@ -299,7 +301,7 @@ export class HttpExchange implements RelayOptions, DepartureListener {
       socket: { ...reader.rest(), close: () => socket.close() },
       slabs: context.slabs,
       retain: () => session.pump.retain(),
-      writer,
+      writer: writer.raw,
       onBytes: (fromViewer, toViewer) => {
         this.#in.onUpgradedBytes(fromViewer);
         context.metrics.bytes.inc({ direction: "in", service }, fromViewer);
@@ -354,20 +356,17 @@ export class HttpExchange implements RelayOptions, DepartureListener {
     });
     const keep = this.#in.keepAlive && this.#body.done && head.upgrade === null;
     writer.events = { onWritten() {}, onError() {} };
-    writer.write(
-      errorResponse({
-        status,
-        code,
-        title,
-        requestId,
-        detail: error.facts.cause,
-        accept: head.headers.get("accept"),
-        head: head.method === "HEAD",
-        close: !keep,
-        headers: status === 503 ? [["Retry-After", "5"]] : [],
-      }),
-      0,
-    );
+    writer.refuse({
+      status,
+      code,
+      title,
+      requestId,
+      detail: error.facts.cause,
+      accept: head.headers.get("accept"),
+      head: head.method === "HEAD",
+      close: !keep,
+      headers: status === 503 ? [["Retry-After", "5"]] : [],
+    });
     return keep ? "keep" : "close";
   }
 }

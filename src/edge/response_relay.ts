@@ -4,29 +4,23 @@
  * sends can become a second response.
  */
 import { type ErrorCode, PosternError } from "../errors/mod.ts";
-import type { Deadline, SocketWriter, SocketWriterEvents, WireBuffer } from "../driver/mod.ts";
+import type { Deadline, SocketWriterEvents, WireBuffer } from "../driver/mod.ts";
 import {
-  CHUNK_END_BYTES,
   type Framing,
   HEAD_LIMITS,
   HeaderList,
   type HeadLimits,
-  lastChunkBytes,
-  MAX_CHUNK_HEADER_BYTES,
   parseResponseHead,
   parseTrailers,
   PartialHead,
   type RequestHead,
   type ResponseHead,
   responseToViewer,
-  serializeResponseHead,
   viewerFraming,
-  writeChunkEnd,
-  writeChunkHeader,
-  writeLastChunk,
 } from "../http1/mod.ts";
 import type { MuxStream, StreamHandler } from "../mux/mod.ts";
 import type { ResetReason } from "../wire/mod.ts";
+import type { ResponseWriter } from "./response_writer.ts";
 
 /** Interim responses (1xx) that are passed on for one request. */
 const MAX_INTERIM = 32;
@@ -47,7 +41,7 @@ export type RelayOutcome =
 /** What a relay needs of its exchange. Methods, not closures: a request is to leave as little behind as it can. */
 export interface RelayOptions {
   readonly request: RequestHead;
-  readonly writer: SocketWriter;
+  readonly writer: ResponseWriter;
   /** Whether the viewer's connection may be used again. */
   readonly keepAlive: boolean;
   /** Whether the request may be repeated: then a small response of known length is held back until it is whole. */
@@ -138,7 +132,7 @@ export class ResponseRelay implements StreamHandler, SocketWriterEvents {
     if (framing === undefined) return this.#fail("origin_reset");
     if (framing.kind === "length" && this.bodyBytes !== framing.length) return this.#fail("origin_reset");
     try {
-      if (framing.kind === "chunked") this.#writeLastChunk(trailers);
+      this.#options.writer.end(this.#trailers(framing, trailers));
     } catch (error) {
       this.#stream.reset("request_refused");
       return this.#fail(error instanceof PosternError ? "origin_protocol" : "internal_error");
@@ -214,15 +208,15 @@ export class ResponseRelay implements StreamHandler, SocketWriterEvents {
     if (interim && request.minor === 0) return this.#stream.consumed(head.bytes);
     const framing = viewerFraming(head, request);
     const keepAlive = this.#options.keepAlive && framing.kind !== "until_close";
-    const bytes = serializeResponseHead(responseToViewer(head, { keepAlive, framing, minor: request.minor }));
-    if (interim) return writer.write(bytes, head.bytes);
+    const outgoing = responseToViewer(head, { keepAlive, framing, minor: request.minor });
+    if (interim) return writer.head(outgoing, framing, head.bytes);
     this.status = head.status;
     this.#framing = framing;
     this.#keepAlive = keepAlive;
     this.#isHeld = this.#options.maySwitch && framing.kind === "length" && framing.length <= MAX_HELD_BYTES;
     if (this.#isHeld) writer.hold();
     else this.#start();
-    writer.write(bytes, head.bytes);
+    writer.head(outgoing, framing, head.bytes);
   }
 
   /** The viewer sees a part of the response from now on. */
@@ -246,20 +240,15 @@ export class ResponseRelay implements StreamHandler, SocketWriterEvents {
     if (framing.kind === "none" || (framing.kind === "length" && this.bodyBytes > framing.length)) {
       throw new PosternError("http_bad_response", "Cannot relay response: its body is longer than it says");
     }
-    const { writer } = this.#options;
-    const chunked = framing.kind === "chunked";
-    if (chunked) writer.write(scratch.subarray(0, writeChunkHeader(scratch, 0, bytes)), 0);
     const lease = copied || this.#isHeld ? undefined : this.#options.retain();
-    writer.write(buffer.subarray(start, end), bytes, lease);
-    if (chunked) writer.write(scratch.subarray(0, writeChunkEnd(scratch, 0)), 0);
+    this.#options.writer.body(buffer.subarray(start, end), bytes, lease);
     if (framing.kind === "length" && this.bodyBytes === framing.length) this.#flushHeld();
   }
 
-  #writeLastChunk(section: Uint8Array | undefined): void {
-    let trailers = section === undefined ? new HeaderList() : parseTrailers(section);
-    if (this.#options.request.minor === 0) trailers = new HeaderList();
-    const bytes = new Uint8Array(lastChunkBytes(trailers) + CHUNK_END_BYTES);
-    this.#options.writer.write(bytes.subarray(0, writeLastChunk(bytes, 0, trailers)), 0);
+  #trailers(framing: Framing, section: Uint8Array | undefined): HeaderList {
+    if (section === undefined || framing.kind !== "chunked") return NO_TRAILERS;
+    const trailers = parseTrailers(section);
+    return this.#options.request.minor === 0 ? NO_TRAILERS : trailers;
   }
 
   #fail(code: ErrorCode, reason?: ResetReason): void {
@@ -277,8 +266,7 @@ export class ResponseRelay implements StreamHandler, SocketWriterEvents {
   }
 }
 
-/** Written to and copied from in one go. */
-const scratch = new Uint8Array(MAX_CHUNK_HEADER_BYTES);
+const NO_TRAILERS = new HeaderList();
 
 /** An origin may say more about its response than a viewer may about its request; a slab of the agent is the bound. */
 const RESPONSE_LIMITS: HeadLimits = Object.freeze({ ...HEAD_LIMITS, maxHeadBytes: 65_472 });

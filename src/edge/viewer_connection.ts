@@ -3,6 +3,7 @@ import { codeOf, type ErrorCode, PosternError } from "../errors/mod.ts";
 import { SocketReader, SocketWriter } from "../driver/mod.ts";
 import {
   acceptedRequestId,
+  BodyReader,
   errorResponseOf,
   parseRequestHead,
   persistent,
@@ -17,6 +18,7 @@ import type { EdgeContext, Viewer } from "./context.ts";
 import { controlExchange } from "./control_exchange.ts";
 import { Departure } from "./departure.ts";
 import { HttpExchange } from "./http_exchange.ts";
+import { Http1ResponseWriter } from "./http1_response_writer.ts";
 import { ProgressWatch } from "./progress_watch.ts";
 
 /** Time for bytes that are on their way when a connection is closed after an error. */
@@ -31,6 +33,7 @@ export class ViewerConnection {
   readonly #socket: ByteStream;
   readonly #reader: SocketReader;
   readonly #writer: SocketWriter;
+  readonly #responses: Http1ResponseWriter;
   /** The viewer when no trusted proxy speaks for it. */
   readonly #direct: Viewer;
   readonly #trusted: boolean;
@@ -59,6 +62,7 @@ export class ViewerConnection {
     this.#socket = options.socket;
     this.#reader = new SocketReader(options.socket, options.context.slabs);
     this.#writer = new SocketWriter(options.socket, options.context.slabs, NOBODY);
+    this.#responses = new Http1ResponseWriter(this.#writer);
     const address = options.socket.remoteAddress;
     const ip = withoutPort(address);
     this.#direct = { ip, address, scheme: options.scheme };
@@ -135,8 +139,9 @@ export class ViewerConnection {
       viewer: this.#viewer(head),
       socket: this.#socket,
       reader: this.#reader,
-      writer: this.#writer,
+      writer: this.#responses,
       head,
+      body: BodyReader.forRequest(head),
       requestId,
       keepAlive,
       departure: this.#departure,
@@ -218,8 +223,9 @@ export class ViewerConnection {
       viewer: this.#viewer(head),
       socket: this.#socket,
       reader: this.#reader,
-      writer: this.#writer,
+      writer: this.#responses,
       head,
+      body: BodyReader.forRequest(head),
       requestId: this.#requestId(head),
       keepAlive,
     });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { utf8 } from "../../src/bytes/mod.ts";
 import { type Deadline, Slabs, SocketWriter } from "../../src/driver/mod.ts";
+import { Http1ResponseWriter } from "../../src/edge/http1_response_writer.ts";
 import { type RelayOutcome, ResponseRelay } from "../../src/edge/response_relay.ts";
 import type { ErrorCode } from "../../src/errors/mod.ts";
 import { parseRequestHead } from "../../src/http1/mod.ts";
@@ -32,7 +33,7 @@ class Setup {
     });
     this.relay = new ResponseRelay({
       request: parseRequestHead(bytes, 0, bytes.length)!,
-      writer: this.writer,
+      writer: new Http1ResponseWriter(this.writer),
       retain: () => undefined,
       keepAlive: true,
       onHead: (status) => void this.heads.push(status),
