@@ -4,7 +4,7 @@ import { type ChannelPump, type Deadlines, type Network, type Slabs } from "../s
 import { HEAD_LIMITS, type HeadLimits } from "../src/http1/mod.ts";
 import type { MuxStream, StreamHandler } from "../src/mux/mod.ts";
 import type { Clock, Log } from "../src/ports/mod.ts";
-import { type Metrics, statusClass } from "../src/telemetry/mod.ts";
+import type { Metrics, ServiceSeries } from "../src/telemetry/mod.ts";
 import type { ResetReason } from "../src/wire/mod.ts";
 import { HttpExchange } from "./http_exchange.ts";
 import { OriginPool } from "./origin_pool.ts";
@@ -39,7 +39,7 @@ export class Service {
   bytesIn = 0;
   bytesOut = 0;
   readonly #metrics: Metrics;
-  #series: Series;
+  #series: ServiceSeries;
 
   constructor(options: ServiceOptions) {
     const { config, origin, clock, deadlines, slabs, log, network } = options;
@@ -50,7 +50,7 @@ export class Service {
     this.slabs = slabs;
     this.log = log;
     this.#metrics = options.metrics;
-    this.#series = seriesOf(options.metrics, "unnamed");
+    this.#series = options.metrics.service("unnamed");
     this.target = formatAddress(config.target);
     this.headLimits = { ...HEAD_LIMITS, maxHeadBytes: origin.maxHeadBytes };
     this.host = config.hostHeader === null
@@ -71,7 +71,7 @@ export class Service {
 
   /** The name by which metrics know the service, once control has given it one. */
   name(name: string): void {
-    this.#series = seriesOf(this.#metrics, this.#metrics.serviceLabel(name));
+    this.#series = this.#metrics.service(name);
   }
 
   /** Who handles the stream, or why nobody does. */
@@ -89,13 +89,13 @@ export class Service {
   countBytes(fromViewer: number, toViewer: number): void {
     this.bytesIn += fromViewer;
     this.bytesOut += toViewer;
-    if (fromViewer > 0) this.#series.bytesIn.inc(fromViewer);
-    if (toViewer > 0) this.#series.bytesOut.inc(toViewer);
+    this.#series.bytesIn += fromViewer;
+    this.#series.bytesOut += toViewer;
   }
 
   countResponse(status: number, sinceMs: number): void {
-    this.#series.requests(statusClass(status)).inc();
-    this.#series.seconds.observe((this.clock.now() - sinceMs) / 1_000);
+    this.#series.answered(status);
+    this.#series.observe((this.clock.now() - sinceMs) / 1_000);
   }
 
   countRefusal(reason: ResetReason): void {
@@ -105,26 +105,6 @@ export class Service {
   close(): void {
     this.pool.close();
   }
-}
-
-/** The series of one service, looked up once and not for each request. */
-type Series = ReturnType<typeof seriesOf>;
-
-function seriesOf(metrics: Metrics, service: string) {
-  const byStatus = new Map<string, { inc(): void }>();
-  return {
-    bytesIn: metrics.bytes.labels({ direction: "in", service }),
-    bytesOut: metrics.bytes.labels({ direction: "out", service }),
-    seconds: metrics.requestSeconds.labels({ service }),
-    requests(status: string): { inc(): void } {
-      let series = byStatus.get(status);
-      if (series === undefined) {
-        series = metrics.requests.labels({ service, status });
-        byStatus.set(status, series);
-      }
-      return series;
-    },
-  };
 }
 
 /** A Host value (RFC 9110 7.2): the port is left out where it is the scheme's own. */

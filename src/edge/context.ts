@@ -9,6 +9,7 @@ export interface EdgeContext {
   readonly config: EdgeConfig;
   readonly clock: Clock;
   readonly random: Random;
+  readonly newRequestId: () => string;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly tracer: Tracer;

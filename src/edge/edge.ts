@@ -8,7 +8,7 @@ import type { CertificateStore } from "../driver/tls/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 import type { Stage1Claims } from "../identity/mod.ts";
 import type { Clock, Log, Random } from "../ports/mod.ts";
-import type { Metrics, Tracer } from "../telemetry/mod.ts";
+import { type Metrics, requestIds, type Tracer } from "../telemetry/mod.ts";
 import { AgentGate, type TokenGate } from "./agent_gate.ts";
 import { TrustedProxies } from "./client_ip.ts";
 import { ConnectionLimits } from "./connection_limits.ts";
@@ -56,6 +56,7 @@ export class Edge {
       config,
       clock,
       random,
+      newRequestId: requestIds(random),
       log,
       metrics,
       tracer: options.tracer,

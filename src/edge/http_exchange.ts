@@ -13,7 +13,7 @@ import {
 } from "../http1/mod.ts";
 import type { MuxStream } from "../mux/mod.ts";
 import type { ByteStream } from "../ports/mod.ts";
-import { noTracer, statusClass } from "../telemetry/mod.ts";
+import { noTracer } from "../telemetry/mod.ts";
 import { type ResetReason, streamClass, type StreamOpening } from "../wire/mod.ts";
 import type { AgentSession } from "./agent_session.ts";
 import type { EdgeContext, Viewer } from "./context.ts";
@@ -295,7 +295,7 @@ export class HttpExchange implements RelayOptions, DepartureListener {
     this.#leave();
     const { context, reader, writer, socket } = this.#in;
     const relay = this.#relay!;
-    const service = context.metrics.serviceLabel(this.#in.head.hostname);
+    const series = context.metrics.service(this.#in.head.hostname);
     const splice = new StreamSplice({
       stream: this.#stream!,
       socket: { ...reader.rest(), close: () => socket.close() },
@@ -304,8 +304,8 @@ export class HttpExchange implements RelayOptions, DepartureListener {
       writer: writer.raw,
       onBytes: (fromViewer, toViewer) => {
         this.#in.onUpgradedBytes(fromViewer);
-        context.metrics.bytes.inc({ direction: "in", service }, fromViewer);
-        context.metrics.bytes.inc({ direction: "out", service }, toViewer);
+        series.bytesIn += fromViewer;
+        series.bytesOut += toViewer;
       },
     });
     const over = splice.run();
@@ -317,17 +317,17 @@ export class HttpExchange implements RelayOptions, DepartureListener {
   onHead(status: number): void {
     this.#session!.originAnswered(true, this.#in.context.clock.now());
     const { metrics, clock } = this.#in.context;
-    const service = metrics.serviceLabel(this.#in.head.hostname);
-    metrics.requests.inc({ service, status: statusClass(status) });
-    metrics.requestSeconds.observe({ service }, (clock.now() - this.#startedAt) / 1_000);
+    const series = metrics.service(this.#in.head.hostname);
+    series.answered(status);
+    series.observe((clock.now() - this.#startedAt) / 1_000);
   }
 
   #count(session: AgentSession): void {
     const { metrics, log } = this.#in.context;
     const relay = this.#relay!;
-    const service = metrics.serviceLabel(this.#in.head.hostname);
-    metrics.bytes.inc({ direction: "in", service }, this.#bytesIn);
-    metrics.bytes.inc({ direction: "out", service }, relay.bodyBytes);
+    const series = metrics.service(this.#in.head.hostname);
+    series.bytesIn += this.#bytesIn;
+    series.bytesOut += relay.bodyBytes;
     log("debug", "request", {
       request_id: this.#in.requestId,
       host: this.#in.head.hostname,
@@ -344,10 +344,7 @@ export class HttpExchange implements RelayOptions, DepartureListener {
     const error = new PosternError(code);
     const { status = 502, title } = error.facts;
     context.metrics.refusals.inc({ code, layer: "http" });
-    context.metrics.requests.inc({
-      service: context.metrics.serviceLabel(code === "unknown_host" ? "unknown" : head.hostname),
-      status: statusClass(status),
-    });
+    context.metrics.service(code === "unknown_host" ? "unknown" : head.hostname).answered(status);
     context.log(code === "internal_error" ? "error" : "info", "request refused", {
       request_id: requestId,
       code,

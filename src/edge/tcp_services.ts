@@ -3,7 +3,6 @@ import { codeOf, PosternError } from "../errors/mod.ts";
 import { acceptEach, StreamSplice, TcpStream } from "../driver/mod.ts";
 import type { MuxStream, StreamHandler } from "../mux/mod.ts";
 import type { ByteStream } from "../ports/mod.ts";
-import { newRequestId } from "../telemetry/mod.ts";
 import { type ResetReason, streamClass, type StreamOpening } from "../wire/mod.ts";
 import type { AgentSession } from "./agent_session.ts";
 import { withoutPort } from "./client_ip.ts";
@@ -74,9 +73,9 @@ export class TcpServices {
   }
 
   async #serve(socket: ByteStream, port: number): Promise<void> {
-    const { metrics, log, random } = this.#context;
+    const { metrics, log, newRequestId } = this.#context;
     let leave: (() => void) | undefined;
-    const requestId = newRequestId(random);
+    const requestId = newRequestId();
     try {
       leave = this.#limits.enter(withoutPort(socket.remoteAddress));
       metrics.viewerConnections.inc();
@@ -98,7 +97,7 @@ export class TcpServices {
     const { sessions, slabs, metrics } = this.#context;
     const group = sessions.routes.group(`tcp:${port}`);
     if (group === undefined) throw new PosternError("tunnel_offline");
-    const service = metrics.serviceLabel(`tcp:${port}`);
+    const series = metrics.service(`tcp:${port}`);
     for (let attempt = 1;; attempt++) {
       const session = await sessions.routes.session(group, NEVER);
       const opening: StreamOpening = {
@@ -122,8 +121,8 @@ export class TcpServices {
         slabs,
         retain: () => session.pump.retain(),
         onBytes: (fromViewer, toViewer) => {
-          if (fromViewer > 0) metrics.bytes.inc({ direction: "in", service }, fromViewer);
-          if (toViewer > 0) metrics.bytes.inc({ direction: "out", service }, toViewer);
+          series.bytesIn += fromViewer;
+          series.bytesOut += toViewer;
         },
       });
       stream.handler = splice;

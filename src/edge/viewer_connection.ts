@@ -10,7 +10,6 @@ import {
   type RequestHead,
 } from "../http1/mod.ts";
 import type { ByteStream } from "../ports/mod.ts";
-import { newRequestId } from "../telemetry/mod.ts";
 import { DEFAULT_CARRIER_PATH } from "../wire/websocket/mod.ts";
 import type { AgentGate } from "./agent_gate.ts";
 import { type TrustedProxies, withoutPort } from "./client_ip.ts";
@@ -147,12 +146,16 @@ export class ViewerConnection {
       departure: this.#departure,
       onUpgradedBytes: this.#onUpgradedBytes,
     });
-    // With a body still to come, reading it notices a viewer that has gone; without one, a read is left pending.
+    const result = exchange.run();
+    // With a body still to come, reading it notices a viewer that has gone; without one, a read is left pending. It
+    // begins when the request has been written: the agent need not wait for that system call.
     if (head.framing.kind === "none" && head.upgrade === null && this.#reader.available === 0) {
-      this.#reader.watch(this.#departure.tell);
+      queueMicrotask(this.#watchViewer);
     }
-    return await exchange.run() === "keep" && !this.#finishing;
+    return await result === "keep" && !this.#finishing;
   }
+
+  readonly #watchViewer = (): void => this.#reader.watch(this.#departure.tell);
 
   async #readHead(): Promise<RequestHead | undefined> {
     const { config, deadlines } = this.#context;
@@ -241,7 +244,7 @@ export class ViewerConnection {
   }
 
   #requestId(head: RequestHead): string {
-    return acceptedRequestId(head.headers.getAll("x-request-id")) ?? newRequestId(this.#context.random);
+    return acceptedRequestId(head.headers.getAll("x-request-id")) ?? this.#context.newRequestId();
   }
 
   #refuse(error: unknown): void {
@@ -257,7 +260,7 @@ export class ViewerConnection {
     });
     this.#writer.events = NOBODY;
     this.#writer.write(
-      errorResponseOf(known, { requestId: newRequestId(this.#context.random), close: true, accept: null }),
+      errorResponseOf(known, { requestId: this.#context.newRequestId(), close: true, accept: null }),
       0,
     );
   }

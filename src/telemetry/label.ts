@@ -29,6 +29,9 @@ export class BoundedLabel {
   }
 }
 
+/** What {@link statusClass} answers, in order. */
+export const statusClasses = ["1xx", "2xx", "3xx", "4xx", "5xx", otherLabel] as const;
+
 /** 200 -> "2xx": five values instead of sixty. Anything that is no HTTP status is `other`. */
 export function statusClass(status: number): string {
   return status >= 100 && status <= 599 ? `${Math.floor(status / 100)}xx` : otherLabel;

@@ -1,12 +1,11 @@
 /** The metrics of an edge, a control plane or an agent, and the page that Prometheus reads. */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { BoundedLabel } from "./label.ts";
+import { SeriesHistogram, ServiceSeries } from "./service_series.ts";
 
 /** Distinct services that get series of their own; each costs about twenty series. */
 export const maxServiceLabels = 500;
 
-/** 1 ms to 60 s: a local request takes the lowest, a long poll the highest. */
-const requestBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 /** A Noise handshake alone takes a millisecond, with a TPM quote up to a second or two. */
 const handshakeBuckets = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 /** Loopback to satellite. */
@@ -26,11 +25,6 @@ export interface Metrics {
   readonly handshakes: Counter<"result" | "code">;
   readonly handshakeSeconds: Histogram;
   readonly streamsOpen: Gauge;
-  /** Payload bytes; direction `in` = from viewers, `out` = to viewers. */
-  readonly bytes: Counter<"direction" | "service">;
-  /** Answered requests; status is a class such as `2xx`. */
-  readonly requests: Counter<"service" | "status">;
-  readonly requestSeconds: Histogram<"service">;
   /** What was refused on purpose; `layer` is listener, http, channel, control or agent. */
   readonly refusals: Counter<"code" | "layer">;
   readonly heartbeatRttSeconds: Histogram;
@@ -49,9 +43,9 @@ export interface Metrics {
   /** Value 1, with what runs as labels. */
   readonly buildInfo: Gauge<"version" | "role">;
   readonly startTimeSeconds: Gauge;
-  /** Bounds the values of the label `service`. */
-  serviceLabel(name: string): string;
-  /** Drops all series of a service that has gone. */
+  /** Bytes, requests and times of one service; past {@link maxServiceLabels} services all others share one. */
+  service(name: string): ServiceSeries;
+  /** Drops the series of a service that has gone. */
   forgetService(name: string): void;
 }
 
@@ -67,18 +61,35 @@ export function createMetrics(): Metrics {
     new Histogram<L>({ name: `postern_${name}`, help, labelNames, buckets, registers });
 
   const labels = new BoundedLabel(maxServiceLabels);
-  const bytes = counter("bytes_total", "Payload bytes by direction and service.", ["direction", "service"]);
-  const requests = counter("requests_total", "Answered requests by service and status class.", [
-    "service",
-    "status",
-  ]);
-  const requestSeconds = histogram(
-    "request_seconds",
-    "Time from a request to its response head.",
-    requestBuckets,
-    [
-      "service",
-    ],
+  const series = new Map<string, ServiceSeries>();
+  new Counter({
+    name: "postern_bytes_total",
+    help: "Payload bytes by direction (in: from viewers) and service.",
+    labelNames: ["direction", "service"],
+    registers,
+    collect() {
+      this.reset();
+      for (const [service, { bytesIn, bytesOut }] of series) {
+        this.inc({ direction: "in", service }, bytesIn);
+        this.inc({ direction: "out", service }, bytesOut);
+      }
+    },
+  });
+  new Counter({
+    name: "postern_requests_total",
+    help: "Answered requests by service and status class.",
+    labelNames: ["service", "status"],
+    registers,
+    collect() {
+      this.reset();
+      for (const [service, counts] of series) {
+        for (const [status, count] of counts.requests()) this.inc({ service, status }, count);
+      }
+    },
+  });
+  new SeriesHistogram(
+    { name: "postern_request_seconds", help: "Time from a request to its response head.", registers },
+    series,
   );
 
   return {
@@ -92,9 +103,6 @@ export function createMetrics(): Metrics {
       handshakeBuckets,
     ),
     streamsOpen: gauge("streams_open", "Open streams in all channels."),
-    bytes,
-    requests,
-    requestSeconds,
     refusals: counter("refusals_total", "Deliberate refusals by code and layer.", ["code", "layer"]),
     heartbeatRttSeconds: histogram("heartbeat_rtt_seconds", "Round trip of channel heartbeats.", rttBuckets),
     reconnects: counter("reconnects_total", "New channels in place of lost ones."),
@@ -111,14 +119,16 @@ export function createMetrics(): Metrics {
     queuedBytes: gauge("queued_bytes", "Carrier buffers in use: bytes on their way in or out."),
     buildInfo: gauge("build_info", "What runs here, always 1.", ["version", "role"]),
     startTimeSeconds: gauge("start_time_seconds", "Start of the process, seconds since the Unix epoch."),
-    serviceLabel: (name) => labels.value(name),
+    service(name) {
+      let found = series.get(name);
+      if (found !== undefined) return found;
+      const label = labels.value(name);
+      found = series.get(label);
+      if (found === undefined) series.set(label, found = new ServiceSeries());
+      return found;
+    },
     forgetService(name) {
-      if (!labels.release(name)) return;
-      for (const direction of ["in", "out"]) bytes.remove({ direction, service: name });
-      for (const status of ["1xx", "2xx", "3xx", "4xx", "5xx", "other"]) {
-        requests.remove({ service: name, status });
-      }
-      requestSeconds.remove({ service: name });
+      if (labels.release(name)) series.delete(name);
     },
   };
 }

@@ -3,5 +3,6 @@ export { type AdminListener, serveAdmin } from "./admin_listener.ts";
 export { BoundedLabel, otherLabel, statusClass } from "./label.ts";
 export { createLog, escapeControls, type LogOptions, maxFieldChars, maxFields, noLog } from "./log.ts";
 export { createMetrics, maxServiceLabels, type Metrics, metricsHandler } from "./metrics.ts";
-export { newRequestId } from "./request_id.ts";
+export { ServiceSeries } from "./service_series.ts";
+export { newRequestId, requestIds } from "./request_id.ts";
 export { createTracer, noTracer, type SpanSource, type TraceFields, type Tracer } from "./trace.ts";

@@ -17,7 +17,7 @@ import { type ErrorCode, PosternError } from "../../src/errors/mod.ts";
 import { parseRequestHead } from "../../src/http1/mod.ts";
 import type { Stage0Claims, Stage1Claims } from "../../src/identity/mod.ts";
 import type { Random } from "../../src/ports/mod.ts";
-import { createMetrics, noTracer } from "../../src/telemetry/mod.ts";
+import { createMetrics, noTracer, requestIds } from "../../src/telemetry/mod.ts";
 import { WebSocketFraming } from "../../src/wire/websocket/mod.ts";
 import { referenceCore } from "../reference/sealing_core.ts";
 import { TOKEN } from "../support/channel_pair.ts";
@@ -76,6 +76,7 @@ class Setup {
         config: edgeDefaults({ state_directory: "/nonexistent", ...settings }),
         clock: this.clock,
         random,
+        newRequestId: requestIds(random),
         log: () => {},
         metrics: createMetrics(),
         tracer: noTracer,

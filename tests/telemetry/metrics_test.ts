@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { Histogram, Registry } from "prom-client";
+import { requestBuckets } from "../../src/telemetry/service_series.ts";
 import {
   BoundedLabel,
   createMetrics,
@@ -30,18 +32,50 @@ Deno.test("createMetrics() keeps two nodes in one process apart", async () => {
   assert.match(await b.registry.metrics(), /postern_reconnects_total 0/);
 });
 
-Deno.test("serviceLabel() bounds the number of services, and forgetService() frees series and room", async () => {
+Deno.test("service() bounds the number of services, and forgetService() frees series and room", async () => {
   const metrics = createMetrics();
-  for (let i = 0; i < maxServiceLabels; i++) assert.equal(metrics.serviceLabel(`s${i}`), `s${i}`);
-  assert.equal(metrics.serviceLabel("one-more"), "other");
-  assert.equal(metrics.serviceLabel("s0"), "s0");
-  metrics.requests.inc({ service: "s0", status: statusClass(200) });
-  metrics.bytes.inc({ direction: "in", service: "s0" }, 5);
-  metrics.requestSeconds.observe({ service: "s0" }, 0.1);
+  for (let i = 0; i < maxServiceLabels; i++) metrics.service(`s${i}`);
+  metrics.service("one-more").answered(200);
+  metrics.service("another").answered(200);
+  assert.match(
+    await metrics.registry.metrics(),
+    /^postern_requests_total\{service="other",status="2xx"\} 2$/m,
+  );
+  const s0 = metrics.service("s0");
+  s0.answered(200);
+  s0.bytesIn += 5;
+  s0.observe(0.1);
+  assert.match(await metrics.registry.metrics(), /service="s0"/);
   metrics.forgetService("s0");
   assert.doesNotMatch(await metrics.registry.metrics(), /service="s0"/);
-  assert.equal(metrics.serviceLabel("one-more"), "one-more");
+  assert.notEqual(metrics.service("one-more"), metrics.service("another"));
   metrics.forgetService("never-seen");
+});
+
+Deno.test("ServiceSeries are read as prom-client would have counted them", async () => {
+  const metrics = createMetrics();
+  const registry = new Registry();
+  const oracle = new Histogram({
+    name: "postern_request_seconds",
+    help: "Time from a request to its response head.",
+    labelNames: ["service"],
+    buckets: [...requestBuckets],
+    registers: [registry],
+  });
+  for (const seconds of [0, 0.001, 0.0011, 0.5, 59.9, 60, 61, 1e9]) {
+    metrics.service("web").observe(seconds);
+    oracle.observe({ service: "web" }, seconds);
+  }
+  metrics.service("web").answered(200);
+  metrics.service("web").answered(999);
+  metrics.service("web").bytesOut += 7;
+  const page = await metrics.registry.metrics();
+  const lines = (text: string) => text.split("\n").filter((line) => line.includes("postern_request_seconds"));
+  const sorted = (line: string) => line.replace(/\{(.*)\}/, (_, all) => `{${all.split(",").sort()}}`);
+  assert.deepEqual(lines(page).map(sorted), lines(await registry.metrics()).map(sorted));
+  assert.match(page, /^postern_requests_total\{service="web",status="other"\} 1$/m);
+  assert.match(page, /^postern_bytes_total\{direction="out",service="web"\} 7$/m);
+  assert.equal(await metrics.registry.metrics(), page, "reading it counts nothing twice");
 });
 
 Deno.test("BoundedLabel.value() refuses overlong values", () => {
