@@ -1,6 +1,7 @@
 /** What the agent asks control, and what it accepts as an answer. Fields that it does not know are passed over. */
 import { z } from "zod";
 import { base64Url32, maxTokenChars, type TunnelProtocol } from "../src/identity/mod.ts";
+import type { ServiceRules } from "../src/rules/mod.ts";
 
 const token = z.string().min(16).max(maxTokenChars);
 
@@ -11,6 +12,8 @@ export interface CreateRequest {
   readonly protocol: TunnelProtocol;
   /** Share of requests when several agents publish the same name. */
   readonly weight: number;
+  /** What edges are to hold; absent: what they hold already. */
+  readonly rules?: ServiceRules;
 }
 
 const candidate = z.object({
@@ -30,6 +33,7 @@ export const createAnswer = z.object({
   recreate_token: token.optional(),
   note: z.string().max(4_096).optional(),
   public_port: z.int().min(1).max(65_535).optional(),
+  rules_revision: z.int().min(0).optional(),
 });
 export type CreateAnswer = z.infer<typeof createAnswer>;
 

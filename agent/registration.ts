@@ -1,10 +1,12 @@
 /** A service's tunnel at control: created, or taken up again under the same name. */
 import { fromBase64Url, utf8Decode } from "../src/bytes/mod.ts";
 import type { ServiceConfig } from "../src/config/mod.ts";
-import { codeOf, type ErrorCode } from "../src/errors/mod.ts";
+import { codeOf, type ErrorCode, PosternError } from "../src/errors/mod.ts";
 import type { Log } from "../src/ports/mod.ts";
+import type { ServiceRules } from "../src/rules/mod.ts";
 import type { ControlClient } from "./control_client.ts";
 import type { CreateAnswer } from "./control_messages.ts";
+import { rulesOf } from "./service_rules.ts";
 import type { TunnelStore } from "./tunnel_store.ts";
 
 /** Refusals of a token, be it the recreate token or the management token that went with it. */
@@ -72,9 +74,31 @@ export class Registration {
     this.#lastName = this.#store.get(this.#key)?.name;
   }
 
-  /** Candidates and a fresh stage 0 token. Throws what control refuses with. */
+  /**
+   * Candidates and a fresh stage 0 token, with the service's rules told anew. Throws what control refuses with, what
+   * reading the rules throws, and `rules_unsupported`.
+   */
   async renew(signal: AbortSignal): Promise<CreateAnswer> {
-    const answer = await this.#ask(signal);
+    const rules = rulesOf(this.#service);
+    const answer = await this.#asked(signal, rules);
+    // A control plane that does not know rules passes them over: the service would stand open.
+    if (answer.rules_revision === undefined && Object.keys(rules).length > 0) {
+      throw new PosternError(
+        "rules_unsupported",
+        "Cannot publish the service: control does not hold its rules",
+      );
+    }
+    return answer;
+  }
+
+  /** A fresh recreate token. Rules stay as they are: several agents of one name would overwrite each other's. */
+  async renewToken(signal: AbortSignal): Promise<void> {
+    await this.#asked(signal, undefined);
+  }
+
+  async #asked(signal: AbortSignal, rules: ServiceRules | undefined): Promise<CreateAnswer> {
+    const answer = await this.#ask(signal, rules);
+    if (answer.note !== undefined) this.#log("info", "control has a note", { note: answer.note });
     const labels = answer.public_hostname.split(".");
     const name = labels.slice(0, labels[0] === "*" ? 2 : 1).join(".");
     this.#lastName = name;
@@ -95,12 +119,12 @@ export class Registration {
     return Math.max(MIN_RENEWAL_MS, ((leftMs ?? wallMs + DEFAULT_LIFE_MS) - wallMs) / 2);
   }
 
-  async #ask(signal: AbortSignal): Promise<CreateAnswer> {
+  async #ask(signal: AbortSignal, rules: ServiceRules | undefined): Promise<CreateAnswer> {
     const configured = this.#service.name ?? undefined;
     const stored = this.#store.get(this.#key);
     if (stored !== undefined) {
       try {
-        return await this.#recreate(configured, stored.recreate_token, signal);
+        return await this.#recreate(configured, stored.recreate_token, rules, signal);
       } catch (error) {
         if (!TOKEN_IS_SPENT.has(codeOf(error))) throw error;
         this.#log("info", "recreate token is of no use any more", { code: codeOf(error) });
@@ -109,23 +133,28 @@ export class Registration {
     }
     if (configured === undefined && this.#lastName !== undefined) {
       try {
-        return await this.#create(this.#lastName, undefined, signal);
+        return await this.#create(this.#lastName, undefined, rules, signal);
       } catch (error) {
         if (codeOf(error) !== "name_taken" && codeOf(error) !== "name_reserved") throw error;
         this.#log("warn", "the name of before is taken, another one is asked for", { name: this.#lastName });
         this.#lastName = undefined;
       }
     }
-    return await this.#create(configured, undefined, signal);
+    return await this.#create(configured, undefined, rules, signal);
   }
 
   /** An expired management token must not cost the name that the recreate token still stands for. */
-  async #recreate(name: string | undefined, token: string, signal: AbortSignal): Promise<CreateAnswer> {
+  async #recreate(
+    name: string | undefined,
+    token: string,
+    rules: ServiceRules | undefined,
+    signal: AbortSignal,
+  ): Promise<CreateAnswer> {
     try {
-      return await this.#create(name, token, signal);
+      return await this.#create(name, token, rules, signal);
     } catch (error) {
       if (!this.#control.hasToken || !TOKEN_IS_REFUSED.has(codeOf(error))) throw error;
-      const answer = await this.#create(name, token, signal, true);
+      const answer = await this.#create(name, token, rules, signal, true);
       this.#log("warn", "management token is refused, the recreate token still serves", {
         code: codeOf(error),
         service: name,
@@ -137,6 +166,7 @@ export class Registration {
   #create(
     name: string | undefined,
     recreateToken: string | undefined,
+    rules: ServiceRules | undefined,
     signal: AbortSignal,
     alone = false,
   ): Promise<CreateAnswer> {
@@ -147,6 +177,7 @@ export class Registration {
         preferred_transports: ["wss"],
         protocol: this.#service.protocol,
         weight: this.#service.weight,
+        ...(rules === undefined ? {} : { rules }),
       },
       signal,
       alone,

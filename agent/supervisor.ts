@@ -235,7 +235,7 @@ export class Supervisor {
     let cancel = () => {};
     const next = () => {
       cancel = clock.schedule(clock.now() + registration.renewalDueMs(clock.wall()), async () => {
-        await registration.renew(this.#abort.signal).catch((error) => {
+        await registration.renewToken(this.#abort.signal).catch((error) => {
           if (!this.#stopping) log("warn", "recreate token was not renewed", { code: known(error).code });
         });
         if (!stopped) next();

@@ -1,4 +1,5 @@
 /** The table of commands. Everything that users can type follows from it; code is imported when it runs. */
+import { keyOfProperty, ruleKeysOf, ruleSettings, settingsOf } from "../src/config/mod.ts";
 import { type Call, type Command, type Flag } from "./command.ts";
 import { shells } from "./completions.ts";
 
@@ -36,6 +37,20 @@ const weightFlag: Flag = {
   key: "services[].weight",
 };
 
+/** A flag for each rule that a service of this protocol may have. */
+function ruleFlags(protocol: "http" | "tcp"): Flag[] {
+  const may = new Set([...ruleKeysOf(protocol)].map(keyOfProperty));
+  return settingsOf(ruleSettings).filter(({ key }) => may.has(key.split(".", 1)[0])).map((
+    { key, flag, setting },
+  ): Flag => ({
+    name: flag,
+    help: setting.help,
+    placeholder: setting.placeholder,
+    key: `services[].rules.${key}`,
+    file: setting.placeholder === "FILE",
+  }));
+}
+
 const agentKeys = ["control", "token_file", "ca_file", "proxy", "state_directory", "log.level"];
 
 async function publish(protocol: "http" | "tcp", call: Call): Promise<number> {
@@ -48,7 +63,7 @@ export const commands: readonly Command[] = [
     summary: "Publish a local HTTP service.",
     details: ["Example: postern http 8080 --name web"],
     arguments: [{ name: "TARGET", help: "PORT, HOST:PORT or http://HOST:PORT.", required: true }],
-    flags: [nameFlag, hostHeaderFlag, weightFlag, configFlag, plainFlag],
+    flags: [nameFlag, hostHeaderFlag, weightFlag, ...ruleFlags("http"), configFlag, plainFlag],
     settings: "agent",
     commonKeys: agentKeys,
     run: (call) => publish("http", call),
@@ -58,7 +73,7 @@ export const commands: readonly Command[] = [
     summary: "Publish a local TCP service on a public port.",
     details: ["Example: postern tcp 5432"],
     arguments: [{ name: "TARGET", help: "PORT or HOST:PORT.", required: true }],
-    flags: [nameFlag, weightFlag, configFlag, plainFlag],
+    flags: [nameFlag, weightFlag, ...ruleFlags("tcp"), configFlag, plainFlag],
     settings: "agent",
     commonKeys: agentKeys,
     run: (call) => publish("tcp", call),

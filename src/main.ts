@@ -15,7 +15,7 @@ import {
 } from "./control/mod.ts";
 import { systemClock, systemRandom, WireBuffers } from "./driver/mod.ts";
 import { CertificateStore, loadOrMakeDevCertificates } from "./driver/tls/mod.ts";
-import { Edge, type TokenGate } from "./edge/mod.ts";
+import { Edge, type KnownRoute, type TokenGate } from "./edge/mod.ts";
 import { codeOf, PosternError } from "./errors/mod.ts";
 import {
   defaultRotation,
@@ -96,6 +96,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       presence: (tunnelId) => presenceOf(edge, tunnelId),
       events: {
         onTunnelDeleted: (tunnelId) => edge.cutTunnel(tunnelId),
+        onRulesChanged: (tunnelId, rules) => edge.holdRules(tunnelId, rules),
         onTokenIssued: (kind) => metrics.tokensIssued.inc({ kind }),
         onEvidenceJudged: (result) => metrics.attestations.inc({ result }),
       },
@@ -253,7 +254,9 @@ function tokenGate(keyset: Keyset, store: Store, clock: Clock, config: ControlCo
     clockSkewMs: config.tokens.clockSkewMs,
   });
   const checkTunnel = async (tunnelId: string) => {
-    if (await store.tunnel(tunnelId) === undefined) throw new PosternError("tunnel_deleted");
+    const tunnel = await store.tunnel(tunnelId);
+    if (tunnel === undefined) throw new PosternError("tunnel_deleted");
+    return tunnel.rules;
   };
   return {
     verifyStage0: (token) => verifyStage0(token, keyset, expectation()),
@@ -305,13 +308,19 @@ function presenceOf(edge: Edge, tunnelId: string): ReturnType<ControlDeps["prese
   };
 }
 
-async function knownRoute(store: Store, config: EdgeConfig, hostname: string): Promise<string | undefined> {
+async function knownRoute(
+  store: Store,
+  config: EdgeConfig,
+  hostname: string,
+): Promise<KnownRoute | undefined> {
   const suffix = `.${config.publicHost}`;
   if (!hostname.endsWith(suffix)) return undefined;
   const label = hostname.slice(0, -suffix.length);
   const dot = label.indexOf(".");
   const name = dot < 0 ? label : `*${label.slice(dot)}`;
-  return await store.tunnelByName(name) === undefined ? undefined : `${name}${suffix}`;
+  const tunnel = await store.tunnelByName(name);
+  if (tunnel === undefined) return undefined;
+  return { name: `${name}${suffix}`, tunnelId: tunnel.tunnelId, rules: tunnel.rules };
 }
 
 function listenFailed(address: string, cause: unknown): PosternError {

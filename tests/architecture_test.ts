@@ -13,6 +13,7 @@ const ROWS: readonly (readonly string[])[] = [
     "src/identity",
     "src/attestation",
     "src/config",
+    "src/rules",
     "wasm",
   ],
   ["src/mux"],

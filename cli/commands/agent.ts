@@ -1,4 +1,11 @@
-import { type AgentConfig, formatAddress, parseTarget, type Resolved } from "../../src/config/mod.ts";
+import {
+  type AgentConfig,
+  formatAddress,
+  parseTarget,
+  type Resolved,
+  ruleSettings,
+  settingsOf,
+} from "../../src/config/mod.ts";
 import { systemClock } from "../../src/driver/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
 import { createLog } from "../../src/telemetry/mod.ts";
@@ -18,6 +25,9 @@ export async function runPublish(protocol: "http" | "tcp", call: Call): Promise<
     ...(hostHeader !== undefined && { host_header: hostHeader }),
     ...(weight !== undefined && { weight }),
   };
+  for (const { key, flag } of settingsOf(ruleSettings)) {
+    if (call.values[flag] !== undefined) service[`rules.${key}`] = call.values[flag];
+  }
   return await run(call, await loadAgent(call, [service]));
 }
 

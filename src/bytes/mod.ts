@@ -1,4 +1,5 @@
 /** Bytes: encodings, addresses, comparison, concatenation. */
+export { type AddressBlock, AddressBlocks, parseAddressBlock } from "./address_blocks.ts";
 export { concat, utf8, utf8Decode } from "./array.ts";
 export { fromBase64Url, fromHex, toBase64Url, toHex } from "./encoding.ts";
 export { equalConstantTime } from "./equal.ts";

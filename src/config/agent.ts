@@ -11,6 +11,7 @@ import {
   url,
   word,
 } from "./values.ts";
+import { ruleSettings } from "./rules.ts";
 import { list, optional, setting, type Values } from "./setting.ts";
 import { channelSettings, logSettings, windowSettings } from "./shared.ts";
 
@@ -45,6 +46,7 @@ export const serviceSettings = {
     "Share of requests when several agents publish the same name.",
     "WEIGHT",
   ),
+  rules: ruleSettings,
 } as const;
 
 export const agentSettings = {

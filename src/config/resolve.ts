@@ -172,26 +172,35 @@ class Merge {
     });
   }
 
-  #givenItem(group: Group, item: Readonly<Record<string, string>>, prefix: string): Record<string, unknown> {
+  /** @param under key of the group within the item */
+  #givenItem(
+    group: Group,
+    item: Readonly<Record<string, string>>,
+    prefix: string,
+    under = "",
+  ): Record<string, unknown> {
     const values: Record<string, unknown> = {};
-    for (const { key, setting } of settingsOf(group)) {
-      const property = Object.keys(group).find((name) => keyOfProperty(name) === key)!;
-      const raw = item[key] ?? setting.defaultText;
-      const given = item[key] !== undefined;
-      this.origins.set(`${prefix}.${key}`, {
-        layer: given ? "flag" : "default",
-        where: given ? "command line" : "default",
-      });
-      const result = raw === null ? undefined : setting.schema.safeParse(raw);
-      if (result !== undefined && !result.success) {
-        this.#refuse(
-          "config_value_invalid",
-          `Cannot use --${flagNameOf(key)}: ${result.error.issues[0].message}`,
-        );
-      }
-      values[property] = result?.data ?? null;
+    for (const [property, node] of Object.entries(group)) {
+      const key = under + keyOfProperty(property);
+      if (isSetting(node)) values[property] = this.#givenSetting(node, key, item[key], `${prefix}.${key}`);
+      else values[property] = isList(node) ? [] : this.#givenItem(node, item, prefix, `${key}.`);
     }
     return values;
+  }
+
+  #givenSetting(setting: Setting<unknown>, key: string, given: string | undefined, full: string): unknown {
+    const raw = given ?? setting.defaultText;
+    this.origins.set(full, {
+      layer: given === undefined ? "default" : "flag",
+      where: given === undefined ? "default" : "command line",
+    });
+    const result = raw === null ? undefined : setting.schema.safeParse(raw);
+    if (result !== undefined && !result.success) {
+      // The flag of a rule is the rule's own name.
+      const flag = flagNameOf(key.replace(/^rules\./, ""));
+      this.#refuse("config_value_invalid", `Cannot use --${flag}: ${result.error.issues[0].message}`);
+    }
+    return result?.data ?? null;
   }
 
   #mapOf(entry: FileEntry | undefined, key: string): ReadonlyMap<string, FileEntry> | undefined {

@@ -4,9 +4,17 @@ import { isLoopbackHost } from "./address.ts";
 import { type AgentConfig, agentSettings } from "./agent.ts";
 import { type EdgeConfig, edgeSettings } from "./edge.ts";
 import { resolve, type Schema } from "./resolve.ts";
+import { ruleKeysOf } from "./rules.ts";
+import { keyOfProperty } from "./setting.ts";
 
 function refuseIf(condition: boolean, what: string): void {
   if (condition) throw new PosternError("config_conflict", `Cannot use this configuration: ${what}`);
+}
+
+/** Whether a rule says anything: a list with entries, a value, or a group that holds one. */
+function isGiven(value: unknown): boolean {
+  if (typeof value !== "object") return value !== undefined;
+  return value !== null && Object.values(value).some(isGiven);
 }
 
 function checkWindows(
@@ -60,7 +68,15 @@ export const agentSchema: Schema<typeof agentSettings, AgentConfig> = {
       "origin.max_connections must not be below origin.max_idle_connections",
     );
     const names = new Set<string>();
-    for (const { name } of values.services) {
+    for (const { name, protocol, rules } of values.services) {
+      const may = ruleKeysOf(protocol);
+      for (const [rule, value] of Object.entries(rules)) {
+        if (may.has(rule)) continue;
+        refuseIf(
+          isGiven(value),
+          `a ${protocol} service has a rule that is for http only (${keyOfProperty(rule)})`,
+        );
+      }
       if (name === null) continue;
       refuseIf(names.has(name), `two services are called "${name}"`);
       names.add(name);

@@ -3,7 +3,7 @@
  * expected instead of what went wrong inside it.
  */
 import { z } from "zod";
-import { ipBytes } from "../bytes/mod.ts";
+import { parseAddressBlock } from "../bytes/mod.ts";
 import { type Address, parseAddress, type PortRange } from "./address.ts";
 
 /** Longest text value. Keeps messages and memory bounded whatever a file holds. */
@@ -230,14 +230,8 @@ export function addressBlocks(maxItems: number): z.ZodType<readonly string[], un
     const blocks = items.map((item) => typeof item === "string" ? item.trim() : "").filter((item) =>
       item !== ""
     );
-    return blocks.every(isAddressBlock) ? Object.freeze(blocks) : undefined;
+    return blocks.every((block) => parseAddressBlock(block) !== undefined)
+      ? Object.freeze(blocks)
+      : undefined;
   });
-}
-
-function isAddressBlock(block: string): boolean {
-  const [host, bits, ...rest] = block.split("/");
-  if (rest.length > 0 || (bits !== undefined && !/^\d{1,3}$/.test(bits))) return false;
-  if (ipBytes(host) === undefined) return false;
-  const most = host.includes(":") ? 128 : 32;
-  return Number(bits ?? most) <= most;
 }

@@ -24,6 +24,7 @@ import {
   refreshTokenRoute,
   ROUTES,
 } from "./routes.ts";
+import { unknownMembers } from "./schemas.ts";
 import { createTunnel, deleteTunnel, hostnameOf } from "./tunnels.ts";
 
 /** How long caches may keep the key set: well below the time that a key is published before it signs. */
@@ -107,6 +108,8 @@ function addTunnelRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): void 
       recreateTtlSeconds: request.recreate_token_ttl_seconds,
       protocol: request.protocol,
       weight: request.weight,
+      rules: request.rules,
+      unknownMembers: unknownMembers(request),
       clientIp: context.env?.clientIp ?? "unknown",
     }, credentials);
     const { tunnel, choice } = created;
@@ -126,6 +129,7 @@ function addTunnelRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): void 
       candidates_expires_at: instant(created.candidatesExpireAtMs),
       ...(created.note === undefined ? {} : { note: created.note }),
       ...(tunnel.publicPort === undefined ? {} : { public_port: tunnel.publicPort }),
+      ...(created.rulesRevision === undefined ? {} : { rules_revision: created.rulesRevision }),
     }, 200);
   });
 

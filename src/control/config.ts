@@ -1,7 +1,7 @@
 /** Settings of the control plane, and what it is handed. */
 import type { EvidenceVerifier } from "../attestation/mod.ts";
 import type { Keyset, TokenKind, Transport } from "../identity/mod.ts";
-import type { Clock, Log, Random, Store } from "../ports/mod.ts";
+import type { Clock, Log, Random, Revised, Store } from "../ports/mod.ts";
 
 /** A token bucket: `burst` at once, refilled evenly. */
 export interface RateLimit {
@@ -124,6 +124,8 @@ export type DeletionReason = "deleted" | "abandoned";
 export interface ControlEvents {
   /** The edge cuts the tunnel's live channels. */
   onTunnelDeleted(tunnelId: string, reason: DeletionReason): void;
+  /** Edges hold these rules for the tunnel from now on. */
+  onRulesChanged(tunnelId: string, rules: Revised<string>): void;
   /** For metrics. */
   onTokenIssued?(kind: TokenKind): void;
   /** For metrics: `ok` or an error code. */

@@ -7,6 +7,7 @@ import {
   protocolSchema,
   transportSchema,
 } from "../identity/mod.ts";
+import { rulesSchema } from "../rules/mod.ts";
 
 // Schemas get `.openapi` when they are made, not when they are imported: those of identity are made anew here.
 const protocol = z.enum(protocolSchema.options);
@@ -28,7 +29,7 @@ export const problemSchema = z.object({
   request_id: z.string(),
 }).openapi("Problem");
 
-export const createRequestSchema = z.object({
+export const createRequestSchema = z.looseObject({
   requested_name: z.string().max(253).optional().openapi({
     description:
       "First label of the public hostname; a random one when absent. With a management token also `*.label`: every host one label below it.",
@@ -53,7 +54,27 @@ export const createRequestSchema = z.object({
     description:
       "Extension: this agent's share of the requests when several agents serve the name; 1 when absent.",
   }),
+  rules: z.record(z.string(), z.unknown()).optional().openapi({
+    ...rulesDescription(),
+    description:
+      "Extension: what edges hold for the service before they open a stream to an agent. An empty object is no rules; " +
+      "absent, a tunnel keeps those that it has. Members that are not listed here are refused.",
+  }),
 }).openapi("CreateTunnelRequest");
+
+/** Members of a request that nobody knows: told in `note`. The names are the client's own text: bounded, and escaped. */
+export function unknownMembers(request: object): string[] {
+  return Object.keys(request).filter((key) => !Object.hasOwn(createRequestSchema.shape, key));
+}
+
+function rulesDescription() {
+  const { properties } = z.toJSONSchema(rulesSchema);
+  return {
+    type: "object" as const,
+    properties: properties as Record<string, never>,
+    additionalProperties: false,
+  };
+}
 
 export const createResponseSchema = z.object({
   tunnel_id: tunnelId,
@@ -77,6 +98,9 @@ export const createResponseSchema = z.object({
   candidates_expires_at: instant,
   note: z.string().optional(),
   public_port: z.int().optional().openapi({ description: "Extension: public port of a tcp tunnel." }),
+  rules_revision: z.int().optional().openapi({
+    description: "Extension: the rules of the request are held; the number grows whenever they change.",
+  }),
 }).openapi("CreateTunnelResponse");
 
 export const deleteRequestSchema = z.object({

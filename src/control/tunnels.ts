@@ -9,7 +9,8 @@ import {
   type Transport,
   type TunnelProtocol,
 } from "../identity/mod.ts";
-import type { TunnelClaim, TunnelRecord } from "../ports/mod.ts";
+import type { Revised, TunnelClaim, TunnelRecord } from "../ports/mod.ts";
+import { assertApplicable, formatRules, noRules, readRules, type ServiceRules } from "../rules/mod.ts";
 import { type Choice, chooseEdges } from "./candidates.ts";
 import { controlAudience, type ControlDeps, type DeletionReason } from "./config.ts";
 import { anonymousPrefix, authorizationRequired, type Credentials } from "./credentials.ts";
@@ -17,6 +18,8 @@ import { checkName, pairedName, randomName, wildcardBase } from "./names.ts";
 
 /** Random names that are tried before giving up; one collision is unlikely already. */
 const maxNameAttempts = 8;
+/** Unknown members that a note names. */
+const maxToldMembers = 8;
 
 export interface CreateRequest {
   readonly requestedName?: string;
@@ -27,6 +30,10 @@ export interface CreateRequest {
   readonly protocol?: TunnelProtocol;
   /** Share of requests among several agents of one name; 1 when absent. */
   readonly weight?: number;
+  /** Peer's JSON: what edges are to hold for the service; absent: what they hold already. */
+  readonly rules?: unknown;
+  /** Members of the request that nobody knows. Peer text. */
+  readonly unknownMembers?: readonly string[];
   readonly clientIp: string;
 }
 
@@ -38,6 +45,8 @@ export interface CreatedTunnel {
   readonly ephemeral: IssuedToken;
   readonly recreate: IssuedToken;
   readonly note: string | undefined;
+  /** Of the rules that the request has set; undefined when it set none. */
+  readonly rulesRevision: number | undefined;
 }
 
 /** Creates a tunnel, or gives fresh tokens for one that the credentials own. */
@@ -46,15 +55,17 @@ export async function createTunnel(
   request: CreateRequest,
   credentials: Credentials,
 ): Promise<CreatedTunnel> {
-  // Refused for lack of an edge before a name is claimed.
+  // Refused for its form, or for lack of an edge, before a name is claimed.
+  const rules = request.rules === undefined ? undefined : readRules(request.rules);
   const choice = chooseEdges(deps.edges(), request.regionHint, request.preferredTransports);
   const ttl = clampTtl(deps, request.recreateTtlSeconds);
   const nowMs = deps.clock.wall();
   const heldUntilMs = nowMs + ttl.seconds * 1_000;
   const { tunnel, fresh } = credentials.recreate === undefined
-    ? await claimOrReuse(deps, request, credentials, heldUntilMs)
+    ? await claimOrReuse(deps, request, credentials, heldUntilMs, rules)
     : { tunnel: await recreated(deps, request, credentials.recreate), fresh: false };
   if (!fresh && !await deps.store.holdTunnel(tunnel.tunnelId, heldUntilMs)) throw gone();
+  const held = fresh ? tunnel.rules : await changeRules(deps, tunnel, rules);
   await audit(
     deps,
     credentials.management?.sub ?? tunnel.owner,
@@ -66,7 +77,7 @@ export async function createTunnel(
     },
   );
   const missing = choice.missing.length === 0 ? [] : [`no edge offers ${choice.missing.join(", ")}`];
-  const notes = [...ttl.notes, ...missing];
+  const notes = [...ttl.notes, ...missing, ...unknownNotes(request.unknownMembers ?? [])];
   return {
     tunnel,
     hostname: hostnameOf(deps, tunnel),
@@ -74,7 +85,41 @@ export async function createTunnel(
     candidatesExpireAtMs: nowMs + deps.config.candidatesMs,
     ...await issueTokens(deps, tunnel, choice, ttl.seconds, request.weight ?? 1),
     note: notes.length === 0 ? undefined : notes.join("; "),
+    rulesRevision: rules === undefined ? undefined : held?.revision ?? 0,
   };
+}
+
+/**
+ * The newest registration wins for the name: all agents of one name are held to the same rules. Before tokens are
+ * issued, so that no session begins under rules that its agent has just replaced.
+ */
+async function changeRules(
+  deps: ControlDeps,
+  tunnel: TunnelRecord,
+  rules: ServiceRules | undefined,
+): Promise<Revised<string> | undefined> {
+  if (rules === undefined) return tunnel.rules;
+  assertApplicable(rules, tunnel.protocol);
+  const value = formatRules(rules);
+  if (value === (tunnel.rules?.value ?? formatRules(noRules))) return tunnel.rules;
+  const held = await deps.store.setTunnelRules(tunnel.tunnelId, value);
+  if (held === undefined) throw gone();
+  deps.events.onRulesChanged(tunnel.tunnelId, held);
+  deps.log("info", "rules of a service changed", {
+    tunnel_id: tunnel.tunnelId,
+    name: tunnel.name,
+    revision: held.revision,
+    members: Object.keys(rules).join(",") || "none",
+  });
+  return held;
+}
+
+/** What was not understood is told: a misspelt member must not look as if it worked. */
+function unknownNotes(members: readonly string[]): string[] {
+  if (members.length === 0) return [];
+  const shown = members.slice(0, maxToldMembers).map((member) => JSON.stringify(member.slice(0, 64)));
+  const rest = members.length - shown.length;
+  return [`unknown members were passed over: ${shown.join(", ")}${rest > 0 ? ` and ${rest} more` : ""}`];
 }
 
 /** Deletes a tunnel of the credentials' owner. Throws `authorization_required`, `tunnel_not_found`. */
@@ -133,6 +178,7 @@ async function claimOrReuse(
   request: CreateRequest,
   { management }: Credentials,
   heldUntilMs: number,
+  rules: ServiceRules | undefined,
 ): Promise<{ tunnel: TunnelRecord; fresh: boolean }> {
   if (management === undefined && !deps.config.anonymousTunnels) throw authorizationRequired();
   const { requestedName } = request;
@@ -142,7 +188,9 @@ async function claimOrReuse(
   }
   for (let attempt = 0; attempt < maxNameAttempts; attempt++) {
     const name = requestedName ?? randomName(deps.random);
-    const claimed = await deps.store.claimTunnel(claimOf(deps, request, name, management?.sub, heldUntilMs));
+    const claimed = await deps.store.claimTunnel(
+      claimOf(deps, request, name, management?.sub, heldUntilMs, rules),
+    );
     switch (claimed.outcome) {
       case "created":
         return { tunnel: claimed.tunnel, fresh: true };
@@ -171,6 +219,7 @@ function claimOf(
   name: string,
   account: string | undefined,
   heldUntilMs: number,
+  rules: ServiceRules | undefined,
 ): TunnelClaim {
   const { config } = deps;
   const tunnelId = `tun_${toBase64Url(deps.random(12))}`;
@@ -178,6 +227,7 @@ function claimOf(
   if (protocol === "tcp" && config.tcpPorts === null) {
     throw new PosternError("protocol_unavailable", "Cannot create tunnel: tcp is not offered here");
   }
+  if (rules !== undefined) assertApplicable(rules, protocol);
   const { maxTunnelsPerOwner, maxAnonymousTunnels, maxTunnelsPerAddress } = config.limits;
   return {
     tunnelId,
@@ -193,6 +243,7 @@ function claimOf(
       ? { from: { address: networkOf(request.clientIp), maxTunnels: maxTunnelsPerAddress } }
       : {}),
     ...(protocol === "tcp" && config.tcpPorts !== null ? { ports: config.tcpPorts } : {}),
+    ...(rules === undefined || Object.keys(rules).length === 0 ? {} : { rules: formatRules(rules) }),
   };
 }
 

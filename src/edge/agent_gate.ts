@@ -15,7 +15,7 @@ import { acceptWebSocketStream, ChannelPump, type SocketReader, type WireBuffers
 import type { RequestHead } from "../http1/mod.ts";
 import { matchStages, type Stage0Claims, type Stage1Claims } from "../identity/mod.ts";
 import { toBase64Url } from "../bytes/mod.ts";
-import type { ByteStream } from "../ports/mod.ts";
+import type { ByteStream, Revised } from "../ports/mod.ts";
 import { AgentSession } from "./agent_session.ts";
 import { TrustedProxies, withoutPort } from "./client_ip.ts";
 import { ConnectionLimits } from "./connection_limits.ts";
@@ -28,8 +28,8 @@ export interface TokenGate {
   verifyStage1(token: string): Promise<Stage1Claims>;
   /** Spends the stage 0 token. @throws PosternError `token_replayed`, `replay_cache_full`, `tunnel_deleted` */
   spend(claims: Stage0Claims): Promise<void>;
-  /** @throws PosternError `tunnel_deleted` */
-  checkTunnel(tunnelId: string): Promise<void>;
+  /** The rules that the tunnel has now. @throws PosternError `tunnel_deleted` */
+  checkTunnel(tunnelId: string): Promise<Revised<string> | undefined>;
 }
 
 export interface AgentGateOptions {
@@ -241,7 +241,7 @@ export class AgentGate {
     onProven(session);
     sessions.add(session, proof.replaces, config.drainTimeoutMs);
     // The tokens may be older than the deletion of their tunnel. Whoever deletes it from now on finds the session.
-    await tokens.checkTunnel(claims.sub);
+    session.guard = context.guards.put(claims.sub, await tokens.checkTunnel(claims.sub));
     if (channel.state !== "authorizing") throw new PosternError("channel_closed");
     channel.accept({
       type: "ready",

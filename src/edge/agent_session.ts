@@ -2,6 +2,7 @@
 import type { Stage1Claims } from "../identity/mod.ts";
 import type { Channel } from "../channel/mod.ts";
 import type { ChannelPump } from "../driver/mod.ts";
+import type { ServiceGuard } from "./service_guard.ts";
 
 /** Origin failures in a row after which a session is passed over while another one is there. */
 const UNHEALTHY_AFTER = 3;
@@ -19,6 +20,8 @@ export class AgentSession {
   /** Wall-clock milliseconds of the last echo, 0 before the first. */
   lastEchoAt = 0;
   requests = 0;
+  /** Holds the rules of what the session publishes; there before it is online. */
+  guard: ServiceGuard | undefined;
   #failures = 0;
   #unhealthyUntil = 0;
 

@@ -1,29 +1,18 @@
 /** Who a viewer is, when trusted proxies may stand in front. */
-import { ipBytes } from "../bytes/mod.ts";
-
-/** A block of addresses, such as 10.0.0.0/8 or fd00::/8, as bits. */
-interface Block {
-  readonly bytes: Uint8Array;
-  readonly bits: number;
-}
+import { AddressBlocks, ipBytes } from "../bytes/mod.ts";
 
 export class TrustedProxies {
-  readonly #blocks: readonly Block[];
+  readonly #blocks: AddressBlocks;
 
   /** @param blocks validated by the configuration */
   constructor(blocks: readonly string[]) {
-    this.#blocks = blocks.map((text) => {
-      const [host, bits] = text.split("/");
-      const bytes = ipBytes(host);
-      if (bytes === undefined) throw new TypeError(`no address: ${text}`);
-      const mappedBits = bytes.length === 4 && host.includes(":") ? 96 : 0;
-      return { bytes, bits: bits === undefined ? bytes.length * 8 : Math.max(0, Number(bits) - mappedBits) };
-    });
+    this.#blocks = new AddressBlocks(blocks);
   }
 
   trusts(address: string): boolean {
+    if (this.#blocks.isEmpty) return false;
     const bytes = ipBytes(address);
-    return bytes !== undefined && this.#blocks.some((block) => within(bytes, block));
+    return bytes !== undefined && this.#blocks.has(bytes);
   }
 
   /**
@@ -48,14 +37,4 @@ export function withoutPort(address: string): string {
   const colon = address.lastIndexOf(":");
   const host = colon < 0 ? address : address.slice(0, colon);
   return host.startsWith("[") ? host.slice(1, -1) : host;
-}
-
-function within(bytes: Uint8Array, block: Block): boolean {
-  if (bytes.length !== block.bytes.length) return false;
-  for (let bit = 0; bit < block.bits; bit += 8) {
-    const left = Math.min(8, block.bits - bit);
-    const mask = (0xff << (8 - left)) & 0xff;
-    if (((bytes[bit >> 3] ^ block.bytes[bit >> 3]) & mask) !== 0) return false;
-  }
-  return true;
 }

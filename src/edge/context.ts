@@ -1,8 +1,9 @@
 /** What every part of the edge's data path shares. */
 import type { EdgeConfig } from "../config/mod.ts";
 import type { Deadlines, Slabs } from "../driver/mod.ts";
-import type { Clock, Log, Random } from "../ports/mod.ts";
+import type { Clock, Log, Random, Revised } from "../ports/mod.ts";
 import type { Metrics, Tracer } from "../telemetry/mod.ts";
+import type { Guards } from "./guards.ts";
 import type { Sessions } from "./sessions.ts";
 
 export interface EdgeContext {
@@ -17,9 +18,17 @@ export interface EdgeContext {
   readonly deadlines: Deadlines;
   readonly sessions: Sessions;
   /** The route of the tunnel that publishes a hostname, online or not: the hostname itself, or `*.` and what is behind its first label. */
-  readonly knownRoute: (hostname: string) => Promise<string | undefined>;
+  readonly knownRoute: (hostname: string) => Promise<KnownRoute | undefined>;
+  readonly guards: Guards;
   /** Answers a request to the control plane. */
   readonly control: (request: Request, clientIp: string) => Promise<Response>;
+}
+
+/** The route of a tunnel, whether or not an agent serves it. */
+export interface KnownRoute {
+  readonly name: string;
+  readonly tunnelId: string;
+  readonly rules: Revised<string> | undefined;
 }
 
 /** One accepted connection of a viewer. */

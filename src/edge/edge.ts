@@ -7,14 +7,16 @@ import { Deadlines, Slabs, type WireBuffers } from "../driver/mod.ts";
 import type { CertificateStore } from "../driver/tls/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 import type { Stage1Claims } from "../identity/mod.ts";
-import type { Clock, Log, Random } from "../ports/mod.ts";
+import type { Clock, Log, Random, Revised } from "../ports/mod.ts";
 import { type Metrics, requestIds, type Tracer } from "../telemetry/mod.ts";
 import { AgentGate, type TokenGate } from "./agent_gate.ts";
 import { TrustedProxies } from "./client_ip.ts";
 import { ConnectionLimits } from "./connection_limits.ts";
 import type { EdgeContext } from "./context.ts";
+import { Guards } from "./guards.ts";
 import { EdgeListener } from "./listener.ts";
 import { Sessions } from "./sessions.ts";
+import type { ServiceGuard } from "./service_guard.ts";
 import { type EdgeStatus, edgeStatus } from "./status.ts";
 import { TcpServices } from "./tcp_services.ts";
 
@@ -44,6 +46,7 @@ export class Edge {
   readonly #gate: AgentGate;
   readonly #listener: EdgeListener;
   readonly #tcp: TcpServices;
+  readonly #guards: Guards;
   #port = 0;
   #state: "starting" | "serving" | "draining" | "stopped" = "starting";
   #stopUpkeep: (() => void) | undefined;
@@ -51,6 +54,7 @@ export class Edge {
   constructor(options: EdgeOptions) {
     const { config, clock, random, log, metrics } = options;
     this.#options = options;
+    this.#guards = new Guards(clock);
     this.sessions = new Sessions({ clock, log, graceMs: config.graceMs, replacement: config.replacement });
     const context: EdgeContext = {
       config,
@@ -64,6 +68,7 @@ export class Edge {
       deadlines: new Deadlines(clock),
       sessions: this.sessions,
       knownRoute: options.knownRoute,
+      guards: this.#guards,
       control: options.control,
     };
     const { maxViewerConnections, maxConnectionsPerAddress } = config.limits;
@@ -129,6 +134,11 @@ export class Edge {
     this.sessions.cutTunnel(tunnelId, new PosternError("tunnel_deleted"));
   }
 
+  /** Holds these rules for the tunnel from the next request, or connection, on. */
+  holdRules(tunnelId: string, rules: Revised<string>): void {
+    this.#guards.put(tunnelId, rules);
+  }
+
   /**
    * Stops in order: no new connections, those that are open get their answer, agents are asked to go elsewhere while open
    * streams finish within the drain timeout, and the rest is cut.
@@ -164,8 +174,16 @@ export class Edge {
     this.#stopUpkeep = clock.schedule(clock.now() + UPKEEP_MS, () => {
       this.sessions.routes.forgetOld();
       this.#tcp.closeUnused();
+      this.#forgetGuards();
       this.#upkeep();
     });
+  }
+
+  #forgetGuards(): void {
+    const used = new Set<ServiceGuard | undefined>();
+    for (const { guard } of this.sessions.routes.all) used.add(guard);
+    for (const { guard } of this.sessions.all) used.add(guard);
+    this.#guards.forgetUnused((guard) => used.has(guard));
   }
 
   #urls(claims: Stage1Claims): string[] {

@@ -132,6 +132,9 @@ export class HttpExchange implements RelayOptions, DepartureListener {
       const { routes } = context.sessions;
       const group = routes.find(head.hostname) ?? await this.#expected();
       if (typeof group === "string") return this.#refuse(group);
+      const rules = group.guard?.rules;
+      const refusal = rules === undefined ? undefined : rules.refusalOf(this.#in.viewer.ip);
+      if (refusal !== undefined) return this.#refuse(refusal);
       let tried: Set<AgentSession> | undefined;
       for (let attempt = 1;; attempt++) {
         const session = routes.pick(group, tried) ?? await routes.session(group, departure.signal, tried);
@@ -166,7 +169,8 @@ export class HttpExchange implements RelayOptions, DepartureListener {
     const { context, head } = this.#in;
     const route = await context.knownRoute(head.hostname);
     if (route === undefined) return "unknown_host";
-    return context.sessions.routes.expect(route) ?? "tunnel_offline";
+    const guard = context.guards.put(route.tunnelId, route.rules);
+    return context.sessions.routes.expect(route.name, guard) ?? "tunnel_offline";
   }
 
   #mayRepeat(

@@ -1,5 +1,6 @@
 /** All sessions that publish one hostname or port: smooth weighted round robin over the healthy ones. */
 import type { AgentSession } from "./agent_session.ts";
+import type { ServiceGuard } from "./service_guard.ts";
 
 interface Member {
   readonly session: AgentSession;
@@ -9,6 +10,8 @@ interface Member {
 
 export class RouteGroup {
   readonly name: string;
+  /** Holds the service's rules. A new tunnel of the same name comes with a guard of its own. */
+  guard: ServiceGuard | undefined;
   #members: Member[] = [];
   #waiters: (() => void)[] = [];
   /** Monotonic time at which the last session went; undefined while there is one, or when there never was. */

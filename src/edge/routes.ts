@@ -6,6 +6,7 @@ import { PosternError } from "../errors/mod.ts";
 import type { Clock } from "../ports/mod.ts";
 import type { AgentSession } from "./agent_session.ts";
 import { RouteGroup } from "./route_group.ts";
+import type { ServiceGuard } from "./service_guard.ts";
 
 /** Most viewers that wait for one route to come back. */
 const MAX_WAITING = 4_096;
@@ -32,6 +33,7 @@ export class Routes {
     for (const name of Routes.namesOf(session)) {
       let group = this.#groups.get(name);
       if (group === undefined) this.#groups.set(name, group = new RouteGroup(name));
+      group.guard = session.guard; // first: adding wakes those who wait
       if (!group.sessions.includes(session)) group.add(session);
     }
   }
@@ -48,6 +50,10 @@ export class Routes {
       this.#groups.get(name)?.end();
       this.#groups.delete(name);
     }
+  }
+
+  get all(): Iterable<RouteGroup> {
+    return this.#groups.values();
   }
 
   group(name: string): RouteGroup | undefined {
@@ -73,11 +79,12 @@ export class Routes {
    * The group of a route that is known but has had no session since this edge started, while that is less than the grace
    * time ago: its agent may be on the way back. Call for names of tunnels only, a wildcard by its own name: each takes memory.
    */
-  expect(route: string): RouteGroup | undefined {
+  expect(route: string, guard: ServiceGuard): RouteGroup | undefined {
     const group = this.find(route);
     if (group !== undefined || this.#clock.now() - this.#startedAt >= this.#graceMs) return group;
     const expected = new RouteGroup(route);
     expected.emptySince = this.#startedAt;
+    expected.guard = guard;
     this.#groups.set(route, expected);
     return expected;
   }

@@ -97,6 +97,8 @@ export class TcpServices {
     const { sessions, slabs, metrics } = this.#context;
     const group = sessions.routes.group(`tcp:${port}`);
     if (group === undefined) throw new PosternError("tunnel_offline");
+    const refusal = group.guard?.rules?.refusalOf(withoutPort(socket.remoteAddress));
+    if (refusal !== undefined) throw new PosternError(refusal);
     const series = metrics.service(`tcp:${port}`);
     for (let attempt = 1;; attempt++) {
       const session = await sessions.routes.session(group, NEVER);

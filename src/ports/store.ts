@@ -18,10 +18,14 @@ export interface TunnelRecord {
   readonly createdAtMs: number;
   /** An anonymous name is kept for its holder until then. */
   readonly heldUntilMs: number;
+  /** JSON of the rules that edges hold for the service; absent while nobody has set any. Holds password hashes. */
+  readonly rules?: Revised<string>;
 }
 
 /** A tunnel to be made, with the limits that are checked in the same step. */
-export interface TunnelClaim extends Omit<TunnelRecord, "publicPort"> {
+export interface TunnelClaim extends Omit<TunnelRecord, "publicPort" | "rules"> {
+  /** JSON of the first rules; they get revision 1. */
+  readonly rules?: string;
   /** Another name that nobody but this owner may hold, looked at in the same step. */
   readonly pairedName?: string;
   /** Where an anonymous request came from: opaque, counted only. */
@@ -48,6 +52,11 @@ export interface TunnelStore {
   tunnelsOf(owner: string): Promise<TunnelRecord[]>;
   /** Moves `heldUntilMs` later, never earlier. False when there is no such tunnel. */
   holdTunnel(tunnelId: string, heldUntilMs: number): Promise<boolean>;
+  /**
+   * Sets the rules and makes their revision one higher, unless they are the same as before. Returns what is held then;
+   * undefined when there is no such tunnel.
+   */
+  setTunnelRules(tunnelId: string, value: string): Promise<Revised<string> | undefined>;
   /**
    * Frees name, port and agent bindings. With `heldBeforeMs` only when the tunnel is anonymous and its hold ended
    * before then. False when nothing was deleted.

@@ -68,6 +68,10 @@ const STEPS: readonly string[] = [
     detail        TEXT NOT NULL
   ) STRICT;
   `,
+  `
+  ALTER TABLE tunnels ADD COLUMN rules TEXT;
+  ALTER TABLE tunnels ADD COLUMN rules_revision INTEGER NOT NULL DEFAULT 0;
+  `,
 ];
 
 /** The layout that this program writes. */

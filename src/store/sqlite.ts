@@ -55,6 +55,7 @@ export function openSqliteStore(path: string, options: SqliteOptions = {}): Stor
     tunnelByName: (name) => tunnels.tunnelByName(name),
     tunnelsOf: (owner) => tunnels.tunnelsOf(owner),
     holdTunnel: (tunnelId, heldUntilMs) => tunnels.holdTunnel(tunnelId, heldUntilMs),
+    setTunnelRules: (tunnelId, value) => tunnels.setTunnelRules(tunnelId, value),
     deleteTunnel: (tunnelId, heldBeforeMs) => tunnels.deleteTunnel(tunnelId, heldBeforeMs),
     abandonedTunnels: (heldBeforeMs, limit) => tunnels.abandonedTunnels(heldBeforeMs, limit),
     bindAgent: (tunnelId, agentId, nowMs, maxAgents) =>

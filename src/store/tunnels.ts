@@ -3,6 +3,7 @@
 import type {
   AgentBinding,
   AgentStore,
+  Revised,
   TunnelClaim,
   TunnelClaimed,
   TunnelRecord,
@@ -10,7 +11,8 @@ import type {
 } from "../ports/mod.ts";
 import type { Database, Row } from "./database.ts";
 
-const columns = "tunnel_id, name, owner, anonymous, protocol, public_port, created_at, held_until";
+const columns =
+  "tunnel_id, name, owner, anonymous, protocol, public_port, created_at, held_until, rules, rules_revision";
 
 /** Setting that remembers the last port that was given away. */
 const portCursor = "store.last_public_port";
@@ -49,6 +51,20 @@ export class SqliteTunnels implements TunnelStore, AgentStore {
       tunnelId,
     );
     return changed === 1;
+  }
+
+  async setTunnelRules(tunnelId: string, value: string): Promise<Revised<string> | undefined> {
+    return this.#database.transaction(() => {
+      this.#database.run(
+        `UPDATE tunnels SET rules = ?, rules_revision = rules_revision + 1
+          WHERE tunnel_id = ? AND rules IS NOT ?`,
+        value,
+        tunnelId,
+        value,
+      );
+      const tunnel = this.#database.get(`SELECT ${columns} FROM tunnels WHERE tunnel_id = ?`, tunnelId);
+      return tunnelOf(tunnel)?.rules;
+    });
   }
 
   async deleteTunnel(tunnelId: string, heldBeforeMs?: number): Promise<boolean> {
@@ -116,7 +132,7 @@ export class SqliteTunnels implements TunnelStore, AgentStore {
     const port = claim.ports === undefined ? undefined : this.#takePort(claim.ports.first, claim.ports.last);
     if (claim.ports !== undefined && port === undefined) return { outcome: "no_port" };
     this.#database.run(
-      `INSERT INTO tunnels (${columns}, created_from) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO tunnels (${columns}, created_from) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       claim.tunnelId,
       claim.name,
       claim.owner,
@@ -125,6 +141,8 @@ export class SqliteTunnels implements TunnelStore, AgentStore {
       port ?? null,
       claim.createdAtMs,
       claim.heldUntilMs,
+      claim.rules ?? null,
+      claim.rules === undefined ? 0 : 1,
       claim.from?.address ?? null,
     );
     return { outcome: "created", tunnel: this.#byName(claim.name) as TunnelRecord };
@@ -179,5 +197,8 @@ function knownTunnel(row: Row): TunnelRecord {
     ...(row.public_port === null ? {} : { publicPort: Number(row.public_port) }),
     createdAtMs: Number(row.created_at),
     heldUntilMs: Number(row.held_until),
+    ...(row.rules === null
+      ? {}
+      : { rules: { revision: Number(row.rules_revision), value: String(row.rules) } }),
   };
 }

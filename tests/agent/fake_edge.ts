@@ -23,6 +23,7 @@ import { type Carrier, Session, type SessionEvents } from "../../agent/session.t
 import { settle, VirtualClock } from "../support/virtual_clock.ts";
 
 const core = loadCore();
+const NO_RULES = agentDefaults({}, [{}]).services[0].rules;
 /** One for all tests of a file: an agent has one as well. */
 export const buffers: WireBuffers = new WireBuffers(core);
 const edgeStatic = generateX25519KeyPair(systemRandom);
@@ -258,7 +259,7 @@ export function makeService(
   origin: Partial<AgentConfig["origin"]> = {},
 ): Service {
   return new Service({
-    config: { name: null, protocol: "http", hostHeader: null, weight: 100, ...service },
+    config: { name: null, protocol: "http", hostHeader: null, weight: 100, rules: NO_RULES, ...service },
     origin: { ...agentDefaults().origin, ...origin },
     clock,
     deadlines: new Deadlines(clock),

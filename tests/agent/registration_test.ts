@@ -73,3 +73,44 @@ Deno.test("Registration does not go around a management token that was revoked",
     stored: "stored",
   });
 });
+
+/** A registration of a service with a rule, at a control that confirms this revision. */
+async function registerRules(revision: number | undefined) {
+  await using folder = await TempDir.make("registration");
+  const store = await TunnelStore.open(folder.file("tunnels.json"), noLog);
+  const asked: CreateRequest["rules"][] = [];
+  const [service] = agentDefaults({}, [{ target: "127.0.0.1:1", "rules.deny": "10.0.0.1" }]).services;
+  const registration = new Registration({
+    control: {
+      hasToken: false,
+      create(request: CreateRequest) {
+        asked.push(request.rules);
+        return Promise.resolve({
+          tunnel_id: "tun_1",
+          public_hostname: "web.localhost",
+          candidates: [],
+          ephemeral_token: "stage-0-token",
+          rules_revision: revision,
+        });
+      },
+    },
+    store,
+    service,
+    key: "key",
+    log: noLog,
+  });
+  const outcome = await registration.renew(never).then(() => "renewed", (error: PosternError) => error.code);
+  await registration.renewToken(never);
+  return { outcome, asked };
+}
+
+Deno.test("Registration tells its rules when it registers, and leaves them alone when it renews its token", async () => {
+  assert.deepEqual(await registerRules(1), {
+    outcome: "renewed",
+    asked: [{ deny: ["10.0.0.1"] }, undefined],
+  });
+});
+
+Deno.test("Registration does not publish a service whose rules control does not confirm: rules_unsupported", async () => {
+  assert.equal((await registerRules(undefined)).outcome, "rules_unsupported");
+});

@@ -118,9 +118,15 @@ Deno.test("resolve() reads services from the file, and given items replace them"
   ]);
   assert.equal(fromFile.origins.get("services[0].name")?.where, "postern.yaml:3:13");
   const given = resolve(agentSchema, { file, items: { services: [{ target: "[::1]:1", weight: "7" }] } });
-  assert.deepEqual(given.config.services, [
-    { name: null, protocol: "http", target: { host: "::1", port: 1 }, hostHeader: null, weight: 7 },
-  ]);
+  const [{ rules, ...service }] = given.config.services;
+  assert.deepEqual(service, {
+    name: null,
+    protocol: "http",
+    target: { host: "::1", port: 1 },
+    hostHeader: null,
+    weight: 7,
+  });
+  assert.deepEqual([rules.allow, rules.deny], [[], []]);
   const port = resolve(agentSchema, { file: yaml("services:\n  - target: 3000\n") });
   assert.deepEqual(port.config.services[0].target, { host: "127.0.0.1", port: 3000 });
   assert.match(
@@ -134,6 +140,20 @@ Deno.test("resolve() reads services from the file, and given items replace them"
     refusal({ file: yaml("services:\n  - hostheader: x") }, agentSchema).message,
     /postern\.yaml:3:5.*did you mean "host_header"/,
   );
+});
+
+Deno.test("resolve() reads the rules of a service, from the file and from given items", () => {
+  const file = yaml("services:\n  - rules:\n      allow: [10.0.0.0/8]\n      deny: 10.0.0.1, ::1\n");
+  const { allow, deny } = resolve(agentSchema, { file }).config.services[0].rules;
+  assert.deepEqual([allow, deny], [["10.0.0.0/8"], ["10.0.0.1", "::1"]]);
+  const given = resolve(agentSchema, { items: { services: [{ "rules.deny": "10.0.0.1" }] } });
+  assert.deepEqual(given.config.services[0].rules.deny, ["10.0.0.1"]);
+  assert.equal(given.origins.get("services[0].rules.deny")?.where, "command line");
+  assert.match(
+    refusal({ file: yaml("services:\n  - rules: { alow: [] }") }, agentSchema).message,
+    /unknown key "services\[0\]\.rules\.alow"; did you mean "allow"/,
+  );
+  assert.match(refusal({ items: { services: [{ "rules.deny": "x" }] } }, agentSchema).message, /--deny/);
 });
 
 Deno.test("resolve() warns about near misses in the environment and leaves foreign names alone", () => {

@@ -139,6 +139,30 @@ export function storeContract(kind: string, makeHarness: () => StoreHarness): vo
     assert.equal(await store.deleteTunnel("tun_2", ended), true);
   });
 
+  test("setTunnelRules() counts changes, not repetitions, and comes back with the tunnel", async (store) => {
+    await store.claimTunnel(claimOf());
+    assert.equal((await store.tunnel("tun_1"))?.rules, undefined);
+    assert.deepEqual(await store.setTunnelRules("tun_1", '{"deny":[]}'), {
+      revision: 1,
+      value: '{"deny":[]}',
+    });
+    assert.deepEqual(await store.setTunnelRules("tun_1", '{"deny":[]}'), {
+      revision: 1,
+      value: '{"deny":[]}',
+    });
+    assert.deepEqual(await store.setTunnelRules("tun_1", "{}"), { revision: 2, value: "{}" });
+    assert.deepEqual((await store.tunnelByName("demo"))?.rules, { revision: 2, value: "{}" });
+    assert.equal(await store.setTunnelRules("tun_2", "{}"), undefined);
+  });
+
+  test("claimTunnel() stores the first rules with the tunnel", async (store) => {
+    await store.claimTunnel(claimOf({ rules: '{"allow":["10.0.0.0/8"]}' }));
+    assert.deepEqual((await store.tunnel("tun_1"))?.rules, {
+      revision: 1,
+      value: '{"allow":["10.0.0.0/8"]}',
+    });
+  });
+
   test("bindAgent() tells first, new and known agents apart and holds the limit", async (store) => {
     await store.claimTunnel(claimOf());
     assert.equal(await store.bindAgent("tun_1", "agent-a", startMs, 2), "first");

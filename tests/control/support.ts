@@ -57,6 +57,7 @@ export async function openControl(options: ControlOptions = {}) {
   const keyset = await openKeyset({ store, clock, random });
   const presences = new Map<string, Presence>();
   const deleted: string[] = [];
+  const changed: { tunnelId: string; revision: number; value: string }[] = [];
   const logged: string[] = [];
   const deps: ControlDeps & { clock: VirtualClock } = {
     store,
@@ -66,7 +67,10 @@ export async function openControl(options: ControlOptions = {}) {
     config: { ...controlDefaults, issuer, publicDomain: "tunnel.example", ...options.config },
     edges: () => options.edges ?? [edgeOf()],
     presence: (tunnelId) => presences.get(tunnelId) ?? { status: "offline", agents: 0 },
-    events: { onTunnelDeleted: (tunnelId, reason) => void deleted.push(`${tunnelId} ${reason}`) },
+    events: {
+      onTunnelDeleted: (tunnelId, reason) => void deleted.push(`${tunnelId} ${reason}`),
+      onRulesChanged: (tunnelId, rules) => void changed.push({ tunnelId, ...rules }),
+    },
     log: (level, event, fields) => void logged.push(JSON.stringify({ level, event, ...fields })),
     verifiers: options.verifiers ?? [softwareVerifier],
   };
@@ -89,6 +93,7 @@ export async function openControl(options: ControlOptions = {}) {
     keyset,
     presences,
     deleted,
+    changed,
     logged,
     send,
     get: (path: string, token?: string) =>

@@ -12,6 +12,7 @@ import {
   WireBuffers,
 } from "../../src/driver/mod.ts";
 import { AgentGate, type TokenGate } from "../../src/edge/agent_gate.ts";
+import { Guards } from "../../src/edge/guards.ts";
 import { Sessions } from "../../src/edge/sessions.ts";
 import { type ErrorCode, PosternError } from "../../src/errors/mod.ts";
 import { parseRequestHead } from "../../src/http1/mod.ts";
@@ -69,7 +70,7 @@ class Setup {
         this.spent++;
         return Promise.resolve();
       },
-      checkTunnel: () => Promise.resolve(),
+      checkTunnel: () => Promise.resolve(undefined),
     };
     this.gate = new AgentGate({
       context: {
@@ -83,7 +84,8 @@ class Setup {
         slabs: new Slabs(),
         deadlines: new Deadlines(this.clock),
         sessions: this.sessions,
-        knownRoute: (hostname) => Promise.resolve(hostname),
+        knownRoute: (name) => Promise.resolve({ name, tunnelId: "tun_1", rules: undefined }),
+        guards: new Guards(this.clock),
         control: () => Promise.reject(new Error("not asked")),
       },
       tokens,

@@ -20,6 +20,16 @@ export const AGENT_ERRORS = {
     cause: "The control plane took longer than ten seconds to answer.",
     remedy: "Look at the control plane's load and log. The agent keeps trying.",
   },
+  rules_unsupported: {
+    title: "Edge does not hold rules",
+    blame: "control",
+    retryable: false,
+    exit: 2,
+    cause:
+      "The service has rules, and control did not confirm that edges hold them: it is of an older version.",
+    remedy:
+      "Bring the edge up to date, or take the rules out: the agent does not publish the service without them.",
+  },
   control_response_invalid: {
     title: "Control's answer cannot be used",
     blame: "control",

@@ -159,6 +159,17 @@ export const CONTROL_ERRORS = {
     cause: "The operator has set no public ports for tcp services.",
     remedy: "Publish over http, or ask the operator to set a range of tcp ports.",
   },
+  rules_invalid: {
+    title: "Rules of the service cannot be used",
+    blame: "peer",
+    retryable: false,
+    status: 422,
+    exit: 2,
+    cause:
+      "The `rules` of the request have a member that is unknown, out of form or over its limit, or that does not suit " +
+      "the protocol of the service. Nothing was changed.",
+    remedy: "Correct the member that the message names; an edge of an older version may not know it.",
+  },
   tunnel_gone: {
     title: "Tunnel does not exist any more",
     blame: "peer",

@@ -68,6 +68,23 @@ export const EDGE_ERRORS = {
     cause: "The edge, or the viewer's address, has as many connections open as is allowed.",
     remedy: "Try again later; raise the connection limits of the edge if it can carry more.",
   },
+  address_denied: {
+    title: "Not admitted from this address",
+    blame: "viewer",
+    retryable: false,
+    status: 403,
+    cause: "The service, or the edge, does not serve viewers from this address.",
+    remedy: "The owner of the service changes its `allow` and `deny` rules, the operator those of the edge.",
+  },
+  rules_unusable: {
+    title: "Rules of the service are not understood",
+    blame: "operator",
+    retryable: true,
+    status: 503,
+    cause:
+      "The stored rules of the service were written by a later version; serving without them is not safe.",
+    remedy: "Bring this edge to the version of the control plane, or register the service again.",
+  },
   agent_limit: {
     title: "Too many agents",
     blame: "local",

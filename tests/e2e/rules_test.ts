@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { curl } from "../support/curl.ts";
+import { RawOrigin } from "../support/raw_origin.ts";
+import { metricOf, startStack } from "../support/stack.ts";
+
+/** Answers 200 to every request and keeps the heads that it saw. */
+function recorder(heads: string[] = []): RawOrigin {
+  return RawOrigin.start(async (socket) => {
+    for (;;) {
+      heads.push(await socket.through("\r\n\r\n"));
+      await socket.send("HTTP/1.1 200 OK\r\nServer: origin\r\nContent-Length: 2\r\n\r\nok");
+    }
+  });
+}
+
+Deno.test("a viewer from a denied address gets 403, one beside it is served, and no stream is opened for the first", async () => {
+  await using origin = recorder();
+  await using stack = await startStack({
+    services: [{
+      name: "web",
+      target: origin.target,
+      "rules.allow": "127.0.0.0/8",
+      "rules.deny": "127.0.0.2",
+    }],
+  });
+  const from = (address: string) =>
+    curl(stack.url("web"), {
+      args: ["--interface", address],
+      connectTo: { [stack.host("web")]: stack.port },
+    });
+  const refused = await from("127.0.0.2");
+  assert.equal(refused.status, 403);
+  assert.equal(JSON.parse(refused.text).code, "address_denied");
+  assert.equal(origin.connections, 0);
+  assert.equal((await from("127.0.0.3")).status, 200);
+  assert.equal(
+    metricOf(await stack.metrics(), 'postern_refusals_total{code="address_denied",layer="http"}'),
+    1,
+  );
+  const line = stack.lines.find(({ fields }) => fields.code === "address_denied");
+  assert.equal(line?.event, "request refused");
+});
+
+Deno.test("a denied viewer of a tcp service is closed without a byte, and the origin sees nothing", async () => {
+  await using origin = RawOrigin.start((socket) => socket.send("hello"));
+  await using stack = await startStack({
+    services: [{
+      name: "raw",
+      protocol: "tcp",
+      target: origin.target,
+      "rules.deny": "127.0.0.2,::ffff:127.0.0.4",
+    }],
+  });
+  const { tcp_ports: [port] } = stack.edge.edge.status().sessions[0];
+  const read = async (address: string) => {
+    const { text, code } = await curl(`telnet://127.0.0.1:${port}`, { args: ["--interface", address] });
+    return code === 0 ? text : `curl ${code}`;
+  };
+  assert.equal(await read("127.0.0.2"), "");
+  assert.equal(await read("127.0.0.4"), "");
+  assert.equal(origin.connections, 0);
+  assert.equal(await read("127.0.0.3"), "hello");
+  assert.equal(
+    metricOf(await stack.metrics(), 'postern_refusals_total{code="address_denied",layer="listener"}'),
+    2,
+  );
+});
+
+Deno.test("rules of a newer registration hold from the next request on, also on a connection that stands", async () => {
+  await using origin = recorder();
+  await using stack = await startStack({ services: [{ name: "web", target: origin.target }] });
+  const { tunnel_id } = stack.edge.edge.status().sessions[0];
+  using socket = await stack.connect();
+  await socket.get(stack.host("web"));
+  assert.equal((await socket.response()).status, 200);
+  stack.edge.edge.holdRules(tunnel_id, { revision: 1, value: '{"deny":["127.0.0.1"]}' });
+  await socket.get(stack.host("web"));
+  assert.equal((await socket.response()).status, 403);
+  stack.edge.edge.holdRules(tunnel_id, { revision: 2, value: "{}" });
+  await socket.get(stack.host("web"));
+  assert.equal((await socket.response()).status, 200);
+});
+
+Deno.test("two agents of one name: the rules of the newer registration hold for both", async () => {
+  await using origin = recorder();
+  await using stack = await startStack({ edge: { anonymous_tunnels: "true" } });
+  const token = stack.edge.tokenPath;
+  const service = { name: "web", target: origin.target };
+  await stack.addAgent([{ ...service, "rules.deny": "127.0.0.1" }], { token_file: token });
+  assert.equal((await stack.fetch("web")).status, 403);
+  await stack.addAgent([service], { token_file: token });
+  for (let request = 0; request < 4; request++) {
+    const response = await stack.fetch("web");
+    assert.equal(response.status, 200);
+    await response.body?.cancel();
+  }
+  const changes = stack.lines.filter(({ event }) => event === "rules of a service changed");
+  assert.equal(changes.length, 1);
+});

@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { codeOf } from "../../src/errors/mod.ts";
+import { Guards } from "../../src/edge/guards.ts";
+import { HeldRules, ServiceGuard } from "../../src/edge/service_guard.ts";
+import { VirtualClock } from "../support/virtual_clock.ts";
+
+/** Asked anew each time, which the compiler does not expect of a property. */
+const heldBy = (guard: ServiceGuard) => guard.rules;
+
+Deno.test("HeldRules.refusalOf() lets deny win, takes mapped addresses for IPv4, and fails closed", () => {
+  const held = new HeldRules({
+    allow: ["10.0.0.0/8", "2001:db8::/32"],
+    deny: ["10.0.0.13", "2001:db8:1::/48"],
+  });
+  for (const ip of ["10.1.2.3", "::ffff:10.1.2.3", "2001:db8::1", "2001:DB8:0:0::1"]) {
+    assert.equal(held.refusalOf(ip), undefined, ip);
+  }
+  for (
+    const ip of [
+      "10.0.0.13",
+      "::ffff:10.0.0.13",
+      "::ffff:a00:d",
+      "11.0.0.1",
+      "2001:db8:1::2",
+      "::1",
+      "",
+      "unix",
+    ]
+  ) {
+    assert.equal(held.refusalOf(ip), "address_denied", ip);
+  }
+  const denied = new HeldRules({ deny: ["fe80::/10"] });
+  assert.equal(denied.refusalOf("fe80::1%eth0"), "address_denied");
+  assert.equal(denied.refusalOf("192.0.2.1"), undefined);
+  assert.equal(denied.refusalOf("nonsense"), "address_denied");
+  assert.equal(new HeldRules({}).refusalOf("nonsense"), undefined);
+});
+
+Deno.test("ServiceGuard.adopt() takes newer rules only, and holds nothing for none", () => {
+  const guard = new ServiceGuard();
+  assert.equal(heldBy(guard), undefined);
+  assert.equal(guard.adopt(undefined), false);
+  assert.equal(guard.adopt({ revision: 2, value: '{"deny":["10.0.0.1"]}' }), true);
+  assert.equal(heldBy(guard)?.refusalOf("10.0.0.1"), "address_denied");
+  assert.equal(guard.adopt({ revision: 1, value: "{}" }), false, "a read that was overtaken");
+  assert.equal(heldBy(guard)?.refusalOf("10.0.0.1"), "address_denied");
+  assert.equal(guard.adopt({ revision: 3, value: "{}" }), true);
+  assert.equal(heldBy(guard), undefined);
+  assert.equal(guard.revision, 3);
+});
+
+Deno.test("ServiceGuard.adopt() refuses rules that it does not understand, and keeps what it holds", () => {
+  const guard = new ServiceGuard();
+  guard.adopt({ revision: 1, value: '{"deny":["10.0.0.1"]}' });
+  assert.throws(
+    () => guard.adopt({ revision: 2, value: '{"later":true}' }),
+    (error) => codeOf(error) === "rules_unusable",
+  );
+  assert.equal(heldBy(guard)?.refusalOf("10.0.0.1"), "address_denied");
+});
+
+Deno.test("Guards keep one guard for a tunnel, and forget those that nobody has used for a while", () => {
+  const clock = new VirtualClock();
+  const guards = new Guards(clock);
+  const used = guards.put("tun_1", { revision: 1, value: "{}" });
+  guards.put("tun_2", undefined);
+  assert.equal(guards.put("tun_1", undefined), used);
+  guards.forgetUnused(() => false);
+  assert.equal(guards.size, 2, "a session may be on its way");
+  clock.advance(120_001);
+  guards.forgetUnused((guard) => guard === used);
+  assert.equal(guards.size, 1);
+  assert.equal(guards.put("tun_1", undefined), used);
+});
