@@ -151,7 +151,7 @@ Deno.test("resolve() reads the rules of a service, from the file and from given 
   assert.equal(given.origins.get("services[0].rules.deny")?.where, "command line");
   assert.match(
     refusal({ file: yaml("services:\n  - rules: { alow: [] }") }, agentSchema).message,
-    /unknown key "services\[0\]\.rules\.alow"; did you mean "allow"/,
+    /unknown key "services\[0\]\.rules\.alow" \(did you mean "allow"/,
   );
   assert.match(refusal({ items: { services: [{ "rules.deny": "x" }] } }, agentSchema).message, /--deny/);
 });
