@@ -5,12 +5,13 @@ import {
   connectWebSocket,
   Deadlines,
   type Network,
+  type ProxyChooser,
   Slabs,
   systemClock,
   systemRandom,
   WireBuffers,
 } from "../src/driver/mod.ts";
-import { PosternError } from "../src/errors/mod.ts";
+import type { PosternError } from "../src/errors/mod.ts";
 import { MUX_LIMITS } from "../src/mux/mod.ts";
 import type { Clock, Log, Random, SealingCore } from "../src/ports/mod.ts";
 import { type AdminListener, createMetrics, type Metrics, noLog, serveAdmin } from "../src/telemetry/mod.ts";
@@ -19,6 +20,7 @@ import { loadCore } from "../wasm/mod.ts";
 import { version as programVersion } from "../src/version.ts";
 import { adminHandler } from "./admin.ts";
 import { ControlClient } from "./control_client.ts";
+import { proxyChooser, readAuthorities } from "./egress.ts";
 import { Registration } from "./registration.ts";
 import { Service } from "./service.ts";
 import type { Carrier } from "./session.ts";
@@ -73,6 +75,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps = {}): Pro
   const random = deps.random ?? systemRandom;
   const directory = config.stateDirectory.replace(/(?<=.)\/+$/, "");
   const caCerts = config.caFile === null ? undefined : [await readAuthorities(config.caFile)];
+  const proxyFor = await proxyChooser(config, log);
   const { tokenFile } = config;
   if (tokenFile !== null) {
     const { warning } = await readSecretFile(tokenFile, Deno);
@@ -91,11 +94,24 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps = {}): Pro
     url: config.control,
     clock,
     caCerts,
-    proxy: config.proxy ?? undefined,
+    proxyFor,
+    network: deps.network,
     token: tokenFile === null ? undefined : async () => (await readSecretFile(tokenFile, Deno)).secret,
     userAgent: `postern/${version}`,
   });
-  return new Agent({ config, deps, log, random, clock, caCerts, provider, store, control, version });
+  return new Agent({
+    config,
+    deps,
+    log,
+    random,
+    clock,
+    caCerts,
+    proxyFor,
+    provider,
+    store,
+    control,
+    version,
+  });
 }
 
 interface AgentParts {
@@ -105,6 +121,7 @@ interface AgentParts {
   readonly random: Random;
   readonly clock: Clock;
   readonly caCerts: readonly string[] | undefined;
+  readonly proxyFor: ProxyChooser | undefined;
   readonly provider: Awaited<ReturnType<typeof softwareIdentity>>;
   readonly store: TunnelStore;
   readonly control: ControlClient;
@@ -299,7 +316,7 @@ function channelLimits(config: AgentConfig): ChannelLimits {
 
 /** Dials edges; records are masked by the core, in whose memory they lie. */
 function connector(
-  { config, deps, clock, random, caCerts }: AgentParts,
+  { deps, clock, random, caCerts, proxyFor }: AgentParts,
   core: SealingCore,
 ): (edgeUrl: string, signal: AbortSignal) => Promise<Carrier> {
   return (edgeUrl, signal) =>
@@ -308,17 +325,9 @@ function connector(
       random,
       signal,
       caCerts,
-      proxy: config.proxy ?? undefined,
+      proxyFor,
       network: deps.network,
       maxMessageBytes: MAX_RECORD_BYTES,
       mask: (_memory, start, end, key) => core.mask(start, end - start, key),
     });
-}
-
-async function readAuthorities(path: string): Promise<string> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (cause) {
-    throw new PosternError("ca_certificates_invalid", `Cannot read the CA file ${path}`, { cause });
-  }
 }

@@ -1,8 +1,10 @@
 /** Requests to control: bounded in time and size, never redirected, tokens in headers and bodies only. */
 import type { z } from "zod";
-import { concat, utf8Decode } from "../src/bytes/mod.ts";
-import { type ErrorCode, isErrorCode, PosternError } from "../src/errors/mod.ts";
+import { utf8Decode } from "../src/bytes/mod.ts";
+import { type Network, openStream, type ProxyChooser } from "../src/driver/mod.ts";
+import { codeOf, type ErrorCode, isErrorCode, PosternError } from "../src/errors/mod.ts";
 import type { Clock } from "../src/ports/mod.ts";
+import { ControlConnections, type ControlResponse } from "./control_connection.ts";
 import {
   type ChallengeAnswer,
   challengeAnswer,
@@ -29,8 +31,10 @@ export interface ControlClientOptions {
   readonly clock: Clock;
   /** PEM, trusted besides the machine's own authorities. */
   readonly caCerts?: readonly string[];
-  /** `http://[user:password@]host[:port]`. */
-  readonly proxy?: string;
+  /** Always straight unless given. */
+  readonly proxyFor?: ProxyChooser;
+  /** Deno's own unless given. */
+  readonly network?: Network;
   /** The management token, if there is one. Asked for each request, so that a renewed file is seen. */
   readonly token?: () => Promise<string | undefined>;
   readonly userAgent?: string;
@@ -39,14 +43,13 @@ export interface ControlClientOptions {
 export class ControlClient {
   readonly #options: ControlClientOptions;
   readonly #base: URL;
-  readonly #client: Deno.HttpClient;
-  #closed = false;
+  readonly #connections: ControlConnections;
 
   /** Throws `ca_certificates_invalid`. */
   constructor(options: ControlClientOptions) {
     this.#options = options;
     this.#base = new URL(options.url.endsWith("/") ? options.url : `${options.url}/`);
-    this.#client = httpClient(this.#base, options);
+    this.#connections = connectionsOf(this.#base, options);
   }
 
   /** Whether requests carry a management token. */
@@ -76,9 +79,7 @@ export class ControlClient {
 
   /** Ends idle connections. Idempotent. */
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#client.close();
+    this.#connections.close();
   }
 
   async #post<T>(
@@ -100,27 +101,24 @@ export class ControlClient {
     signal.addEventListener("abort", onAbort);
     if (signal.aborted) stop.abort();
     try {
-      const response = await fetch(new URL(path, this.#base), {
-        method: "POST",
-        redirect: "manual",
-        client: this.#client,
-        signal: stop.signal,
-        headers: {
+      const response = await this.#connections.post(
+        new URL(path, this.#base).pathname,
+        {
           "Content-Type": "application/json",
           Accept: "application/json, application/problem+json",
           ...(userAgent === undefined ? {} : { "User-Agent": userAgent }),
           ...(secret === undefined ? {} : { Authorization: `Bearer ${secret}` }),
         },
-        body: JSON.stringify(body),
-      });
-      const text = await readBounded(response);
-      if (response.ok) return parse(schema, text, path);
+        JSON.stringify(body),
+        stop.signal,
+      );
+      const text = textOf(response.body);
+      if (response.status >= 200 && response.status <= 299) return parse(schema, text, path);
       throw refusalOf(response, text, path, clock);
     } catch (error) {
-      if (error instanceof PosternError) throw error;
-      if (signal.aborted) throw failure("connect_aborted", path, "the attempt was given up");
-      if (isLate) throw failure("control_timeout", path, `no answer within ${CONTROL_TIMEOUT_MS} ms`);
-      throw unreachable(this.#base, error);
+      if (signal.aborted) throw failure("connect_aborted", path, "the attempt was given up", error);
+      if (isLate) throw failure("control_timeout", path, `no answer within ${CONTROL_TIMEOUT_MS} ms`, error);
+      throw explained(this.#base, error);
     } finally {
       cancel();
       signal.removeEventListener("abort", onAbort);
@@ -128,55 +126,23 @@ export class ControlClient {
   }
 }
 
-function httpClient(base: URL, options: ControlClientOptions): Deno.HttpClient {
-  const { caCerts, proxy } = options;
+function connectionsOf(base: URL, options: ControlClientOptions): ControlConnections {
+  const { caCerts, clock, network, proxyFor } = options;
   if (caCerts?.some((pem) => !pem.includes("-----BEGIN CERTIFICATE-----"))) throw badAuthorities();
+  const tls = base.protocol === "https:";
+  const host = base.hostname.replace(/^\[|\]$/g, "");
+  const port = base.port === "" ? (tls ? 443 : 80) : Number(base.port);
+  return new ControlConnections({
+    authority: base.host,
+    clock,
+    maxBodyBytes: MAX_ANSWER_BYTES,
+    open: (signal) => openStream({ tls, host, port }, { clock, caCerts, network, proxyFor, signal }),
+  });
+}
+
+function textOf(body: Uint8Array): string {
   try {
-    return Deno.createHttpClient({
-      caCerts: caCerts === undefined ? undefined : [...caCerts],
-      proxy: proxy !== undefined ? proxyOf(proxy) : loopbackOf(base),
-    });
-  } catch (error) {
-    throw badAuthorities(error);
-  }
-}
-
-function proxyOf(text: string): Deno.Proxy {
-  const url = new URL(text);
-  if (url.username === "" && url.password === "") return { url: url.href };
-  const basicAuth = {
-    username: decodeURIComponent(url.username),
-    password: decodeURIComponent(url.password),
-  };
-  url.username = url.password = "";
-  return { url: url.href, basicAuth };
-}
-
-/**
- * `localhost` and names below it mean this machine (RFC 6761 6.3), whatever DNS says. For https the system resolves them:
- * the runtime speaks no TLS over an address of ours.
- */
-function loopbackOf(base: URL): Deno.Proxy | undefined {
-  if (base.protocol !== "http:" || !/(^|\.)localhost$/.test(base.hostname)) return undefined;
-  return { transport: "tcp", hostname: "127.0.0.1", port: base.port === "" ? 80 : Number(base.port) };
-}
-
-async function readBounded(response: Response): Promise<string> {
-  if (response.body === null) return "";
-  const parts: Uint8Array[] = [];
-  let total = 0;
-  for await (const part of response.body) {
-    total += part.length;
-    if (total > MAX_ANSWER_BYTES) {
-      throw new PosternError(
-        "control_response_invalid",
-        `Cannot use control's answer: it is longer than ${MAX_ANSWER_BYTES} bytes`,
-      );
-    }
-    parts.push(part);
-  }
-  try {
-    return utf8Decode(concat(...parts));
+    return utf8Decode(body);
   } catch {
     return "";
   }
@@ -202,9 +168,9 @@ function jsonOf(text: string): unknown {
 }
 
 /** The error that control named; without a known code the status decides whether to try again. */
-function refusalOf(response: Response, text: string, path: string, clock: Clock): PosternError {
+function refusalOf(response: ControlResponse, text: string, path: string, clock: Clock): PosternError {
   const { status } = response;
-  const retryAfterMs = retryAfterOf(response.headers.get("Retry-After"), clock.wall());
+  const retryAfterMs = retryAfterOf(response.header("retry-after"), clock.wall());
   const detail = { status, ...(retryAfterMs === undefined ? {} : { retry_after_ms: retryAfterMs }) };
   if (status >= 300 && status < 400) {
     return new PosternError("control_redirected", `Cannot ask control for /${path}: it redirects`, {
@@ -225,8 +191,8 @@ function refusalOf(response: Response, text: string, path: string, clock: Clock)
 }
 
 /** Seconds or a date (RFC 9110 10.2.3); at most an hour is honoured. */
-function retryAfterOf(value: string | null, wallMs: number): number | undefined {
-  if (value === null) return undefined;
+function retryAfterOf(value: string | undefined, wallMs: number): number | undefined {
+  if (value === undefined) return undefined;
   const ms = /^[0-9]{1,9}$/.test(value) ? Number(value) * 1_000 : Date.parse(value) - wallMs;
   return Number.isNaN(ms) ? undefined : Math.min(Math.max(0, ms), 3_600_000);
 }
@@ -236,6 +202,32 @@ function failure(code: ErrorCode, path: string, state: string, cause?: unknown):
   return new PosternError(code, `Cannot ask control for /${path}: ${state}`, { cause });
 }
 
+/** Failures of the own machine, of the proxy and of control's words stay what they are; all others mean: unreachable. */
+function explained(base: URL, error: unknown): PosternError {
+  const code = codeOf(error);
+  if (code === "http_bad_response" || code === "http_truncated_body") {
+    return new PosternError("control_response_invalid", `Cannot use the answer of ${base.origin}`, {
+      cause: error,
+    });
+  }
+  const isWay = !(error instanceof PosternError) || WAY_ERRORS.has(code);
+  return isWay ? unreachable(base, error) : error;
+}
+
+/** What is wrong on the way to control: no connection, or none that is trusted. */
+const WAY_ERRORS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "dns_failed",
+  "connect_refused",
+  "connect_timeout",
+  "connect_failed",
+  "tls_timeout",
+  "tls_handshake_failed",
+  "certificate_invalid",
+  "connection_reset",
+  "connection_lost",
+  "connection_closed",
+]);
+
 function unreachable(base: URL, cause: unknown): PosternError {
   const reason = reasonOf(cause);
   const hint = reason.includes("UnknownIssuer") ? "; a CA file (--ca-file) may name who issued it" : "";
@@ -244,22 +236,18 @@ function unreachable(base: URL, cause: unknown): PosternError {
   });
 }
 
-/** The innermost reason: the runtime puts the URL and each of its layers in front of it. */
+/** The state in the message; who was meant stands before it already. */
 function reasonOf(error: unknown): string {
-  const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  if (!(inner instanceof Error)) return "unknown error";
-  return inner.message
-    .replace(/^error sending request for url \(\S*\): /, "")
-    .replace(/^client error \(\w+\): /, "")
-    .replace(/^tcp connect error: /, "")
-    .replace(/ \(os error \d+\)$/, "")
-    .slice(0, 300);
+  if (!(error instanceof Error)) return "unknown error";
+  const target = error instanceof PosternError ? `${error.detail.target}: ` : "";
+  const at = target === "" ? -1 : error.message.indexOf(target);
+  const state = at < 0 ? error.message : error.message.slice(at + target.length);
+  return (codeOf(error) === "certificate_invalid" ? `invalid certificate: ${state}` : state).slice(0, 300);
 }
 
-function badAuthorities(cause?: unknown): PosternError {
+function badAuthorities(): PosternError {
   return new PosternError(
     "ca_certificates_invalid",
     "Cannot use the CA certificates: they are not valid PEM",
-    { cause },
   );
 }

@@ -1,3 +1,4 @@
 /** The agent: publishes services of this machine through edges. */
 export { type AgentDeps, type RunningAgent, startAgent } from "./agent.ts";
+export { proxyChooser } from "./egress.ts";
 export type { AgentState, AgentStatus, ServiceStatus } from "./status.ts";

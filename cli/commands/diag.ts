@@ -1,5 +1,7 @@
+import { proxyChooser } from "../../agent/mod.ts";
 import { parseTarget } from "../../src/config/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
+import { noLog } from "../../src/telemetry/mod.ts";
 import type { Call } from "../command.ts";
 import { type Check, resultText, runChecks } from "../diag/check.ts";
 import { runtimeCheck, simdCheck, stateDirectoryCheck, tokenFileCheck, tpmCheck } from "../diag/machine.ts";
@@ -13,13 +15,14 @@ export async function runDiag(call: Call): Promise<number> {
   const [text] = call.arguments;
   const target = text === undefined ? config.services[0]?.target ?? null : parseTarget("http", text);
   const ca = config.caFile === null ? undefined : await readAuthorities(config.caFile);
+  const proxyFor = await proxyChooser(config, noLog);
   const checks: Check[] = [
     runtimeCheck(Deno.version.deno),
     simdCheck,
     stateDirectoryCheck(config.stateDirectory),
     tokenFileCheck(config.tokenFile, Deno),
     tpmCheck,
-    ...networkChecks({ control: config.control, ca, proxy: config.proxy, target }),
+    ...networkChecks({ control: config.control, ca, proxyFor, target }),
   ];
   const json = call.switches.has("json");
   const results = await runChecks(checks, (result) => json || call.terminal.out(resultText(result)));

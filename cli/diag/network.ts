@@ -1,6 +1,12 @@
 /** Checks that talk to control, edge and target. */
 import { type Address, formatAddress } from "../../src/config/mod.ts";
-import { connectWebSocket, dialTcp, systemClock, systemRandom } from "../../src/driver/mod.ts";
+import {
+  connectWebSocket,
+  dialTcp,
+  type ProxyChooser,
+  systemClock,
+  systemRandom,
+} from "../../src/driver/mod.ts";
 import { type Answer, httpGet } from "../http_get.ts";
 import { type Check, fail, pass, skip } from "./check.ts";
 
@@ -15,7 +21,7 @@ export interface NetworkFacts {
   /** PEM. */
   readonly ca?: string;
   /** Through which only the carrier is checked. */
-  readonly proxy: string | null;
+  readonly proxyFor: ProxyChooser | undefined;
   readonly target: Address | null;
 }
 
@@ -23,10 +29,18 @@ export interface NetworkFacts {
 export function networkChecks(facts: NetworkFacts): Check[] {
   const get = (path: string) =>
     httpGet(`${facts.control}${path}`, { timeoutMs, maxBytes: maxBodyBytes, ca: facts.ca });
+  const { hostname, port, protocol } = new URL(facts.control);
+  const at = {
+    hostname: hostname.replace(/^\[(.*)\]$/, "$1"),
+    port: Number(port) || (protocol === "https:" ? 443 : 80),
+  };
   let reached = false;
   const direct = (name: string, run: Check["run"]): Check => ({
     name,
-    run: () => facts.proxy === null ? run() : skip("not checked through a proxy"),
+    run: async () =>
+      await facts.proxyFor?.(at.hostname, at.port) === undefined
+        ? run()
+        : skip("not checked through a proxy"),
   });
   /** A dead control is one FAIL, not four. */
   const further = (name: string, run: Check["run"]): Check =>
@@ -60,7 +74,7 @@ export function networkChecks(facts: NetworkFacts): Check[] {
           clock: systemClock,
           random: systemRandom,
           caCerts: facts.ca === undefined ? undefined : [facts.ca],
-          proxy: facts.proxy ?? undefined,
+          proxyFor: facts.proxyFor,
           signal: AbortSignal.timeout(timeoutMs),
         });
         stream.close();
@@ -68,11 +82,6 @@ export function networkChecks(facts: NetworkFacts): Check[] {
       },
     },
     further("nodelay", async () => {
-      const { hostname, port, protocol } = new URL(facts.control);
-      const at = {
-        hostname: hostname.replace(/^\[(.*)\]$/, "$1"),
-        port: Number(port) || (protocol === "https:" ? 443 : 80),
-      };
       const stream = await Deno.connect({ ...at, signal: AbortSignal.timeout(timeoutMs) });
       try {
         stream.setNoDelay(true);

@@ -3,6 +3,7 @@ import {
   addressOrOff,
   count,
   duration,
+  noProxyRules,
   path,
   serviceName,
   size,
@@ -21,6 +22,8 @@ const KiB = 1024;
 
 /** Most services in one agent; the edge may allow fewer. */
 export const maxServices = 128;
+/** Most hosts that are taken out of the proxy's way. */
+const maxNoProxyRules = 256;
 
 export const serviceSettings = {
   name: optional(
@@ -58,7 +61,17 @@ export const agentSettings = {
   ),
   caFile: optional(path(), "Extra certificate authorities in PEM for control and edge.", "FILE"),
   tokenFile: optional(path(), "File that holds the management token.", "FILE"),
-  proxy: optional(url("http"), "HTTP proxy that reaches control and edge by CONNECT.", "URL"),
+  proxy: optional(url("http", "https"), "Proxy that reaches control and edge by CONNECT.", "URL"),
+  /** Not in the URL: that is seen in process lists and logs. */
+  proxyCredentialsFile: optional(path(), "File that holds user:password for the proxy.", "FILE"),
+  proxyCaFile: optional(path(), "Extra certificate authorities in PEM for an https:// proxy.", "FILE"),
+  /** A proxy elsewhere cannot reach this machine's own loopback. */
+  noProxy: setting(
+    noProxyRules(maxNoProxyRules),
+    "localhost,127.0.0.0/8,::1",
+    "Hosts that are reached without the proxy: names with all below them, addresses, blocks; * = all.",
+    "HOST,...",
+  ),
   stateDirectory: setting(
     path(),
     ".postern",

@@ -6,6 +6,7 @@ export { type ConfigFile, maxConfigFileBytes, parseConfigFile } from "./file.ts"
 export { type Layers, type Origin, otherVariables, resolve, type Resolved, type Schema } from "./resolve.ts";
 export { ruleKeysOf, ruleSettings } from "./rules.ts";
 export { agentDefaults, agentSchema, edgeDefaults, edgeSchema } from "./schema.ts";
+export { bypassesProxy } from "./no_proxy.ts";
 export {
   type FileAccess,
   maxSecretFileBytes,

@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { parseAddressBlock } from "../bytes/mod.ts";
 import { type Address, parseAddress, type PortRange } from "./address.ts";
+import { isNoProxyRule } from "./no_proxy.ts";
 
 /** Longest text value. Keeps messages and memory bounded whatever a file holds. */
 const maxTextChars = 4096;
@@ -225,13 +226,26 @@ export function url(...schemes: readonly string[]): z.ZodType<string, unknown> {
 /** A list of address blocks in CIDR notation; a flag or variable separates them by commas. */
 export function addressBlocks(maxItems: number): z.ZodType<readonly string[], unknown> {
   return notation(`at most ${maxItems} address blocks such as 10.0.0.0/8, fd00::/8`, (raw) => {
-    const items = Array.isArray(raw) ? raw : typeof raw === "string" ? raw.split(",") : undefined;
-    if (items === undefined || items.length > maxItems) return undefined;
-    const blocks = items.map((item) => typeof item === "string" ? item.trim() : "").filter((item) =>
-      item !== ""
-    );
-    return blocks.every((block) => parseAddressBlock(block) !== undefined)
+    const blocks = itemsOf(raw, maxItems);
+    return blocks?.every((block) => parseAddressBlock(block) !== undefined)
       ? Object.freeze(blocks)
       : undefined;
   });
+}
+
+/** A list of hosts that are reached without the proxy; a flag or variable separates them by commas. */
+export function noProxyRules(maxItems: number): z.ZodType<readonly string[], unknown> {
+  return notation(
+    `at most ${maxItems} hosts such as example.com, .example.com, 10.0.0.0/8, [::1]:8080, or *`,
+    (raw) => {
+      const rules = itemsOf(raw, maxItems);
+      return rules?.every(isNoProxyRule) ? Object.freeze(rules) : undefined;
+    },
+  );
+}
+
+function itemsOf(raw: unknown, maxItems: number): string[] | undefined {
+  const items = Array.isArray(raw) ? raw : typeof raw === "string" ? raw.split(",") : undefined;
+  if (items === undefined || items.length > maxItems) return undefined;
+  return items.map((item) => typeof item === "string" ? item.trim() : "").filter((item) => item !== "");
 }

@@ -1,6 +1,7 @@
 import { formatHostPort } from "../bytes/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 import type { ByteStream, Clock } from "../ports/mod.ts";
+import { attemptOrder, isAddress, raceAddresses } from "./happy_eyeballs.ts";
 import { type Network, systemNetwork, type TcpSocket, type TlsSocket } from "./network.ts";
 import { connectError, tlsError } from "./network_error.ts";
 import { within } from "./phase.ts";
@@ -21,7 +22,7 @@ export interface DialOptions {
 }
 
 /**
- * Connects and sets NODELAY. Throws `dns_failed`, `connect_refused`, `connect_timeout`, `connect_failed` or
+ * Connects to the first address of the host that answers (RFC 8305) and sets NODELAY. Throws `dns_failed`, `connect_refused`, `connect_timeout`, `connect_failed` or
  * `connect_aborted`. `localhost` and names below it mean this machine, without asking DNS (RFC 6761 6.3).
  */
 export async function dialTcp(host: string, port: number, options: DialOptions): Promise<ByteStream> {
@@ -44,25 +45,28 @@ export function dialSocket(host: string, port: number, options: DialOptions): Pr
         detail: { target },
       }),
   }, async () => {
-    let failure: unknown;
-    for (const hostname of addressesOf(host)) {
-      if (stopped.signal.aborted) break;
-      try {
-        const socket = await network.connect({ hostname, port, signal: stopped.signal });
-        if (stopped.signal.aborted) socket.close();
-        else socket.setNoDelay(true);
-        return socket;
-      } catch (error) {
-        failure ??= error;
-      }
+    const { signal } = stopped;
+    try {
+      const addresses = attemptOrder(await addressesOf(host, network));
+      signal.throwIfAborted();
+      const socket = await raceAddresses(addresses, {
+        clock: options.clock,
+        signal,
+        attempt: (hostname, signal) => network.connect({ hostname, port, signal }),
+        discard: closeQuietly,
+      });
+      if (signal.aborted) socket.close();
+      else socket.setNoDelay(true);
+      return socket;
+    } catch (error) {
+      throw connectError(error, target);
     }
-    throw connectError(failure, target);
   });
 }
 
-/** What to hand to the platform's connect, one after the other. Loopback answers at once, so nothing is staggered. */
-function addressesOf(host: string): string[] {
-  return /(^|\.)localhost\.?$/i.test(host) ? ["127.0.0.1", "::1"] : [host];
+function addressesOf(host: string, network: Network): readonly string[] | Promise<readonly string[]> {
+  if (/(^|\.)localhost\.?$/i.test(host)) return ["127.0.0.1", "::1"];
+  return isAddress(host) ? [host] : network.resolve(host);
 }
 
 export interface TlsDialOptions {

@@ -1,59 +1,87 @@
 import { formatHostPort, utf8 } from "../bytes/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 import { ResponseHeadReader } from "../wire/websocket/mod.ts";
-import { type DialOptions, dialSocket } from "./dial.ts";
-import type { TcpSocket } from "./network.ts";
+import { type DialOptions, dialSocket, startTls } from "./dial.ts";
+import type { Socket } from "./network.ts";
 import { within } from "./phase.ts";
 import { TcpStream, writeAll } from "./tcp_stream.ts";
 
 /** Time for the proxy to connect and answer. */
-const defaultProxyTimeoutMs = 10_000;
+export const DEFAULT_PROXY_TIMEOUT_MS = 10_000;
 
-/** An HTTP proxy. Credentials are secret: they appear in no error. */
+/** A proxy that is asked by CONNECT. Credentials are secret: they appear in no error. */
 export interface HttpProxy {
+  /** Whether the proxy itself is spoken to over TLS. */
+  readonly tls: boolean;
   readonly host: string;
   readonly port: number;
   /** Value of Proxy-Authorization, or undefined. */
   readonly authorization?: string;
+  /** PEM of authorities for the proxy's own certificate, besides the machine's. */
+  readonly caCerts?: readonly string[];
 }
 
-/** Reads `http://[user:password@]host[:port]`. Throws `proxy_url_invalid`, which does not repeat the URL. */
-export function parseProxyUrl(text: string): HttpProxy {
+/**
+ * Reads `http://host[:port]` or `https://host[:port]`, and `user:password` for the Basic scheme (RFC 7617). Throws
+ * `proxy_url_invalid`, also for credentials in the URL, and `proxy_credentials_invalid`; neither repeats what it was given.
+ */
+export function parseProxyUrl(text: string, credentials?: string): HttpProxy {
   const url = URL.parse(text);
+  const tls = url?.protocol === "https:";
   if (
-    !url || url.protocol !== "http:" || url.hostname === "" || url.pathname !== "/" || url.search || url.hash
+    !url || !tls && url.protocol !== "http:" || url.hostname === "" || url.pathname !== "/" || url.search ||
+    url.hash
   ) {
-    throw new PosternError("proxy_url_invalid", "Cannot use the proxy: its URL is not http://host:port");
-  }
-  const host = url.hostname.replace(/^\[|\]$/g, "");
-  const port = url.port === "" ? 80 : Number(url.port);
-  if (url.username === "" && url.password === "") return { host, port };
-  try {
-    const credentials = utf8(`${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`);
-    return { host, port, authorization: `Basic ${credentials.toBase64()}` };
-  } catch {
     throw new PosternError(
       "proxy_url_invalid",
-      "Cannot use the proxy: its credentials are not percent-encoded",
+      "Cannot use the proxy: its URL is neither http://host:port nor https://host:port",
     );
   }
+  if (url.username !== "" || url.password !== "") {
+    throw new PosternError(
+      "proxy_url_invalid",
+      "Cannot use the proxy: credentials do not belong into its URL",
+    );
+  }
+  const host = url.hostname.replace(/^\[|\]$/g, "");
+  const port = url.port === "" ? (tls ? 443 : 80) : Number(url.port);
+  if (credentials === undefined) return { tls, host, port };
+  // deno-lint-ignore no-control-regex -- a control character would break out of the header
+  if (credentials.indexOf(":") < 1 || /[\x00-\x1f\x7f]/.test(credentials)) {
+    throw new PosternError("proxy_credentials_invalid");
+  }
+  return { tls, host, port, authorization: `Basic ${utf8(credentials).toBase64()}` };
+}
+
+export interface ProxyDialOptions extends DialOptions {
+  /** Time for the proxy to connect and answer; {@link DEFAULT_PROXY_TIMEOUT_MS} unless given. */
+  readonly proxyTimeoutMs?: number;
+  /** Time for the TLS handshake with the proxy. */
+  readonly tlsTimeoutMs?: number;
 }
 
 /**
  * Connects to `host:port` through the proxy by CONNECT (RFC 9110 9.3.6); the proxy resolves the name.
- * Throws what {@link dialSocket} throws for the proxy itself, `proxy_auth_required`, `proxy_refused`,
+ * Throws what {@link dialSocket} and {@link startTls} throw for the proxy itself, `proxy_auth_required`, `proxy_refused`,
  * `proxy_response_invalid` or `proxy_timeout`.
  */
 export async function dialThroughProxy(
   proxy: HttpProxy,
   host: string,
   port: number,
-  options: DialOptions & { readonly proxyTimeoutMs?: number },
-): Promise<TcpSocket> {
-  const socket = await dialSocket(proxy.host, proxy.port, options);
+  options: ProxyDialOptions,
+): Promise<Socket> {
+  const plain = await dialSocket(proxy.host, proxy.port, options);
+  const socket: Socket = proxy.tls
+    ? await startTls(plain, proxy.host, {
+      ...options,
+      caCerts: proxy.caCerts,
+      alpnProtocols: ["http/1.1"],
+    })
+    : plain;
   const stream = new TcpStream(socket);
   const target = formatHostPort(host, port);
-  const timeoutMs = options.proxyTimeoutMs ?? defaultProxyTimeoutMs;
+  const timeoutMs = options.proxyTimeoutMs ?? DEFAULT_PROXY_TIMEOUT_MS;
   try {
     await within({
       clock: options.clock,
@@ -89,7 +117,8 @@ async function readConnectResponse(stream: TcpStream, target: string): Promise<v
     const result = reader.push(chunk.subarray(0, bytes));
     if (!result) continue;
     const { status } = result.head;
-    if (status === 407) {
+    // 401 is an origin's answer; tinyproxy gives it to credentials that are wrong.
+    if (status === 407 || status === 401) {
       throw new PosternError(
         "proxy_auth_required",
         `Cannot connect to ${target}: the proxy demands credentials`,

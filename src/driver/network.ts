@@ -1,4 +1,5 @@
 /** What the driver asks of the platform's sockets, so that tests can put their own in place. */
+import { lookup } from "node:dns/promises";
 
 /** The part of `Deno.Conn` that streams use. */
 export interface Socket {
@@ -27,15 +28,26 @@ export interface TlsClientOptions {
 
 /** Opens sockets. */
 export interface Network {
-  /** Connects to any address of the host; gives up, and leaves nothing behind, when the signal aborts. */
+  /**
+   * Addresses of a name, of both families, in the order in which the system prefers them (RFC 6724); at least one.
+   * Rejects when the name has none.
+   */
+  resolve(hostname: string): Promise<readonly string[]>;
+  /** Connects to an address; gives up, and leaves nothing behind, when the signal aborts. */
   connect(options: { hostname: string; port: number; signal: AbortSignal }): Promise<TcpSocket>;
   /** Takes over the socket. Client certificates have no place here: `Deno.startTls` ignores them silently. */
   startTls(socket: TcpSocket, options: TlsClientOptions): Promise<TlsSocket>;
 }
 
-/** Deno's sockets. Several addresses of one name are tried staggered, as RFC 8305 says, by `Deno.connect` itself. */
+/**
+ * Deno's sockets. Names are resolved by the system's own resolver, hosts file included, which `Deno.resolveDns` would go
+ * past.
+ */
 export const systemNetwork: Network = {
-  connect: (options) =>
-    Deno.connect({ ...options, autoSelectFamily: true, autoSelectFamilyAttemptDelay: 250 }),
+  async resolve(hostname) {
+    const found = await lookup(hostname, { all: true, order: "verbatim" });
+    return found.map(({ address }) => address);
+  },
+  connect: (options) => Deno.connect(options),
   startTls: (socket, options) => Deno.startTls(socket as unknown as Deno.TcpConn, options),
 };

@@ -27,7 +27,8 @@ export function connectError(error: unknown, target: string): PosternError {
   if (error instanceof Deno.errors.ConnectionRefused) return failed("connect_refused", "connection refused");
   if (error instanceof Deno.errors.TimedOut) return failed("connect_timeout", "no answer");
   if (
-    error instanceof Error && /failed to lookup address|No address associated|not known/i.test(error.message)
+    error instanceof Error &&
+    /failed to lookup address|No address associated|not known|getaddrinfo/i.test(error.message)
   ) {
     return failed("dns_failed", "the host name has no address");
   }

@@ -1,6 +1,6 @@
 import { formatHostPort } from "../bytes/mod.ts";
 import { PosternError } from "../errors/mod.ts";
-import type { ByteStream, Clock, Random } from "../ports/mod.ts";
+import type { ByteStream, Random } from "../ports/mod.ts";
 import {
   DEFAULT_CARRIER_PATH,
   type FramingOptions,
@@ -9,38 +9,23 @@ import {
   UpgradeResponse,
   WebSocketFraming,
 } from "../wire/websocket/mod.ts";
-import { dialSocket, startTls } from "./dial.ts";
-import { dialThroughProxy, parseProxyUrl } from "./http_proxy.ts";
-import type { Network } from "./network.ts";
+import { type EgressOptions, type EgressTarget, openStream } from "./egress.ts";
 import { within } from "./phase.ts";
-import { TcpStream, writeAll } from "./tcp_stream.ts";
+import { writeAll } from "./tcp_stream.ts";
 import { DEFAULT_UPGRADE_TIMEOUT_MS, type WebSocketConnection } from "./websocket_connection.ts";
 
-export interface WebSocketClientOptions extends FramingOptions {
-  readonly clock: Clock;
+export interface WebSocketClientOptions extends FramingOptions, EgressOptions {
   readonly random: Random;
   /** Gives the attempt up; has no effect on a connection that stands. */
   readonly signal?: AbortSignal;
   /** Path of the upgrade where the URL has none; {@link DEFAULT_CARRIER_PATH} unless given. */
   readonly path?: string;
-  /** PEM, trusted besides the machine's own authorities. */
-  readonly caCerts?: readonly string[];
-  /** `http://[user:password@]host[:port]` of a proxy that supports CONNECT. */
-  readonly proxy?: string;
-  /** Time to connect to the edge or the proxy; 10 s unless given, as the three below. */
-  readonly connectTimeoutMs?: number;
-  readonly proxyTimeoutMs?: number;
-  readonly tlsTimeoutMs?: number;
+  /** Time for the upgrade; {@link DEFAULT_UPGRADE_TIMEOUT_MS} unless given. */
   readonly upgradeTimeoutMs?: number;
-  /** Deno's own unless given. */
-  readonly network?: Network;
 }
 
 /** Where a carrier URL points to. */
-interface Target {
-  readonly tls: boolean;
-  readonly host: string;
-  readonly port: number;
+interface Target extends EgressTarget {
   readonly authority: string;
   readonly path: string;
 }
@@ -49,7 +34,7 @@ interface Target {
  * Opens a WebSocket to an edge: dials (through the proxy if there is one), TLS for `wss:`, upgrade. Every phase is
  * bounded in time; whatever fails, no socket is left behind. Redirects are not followed.
  *
- * Throws what dialling, TLS and proxies throw, and `websocket_url_invalid`, `websocket_upgrade_timeout`,
+ * Throws what dialling, TLS and proxies throw ({@link openStream}), and `websocket_url_invalid`, `websocket_upgrade_timeout`,
  * `websocket_response_invalid`, `websocket_head_too_large`, `websocket_redirected`, `websocket_refused`,
  * `websocket_unavailable`. The last three have `status` in their detail, and `retry_after_ms`, `peer_code`,
  * `peer_title` if the peer stated them.
@@ -59,13 +44,7 @@ export async function connectWebSocket(
   options: WebSocketClientOptions,
 ): Promise<WebSocketConnection> {
   const target = parseTarget(url, options.path ?? DEFAULT_CARRIER_PATH);
-  const proxy = options.proxy === undefined ? undefined : parseProxyUrl(options.proxy);
-  const socket = proxy
-    ? await dialThroughProxy(proxy, target.host, target.port, options)
-    : await dialSocket(target.host, target.port, options);
-  const stream = new TcpStream(
-    target.tls ? await startTls(socket, target.host, { ...options, alpnProtocols: ["http/1.1"] }) : socket,
-  );
+  const stream = await openStream(target, options);
   try {
     const leftover = await upgrade(stream, target, options);
     return { stream, framing: WebSocketFraming.client(options.random, options), leftover };

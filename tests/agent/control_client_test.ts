@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { systemClock } from "../../src/driver/mod.ts";
+import { utf8, utf8Decode } from "../../src/bytes/mod.ts";
+import { type Network, parseProxyUrl, systemClock, systemNetwork } from "../../src/driver/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
 import type { Clock } from "../../src/ports/mod.ts";
 import { CONTROL_TIMEOUT_MS, ControlClient, MAX_ANSWER_BYTES } from "../../agent/control_client.ts";
@@ -195,7 +196,7 @@ Deno.test("ControlClient says control_unreachable when nothing answers", async (
   const client = new ControlClient({ url, clock: systemClock });
   const { code, message } = await failureOf(client.create(CREATE, never));
   assert.equal(code, "control_unreachable");
-  assert.equal(message, `Cannot reach control at ${url}: Connection refused`);
+  assert.equal(message, `Cannot reach control at ${url}: connection refused`);
   client.close();
 });
 
@@ -213,7 +214,7 @@ Deno.test("ControlClient trusts the configured authority for https, and no other
   const strange = new ControlClient({ url, clock: systemClock });
   const refusal = await failureOf(strange.create(CREATE, never));
   assert.equal(refusal.code, "control_unreachable");
-  assert.match(refusal.message, /: invalid peer certificate: UnknownIssuer; a CA file \(--ca-file\)/);
+  assert.match(refusal.message, /: invalid certificate: UnknownIssuer; a CA file \(--ca-file\)/);
   strange.close();
   await server.shutdown();
   assert.throws(
@@ -222,30 +223,85 @@ Deno.test("ControlClient trusts the configured authority for https, and no other
   );
 });
 
-Deno.test("ControlClient asks through the proxy", async () => {
-  let target = "";
-  const proxy = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+/** One connection: reads `requests` of them, each in one piece, and answers each with the bytes. */
+function scripted(answers: readonly string[]) {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const lines: string[] = [];
   const serving = (async () => {
-    const conn = await proxy.accept();
-    const buffer = new Uint8Array(65_536);
-    const read = await conn.read(buffer) ?? 0;
-    target = new TextDecoder().decode(buffer.subarray(0, read)).split("\r\n")[0];
-    const body = JSON.stringify(CREATED);
-    await conn.write(
-      new TextEncoder().encode(
-        `HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
-      ),
-    );
-    conn.close();
+    for await (const conn of listener) {
+      const buffer = new Uint8Array(65_536);
+      const answer = answers[lines.length];
+      const read = await conn.read(buffer) ?? 0;
+      lines.push(utf8Decode(buffer.subarray(0, read)).split("\r\n")[0]);
+      if (answer !== undefined) await conn.write(utf8(answer));
+      conn.close();
+    }
   })();
-  const client = new ControlClient({
-    url: "http://control.invalid",
-    clock: systemClock,
-    proxy: `http://127.0.0.1:${proxy.addr.port}`,
-  });
+  const close = async () => {
+    listener.close();
+    await serving;
+  };
+  return { port: listener.addr.port, lines, close };
+}
+
+const CREATED_ANSWER = `HTTP/1.1 200 OK\r\nContent-Length: ${JSON.stringify(CREATED).length}\r\n\r\n${
+  JSON.stringify(CREATED)
+}`;
+
+Deno.test("ControlClient keeps its connection, and makes another when the kept one was closed meanwhile", async () => {
+  // Says nothing about closing, and closes.
+  const server = scripted([CREATED_ANSWER, CREATED_ANSWER]);
+  const client = new ControlClient({ url: `http://127.0.0.1:${server.port}`, clock: systemClock });
   assert.equal((await client.create(CREATE, never)).tunnel_id, "tun_1");
-  assert.equal(target, "POST http://control.invalid/tunnels/create HTTP/1.1");
-  await serving;
+  assert.equal((await client.create(CREATE, never)).tunnel_id, "tun_1");
+  assert.equal(server.lines.length, 2);
   client.close();
-  proxy.close();
+  await server.close();
+  let connections = 0;
+  const listener = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    () => Response.json(CREATED),
+  );
+  const network: Network = {
+    ...systemNetwork,
+    connect: (options) => (connections++, systemNetwork.connect(options)),
+  };
+  const keeping = new ControlClient({
+    url: `http://127.0.0.1:${listener.addr.port}`,
+    clock: systemClock,
+    network,
+  });
+  for (let i = 0; i < 3; i++) await keeping.create(CREATE, never);
+  assert.equal(connections, 1);
+  keeping.close();
+  await listener.shutdown();
+});
+
+Deno.test("ControlClient tells a broken answer from none: control_response_invalid, control_unreachable", async () => {
+  for (
+    const [answer, code] of [
+      ["SSH-2.0-OpenSSH_9.2\r\n\r\n", "control_response_invalid"],
+      ["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", "control_response_invalid"],
+      ["", "control_unreachable"],
+    ] as const
+  ) {
+    const server = scripted([answer]);
+    const client = new ControlClient({ url: `http://127.0.0.1:${server.port}`, clock: systemClock });
+    assert.equal((await failureOf(client.create(CREATE, never))).code, code);
+    client.close();
+    await server.close();
+  }
+});
+
+Deno.test("ControlClient asks through the proxy, and says what the proxy refuses", async () => {
+  const proxy = scripted(["HTTP/1.1 407 No\r\n\r\n"]);
+  const client = new ControlClient({
+    url: "http://control.invalid/base",
+    clock: systemClock,
+    proxyFor: () => Promise.resolve(parseProxyUrl(`http://127.0.0.1:${proxy.port}`)),
+  });
+  assert.equal((await failureOf(client.create(CREATE, never))).code, "proxy_auth_required");
+  assert.deepEqual(proxy.lines, ["CONNECT control.invalid:80 HTTP/1.1"]);
+  client.close();
+  await proxy.close();
 });

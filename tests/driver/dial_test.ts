@@ -76,6 +76,7 @@ Deno.test("dialTcp() throws connect_aborted when the signal aborts, before or du
     dialTcp("edge.example", 443, { clock, network, signal: control.signal }),
     { code: "connect_aborted", cause: "shutdown" },
   );
+  await clock.advanceAsync(0);
   control.abort("shutdown");
   await dialing;
   assert.equal(network.aborted, 1);

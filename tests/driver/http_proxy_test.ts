@@ -5,6 +5,8 @@ import {
   connectWebSocket,
   dialTcp,
   memoryStreamPair,
+  parseProxyUrl,
+  type ProxyChooser,
   systemClock,
   systemRandom,
   writeAll,
@@ -39,6 +41,10 @@ function proxyTo(port: number) {
   return { ...server, requests };
 }
 
+function through(url: string, credentials?: string): ProxyChooser {
+  return () => Promise.resolve(parseProxyUrl(url, credentials));
+}
+
 function answering(response: string) {
   return listen(async (stream) => {
     await readRequest(stream);
@@ -57,7 +63,7 @@ Deno.test("connectWebSocket() goes through an HTTP proxy, which resolves the edg
   const proxy = proxyTo(edge.port);
   const connection = await connectWebSocket("ws://edge.example:81", {
     ...options,
-    proxy: `http://us%40er:p%C3%A4ss@localhost:${proxy.port}`,
+    proxyFor: through(`http://localhost:${proxy.port}`, "us@er:päss:word"),
   });
   await send(connection, utf8("through"));
   assert.deepEqual((await receive(connection, undefined, 1)).messages, [utf8("through")]);
@@ -65,7 +71,7 @@ Deno.test("connectWebSocket() goes through an HTTP proxy, which resolves the edg
   await Promise.all([proxy.close(), edge.close()]);
   assert.deepEqual(proxy.requests, [
     "CONNECT edge.example:81 HTTP/1.1\r\nHost: edge.example:81\r\n" +
-    `Proxy-Authorization: Basic ${utf8("us@er:päss").toBase64()}`,
+    `Proxy-Authorization: Basic ${utf8("us@er:päss:word").toBase64()}`,
   ]);
 });
 
@@ -85,7 +91,7 @@ Deno.test("connectWebSocket() tells a proxy's refusals apart, and no error repea
     await assert.rejects(
       connectWebSocket("ws://edge.example", {
         ...options,
-        proxy: `http://user:hunter2@127.0.0.1:${proxy.port}`,
+        proxyFor: through(`http://127.0.0.1:${proxy.port}`, "user:hunter2"),
       }),
       (error: Error & { code?: string }) => {
         assert.equal(error.code, code);
@@ -104,7 +110,7 @@ Deno.test("connectWebSocket() throws proxy_timeout when the proxy does not answe
     connectWebSocket("ws://edge.example", {
       ...options,
       clock,
-      proxy: "http://proxy.example",
+      proxyFor: through("http://proxy.example"),
       network: loggedNetwork(near, []),
     }),
     { code: "proxy_timeout" },
@@ -115,19 +121,37 @@ Deno.test("connectWebSocket() throws proxy_timeout when the proxy does not answe
   assert.equal(await far.read(new Uint8Array(1)), null);
 });
 
-Deno.test("connectWebSocket() throws proxy_url_invalid without repeating the URL", async () => {
+Deno.test("parseProxyUrl() reads http and https, with the port of the scheme and IPv6 addresses", () => {
+  assert.deepEqual(parseProxyUrl("http://proxy.example"), { tls: false, host: "proxy.example", port: 80 });
+  assert.deepEqual(parseProxyUrl("https://proxy.example/"), { tls: true, host: "proxy.example", port: 443 });
+  assert.deepEqual(parseProxyUrl("https://[::1]:3128"), { tls: true, host: "::1", port: 3128 });
+});
+
+Deno.test("parseProxyUrl() throws proxy_url_invalid without repeating the URL", () => {
   const urls = [
     "proxy.example:3128",
     "https://user:hunter2@proxy.example",
+    "http://hunter2@proxy.example",
     "socks5://hunter2@proxy.example",
-    "http://user:hunter2%ZZ@proxy.example",
     "http://proxy.example/hunter2",
+    "http://proxy.example/?hunter2",
   ];
-  for (const proxy of urls) {
-    await assert.rejects(connectWebSocket("ws://edge.example", { ...options, proxy }), (error: Error) => {
+  for (const url of urls) {
+    assert.throws(() => parseProxyUrl(url), (error: Error) => {
       assert.equal((error as { code?: string }).code, "proxy_url_invalid");
       assert.ok(!Deno.inspect(error).includes("hunter2"));
       return true;
     });
   }
+});
+
+Deno.test("parseProxyUrl() throws proxy_credentials_invalid for what is not one line user:password", () => {
+  for (const credentials of ["hunter2", ":hunter2", "user:hunter2\r\nX: y", "a:hunter2\u0000"]) {
+    assert.throws(() => parseProxyUrl("http://proxy.example", credentials), (error: Error) => {
+      assert.equal((error as { code?: string }).code, "proxy_credentials_invalid");
+      assert.ok(!Deno.inspect(error).includes("hunter2"));
+      return true;
+    });
+  }
+  assert.equal(parseProxyUrl("http://p", "user:").authorization, `Basic ${utf8("user:").toBase64()}`);
 });

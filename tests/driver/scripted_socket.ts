@@ -40,6 +40,7 @@ export function loggedTls(stream: ByteStream, log: CallLog): TlsSocket {
 /** A network whose connections lead to the given stream. */
 export function loggedNetwork(stream: ByteStream, log: CallLog): Network {
   return {
+    resolve: (hostname) => Promise.resolve([hostname]),
     connect: ({ hostname, port }) => {
       log.push(`connect ${hostname} ${port}`);
       return Promise.resolve(loggedSocket(stream, log));
@@ -55,6 +56,7 @@ export function loggedNetwork(stream: ByteStream, log: CallLog): Network {
 export function failingNetwork(outcome: (hostname: string) => Error | "hang"): Network & { aborted: number } {
   const network = {
     aborted: 0,
+    resolve: (hostname: string) => Promise.resolve([hostname]),
     connect({ hostname, signal }: { hostname: string; signal: AbortSignal }): Promise<TcpSocket> {
       const error = outcome(hostname);
       if (error !== "hang") return Promise.reject(error);

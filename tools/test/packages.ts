@@ -22,6 +22,8 @@ export const PACKAGES: readonly PackageRow[] = [
     package: "nginx-light",
     why: "a real origin behind an agent, a real proxy before an edge",
   },
+  { binary: "tinyproxy", package: "tinyproxy-bin", why: "a proxy on the agent's way out" },
+  { binary: "stunnel4", package: "stunnel4", why: "TLS on the way to that proxy" },
   { binary: "psql", package: "postgresql-client", why: "client of a published database" },
   { binary: "postgres", package: "postgresql", why: "a database as a published tcp service" },
   { binary: "initdb", package: "postgresql", why: "a fresh cluster for each test run" },
