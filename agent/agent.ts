@@ -6,6 +6,8 @@ import {
   Deadlines,
   type Network,
   type ProxyChooser,
+  readAuthorities,
+  replacePrivate,
   Slabs,
   systemClock,
   systemRandom,
@@ -20,13 +22,14 @@ import { loadCore } from "../wasm/mod.ts";
 import { version as programVersion } from "../src/version.ts";
 import { adminHandler } from "./admin.ts";
 import { ControlClient } from "./control_client.ts";
-import { proxyChooser, readAuthorities } from "./egress.ts";
+import { proxyChooser } from "./egress.ts";
 import { Registration } from "./registration.ts";
 import { Service } from "./service.ts";
 import type { Carrier } from "./session.ts";
 import { softwareIdentity } from "./software_identity.ts";
 import type { AgentState, AgentStatus } from "./status.ts";
 import { Supervisor } from "./supervisor.ts";
+import { TokenRenewal } from "./token_renewal.ts";
 import { TunnelStore } from "./tunnel_store.ts";
 
 /** What may be put in place of the machine's own. */
@@ -139,6 +142,7 @@ class Agent implements RunningAgent {
   readonly #services: readonly Service[];
   readonly #supervisors: readonly Supervisor[];
   readonly #callbacks = new Set<(status: AgentStatus) => void>();
+  readonly #renewal: TokenRenewal | undefined;
   readonly #admin: AdminListener | undefined;
   #told = "";
   #queued = false;
@@ -194,6 +198,17 @@ class Agent implements RunningAgent {
       if (error !== undefined) throw error;
     });
     this.finished.catch(() => {});
+    if (config.tokenFile !== null && config.tokenRenewal) {
+      const path = config.tokenFile;
+      this.#renewal = new TokenRenewal({
+        path,
+        read: async () => (await readSecretFile(path, Deno)).secret,
+        write: (text) => replacePrivate(path, text),
+        control,
+        clock,
+        log,
+      });
+    }
     this.#admin = config.adminListen === null ? undefined : serveAdmin({
       listen: config.adminListen,
       answer: adminHandler({
@@ -251,6 +266,7 @@ class Agent implements RunningAgent {
     const outcomes = await Promise.all(this.#supervisors.map((each) => each.done));
     for (const service of this.#services) service.close();
     this.#untick();
+    this.#renewal?.stop();
     this.#control.close();
     await this.#admin?.close();
     this.#tell();

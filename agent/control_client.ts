@@ -1,7 +1,13 @@
 /** Requests to control: bounded in time and size, never redirected, tokens in headers and bodies only. */
 import type { z } from "zod";
 import { utf8Decode } from "../src/bytes/mod.ts";
-import { type Network, openStream, type ProxyChooser } from "../src/driver/mod.ts";
+import {
+  badAuthorities,
+  holdsCertificates,
+  type Network,
+  openStream,
+  type ProxyChooser,
+} from "../src/driver/mod.ts";
 import { codeOf, type ErrorCode, isErrorCode, PosternError } from "../src/errors/mod.ts";
 import type { Clock } from "../src/ports/mod.ts";
 import { ControlConnections, type ControlResponse } from "./control_connection.ts";
@@ -17,7 +23,13 @@ import {
   type EvidenceAnswer,
   evidenceAnswer,
   type EvidenceRequest,
+  type IssueTokenRequest,
   problem,
+  type RevokeAnswer,
+  revokeAnswer,
+  type RevokeTokenRequest,
+  type TokenAnswer,
+  tokenAnswer,
 } from "./control_messages.ts";
 
 /** Time for one request, answer included. */
@@ -77,6 +89,19 @@ export class ControlClient {
     return this.#post("attest/evidence", request, evidenceAnswer, signal, false);
   }
 
+  /** Another management token out of the one that there is. */
+  refreshToken(signal: AbortSignal): Promise<TokenAnswer> {
+    return this.#post("auth/token", {}, tokenAnswer, signal, true);
+  }
+
+  issueToken(request: IssueTokenRequest, signal: AbortSignal): Promise<TokenAnswer> {
+    return this.#post("auth/token/issue", request, tokenAnswer, signal, true);
+  }
+
+  revokeTokens(request: RevokeTokenRequest, signal: AbortSignal): Promise<RevokeAnswer> {
+    return this.#post("auth/token/revoke", request, revokeAnswer, signal, true);
+  }
+
   /** Ends idle connections. Idempotent. */
   close(): void {
     this.#connections.close();
@@ -128,7 +153,7 @@ export class ControlClient {
 
 function connectionsOf(base: URL, options: ControlClientOptions): ControlConnections {
   const { caCerts, clock, network, proxyFor } = options;
-  if (caCerts?.some((pem) => !pem.includes("-----BEGIN CERTIFICATE-----"))) throw badAuthorities();
+  if (caCerts?.some((pem) => !holdsCertificates(pem))) throw badAuthorities();
   const tls = base.protocol === "https:";
   const host = base.hostname.replace(/^\[|\]$/g, "");
   const port = base.port === "" ? (tls ? 443 : 80) : Number(base.port);
@@ -243,11 +268,4 @@ function reasonOf(error: unknown): string {
   const at = target === "" ? -1 : error.message.indexOf(target);
   const state = at < 0 ? error.message : error.message.slice(at + target.length);
   return (codeOf(error) === "certificate_invalid" ? `invalid certificate: ${state}` : state).slice(0, 300);
-}
-
-function badAuthorities(): PosternError {
-  return new PosternError(
-    "ca_certificates_invalid",
-    "Cannot use the CA certificates: they are not valid PEM",
-  );
 }

@@ -65,6 +65,28 @@ export interface EvidenceRequest {
 export const evidenceAnswer = z.object({ stage1_token: token });
 export type EvidenceAnswer = z.infer<typeof evidenceAnswer>;
 
+export const tokenAnswer = z.object({
+  management_token: token,
+  expires_at: z.string().max(64),
+  owner: z.string().max(128),
+  role: z.string().max(32),
+  family: z.string().max(64),
+  family_ends_at: z.string().max(64),
+});
+export type TokenAnswer = z.infer<typeof tokenAnswer>;
+
+export interface IssueTokenRequest {
+  readonly owner: string;
+  readonly role?: string;
+  readonly ttl_seconds?: number;
+}
+export interface RevokeTokenRequest {
+  readonly owner?: string;
+  readonly family?: string;
+}
+export const revokeAnswer = z.object({ tunnels: z.int().min(0) });
+export type RevokeAnswer = z.infer<typeof revokeAnswer>;
+
 /** A refusal (RFC 9457), as far as it matters here. Peer text. */
 export const problem = z.object({
   code: z.string().max(64).optional(),

@@ -1,7 +1,6 @@
 /** The way out as the settings have it: authorities, the proxy, its credentials, and who is reached without it. */
 import { type AgentConfig, bypassesProxy, readSecretFile } from "../src/config/mod.ts";
-import { parseProxyUrl, type ProxyChooser } from "../src/driver/mod.ts";
-import { PosternError } from "../src/errors/mod.ts";
+import { parseProxyUrl, type ProxyChooser, readAuthorities } from "../src/driver/mod.ts";
 import type { Log } from "../src/ports/mod.ts";
 
 type ProxySettings = Pick<AgentConfig, "proxy" | "proxyCredentialsFile" | "proxyCaFile" | "noProxy">;
@@ -31,13 +30,4 @@ export async function proxyChooser(config: ProxySettings, log: Log): Promise<Pro
     if (bypassesProxy(noProxy, host, port)) return undefined;
     return { ...(await read()).proxy, caCerts };
   };
-}
-
-/** Authorities in PEM. @throws PosternError `ca_certificates_invalid` */
-export async function readAuthorities(path: string): Promise<string> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (cause) {
-    throw new PosternError("ca_certificates_invalid", `Cannot read the CA file ${path}`, { cause });
-  }
 }

@@ -1,4 +1,6 @@
 /** The agent: publishes services of this machine through edges. */
 export { type AgentDeps, type RunningAgent, startAgent } from "./agent.ts";
 export { proxyChooser } from "./egress.ts";
+export { ControlClient } from "./control_client.ts";
+export type { TokenAnswer } from "./control_messages.ts";
 export type { AgentState, AgentStatus, ServiceStatus } from "./status.ts";

@@ -1,5 +1,4 @@
 /** A service's tunnel at control: created, or taken up again under the same name. */
-import { fromBase64Url, utf8Decode } from "../src/bytes/mod.ts";
 import type { ServiceConfig } from "../src/config/mod.ts";
 import { codeOf, type ErrorCode, PosternError } from "../src/errors/mod.ts";
 import type { Log } from "../src/ports/mod.ts";
@@ -7,6 +6,7 @@ import type { ServiceRules } from "../src/rules/mod.ts";
 import type { ControlClient } from "./control_client.ts";
 import type { CreateAnswer } from "./control_messages.ts";
 import { rulesOf } from "./service_rules.ts";
+import { tokenTimes } from "./token_times.ts";
 import type { TunnelStore } from "./tunnel_store.ts";
 
 /** Refusals of a token, be it the recreate token or the management token that went with it. */
@@ -36,16 +36,6 @@ const TOKEN_IS_SPENT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 const MIN_RENEWAL_MS = 30_000;
 /** What is assumed of a token that does not say when it ends. */
 const DEFAULT_LIFE_MS = 3_600_000;
-
-/** Wall-clock milliseconds of the token's `exp`, read without trust: it only times our next request. */
-function expiryOf(token: string): number | undefined {
-  try {
-    const claims = JSON.parse(utf8Decode(fromBase64Url(token.split(".")[1])));
-    return typeof claims.exp === "number" && Number.isFinite(claims.exp) ? claims.exp * 1_000 : undefined;
-  } catch {
-    return undefined;
-  }
-}
 
 export class Registration {
   readonly #control: Pick<ControlClient, "create" | "hasToken">;
@@ -115,7 +105,7 @@ export class Registration {
    */
   renewalDueMs(wallMs: number): number {
     const token = this.#store.get(this.#key)?.recreate_token;
-    const leftMs = token === undefined ? undefined : expiryOf(token);
+    const leftMs = token === undefined ? undefined : tokenTimes(token)?.expiresAtMs;
     return Math.max(MIN_RENEWAL_MS, ((leftMs ?? wallMs + DEFAULT_LIFE_MS) - wallMs) / 2);
   }
 

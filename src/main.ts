@@ -32,6 +32,9 @@ import { openSqliteStore } from "./store/mod.ts";
 import { createLog, createMetrics, createTracer, type Metrics, serveAdmin } from "./telemetry/mod.ts";
 import { version } from "./version.ts";
 
+/** Owner of the token that the edge writes for who runs it. */
+const OPERATOR = "operator";
+
 /** What a test may replace. */
 export interface EdgeDeps {
   readonly log?: Log;
@@ -95,7 +98,12 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       }],
       presence: (tunnelId) => presenceOf(edge, tunnelId),
       events: {
-        onTunnelDeleted: (tunnelId) => edge.cutTunnel(tunnelId),
+        onTunnelDeleted: (tunnelId) => edge.cutTunnel(tunnelId, "tunnel_deleted"),
+        onRevoked(owner, tunnelIds) {
+          for (const tunnelId of tunnelIds) edge.cutTunnel(tunnelId, "token_revoked");
+          // The edge's own token may be among them.
+          if (owner === undefined || owner === OPERATOR) keepToken();
+        },
         onRulesChanged: (tunnelId, rules) => edge.holdRules(tunnelId, rules),
         onTokenIssued: (kind) => metrics.tokensIssued.inc({ kind }),
         onEvidenceJudged: (result) => metrics.attestations.inc({ result }),
@@ -103,6 +111,10 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       log,
       verifiers: [softwareVerifier],
     };
+    const writeToken = async () =>
+      await state.writeManagementToken((await issueManagementToken(controlDeps, OPERATOR, "operator")).token);
+    const keepToken = () =>
+      void writeToken().catch((error) => log("error", "management token kept", { code: codeOf(error) }));
     const control = controlApp(controlDeps);
     const edge: Edge = new Edge({
       config,
@@ -125,10 +137,6 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       },
       knownRoute: (hostname) => knownRoute(store, config, hostname),
     });
-    const writeToken = async () =>
-      await state.writeManagementToken(
-        (await issueManagementToken(controlDeps, "operator", "operator")).token,
-      );
     await writeToken();
     edgeListens(edge, config);
     const admin = config.adminListen === null ? undefined : serveAdmin({
@@ -138,11 +146,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
     });
     const stopUpkeep = startUpkeep(controlDeps);
     // At half its life, so that whoever reads the file has hours left.
-    const stopWriting = repeat(
-      clock,
-      config.tokens.managementMs / 2,
-      () => writeToken().catch((error) => log("error", "management token kept", { code: codeOf(error) })),
-    );
+    const stopWriting = repeat(clock, config.tokens.managementMs / 2, keepToken);
     metrics.buildInfo.set({ version, role: "edge" }, 1);
     metrics.startTimeSeconds.set(clock.wall() / 1_000);
     log("info", "edge started", {
@@ -253,16 +257,20 @@ function tokenGate(keyset: Keyset, store: Store, clock: Clock, config: ControlCo
     nowMs: clock.wall(),
     clockSkewMs: config.tokens.clockSkewMs,
   });
-  const checkTunnel = async (tunnelId: string) => {
+  const checkTunnel = async (tunnelId: string, issuedAt: number) => {
     const tunnel = await store.tunnel(tunnelId);
     if (tunnel === undefined) throw new PosternError("tunnel_deleted");
+    const { owner } = tunnel;
+    if (await store.isRevoked({ owner, startedAtMs: issuedAt * 1_000 })) {
+      throw new PosternError("token_revoked");
+    }
     return tunnel.rules;
   };
   return {
     verifyStage0: (token) => verifyStage0(token, keyset, expectation()),
     verifyStage1: (token) => verifyStage1(token, keyset, expectation()),
     async spend(claims: Stage0Claims) {
-      await checkTunnel(claims.sub);
+      await checkTunnel(claims.sub, claims.iat);
       await spendToken(store, "stage0", claims);
     },
     checkTunnel,
@@ -281,6 +289,7 @@ function controlConfigOf(config: EdgeConfig): ControlConfig {
       stage0Ms: tokens.stage0Ms,
       stage1Ms: tokens.stage1Ms,
       managementMs: tokens.managementMs,
+      managementFamilyMs: tokens.managementFamilyMs,
       recreateMs: tokens.recreateMs,
       recreateMaxMs: tokens.recreateMaxMs,
       clockSkewMs: tokens.clockSkewMs,

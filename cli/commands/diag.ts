@@ -1,5 +1,6 @@
 import { proxyChooser } from "../../agent/mod.ts";
 import { parseTarget } from "../../src/config/mod.ts";
+import { readAuthorities } from "../../src/driver/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
 import { noLog } from "../../src/telemetry/mod.ts";
 import type { Call } from "../command.ts";
@@ -35,14 +36,4 @@ export async function runDiag(call: Call): Promise<number> {
     call.terminal.out(`${JSON.stringify({ code: failure?.code ?? null, failed, checks: results })}\n`);
   } else if (failure !== undefined) call.terminal.err(failureText(failure, false));
   return failure === undefined ? 0 : exitCodeOf(failure);
-}
-
-async function readAuthorities(path: string): Promise<string> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (cause) {
-    throw new PosternError("config_file_unreadable", `Cannot read ca_file ${path}: it is not accessible`, {
-      cause,
-    });
-  }
 }

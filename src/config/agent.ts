@@ -9,6 +9,7 @@ import {
   size,
   targetAddress,
   text,
+  toggle,
   url,
   word,
 } from "./values.ts";
@@ -61,6 +62,12 @@ export const agentSettings = {
   ),
   caFile: optional(path(), "Extra certificate authorities in PEM for control and edge.", "FILE"),
   tokenFile: optional(path(), "File that holds the management token.", "FILE"),
+  tokenRenewal: setting(
+    toggle(),
+    "true",
+    "Whether the token file gets a fresh token at half of its life; false when something else writes it.",
+    "BOOL",
+  ),
   proxy: optional(url("http", "https"), "Proxy that reaches control and edge by CONNECT.", "URL"),
   /** Not in the URL: that is seen in process lists and logs. */
   proxyCredentialsFile: optional(path(), "File that holds user:password for the proxy.", "FILE"),

@@ -37,6 +37,13 @@ export const tokenSettings = {
     "DURATION",
   ),
   managementMs: setting(duration(60_000, 30 * dayMs), "24h", "Life of a management token.", "DURATION"),
+  /** Refreshing goes on until then, and no longer. */
+  managementFamilyMs: setting(
+    duration(60_000, 365 * dayMs),
+    "30d",
+    "Time for which a management token and those refreshed out of it are valid.",
+    "DURATION",
+  ),
   recreateMs: setting(
     duration(60_000, 7 * dayMs),
     "1h",

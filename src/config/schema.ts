@@ -53,6 +53,10 @@ export const edgeSchema: Schema<typeof edgeSettings, EdgeConfig> = {
       tokens.recreateMs > tokens.recreateMaxMs,
       "tokens.recreate must not be longer than tokens.recreate_max",
     );
+    refuseIf(
+      tokens.managementMs > tokens.managementFamilyMs,
+      "tokens.management must not be longer than tokens.management_family",
+    );
     return { ...values, anonymousTunnels: values.anonymousTunnels ?? isLoopbackHost(listen.host) };
   },
 };

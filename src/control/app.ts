@@ -5,10 +5,14 @@ import { answerChallenge, openChallenge } from "./attestation.ts";
 import type { ControlDeps, RateGroup } from "./config.ts";
 import {
   bearerOf,
+  type IssuedManagement,
   issueManagementToken,
   readCredentials,
+  refreshManagementToken,
   requireManagement,
+  requireOperator,
   revokeManagementToken,
+  revokeTokens,
 } from "./credentials.ts";
 import { type ControlEnv, jsonBody, problemOf, rateLimit, requestId } from "./http.ts";
 import { RateLimiter } from "./rate_limit.ts";
@@ -17,11 +21,13 @@ import {
   createTunnelRoute,
   deleteTunnelRoute,
   evidenceRoute,
+  issueTokenRoute,
   jwksRoute,
   listTunnelsRoute,
   openApiDocument,
   openApiPath,
   refreshTokenRoute,
+  revokeTokenRoute,
   ROUTES,
 } from "./routes.ts";
 import { unknownMembers } from "./schemas.ts";
@@ -35,6 +41,8 @@ const GROUPS: Readonly<Record<string, RateGroup>> = {
   [deleteTunnelRoute.path]: "manage",
   [listTunnelsRoute.path]: "manage",
   [refreshTokenRoute.path]: "manage",
+  [issueTokenRoute.path]: "manage",
+  [revokeTokenRoute.path]: "manage",
   [challengeRoute.path]: "attest",
   [evidenceRoute.path]: "attest",
   [jwksRoute.path]: "read",
@@ -170,15 +178,36 @@ function addTokenRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): void {
     const request = context.req.valid("json");
     const bearer = bearerOf(context.req.header("Authorization"));
     const current = await requireManagement(deps, [request.management_token, bearer]);
-    const issued = await issueManagementToken(deps, current.sub, current.role);
-    deps.events.onTokenIssued?.("management");
+    const issued = await refreshManagementToken(deps, current);
     if (request.revoke_current) await revokeManagementToken(deps, current);
-    return context.json({
-      management_token: issued.token,
-      token_type: "Bearer" as const,
-      expires_in: Math.floor(deps.config.tokens.managementMs / 1_000),
-      expires_at: instant(issued.expiresAtMs),
-    }, 200);
+    deps.events.onTokenIssued?.("management");
+    return context.json(toldOf(deps, issued), 200);
+  });
+
+  app.openapi(issueTokenRoute, async (context) => {
+    const request = context.req.valid("json");
+    const bearer = bearerOf(context.req.header("Authorization"));
+    const operator = await requireOperator(deps, [request.management_token, bearer]);
+    const { owner, role, ttl_seconds: ttl } = request;
+    const issued = await issueManagementToken(deps, owner, role, ttl === undefined ? undefined : ttl * 1_000);
+    await deps.store.appendAudit({
+      atMs: deps.clock.wall(),
+      actor: operator.sub,
+      action: "token.issue",
+      subject: owner,
+      outcome: "ok",
+      detail: { role: issued.claims.role, family: issued.claims.family },
+    });
+    deps.events.onTokenIssued?.("management");
+    return context.json(toldOf(deps, issued), 200);
+  });
+
+  app.openapi(revokeTokenRoute, async (context) => {
+    const { owner, family, management_token } = context.req.valid("json");
+    const bearer = bearerOf(context.req.header("Authorization"));
+    const by = await requireManagement(deps, [management_token, bearer]);
+    const cut = await revokeTokens(deps, by, owner === undefined ? { family: family! } : { owner });
+    return context.json({ revoked: true as const, tunnels: cut.length }, 200);
   });
 
   app.openapi(jwksRoute, (context) => {
@@ -210,6 +239,20 @@ function addAttestationRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): 
     const issued = await answerChallenge(deps, request.challenge_id, request.evidence);
     return context.json({ stage1_token: issued.token }, 200);
   });
+}
+
+function toldOf(deps: ControlDeps, issued: IssuedManagement) {
+  const { sub: owner, role, family } = issued.claims;
+  return {
+    management_token: issued.token,
+    token_type: "Bearer" as const,
+    expires_in: Math.floor((issued.expiresAtMs - deps.clock.wall()) / 1_000),
+    expires_at: instant(issued.expiresAtMs),
+    owner,
+    role,
+    family,
+    family_ends_at: instant(issued.familyEndMs),
+  };
 }
 
 function instant(ms: number): string {

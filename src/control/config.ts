@@ -33,6 +33,8 @@ export interface ControlConfig {
     readonly stage0Ms: number;
     readonly stage1Ms: number;
     readonly managementMs: number;
+    /** How long a management token and those refreshed out of it are valid. */
+    readonly managementFamilyMs: number;
     readonly recreateMs: number;
     readonly recreateMaxMs: number;
     readonly clockSkewMs: number;
@@ -72,6 +74,7 @@ export const controlDefaults: Omit<ControlConfig, "issuer" | "publicDomain"> = O
     stage0Ms: 60_000,
     stage1Ms: 30_000,
     managementMs: 86_400_000,
+    managementFamilyMs: 2_592_000_000,
     recreateMs: 3_600_000,
     recreateMaxMs: 604_800_000,
     clockSkewMs: 30_000,
@@ -126,6 +129,8 @@ export interface ControlEvents {
   onTunnelDeleted(tunnelId: string, reason: DeletionReason): void;
   /** Edges hold these rules for the tunnel from now on. */
   onRulesChanged(tunnelId: string, rules: Revised<string>): void;
+  /** The owner's tokens were revoked, all of them or a family: the edge cuts the live channels of these tunnels. */
+  onRevoked?(owner: string | undefined, tunnelIds: readonly string[]): void;
   /** For metrics. */
   onTokenIssued?(kind: TokenKind): void;
   /** For metrics: `ok` or an error code. */

@@ -1,10 +1,12 @@
 /** Who is asking: the tokens of a request, verified. */
+import { toBase64Url } from "../bytes/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 import {
   claimedKind,
   type IssuedToken,
   issueManagement,
   type ManagementClaims,
+  maxFamilySeconds,
   type RecreateClaims,
   type Role,
   verifyManagement,
@@ -12,8 +14,10 @@ import {
 } from "../identity/mod.ts";
 import { controlAudience, type ControlDeps } from "./config.ts";
 
-/** Kind under which the ids of revoked management tokens are remembered. */
-const revokedKind = "management-revoked";
+/** Least that is left of a family when another token of it is issued. */
+const minTokenMs = 60_000;
+/** Longer than anything that a family or an owner was given can live. */
+const revocationMs = 2 * maxFamilySeconds * 1_000;
 
 export interface Credentials {
   readonly management?: ManagementClaims;
@@ -51,12 +55,14 @@ export async function readCredentials(
     if (claimedKind(token) === "recreate") {
       if (recreate !== undefined) throw ambiguous("recreate");
       recreate = await verifyRecreate(token, deps.keyset, expect);
+      const { owner, family, iat } = recreate;
+      if (await deps.store.isRevoked({ owner, family, startedAtMs: iat * 1_000 })) throw revoked("recreate");
     } else {
       if (management !== undefined) throw ambiguous("management");
       management = await verifyManagement(token, deps.keyset, expect);
-      if (await deps.store.wasConsumed(revokedKind, management.jti)) {
-        throw new PosternError("token_revoked", "Cannot accept management token: it was revoked");
-      }
+      const { jti, family, sub: owner } = management;
+      const startedAtMs = familyStartMs(management);
+      if (await deps.store.isRevoked({ jti, family, owner, startedAtMs })) throw revoked("management");
     }
   }
   return { management, recreate };
@@ -75,29 +81,146 @@ export async function requireManagement(
   throw authorizationRequired();
 }
 
-/** Issues a management token of the configured life for an owner: by refresh, or by whoever sets a deployment up. */
+/** The management token of a request that only an operator may make. Throws `role_insufficient` besides. */
+export async function requireOperator(
+  deps: AuthorityDeps,
+  tokens: readonly (string | undefined)[],
+): Promise<ManagementClaims> {
+  const claims = await requireManagement(deps, tokens);
+  if (claims.role !== "operator") throw roleInsufficient();
+  return claims;
+}
+
+/** A management token with what its issuer tells about it. */
+export interface IssuedManagement extends IssuedToken {
+  readonly claims: Pick<ManagementClaims, "sub" | "role" | "family">;
+  /** When the token and all that are refreshed out of it have ended: Unix milliseconds. */
+  readonly familyEndMs: number;
+}
+
+type IssuerDeps = Pick<ControlDeps, "keyset" | "clock" | "config" | "random">;
+
+/**
+ * Issues the first management token of a family, for an owner whose right to it the caller has judged.
+ * @param ttlMs time until the family ends; as configured when absent, and at most that. Throws `request_invalid`.
+ */
 export function issueManagementToken(
-  deps: Pick<ControlDeps, "keyset" | "clock" | "config" | "random">,
+  deps: IssuerDeps,
   owner: string,
   role: Role = "member",
-): Promise<IssuedToken> {
-  const { config, clock, random, keyset } = deps;
+  ttlMs: number = deps.config.tokens.managementFamilyMs,
+): Promise<IssuedManagement> {
   if (owner.startsWith(anonymousPrefix)) {
-    throw new RangeError("Cannot issue management token: the owner is anonymous");
+    throw new PosternError("request_invalid", "Cannot issue token: an owner's name does not begin like that");
   }
-  return issueManagement({ iss: config.issuer, aud: controlAudience, sub: owner, role }, keyset, {
-    nowMs: clock.wall(),
-    random,
-    ttlSeconds: Math.floor(config.tokens.managementMs / 1_000),
+  const maxMs = deps.config.tokens.managementFamilyMs;
+  if (ttlMs < minTokenMs || ttlMs > maxMs) {
+    throw new PosternError(
+      "request_invalid",
+      `Cannot issue token: its life must be from ${minTokenMs / 1_000} to ${
+        Math.floor(maxMs / 1_000)
+      } seconds`,
+    );
+  }
+  const nowMs = deps.clock.wall();
+  const family = toBase64Url(deps.random(12));
+  return issueOf(deps, { sub: owner, role, family, family_start: nowMs / 1_000 }, nowMs + ttlMs);
+}
+
+/** Another token of the same owner, role and family. Throws `token_family_ended`. */
+export function refreshManagementToken(
+  deps: IssuerDeps,
+  current: ManagementClaims,
+): Promise<IssuedManagement> {
+  const { sub, role, family, family_start } = current;
+  // A shorter setting counts for families that exist, too.
+  const endMs = Math.min(
+    current.family_end * 1_000,
+    familyStartMs(current) + deps.config.tokens.managementFamilyMs,
+  );
+  if (endMs - deps.clock.wall() < minTokenMs) {
+    throw new PosternError(
+      "token_family_ended",
+      "Cannot refresh token: the time for which it could be is over",
+    );
+  }
+  return issueOf(deps, { sub, role, family, family_start }, endMs);
+}
+
+async function issueOf(
+  deps: IssuerDeps,
+  claims: Pick<ManagementClaims, "sub" | "role" | "family" | "family_start">,
+  familyEndMs: number,
+): Promise<IssuedManagement> {
+  const { config, clock, random, keyset } = deps;
+  const nowMs = clock.wall();
+  const lifeMs = Math.min(config.tokens.managementMs, familyEndMs - nowMs);
+  const issued = await issueManagement(
+    { iss: config.issuer, aud: controlAudience, ...claims, family_end: Math.floor(familyEndMs / 1_000) },
+    keyset,
+    { nowMs, random, ttlSeconds: Math.floor(lifeMs / 1_000) },
+  );
+  return { ...issued, claims, familyEndMs };
+}
+
+/** Ends a management token before its expiry. Throws `revocations_full`. */
+export async function revokeManagementToken(
+  deps: Pick<ControlDeps, "store" | "clock">,
+  claims: ManagementClaims,
+): Promise<void> {
+  const { jti: id, sub: owner, exp } = claims;
+  const revokedAtMs = deps.clock.wall();
+  await deps.store.revoke({ kind: "token", id, owner, revokedAtMs, forgetAtMs: exp * 1_000 });
+}
+
+/** What is to be revoked: every token of an owner, or those of a family. */
+export type RevocationTarget = { readonly owner: string } | { readonly family: string };
+
+/**
+ * Ends tokens before their expiry: management tokens, and the recreate tokens that were issued beside them. Operators
+ * revoke what they want, others their own. Throws `role_insufficient`, `revocations_full`.
+ * @returns the tunnels of an owner, whose channels are to be cut
+ */
+export async function revokeTokens(
+  deps: Pick<ControlDeps, "store" | "clock" | "events">,
+  by: ManagementClaims,
+  target: RevocationTarget,
+): Promise<readonly string[]> {
+  const isOwn = "owner" in target ? target.owner === by.sub : target.family === by.family;
+  if (by.role !== "operator" && !isOwn) throw roleInsufficient();
+  const revokedAtMs = deps.clock.wall();
+  const times = { revokedAtMs, forgetAtMs: revokedAtMs + revocationMs };
+  const [kind, id] = "owner" in target
+    ? ["owner" as const, target.owner]
+    : ["family" as const, target.family];
+  await deps.store.revoke({ kind, id, owner: kind === "owner" ? id : by.sub, ...times });
+  const tunnels = kind === "owner" ? await deps.store.tunnelsOf(id) : [];
+  const tunnelIds = tunnels.map(({ tunnelId }) => tunnelId);
+  deps.events.onRevoked?.(kind === "owner" ? id : undefined, tunnelIds);
+  const detail = { kind, tunnels: tunnelIds.length };
+  await deps.store.appendAudit({
+    atMs: revokedAtMs,
+    actor: by.sub,
+    action: "token.revoke",
+    subject: id,
+    outcome: "ok",
+    detail,
+  });
+  return tunnelIds;
+}
+
+function familyStartMs({ family_start }: Pick<ManagementClaims, "family_start">): number {
+  return Math.round(family_start * 1_000);
+}
+
+function revoked(kind: string): PosternError {
+  return new PosternError("token_revoked", `Cannot accept ${kind} token: it was revoked`, {
+    detail: { token: kind },
   });
 }
 
-/** Ends a management token before its expiry. */
-export async function revokeManagementToken(
-  deps: Pick<ControlDeps, "store">,
-  claims: ManagementClaims,
-): Promise<void> {
-  await deps.store.consumeOnce(revokedKind, claims.jti, claims.exp * 1_000);
+function roleInsufficient(): PosternError {
+  return new PosternError("role_insufficient", "Cannot serve request: only an operator may do this");
 }
 
 export function authorizationRequired(): PosternError {

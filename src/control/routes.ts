@@ -9,9 +9,13 @@ import {
   deleteResponseSchema,
   evidenceRequestSchema,
   evidenceResponseSchema,
+  issueTokenRequestSchema,
+  issueTokenResponseSchema,
   jwksSchema,
   listResponseSchema,
   problemSchema,
+  revokeTokenRequestSchema,
+  revokeTokenResponseSchema,
   tokenRequestSchema,
   tokenResponseSchema,
 } from "./schemas.ts";
@@ -72,6 +76,26 @@ export const refreshTokenRoute = createRoute({
   responses: answers("A new management token of the same owner.", tokenResponseSchema),
 });
 
+export const issueTokenRoute = createRoute({
+  method: "post",
+  path: "/auth/token/issue",
+  summary: "Issue a management token for an owner",
+  tags: ["Tokens"],
+  security: optionalBearer,
+  request: { body: body(issueTokenRequestSchema) },
+  responses: answers("A management token. Only operators may ask for one.", issueTokenResponseSchema),
+});
+
+export const revokeTokenRoute = createRoute({
+  method: "post",
+  path: "/auth/token/revoke",
+  summary: "End the tokens of an owner or a family",
+  tags: ["Tokens"],
+  security: optionalBearer,
+  request: { body: body(revokeTokenRequestSchema) },
+  responses: answers("They are refused from now on.", revokeTokenResponseSchema),
+});
+
 export const challengeRoute = createRoute({
   method: "post",
   path: "/attest/challenge",
@@ -103,6 +127,8 @@ export const ROUTES = [
   deleteTunnelRoute,
   listTunnelsRoute,
   refreshTokenRoute,
+  issueTokenRoute,
+  revokeTokenRoute,
   challengeRoute,
   evidenceRoute,
   jwksRoute,

@@ -2,9 +2,11 @@
 import { z } from "@hono/zod-openapi";
 import {
   base64Url32 as base64Url32Claim,
+  maxFamilySeconds,
   maxTokenChars,
   maxWeight,
   protocolSchema,
+  roleSchema,
   transportSchema,
 } from "../identity/mod.ts";
 import { rulesSchema } from "../rules/mod.ts";
@@ -18,6 +20,8 @@ const base64Url32 = z.string().length(43).refine((text) => base64Url32Claim.safe
 
 const token = z.string().min(1).max(maxTokenChars);
 const instant = z.string().datetime().openapi({ example: "2026-01-01T00:00:00.000Z" });
+const owner = z.string().min(1).max(128).regex(/^[A-Za-z0-9._:@-]+$/).openapi({ example: "alice" });
+const role = z.enum(roleSchema.options);
 const tunnelId = z.string().min(1).max(128).openapi({ example: "tun_J3k9xPq0Zt1uVwXy" });
 
 export const problemSchema = z.object({
@@ -139,12 +143,49 @@ export const tokenRequestSchema = z.object({
   }),
 }).openapi("RefreshTokenRequest");
 
-export const tokenResponseSchema = z.object({
+const issuedToken = {
   management_token: z.string(),
   token_type: z.literal("Bearer"),
   expires_in: z.int().openapi({ description: "Seconds.", example: 86400 }),
   expires_at: instant,
-}).openapi("RefreshTokenResponse");
+  owner,
+  role,
+  family: z.string().openapi({ description: "Id of this token and all that are refreshed out of it." }),
+  family_ends_at: instant.openapi({ description: "No token of the family lives longer." }),
+};
+
+export const tokenResponseSchema = z.object(issuedToken).openapi("RefreshTokenResponse");
+
+export const issueTokenRequestSchema = z.object({
+  owner,
+  role: role.optional().openapi({ description: "member when absent." }),
+  ttl_seconds: z.int().min(60).max(maxFamilySeconds).optional().openapi({
+    description:
+      "Time until the token and all that are refreshed out of it have ended; as configured when absent.",
+  }),
+  management_token: token.optional().openapi({
+    description: "An operator's token, unless it is the Bearer.",
+  }),
+}).openapi("IssueTokenRequest");
+
+export const issueTokenResponseSchema = z.object(issuedToken).openapi("IssueTokenResponse");
+
+export const revokeTokenRequestSchema = z.object({
+  owner: owner.optional().openapi({
+    description: "Ends all tokens that this owner was given so far, and cuts the channels of its tunnels.",
+  }),
+  family: z.string().min(8).max(64).optional().openapi({ description: "Ends all tokens of this family." }),
+  management_token: token.optional().openapi({
+    description: "An operator's token, or one of the owner or family itself, unless it is the Bearer.",
+  }),
+}).refine(({ owner, family }) => (owner === undefined) !== (family === undefined), {
+  error: "needs owner or family, and not both",
+}).openapi("RevokeTokenRequest");
+
+export const revokeTokenResponseSchema = z.object({
+  revoked: z.literal(true),
+  tunnels: z.int().openapi({ description: "Tunnels whose channels were cut." }),
+}).openapi("RevokeTokenResponse");
 
 export const challengeRequestSchema = z.object({
   stage0_token: token,

@@ -83,7 +83,11 @@ export async function createTunnel(
     hostname: hostnameOf(deps, tunnel),
     choice,
     candidatesExpireAtMs: nowMs + deps.config.candidatesMs,
-    ...await issueTokens(deps, tunnel, choice, ttl.seconds, request.weight ?? 1),
+    ...await issueTokens(deps, tunnel, choice, {
+      recreateTtlSeconds: ttl.seconds,
+      weight: request.weight ?? 1,
+      family: credentials.management?.family ?? credentials.recreate?.family,
+    }),
     note: notes.length === 0 ? undefined : notes.join("; "),
     rulesRevision: rules === undefined ? undefined : held?.revision ?? 0,
   };
@@ -251,8 +255,11 @@ async function issueTokens(
   deps: ControlDeps,
   tunnel: TunnelRecord,
   choice: Choice,
-  recreateTtlSeconds: number,
-  weight: number,
+  { recreateTtlSeconds, weight, family }: {
+    readonly recreateTtlSeconds: number;
+    readonly weight: number;
+    readonly family: string | undefined;
+  },
 ): Promise<{ ephemeral: IssuedToken; recreate: IssuedToken }> {
   const { config, keyset, random } = deps;
   const issue = { nowMs: deps.clock.wall(), random };
@@ -278,6 +285,7 @@ async function issueTokens(
       sub: tunnel.tunnelId,
       name: tunnel.name,
       owner: tunnel.owner,
+      ...(family === undefined ? {} : { family }),
     },
     keyset,
     { ...issue, ttlSeconds: recreateTtlSeconds },

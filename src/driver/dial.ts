@@ -1,3 +1,4 @@
+import { badAuthorities, holdsCertificates } from "./authorities.ts";
 import { formatHostPort } from "../bytes/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 import type { ByteStream, Clock } from "../ports/mod.ts";
@@ -94,7 +95,7 @@ export async function startTls(
   const timeoutMs = options.tlsTimeoutMs ?? DEFAULT_TLS_TIMEOUT_MS;
   const caCerts = [...options.caCerts ?? []];
   // Deno ignores text without any certificate in it, and would go on without the authority.
-  if (!caCerts.every((pem) => pem.includes("-----BEGIN CERTIFICATE-----"))) {
+  if (!caCerts.every(holdsCertificates)) {
     socket.close();
     throw badAuthorities();
   }
@@ -132,16 +133,6 @@ export async function startTls(
     throw error;
   }
   return tls;
-}
-
-function badAuthorities(cause?: unknown): PosternError {
-  return new PosternError(
-    "ca_certificates_invalid",
-    "Cannot use the CA certificates: they are not valid PEM",
-    {
-      cause,
-    },
-  );
 }
 
 function closeQuietly(socket: { close(): void }): void {

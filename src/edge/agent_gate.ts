@@ -26,10 +26,13 @@ export interface TokenGate {
   /** Signature, audience, times. @throws PosternError `token_*` */
   verifyStage0(token: string): Promise<Stage0Claims>;
   verifyStage1(token: string): Promise<Stage1Claims>;
-  /** Spends the stage 0 token. @throws PosternError `token_replayed`, `replay_cache_full`, `tunnel_deleted` */
+  /** Spends the stage 0 token. @throws PosternError `token_replayed`, `replay_cache_full`, `tunnel_deleted`, `token_revoked` */
   spend(claims: Stage0Claims): Promise<void>;
-  /** The rules that the tunnel has now. @throws PosternError `tunnel_deleted` */
-  checkTunnel(tunnelId: string): Promise<Revised<string> | undefined>;
+  /**
+   * The rules that the tunnel has now.
+   * @param issuedAt of the stage 0 token, Unix seconds. @throws PosternError `tunnel_deleted`, `token_revoked`
+   */
+  checkTunnel(tunnelId: string, issuedAt: number): Promise<Revised<string> | undefined>;
 }
 
 export interface AgentGateOptions {
@@ -241,7 +244,7 @@ export class AgentGate {
     onProven(session);
     sessions.add(session, proof.replaces, config.drainTimeoutMs);
     // The tokens may be older than the deletion of their tunnel. Whoever deletes it from now on finds the session.
-    session.guard = context.guards.put(claims.sub, await tokens.checkTunnel(claims.sub));
+    session.guard = context.guards.put(claims.sub, await tokens.checkTunnel(claims.sub, stage0.iat));
     if (channel.state !== "authorizing") throw new PosternError("channel_closed");
     channel.accept({
       type: "ready",

@@ -129,9 +129,9 @@ export class Edge {
     metrics.queuedBytes.set(buffers.bytesInUse);
   }
 
-  /** Cuts everything that a deleted tunnel has. */
-  cutTunnel(tunnelId: string): void {
-    this.sessions.cutTunnel(tunnelId, new PosternError("tunnel_deleted"));
+  /** Cuts everything that a tunnel has, because it was deleted or its owner's tokens were revoked. */
+  cutTunnel(tunnelId: string, code: "tunnel_deleted" | "token_revoked"): void {
+    this.sessions.cutTunnel(tunnelId, new PosternError(code));
   }
 
   /** Holds these rules for the tunnel from the next request, or connection, on. */

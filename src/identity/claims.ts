@@ -94,6 +94,8 @@ export const stage1Schema = z.object({
 });
 export type Stage1Claims = z.infer<typeof stage1Schema>;
 
+const familyId = z.string().regex(/^[A-Za-z0-9_-]{8,64}$/);
+
 /** Recreate token: its holder may re-create, and delete, the one tunnel that it names. */
 export const recreateSchema = z.object({
   ...registered,
@@ -101,6 +103,8 @@ export const recreateSchema = z.object({
   sub: identifier,
   name: z.string().min(1).max(65),
   owner: identifier,
+  /** Family of the management token that it was issued beside; absent for anonymous tunnels. */
+  family: familyId.optional(),
 });
 export type RecreateClaims = z.infer<typeof recreateSchema>;
 
@@ -108,11 +112,21 @@ export type RecreateClaims = z.infer<typeof recreateSchema>;
 export const roleSchema = z.enum(["member", "operator"]);
 export type Role = z.infer<typeof roleSchema>;
 
-/** Management token of an owner. */
+/** Longest life of a family of management tokens that is believed. */
+export const maxFamilySeconds = 31_536_000;
+
+/**
+ * Management token of an owner. All tokens that were refreshed out of one belong to its family, and none of them outlives
+ * the family's end.
+ */
 export const managementSchema = z.object({
   ...registered,
   /** Owner. */
   sub: identifier,
   role: roleSchema,
+  family: familyId,
+  /** With a fraction: what is issued in the second of a revocation is told apart from what was issued before it. */
+  family_start: z.number().min(0).max(8_640_000_000_000),
+  family_end: numericDate,
 });
 export type ManagementClaims = z.infer<typeof managementSchema>;

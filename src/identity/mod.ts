@@ -2,6 +2,7 @@
 export {
   base64Url32,
   type ManagementClaims,
+  maxFamilySeconds,
   maxTokenRoutes,
   maxWeight,
   protocolSchema,

@@ -91,8 +91,37 @@ export interface SingleUseStore {
    * ids of expired tokens must be refused by their expiry before. Throws `replay_cache_full` rather than forget.
    */
   consumeOnce(kind: string, id: string, expiresAtMs: number): Promise<boolean>;
-  /** Whether an id was spent and is still remembered. */
-  wasConsumed(kind: string, id: string): Promise<boolean>;
+}
+
+/** What is not to be believed any more. */
+export interface Revocation {
+  /** One management token, all of its family, or everything that its owner was given before `revokedAtMs`. */
+  readonly kind: "token" | "family" | "owner";
+  /** `jti`, family id, or owner. */
+  readonly id: string;
+  /** Who it counts against. */
+  readonly owner: string;
+  readonly revokedAtMs: number;
+  /** When nothing that it concerns can be valid any more. */
+  readonly forgetAtMs: number;
+}
+
+/** What is asked of a token. Absent parts are not looked at. */
+export interface RevocationQuery {
+  readonly jti?: string;
+  readonly family?: string;
+  readonly owner: string;
+  /** When what the token rests on was given out. */
+  readonly startedAtMs: number;
+}
+
+export interface RevocationStore {
+  /**
+   * Remembers until `forgetAtMs`; the same again moves both times later. Throws `revocations_full` rather than forget: then
+   * nothing was revoked.
+   */
+  revoke(revocation: Revocation): Promise<void>;
+  isRevoked(query: RevocationQuery): Promise<boolean>;
 }
 
 /** A question that was asked and may be answered once. */
@@ -149,7 +178,15 @@ export interface AuditStore {
 }
 
 export interface Store
-  extends TunnelStore, AgentStore, SingleUseStore, ChallengeStore, KeysetStore, SettingStore, AuditStore {
+  extends
+    TunnelStore,
+    AgentStore,
+    SingleUseStore,
+    RevocationStore,
+    ChallengeStore,
+    KeysetStore,
+    SettingStore,
+    AuditStore {
   /** Asks for nothing and changes nothing; throws when the store cannot serve. For readiness. */
   ping(): Promise<void>;
   /** Idempotent. */

@@ -72,6 +72,18 @@ const STEPS: readonly string[] = [
   ALTER TABLE tunnels ADD COLUMN rules TEXT;
   ALTER TABLE tunnels ADD COLUMN rules_revision INTEGER NOT NULL DEFAULT 0;
   `,
+  `
+  CREATE TABLE revocations (
+    kind          TEXT NOT NULL,
+    id            TEXT NOT NULL,
+    owner         TEXT NOT NULL,
+    revoked_at    INTEGER NOT NULL,
+    forget_at     INTEGER NOT NULL,
+    PRIMARY KEY (kind, id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX revocations_by_end ON revocations (forget_at);
+  CREATE INDEX revocations_by_owner ON revocations (owner, kind);
+  `,
 ];
 
 /** The layout that this program writes. */

@@ -51,10 +51,6 @@ export class SqliteOnce implements SingleUseStore, ChallengeStore {
     });
   }
 
-  async wasConsumed(kind: string, id: string): Promise<boolean> {
-    return this.#knows(kind, id);
-  }
-
   async putChallenge(challenge: ChallengeRecord): Promise<void> {
     this.#database.transaction(() => {
       // Kept for the skew as well, so that a late answer is told "expired" and not "unknown".

@@ -5,6 +5,7 @@ import { Database } from "./database.ts";
 import { migrate } from "./migrations.ts";
 import { SqliteOnce } from "./once.ts";
 import { SqliteRecords } from "./records.ts";
+import { SqliteRevocations } from "./revocations.ts";
 import { SqliteTunnels } from "./tunnels.ts";
 
 /** Numbers of the store; each has a default. */
@@ -15,6 +16,10 @@ export interface SqliteOptions {
   readonly clockSkewMs?: number;
   /** Spent ids that are remembered of each kind before new ones are refused. */
   readonly maxRemembered?: number;
+  /** Revocations that are remembered before new ones are refused. */
+  readonly maxRevocations?: number;
+  /** Revoked single tokens of one owner before it has to revoke a family or itself. */
+  readonly maxRevokedTokensPerOwner?: number;
   /** Open challenges before new ones are refused. */
   readonly maxChallenges?: number;
   /** Audit lines that are kept; the oldest go first. */
@@ -24,6 +29,8 @@ export interface SqliteOptions {
 }
 
 export const defaultMaxRemembered = 48_000;
+export const defaultMaxRevocations = 48_000;
+export const defaultMaxRevokedTokensPerOwner = 1_000;
 export const defaultMaxChallenges = 4_096;
 export const defaultMaxAuditEntries = 100_000;
 const defaultClockSkewMs = 30_000;
@@ -42,9 +49,17 @@ export function openSqliteStore(path: string, options: SqliteOptions = {}): Stor
     throw error;
   }
   const tunnels = new SqliteTunnels(database);
-  const once = new SqliteOnce(database, {
+  const time = {
     wall: options.wall ?? Date.now,
     clockSkewMs: options.clockSkewMs ?? defaultClockSkewMs,
+  };
+  const revocations = new SqliteRevocations(database, {
+    ...time,
+    maxRevocations: options.maxRevocations ?? defaultMaxRevocations,
+    maxRevokedTokensPerOwner: options.maxRevokedTokensPerOwner ?? defaultMaxRevokedTokensPerOwner,
+  });
+  const once = new SqliteOnce(database, {
+    ...time,
     maxRemembered: options.maxRemembered ?? defaultMaxRemembered,
     maxChallenges: options.maxChallenges ?? defaultMaxChallenges,
   });
@@ -62,7 +77,8 @@ export function openSqliteStore(path: string, options: SqliteOptions = {}): Stor
       tunnels.bindAgent(tunnelId, agentId, nowMs, maxAgents),
     agentsOf: (tunnelId) => tunnels.agentsOf(tunnelId),
     consumeOnce: (kind, id, expiresAtMs) => once.consumeOnce(kind, id, expiresAtMs),
-    wasConsumed: (kind, id) => once.wasConsumed(kind, id),
+    revoke: (revocation) => revocations.revoke(revocation),
+    isRevoked: (query) => revocations.isRevoked(query),
     putChallenge: (challenge: ChallengeRecord) => once.putChallenge(challenge),
     takeChallenge: (challengeId) => once.takeChallenge(challengeId),
     loadKeyset: () => records.loadKeyset(),

@@ -4,7 +4,14 @@ import { codeOf } from "../../src/errors/mod.ts";
 import type { Store, TunnelClaim } from "../../src/ports/mod.ts";
 
 /** Limits that the stores under test are opened with. */
-export const contractLimits = { maxRemembered: 4, maxChallenges: 3, maxAuditEntries: 5, clockSkewMs: 30_000 };
+export const contractLimits = {
+  maxRemembered: 4,
+  maxRevocations: 4,
+  maxRevokedTokensPerOwner: 2,
+  maxChallenges: 3,
+  maxAuditEntries: 5,
+  clockSkewMs: 30_000,
+};
 
 /** Opens connections of one fresh store; all are closed at the end of the test. */
 export interface StoreHarness {
@@ -175,12 +182,45 @@ export function storeContract(kind: string, makeHarness: () => StoreHarness): vo
     ]);
   });
 
+  test("revoke() ends one token, a family, or what an owner had by then", async (store) => {
+    const times = { revokedAtMs: startMs, forgetAtMs: startMs + 1_000 };
+    await store.revoke({ kind: "token", id: "jti-1", owner: "alice", ...times });
+    await store.revoke({ kind: "family", id: "fam-2", owner: "root", ...times });
+    await store.revoke({ kind: "owner", id: "carol", owner: "carol", ...times });
+    const asked = (jti: string, family: string, owner: string, startedAtMs = startMs) =>
+      store.isRevoked({ jti, family, owner, startedAtMs });
+    assert.equal(await asked("jti-1", "fam-1", "alice"), true);
+    assert.equal(await asked("jti-2", "fam-1", "alice"), false);
+    assert.equal(await asked("jti-3", "fam-2", "bob"), true);
+    assert.equal(await asked("jti-4", "fam-3", "carol"), true);
+    assert.equal(await asked("jti-5", "fam-4", "carol", startMs + 1), false);
+    assert.equal(await store.isRevoked({ owner: "carol", startedAtMs: startMs - 1 }), true);
+    assert.equal(await store.isRevoked({ owner: "bob", startedAtMs: 0 }), false);
+  });
+
+  test(
+    "revoke() refuses rather than forgets, and forgets what is out of date: revocations_full",
+    async (store, harness) => {
+      const revoke = (kind: "token" | "family" | "owner", id: string, owner: string) =>
+        store.revoke({ kind, id, owner, revokedAtMs: startMs, forgetAtMs: startMs + 1_000 });
+      await revoke("token", "a", "alice");
+      await revoke("token", "b", "alice");
+      await rejectsWith("revocations_full", revoke("token", "c", "alice"));
+      await revoke("token", "b", "alice");
+      await revoke("token", "d", "bob");
+      await revoke("owner", "alice", "alice");
+      await rejectsWith("revocations_full", revoke("family", "e", "root"));
+      await revoke("owner", "alice", "alice");
+      harness.setWall(startMs + 1_000 + contractLimits.clockSkewMs);
+      await revoke("family", "e", "root");
+      assert.equal(await store.isRevoked({ jti: "a", owner: "alice", startedAtMs: startMs }), false);
+    },
+  );
+
   test("consumeOnce() is true once for each kind and id", async (store) => {
-    assert.equal(await store.wasConsumed("stage0", "a"), false);
     assert.equal(await store.consumeOnce("stage0", "a", startMs + 1_000), true);
     assert.equal(await store.consumeOnce("stage0", "a", startMs + 1_000), false);
     assert.equal(await store.consumeOnce("enrolment", "a", startMs + 1_000), true);
-    assert.equal(await store.wasConsumed("stage0", "a"), true);
   });
 
   test("consumeOnce() remembers past the expiry by the clock skew", async (store, harness) => {
@@ -188,8 +228,7 @@ export function storeContract(kind: string, makeHarness: () => StoreHarness): vo
     harness.setWall(startMs + 1_000 + contractLimits.clockSkewMs - 1);
     assert.equal(await store.consumeOnce("stage0", "a", startMs + 1_000), false);
     harness.setWall(startMs + 1_000 + contractLimits.clockSkewMs);
-    await store.consumeOnce("stage0", "b", startMs + 99_000);
-    assert.equal(await store.wasConsumed("stage0", "a"), false);
+    assert.equal(await store.consumeOnce("stage0", "a", startMs + 99_000), true);
   });
 
   test(

@@ -125,6 +125,8 @@ Deno.test("GET /openapi.json describes every route with its request and answers"
     "POST /attest/challenge",
     "POST /attest/evidence",
     "POST /auth/token",
+    "POST /auth/token/issue",
+    "POST /auth/token/revoke",
     "POST /tunnels/create",
     "POST /tunnels/delete",
   ]);

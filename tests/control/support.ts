@@ -70,6 +70,8 @@ export async function openControl(options: ControlOptions = {}) {
     events: {
       onTunnelDeleted: (tunnelId, reason) => void deleted.push(`${tunnelId} ${reason}`),
       onRulesChanged: (tunnelId, rules) => void changed.push({ tunnelId, ...rules }),
+      onRevoked: (owner, tunnels) =>
+        deleted.push(...tunnels.map((tunnelId) => `${tunnelId} ${owner} revoked`)),
     },
     log: (level, event, fields) => void logged.push(JSON.stringify({ level, event, ...fields })),
     verifiers: options.verifiers ?? [softwareVerifier],

@@ -1,4 +1,3 @@
-import assert from "node:assert/strict";
 import { issueStage0, spendToken, verifyStage0 } from "../../src/identity/mod.ts";
 import { openSqliteStore } from "../../src/store/mod.ts";
 import { atEdge, countingRandom, newKeyset, nowMs, refusedWith, stage0Draft } from "./support.ts";
@@ -14,6 +13,5 @@ Deno.test("spendToken() accepts a token once, as long as any verifier accepts it
   wallMs = claims.exp * 1_000 + 29_999;
   await verifyStage0(token, keyset, { ...atEdge, nowMs: wallMs });
   await refusedWith("token_replayed", spendToken(store, "stage0", claims));
-  assert.equal(await store.wasConsumed("stage0", claims.jti), true);
   await store.close();
 });

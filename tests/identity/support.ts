@@ -64,7 +64,15 @@ export const recreateDraft = {
   name: "demo",
   owner: "alice",
 };
-export const managementDraft = { iss: issuer, aud: "postern-control", sub: "alice", role: "member" as const };
+export const managementDraft = {
+  iss: issuer,
+  aud: "postern-control",
+  sub: "alice",
+  role: "member" as const,
+  family: "family-1",
+  family_start: nowMs / 1_000,
+  family_end: nowMs / 1_000 + 86_400,
+};
 
 export const atEdge = { audience: "postern-edge", issuer, nowMs };
 export const atControl = { audience: "postern-control", issuer, nowMs };

@@ -100,6 +100,16 @@ export const CONTROL_ERRORS = {
     cause: "Header and body carry different management tokens, or different recreate tokens.",
     remedy: "Send each token in one place.",
   },
+  role_insufficient: {
+    title: "Token does not have this right",
+    blame: "peer",
+    retryable: false,
+    status: 403,
+    exit: 3,
+    cause:
+      "Only a token with the role `operator` may do this; a member's token acts on what its own owner has.",
+    remedy: "Use the operator's token: the edge writes it to management.token in its state directory.",
+  },
   name_invalid: {
     title: "Name is not a host label",
     blame: "peer",

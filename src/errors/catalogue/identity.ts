@@ -123,6 +123,19 @@ export const IDENTITY_ERRORS = {
     cause: "The token was given back or revoked before its expiry.",
     remedy: "Use the token that replaced it, or ask the operator for a new one.",
   },
+  token_family_ended: {
+    title: "Token cannot be refreshed any more",
+    blame: "operator",
+    retryable: false,
+    status: 403,
+    exit: 3,
+    cause:
+      "Tokens that are refreshed out of one another end together, at a time that was set when the first of them was " +
+      "issued, and that time has come.",
+    remedy:
+      "Ask the operator for a new token: `postern token --owner NAME`. `tokens.management_family` is how long " +
+      "tokens can be refreshed.",
+  },
   stage1_wrong_routes: {
     title: "Stage 1 token names other routes",
     blame: "peer",

@@ -48,6 +48,19 @@ export const STORE_ERRORS = {
       "refused, because forgetting one would let it be used twice.",
     remedy: "Try again after a minute. If it repeats, look for a client that asks for tokens in a loop.",
   },
+  revocations_full: {
+    title: "No room to remember revocations",
+    blame: "operator",
+    retryable: true,
+    status: 503,
+    exit: 1,
+    cause:
+      "As many revoked tokens as can be remembered are still within their lifetime, of this owner or of all. " +
+      "Nothing was revoked: a revocation is never accepted and then forgotten.",
+    remedy:
+      "Revoke the owner, which takes one place for all of its tokens: `postern token revoke --owner NAME`. If it " +
+      "repeats, look for a client that gives tokens back in a loop.",
+  },
   challenges_full: {
     title: "Too many open challenges",
     blame: "operator",
