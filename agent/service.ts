@@ -5,7 +5,7 @@ import { HEAD_LIMITS, type HeadLimits } from "../src/http1/mod.ts";
 import type { MuxStream, StreamHandler } from "../src/mux/mod.ts";
 import type { Clock, Log } from "../src/ports/mod.ts";
 import type { Metrics, ServiceSeries } from "../src/telemetry/mod.ts";
-import type { ResetReason } from "../src/wire/mod.ts";
+import type { ResetReason, StreamKind } from "../src/wire/mod.ts";
 import { HttpExchange } from "./http_exchange.ts";
 import { OriginPool } from "./origin_pool.ts";
 import { TcpConnection } from "./tcp_connection.ts";
@@ -35,6 +35,8 @@ export class Service {
   readonly target: string;
   /** Of response heads. */
   readonly headLimits: HeadLimits;
+  /** What the edge opens for it: TLS that passes through is bytes like any other. */
+  readonly #kind: StreamKind;
   requests = 0;
   bytesIn = 0;
   bytesOut = 0;
@@ -51,6 +53,7 @@ export class Service {
     this.log = log;
     this.#metrics = options.metrics;
     this.#series = options.metrics.service("unnamed");
+    this.#kind = config.protocol === "http" ? "http" : "tcp";
     this.target = formatAddress(config.target);
     this.headLimits = { ...HEAD_LIMITS, maxHeadBytes: origin.maxHeadBytes };
     this.host = config.hostHeader === null
@@ -76,7 +79,7 @@ export class Service {
 
   /** Who handles the stream, or why nobody does. */
   accept(stream: MuxStream, pump: Pick<ChannelPump, "retain">): StreamHandler | ResetReason {
-    if (stream.opening.service !== 0 || stream.opening.kind !== this.config.protocol) {
+    if (stream.opening.service !== 0 || stream.opening.kind !== this.#kind) {
       return "unknown_service";
     }
     this.requests++;

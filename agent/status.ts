@@ -1,5 +1,7 @@
 /** What an agent tells about itself: on its status page, to the CLI's live view and to `postern status`. */
 
+import type { ServiceProtocol } from "../src/config/mod.ts";
+
 /** Where the agent's channel stands, in the words of the channel's lifecycle. */
 export type AgentState =
   | "connecting"
@@ -16,14 +18,14 @@ export type AgentState =
 /** One published service as the edge sees it. */
 export interface ServiceStatus {
   readonly name: string;
-  readonly protocol: "http" | "tcp";
+  readonly protocol: ServiceProtocol;
   /** Public address: a URL, or `tcp://host:port`. Absent before the edge has said it. */
   readonly url?: string;
   /** `host:port` of the origin. */
   readonly target: string;
   /** `online`: bytes were echoed end to end within the heartbeat window. */
   readonly state: "pending" | "online" | "offline" | "refused";
-  /** Requests (http) or connections (tcp) so far. */
+  /** Requests (http) or connections (tcp, tls) so far. */
   readonly requests: number;
   /** Bytes from viewers to the origin. */
   readonly bytesIn: number;

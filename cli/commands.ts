@@ -1,5 +1,11 @@
 /** The table of commands. Everything that users can type follows from it; code is imported when it runs. */
-import { keyOfProperty, ruleKeysOf, ruleSettings, settingsOf } from "../src/config/mod.ts";
+import {
+  keyOfProperty,
+  ruleKeysOf,
+  ruleSettings,
+  type ServiceProtocol,
+  settingsOf,
+} from "../src/config/mod.ts";
 import { type Call, type Command, type Flag } from "./command.ts";
 import { shells } from "./completions.ts";
 
@@ -38,7 +44,7 @@ const weightFlag: Flag = {
 };
 
 /** A flag for each rule that a service of this protocol may have. */
-function ruleFlags(protocol: "http" | "tcp"): Flag[] {
+function ruleFlags(protocol: ServiceProtocol): Flag[] {
   const may = new Set([...ruleKeysOf(protocol)].map(keyOfProperty));
   return settingsOf(ruleSettings).filter(({ key }) => may.has(key.split(".", 1)[0])).map((
     { key, flag, setting },
@@ -53,7 +59,7 @@ function ruleFlags(protocol: "http" | "tcp"): Flag[] {
 
 const agentKeys = ["control", "token_file", "ca_file", "proxy", "state_directory", "log.level"];
 
-async function publish(protocol: "http" | "tcp", call: Call): Promise<number> {
+async function publish(protocol: ServiceProtocol, call: Call): Promise<number> {
   return (await import("./commands/agent.ts")).runPublish(protocol, call);
 }
 
@@ -79,6 +85,16 @@ export const commands: readonly Command[] = [
     run: (call) => publish("tcp", call),
   },
   {
+    name: "tls",
+    summary: "Publish a local TLS service by host name; it keeps its certificate, the edge reads nothing.",
+    details: ["Example: postern tls 8443 --name web"],
+    arguments: [{ name: "TARGET", help: "PORT or HOST:PORT.", required: true }],
+    flags: [nameFlag, weightFlag, ...ruleFlags("tls"), configFlag, plainFlag],
+    settings: "agent",
+    commonKeys: agentKeys,
+    run: (call) => publish("tls", call),
+  },
+  {
     name: "agent",
     summary: "Publish the services of a configuration file.",
     details: [
@@ -94,6 +110,9 @@ export const commands: readonly Command[] = [
       "    - name: database",
       "      protocol: tcp",
       "      target: 127.0.0.1:5432",
+      "    - name: vault",
+      "      protocol: tls",
+      "      target: 127.0.0.1:8200",
     ],
     arguments: [],
     flags: [configFlag, plainFlag],

@@ -15,7 +15,7 @@ import {
 } from "./control/mod.ts";
 import { systemClock, systemRandom, WireBuffers } from "./driver/mod.ts";
 import { CertificateStore, loadOrMakeDevCertificates } from "./driver/tls/mod.ts";
-import { Edge, type KnownRoute, type TokenGate } from "./edge/mod.ts";
+import { Edge, type KnownRoute, tlsRoute, type TokenGate } from "./edge/mod.ts";
 import { codeOf, PosternError } from "./errors/mod.ts";
 import {
   defaultRotation,
@@ -329,7 +329,15 @@ async function knownRoute(
   const name = dot < 0 ? label : `*${label.slice(dot)}`;
   const tunnel = await store.tunnelByName(name);
   if (tunnel === undefined) return undefined;
-  return { name: `${name}${suffix}`, tunnelId: tunnel.tunnelId, rules: tunnel.rules };
+  const { tunnelId, protocol, rules } = tunnel;
+  switch (protocol) {
+    case "http":
+      return { name: `${name}${suffix}`, tunnelId, rules };
+    case "tls":
+      return { name: tlsRoute(`${name}${suffix}`), tunnelId, rules };
+    default:
+      return undefined; // viewers reach it by its port, if at all
+  }
 }
 
 function listenFailed(address: string, cause: unknown): PosternError {

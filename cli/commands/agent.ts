@@ -4,6 +4,7 @@ import {
   parseTarget,
   type Resolved,
   ruleSettings,
+  type ServiceProtocol,
   settingsOf,
 } from "../../src/config/mod.ts";
 import { systemClock } from "../../src/driver/mod.ts";
@@ -14,8 +15,8 @@ import { loadAgent } from "../load.ts";
 import { untilStopped } from "../until_stopped.ts";
 import { createView } from "../view/view.ts";
 
-/** `postern http TARGET` and `postern tcp TARGET`: one service, in place of those in the file. */
-export async function runPublish(protocol: "http" | "tcp", call: Call): Promise<number> {
+/** `postern http TARGET`, `postern tcp TARGET` and `postern tls TARGET`: one service, in place of those in the file. */
+export async function runPublish(protocol: ServiceProtocol, call: Call): Promise<number> {
   const target = formatAddress(parseTarget(protocol, call.arguments[0]));
   const { name, "host-header": hostHeader, weight } = call.values;
   const service: Record<string, string> = {

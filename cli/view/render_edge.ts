@@ -12,7 +12,7 @@ export function isEdgeStatus(status: object): status is EdgeStatus {
   return facts.role === "edge" && typeof facts.edge_id === "string" && Array.isArray(facts.sessions) &&
     facts.sessions.every((session) =>
       typeof session === "object" && session !== null && Array.isArray(session.hostnames) &&
-      Array.isArray(session.tcp_ports)
+      Array.isArray(session.tls_hostnames) && Array.isArray(session.tcp_ports)
     );
 }
 
@@ -30,7 +30,11 @@ export function renderEdgeStatus(status: EdgeStatus, columns: number): string[] 
 }
 
 function sessionLines(session: SessionStatus): string[] {
-  const names = [...session.hostnames, ...session.tcp_ports.map((port) => `tcp port ${port}`)].join(", ");
+  const names = [
+    ...session.hostnames,
+    ...session.tls_hostnames.map((name) => `tls ${name}`),
+    ...session.tcp_ports.map((port) => `tcp port ${port}`),
+  ].join(", ");
   return [
     `${names}  ${session.online ? "online" : session.state}`,
     `     <- ${session.agent_id} at ${session.remote}, ${millisecondsText(session.rtt_ms)}`,

@@ -14,6 +14,7 @@ import {
   word,
 } from "./values.ts";
 import { ruleSettings } from "./rules.ts";
+import { serviceProtocols } from "./protocol.ts";
 import { list, optional, setting, type Values } from "./setting.ts";
 import { channelSettings, logSettings, windowSettings } from "./shared.ts";
 
@@ -32,7 +33,12 @@ export const serviceSettings = {
     "First label of the public host name, made up by control when absent; *.NAME takes all hosts below NAME.",
     "NAME",
   ),
-  protocol: setting(word("http", "tcp"), "http", "What the service speaks.", "http|tcp"),
+  protocol: setting(
+    word(...serviceProtocols),
+    "http",
+    "What the service speaks; tls = it ends TLS itself, with a certificate of its own.",
+    serviceProtocols.join("|"),
+  ),
   target: setting(
     targetAddress(),
     "127.0.0.1:8080",

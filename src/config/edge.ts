@@ -104,7 +104,12 @@ export const edgeLimitSettings = {
 
 /** Nobody holds a connection for free. */
 export const edgeTimeoutSettings = {
-  peekMs: setting(duration(100, 300_000), "15s", "First bytes of a new connection.", "DURATION"),
+  peekMs: setting(
+    duration(100, 300_000),
+    "15s",
+    "First bytes of a new connection, a whole TLS ClientHello included.",
+    "DURATION",
+  ),
   tlsHandshakeMs: setting(duration(100, 300_000), "15s", "TLS handshake.", "DURATION"),
   requestHeadMs: setting(
     duration(100, 300_000),
@@ -225,15 +230,18 @@ export type EdgeConfig = Omit<Values<typeof edgeSettings>, "anonymousTunnels"> &
   readonly anonymousTunnels: boolean;
 };
 
+/** Whether viewers are told to come by https to what ends at the edge. */
+function isPublicUrlSecure({ publicUrlScheme, tls }: Pick<EdgeConfig, "publicUrlScheme" | "tls">): boolean {
+  return publicUrlScheme === "auto" ? tls.certFile !== null : publicUrlScheme === "https";
+}
+
 /** What is the same in every URL that this edge hands out; `boundPort` is the port really listened on. */
 export function publicUrlOf(
   config: Pick<EdgeConfig, "publicHost" | "publicUrlPort" | "publicUrlScheme" | "tls">,
   name: string,
   boundPort: number,
+  secure: boolean = isPublicUrlSecure(config),
 ): string {
-  const secure = config.publicUrlScheme === "auto"
-    ? config.tls.certFile !== null
-    : config.publicUrlScheme === "https";
   const port = config.publicUrlPort ?? boundPort;
   const suffix = port === (secure ? 443 : 80) ? "" : `:${port}`;
   return `${secure ? "https" : "http"}://${name}.${config.publicHost}${suffix}`;

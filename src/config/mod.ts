@@ -4,6 +4,7 @@ export { type AgentConfig, agentSettings, type ServiceConfig, serviceSettings } 
 export { type EdgeConfig, edgeSettings, publicUrlOf } from "./edge.ts";
 export { type ConfigFile, maxConfigFileBytes, parseConfigFile } from "./file.ts";
 export { type Layers, type Origin, otherVariables, resolve, type Resolved, type Schema } from "./resolve.ts";
+export type { ServiceProtocol } from "./protocol.ts";
 export { ruleKeysOf, ruleSettings } from "./rules.ts";
 export { agentDefaults, agentSchema, edgeDefaults, edgeSchema } from "./schema.ts";
 export { bypassesProxy } from "./no_proxy.ts";

@@ -1,5 +1,6 @@
 /** Rules of a service, as its owner writes them. What they mean on the wire is src/rules. */
 import { maxRuleBlocks } from "../rules/mod.ts";
+import type { ServiceProtocol } from "./protocol.ts";
 import { setting } from "./setting.ts";
 import { addressBlocks } from "./values.ts";
 
@@ -25,6 +26,6 @@ const httpRules = {} as const;
 export const ruleSettings = { ...connectionRules, ...httpRules } as const;
 
 /** Keys of the rules that a service of this protocol may have. */
-export function ruleKeysOf(protocol: "http" | "tcp"): ReadonlySet<string> {
+export function ruleKeysOf(protocol: ServiceProtocol): ReadonlySet<string> {
   return new Set(Object.keys(protocol === "http" ? ruleSettings : connectionRules));
 }

@@ -1,12 +1,13 @@
-/** What `postern http` and `postern tcp` are pointed at. */
+/** What `postern http`, `postern tcp` and `postern tls` are pointed at. */
 import { PosternError } from "../errors/mod.ts";
 import { type Address, parseAddress } from "./address.ts";
+import type { ServiceProtocol } from "./protocol.ts";
 
 /**
  * Reads a port ("8080" = that port on this machine), "host:port", or for http "http://host[:port]".
  * Throws `cli_target_invalid`.
  */
-export function parseTarget(protocol: "http" | "tcp", text: string): Address {
+export function parseTarget(protocol: ServiceProtocol, text: string): Address {
   const refuse = (expected: string): never => {
     throw new PosternError("cli_target_invalid", `Cannot publish this target: expected ${expected}`);
   };
@@ -14,7 +15,7 @@ export function parseTarget(protocol: "http" | "tcp", text: string): Address {
     return checked({ host: "127.0.0.1", port: Number(text) }) ?? refuse("a port from 1 to 65535");
   }
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) {
-    if (protocol === "tcp") return refuse("a port or HOST:PORT for tcp");
+    if (protocol !== "http") return refuse(`a port or HOST:PORT for ${protocol}`);
     return fromUrl(text) ?? refuse("http://HOST:PORT without path, query or credentials");
   }
   return checked(parseAddress(text)) ?? refuse("a port, HOST:PORT or http://HOST:PORT");

@@ -269,6 +269,7 @@ async function issueTokens(
       aud: [...config.edgeAudience],
       sub: tunnel.tunnelId,
       hostnames: tunnel.protocol === "http" ? [hostnameOf(deps, tunnel)] : [],
+      tls_hostnames: tunnel.protocol === "tls" ? [hostnameOf(deps, tunnel)] : [],
       tcp_ports: tunnel.publicPort === undefined ? [] : [tunnel.publicPort],
       weight,
       protocol: tunnel.protocol,

@@ -264,11 +264,11 @@ export class AgentGate {
 
   #online(session: AgentSession): void {
     this.#context.sessions.online(session);
-    const { hostnames, tcp_ports } = session.claims;
+    const { hostnames, tls_hostnames, tcp_ports } = session.claims;
     this.#context.log("info", "service online", {
       session_id: session.id,
       tunnel_id: session.tunnelId,
-      hosts: hostnames.join(",") || undefined,
+      hosts: [...hostnames, ...tls_hostnames].join(",") || undefined,
       ports: tcp_ports.join(",") || undefined,
     });
   }

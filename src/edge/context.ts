@@ -17,7 +17,10 @@ export interface EdgeContext {
   readonly slabs: Slabs;
   readonly deadlines: Deadlines;
   readonly sessions: Sessions;
-  /** The route of the tunnel that publishes a hostname, online or not: the hostname itself, or `*.` and what is behind its first label. */
+  /**
+   * The route of the tunnel that publishes a hostname, online or not: the hostname itself, or `*.` and what is behind its
+   * first label; with `tls:` before it where TLS is passed on.
+   */
   readonly knownRoute: (hostname: string) => Promise<KnownRoute | undefined>;
   readonly guards: Guards;
   /** Answers a request to the control plane. */

@@ -189,14 +189,13 @@ export class Edge {
   #urls(claims: Stage1Claims): string[] {
     const { config } = this.#options;
     const suffix = `.${config.publicHost}`;
-    const http = claims.hostnames.map((hostname) =>
-      publicUrlOf(
-        config,
-        hostname.endsWith(suffix) ? hostname.slice(0, -suffix.length) : hostname,
-        this.#port,
-      )
+    const nameOf = (hostname: string) =>
+      hostname.endsWith(suffix) ? hostname.slice(0, -suffix.length) : hostname;
+    const http = claims.hostnames.map((hostname) => publicUrlOf(config, nameOf(hostname), this.#port));
+    const tls = claims.tls_hostnames.map((hostname) =>
+      publicUrlOf(config, nameOf(hostname), this.#port, true)
     );
-    return [...http, ...claims.tcp_ports.map((port) => `tcp://${config.publicHost}:${port}`)];
+    return [...http, ...tls, ...claims.tcp_ports.map((port) => `tcp://${config.publicHost}:${port}`)];
   }
 }
 

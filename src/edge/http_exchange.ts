@@ -21,6 +21,7 @@ import type { Departure, DepartureListener } from "./departure.ts";
 import { type RelayOptions, type RelayOutcome, ResponseRelay } from "./response_relay.ts";
 import type { ResponseWriter } from "./response_writer.ts";
 import type { RouteGroup } from "./route_group.ts";
+import { isTlsRoute } from "./routes.ts";
 
 const REPEATABLE = new Set(["GET", "HEAD", "OPTIONS"]);
 /** Reasons after which the origin has certainly not seen the request. */
@@ -165,10 +166,11 @@ export class HttpExchange implements RelayOptions, DepartureListener {
   }
 
   /** The group of a name without a route: its agent may be on the way back. */
-  async #expected(): Promise<RouteGroup | "unknown_host" | "tunnel_offline"> {
+  async #expected(): Promise<RouteGroup | "unknown_host" | "tunnel_offline" | "misdirected_request"> {
     const { context, head } = this.#in;
     const route = await context.knownRoute(head.hostname);
     if (route === undefined) return "unknown_host";
+    if (isTlsRoute(route.name)) return "misdirected_request";
     const guard = context.guards.put(route.tunnelId, route.rules);
     return context.sessions.routes.expect(route.name, guard) ?? "tunnel_offline";
   }

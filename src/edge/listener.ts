@@ -1,24 +1,22 @@
-/** The public listener: accepts, sets NODELAY, bounds, looks at the first byte, and hands on: TLS or plain HTTP/1.1. */
+/** The public listener: accepts, sets NODELAY, bounds, looks at the first bytes, and hands on: TLS, here or passed on, or plain HTTP/1.1. */
 import { codeOf, PosternError } from "../errors/mod.ts";
 import { acceptEach, TcpStream } from "../driver/mod.ts";
-import { acceptTls, type CertificateStore } from "../driver/tls/mod.ts";
+import { acceptTls, type CertificateStore, type PeekedHello } from "../driver/tls/mod.ts";
 import type { ByteStream } from "../ports/mod.ts";
-import { isTlsClientHello } from "../wire/tls/mod.ts";
 import type { AgentGate } from "./agent_gate.ts";
 import { type TrustedProxies, withoutPort } from "./client_ip.ts";
 import type { ConnectionLimits } from "./connection_limits.ts";
 import type { EdgeContext } from "./context.ts";
+import { readFirstBytes } from "./first_bytes.ts";
+import { passThrough, tlsDestination } from "./tls_pass_through.ts";
 import { ViewerConnection } from "./viewer_connection.ts";
-
-/** What is looked at before it is known who is served. */
-const PEEK_BYTES = 2_048;
 
 export interface ListenerOptions {
   readonly context: EdgeContext;
   readonly gate: AgentGate;
   readonly limits: ConnectionLimits;
   readonly proxies: TrustedProxies;
-  /** Absent: TLS is refused. */
+  /** Absent: no TLS ends here. */
   readonly certificates: CertificateStore | undefined;
 }
 
@@ -26,6 +24,8 @@ export interface ListenerOptions {
 interface Served {
   readonly socket: ByteStream;
   viewer?: ViewerConnection;
+  /** TLS that ends at an agent's service: it lasts as long as both sides want. */
+  passesThrough?: true;
 }
 
 export class EdgeListener {
@@ -65,7 +65,9 @@ export class EdgeListener {
 
   get openViewers(): number {
     let viewers = 0;
-    for (const { viewer } of this.#served) if (viewer !== undefined) viewers++;
+    for (const { viewer, passesThrough } of this.#served) {
+      if (viewer !== undefined || passesThrough) viewers++;
+    }
     return viewers;
   }
 
@@ -92,8 +94,11 @@ export class EdgeListener {
 
   /** Resolves when no viewer is left, or after `withinMs`: then connections without a request are closed. */
   async settled(withinMs: number): Promise<void> {
-    await this.#until(withinMs, () => [...this.#served].every(({ viewer }) => viewer?.isCarrier === true));
-    for (const { socket, viewer } of this.#served) {
+    const mayStay = ({ viewer, passesThrough }: Served) =>
+      viewer?.isCarrier === true || passesThrough === true;
+    await this.#until(withinMs, () => [...this.#served].every(mayStay));
+    for (const { socket, viewer, passesThrough } of this.#served) {
+      if (passesThrough) continue;
       if (viewer === undefined) socket.close();
       else viewer.finish();
     }
@@ -174,26 +179,38 @@ export class EdgeListener {
 
   async #route(served: Served): Promise<void> {
     const { socket } = served;
-    const { certificates } = this.#options;
-    if (certificates === undefined) return await this.#viewer(served, socket, "http");
-    const { deadlines, config, clock } = this.#context;
-    const deadline = deadlines.set(config.timeouts.peekMs, () => socket.close());
-    const peeked = new Uint8Array(PEEK_BYTES);
-    let read: number | null;
-    try {
-      read = await socket.read(peeked);
-    } finally {
-      deadline.lift();
+    const first = await readFirstBytes(socket, this.#context);
+    switch (first.kind) {
+      case "nothing":
+        return;
+      case "plain":
+        return await this.#viewer(served, first.stream, "http");
+      case "tls":
+        return await this.#tls(served, first.hello);
+      default:
+        return first satisfies never;
     }
-    if (read === null) return;
-    if (!isTlsClientHello(peeked[0])) {
-      return await this.#viewer(served, prefixed(socket, peeked.subarray(0, read)), "http");
+  }
+
+  async #tls(served: Served, hello: PeekedHello): Promise<void> {
+    const { socket } = served;
+    const { certificates } = this.#options;
+    const { clock, config, metrics, log, newRequestId } = this.#context;
+    const covers = certificates === undefined ? undefined : (name: string) => certificates.covers(name);
+    const destination = await tlsDestination(this.#context, socket, hello, covers);
+    if (destination !== "edge") {
+      served.passesThrough = true;
+      metrics.viewerConnectionsTotal.inc({ protocol: "tls" });
+      const requestId = newRequestId();
+      const reason = await passThrough(this.#context, { group: destination, socket, hello, requestId });
+      if (reason !== undefined) log("info", "tls connection cut", { request_id: requestId, reason });
+      return;
     }
     const { stream } = await acceptTls(socket, {
-      contexts: certificates,
+      contexts: certificates!,
       clock,
       timeoutMs: config.timeouts.tlsHandshakeMs,
-      peeked: peeked.subarray(0, read),
+      hello,
     });
     await this.#viewer(served, stream, "https");
   }
@@ -210,20 +227,3 @@ export class EdgeListener {
 
 /** Longest wait for connections that are queued already. */
 const ACCEPT_WAITING_MS = 250;
-/** The stream with bytes in front that were read already. */
-function prefixed(stream: ByteStream, bytes: Uint8Array): ByteStream {
-  let rest = bytes;
-  return {
-    remoteAddress: stream.remoteAddress,
-    read(into) {
-      if (rest.length === 0) return stream.read(into);
-      const part = rest.subarray(0, into.length);
-      into.set(part);
-      rest = rest.subarray(part.length);
-      return Promise.resolve(part.length);
-    },
-    write: (from) => stream.write(from),
-    closeWrite: () => stream.closeWrite(),
-    close: () => stream.close(),
-  };
-}

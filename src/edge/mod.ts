@@ -1,5 +1,6 @@
 /** The edge: public entry for viewers, end of the agents' channels. */
 export { channelLimits, Edge, type EdgeOptions } from "./edge.ts";
 export type { KnownRoute } from "./context.ts";
+export { tlsRoute } from "./routes.ts";
 export type { TokenGate } from "./agent_gate.ts";
 export type { EdgeStatus, SessionStatus } from "./status.ts";

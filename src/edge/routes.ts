@@ -10,12 +10,26 @@ import type { ServiceGuard } from "./service_guard.ts";
 
 /** Most viewers that wait for one route to come back. */
 const MAX_WAITING = 4_096;
+/** What stands before a hostname whose TLS is passed on: such a route takes no requests, and others no raw bytes. */
+const TLS_PREFIX = "tls:";
+
+/** Name of the route of a hostname whose TLS is passed on. */
+export function tlsRoute(hostname: string): string {
+  return TLS_PREFIX + hostname;
+}
+
+/** Whether a route's name is one that {@link tlsRoute} made. */
+export function isTlsRoute(route: string): boolean {
+  return route.startsWith(TLS_PREFIX);
+}
 
 export class Routes {
   readonly #clock: Clock;
   readonly #graceMs: number;
   readonly #startedAt: number;
   readonly #groups = new Map<string, RouteGroup>();
+  /** Groups whose TLS is passed on. While there are none, nobody looks for them. */
+  #tlsGroups = 0;
 
   constructor(clock: Clock, graceMs: number) {
     this.#clock = clock;
@@ -23,16 +37,16 @@ export class Routes {
     this.#startedAt = clock.now();
   }
 
-  /** Names of the routes of a session: hostnames, and `tcp:PORT`. */
-  static namesOf(session: AgentSession): string[] {
-    return [...session.claims.hostnames, ...session.claims.tcp_ports.map((port) => `tcp:${port}`)];
+  /** Names of the routes of a session: hostnames, `tls:HOSTNAME` and `tcp:PORT`. */
+  static namesOf({ claims }: AgentSession): string[] {
+    const { hostnames, tls_hostnames, tcp_ports } = claims;
+    return [...hostnames, ...tls_hostnames.map(tlsRoute), ...tcp_ports.map((port) => `tcp:${port}`)];
   }
 
   /** The session may be used from now on. Call when it is online, not before. */
   add(session: AgentSession): void {
     for (const name of Routes.namesOf(session)) {
-      let group = this.#groups.get(name);
-      if (group === undefined) this.#groups.set(name, group = new RouteGroup(name));
+      const group = this.#groups.get(name) ?? this.#make(name);
       group.guard = session.guard; // first: adding wakes those who wait
       if (!group.sessions.includes(session)) group.add(session);
     }
@@ -48,7 +62,7 @@ export class Routes {
   drop(names: readonly string[]): void {
     for (const name of names) {
       this.#groups.get(name)?.end();
-      this.#groups.delete(name);
+      this.#forget(name);
     }
   }
 
@@ -62,10 +76,23 @@ export class Routes {
 
   /** The group that serves a hostname: exact, unless its grace time is over; then `*.` and the rest behind its first label. */
   find(hostname: string): RouteGroup | undefined {
-    const exact = this.#groups.get(hostname);
+    return this.#find("", hostname);
+  }
+
+  /** The group that gets the TLS of a hostname as it is; an exact name whose TLS ends here goes before its wildcard. */
+  findTls(hostname: string): RouteGroup | undefined {
+    if (this.#tlsGroups === 0) return undefined;
+    const group = this.#find(TLS_PREFIX, hostname);
+    if (group === undefined || group.name === tlsRoute(hostname)) return group;
+    const ending = this.#groups.get(hostname);
+    return ending === undefined || this.#isOld(ending, this.#clock.now()) ? group : undefined;
+  }
+
+  #find(prefix: string, hostname: string): RouteGroup | undefined {
+    const exact = this.#groups.get(prefix + hostname);
     if (exact !== undefined && !this.#isOld(exact, this.#clock.now())) return exact;
     const dot = hostname.indexOf(".");
-    return (dot < 0 ? undefined : this.#groups.get(`*${hostname.slice(dot)}`)) ?? exact;
+    return (dot < 0 ? undefined : this.#groups.get(`${prefix}*${hostname.slice(dot)}`)) ?? exact;
   }
 
   /** A session of the group as it is now, one of `except` only when there is no other; undefined when it has none. */
@@ -80,12 +107,11 @@ export class Routes {
    * time ago: its agent may be on the way back. Call for names of tunnels only, a wildcard by its own name: each takes memory.
    */
   expect(route: string, guard: ServiceGuard): RouteGroup | undefined {
-    const group = this.find(route);
+    const group = this.#groups.get(route);
     if (group !== undefined || this.#clock.now() - this.#startedAt >= this.#graceMs) return group;
-    const expected = new RouteGroup(route);
+    const expected = this.#make(route);
     expected.emptySince = this.#startedAt;
     expected.guard = guard;
-    this.#groups.set(route, expected);
     return expected;
   }
 
@@ -130,8 +156,19 @@ export class Routes {
   forgetOld(): void {
     const now = this.#clock.now();
     for (const [name, group] of this.#groups) {
-      if (this.#isOld(group, now) && group.waiting === 0) this.#groups.delete(name);
+      if (this.#isOld(group, now) && group.waiting === 0) this.#forget(name);
     }
+  }
+
+  #make(name: string): RouteGroup {
+    const group = new RouteGroup(name);
+    this.#groups.set(name, group);
+    if (isTlsRoute(name)) this.#tlsGroups++;
+    return group;
+  }
+
+  #forget(name: string): void {
+    if (this.#groups.delete(name) && isTlsRoute(name)) this.#tlsGroups--;
   }
 
   #isOld(group: RouteGroup, now: number): boolean {

@@ -10,6 +10,8 @@ export interface SessionStatus {
   readonly state: ChannelState;
   readonly online: boolean;
   readonly hostnames: readonly string[];
+  /** Hostnames whose TLS is passed on. */
+  readonly tls_hostnames: readonly string[];
   readonly tcp_ports: readonly number[];
   readonly rtt_ms: number;
   /** Wall-clock milliseconds since the Unix epoch; null before the first echo. */
@@ -60,6 +62,7 @@ function sessionStatus(session: AgentSession): SessionStatus {
     state: session.channel.state,
     online: session.isOnline,
     hostnames: session.claims.hostnames,
+    tls_hostnames: session.claims.tls_hostnames,
     tcp_ports: session.claims.tcp_ports,
     rtt_ms: Math.round(session.channel.rttMs * 1_000) / 1_000,
     last_echo_at: session.lastEchoAt || null,

@@ -1,17 +1,12 @@
 /** Public ports of tcp services: one listener a port, open while a session publishes it and for the grace time after. */
 import { codeOf, PosternError } from "../errors/mod.ts";
-import { acceptEach, StreamSplice, TcpStream } from "../driver/mod.ts";
-import type { MuxStream, StreamHandler } from "../mux/mod.ts";
+import { acceptEach, TcpStream } from "../driver/mod.ts";
 import type { ByteStream } from "../ports/mod.ts";
-import { type ResetReason, streamClass, type StreamOpening } from "../wire/mod.ts";
 import type { AgentSession } from "./agent_session.ts";
 import { withoutPort } from "./client_ip.ts";
 import type { ConnectionLimits } from "./connection_limits.ts";
 import type { EdgeContext } from "./context.ts";
-
-const TCP_CLASS = streamClass("storage_fetch");
-/** Sessions that are tried for one connection. */
-const MAX_ATTEMPTS = 3;
+import { relayRaw } from "./raw_relay.ts";
 
 export class TcpServices {
   readonly #context: EdgeContext;
@@ -81,7 +76,9 @@ export class TcpServices {
       metrics.viewerConnections.inc();
       metrics.viewerConnectionsTotal.inc({ protocol: "tcp" });
       this.#open.add(socket);
-      const reason = await this.#splice(socket, port, requestId);
+      const group = this.#context.sessions.routes.group(`tcp:${port}`);
+      if (group === undefined) throw new PosternError("tunnel_offline");
+      const reason = await relayRaw(this.#context, { group, socket, requestId });
       if (reason !== undefined) log("info", "tcp connection cut", { request_id: requestId, port, reason });
     } catch (error) {
       metrics.refusals.inc({ code: codeOf(error), layer: "listener" });
@@ -92,49 +89,4 @@ export class TcpServices {
       leave?.();
     }
   }
-
-  async #splice(socket: ByteStream, port: number, requestId: string): Promise<ResetReason | undefined> {
-    const { sessions, slabs, metrics } = this.#context;
-    const group = sessions.routes.group(`tcp:${port}`);
-    if (group === undefined) throw new PosternError("tunnel_offline");
-    const refusal = group.guard?.rules?.refusalOf(withoutPort(socket.remoteAddress));
-    if (refusal !== undefined) throw new PosternError(refusal);
-    const series = metrics.service(`tcp:${port}`);
-    for (let attempt = 1;; attempt++) {
-      const session = await sessions.routes.session(group, NEVER);
-      const opening: StreamOpening = {
-        class: TCP_CLASS,
-        kind: "tcp",
-        service: 0,
-        viewer: socket.remoteAddress,
-        requestId,
-      };
-      let stream: MuxStream;
-      try {
-        stream = session.channel.open(opening, DETACHED);
-      } catch (error) {
-        if (attempt < MAX_ATTEMPTS && error instanceof PosternError) continue;
-        throw error;
-      }
-      session.requests++;
-      const splice = new StreamSplice({
-        stream,
-        socket,
-        slabs,
-        retain: () => session.pump.retain(),
-        onBytes: (fromViewer, toViewer) => {
-          series.bytesIn += fromViewer;
-          series.bytesOut += toViewer;
-        },
-      });
-      stream.handler = splice;
-      return await splice.run();
-    }
-  }
 }
-
-/** Stands in until the splice is made, in the same turn. */
-const DETACHED: StreamHandler = { onData() {}, onEnd() {}, onReset() {}, onTaken() {} };
-
-/** A connection that waits for its agent cannot be told apart from one whose user has left. */
-const NEVER = new AbortController().signal;

@@ -15,6 +15,7 @@ import type { AgentGate } from "./agent_gate.ts";
 import { type TrustedProxies, withoutPort } from "./client_ip.ts";
 import type { EdgeContext, Viewer } from "./context.ts";
 import { controlExchange } from "./control_exchange.ts";
+import { isControlName } from "./control_host.ts";
 import { Departure } from "./departure.ts";
 import { HttpExchange } from "./http_exchange.ts";
 import { Http1ResponseWriter } from "./http1_response_writer.ts";
@@ -209,8 +210,7 @@ export class ViewerConnection {
     const { hostname } = head;
     if (hostname === this.#lastHostname) return this.#lastIsControl;
     this.#lastHostname = hostname;
-    return this.#lastIsControl = hostname === publicHost || hostname === `control.${publicHost}` ||
-      /^[\d.]+$/.test(hostname) ||
+    return this.#lastIsControl = isControlName(hostname, publicHost) || /^[\d.]+$/.test(hostname) ||
       hostname.startsWith("[") || hostname === "";
   }
 

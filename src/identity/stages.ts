@@ -13,7 +13,10 @@ export interface ChannelFacts {
 }
 
 /** The part of a stage 0 token that stage 1 must repeat. */
-export type StageRoutes = Pick<Stage0Claims, "iss" | "sub" | "hostnames" | "tcp_ports" | "weight">;
+export type StageRoutes = Pick<
+  Stage0Claims,
+  "iss" | "sub" | "hostnames" | "tls_hostnames" | "tcp_ports" | "weight"
+>;
 
 /**
  * Refuses a verified stage 1 token that is not the continuation of this stage 0 token on this channel.
@@ -49,6 +52,7 @@ function differingClaim(stage0: StageRoutes, stage1: Stage1Claims): string | und
   if (stage0.sub !== stage1.sub) return "sub";
   if (stage0.weight !== stage1.weight) return "weight";
   if (!sameSet(stage0.hostnames, stage1.hostnames)) return "hostnames";
+  if (!sameSet(stage0.tls_hostnames, stage1.tls_hostnames)) return "tls_hostnames";
   if (!sameSet(stage0.tcp_ports, stage1.tcp_ports)) return "tcp_ports";
   return undefined;
 }

@@ -12,7 +12,7 @@ export interface TunnelRecord {
   readonly owner: string;
   /** Nobody's account: its owner is whoever holds the recreate token. */
   readonly anonymous: boolean;
-  readonly protocol: "http" | "tcp";
+  readonly protocol: "http" | "tcp" | "tls";
   /** Public port of a tcp tunnel; unique. */
   readonly publicPort?: number;
   readonly createdAtMs: number;

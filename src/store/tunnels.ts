@@ -187,13 +187,18 @@ function tunnelOf(row: Row | undefined): TunnelRecord | undefined {
   return row === undefined ? undefined : knownTunnel(row);
 }
 
+/** What this program does not know stands for http, as in layouts of before. */
+function protocolOf(value: unknown): TunnelRecord["protocol"] {
+  return value === "tcp" || value === "tls" ? value : "http";
+}
+
 function knownTunnel(row: Row): TunnelRecord {
   return {
     tunnelId: String(row.tunnel_id),
     name: String(row.name),
     owner: String(row.owner),
     anonymous: row.anonymous === 1,
-    protocol: row.protocol === "tcp" ? "tcp" : "http",
+    protocol: protocolOf(row.protocol),
     ...(row.public_port === null ? {} : { publicPort: Number(row.public_port) }),
     createdAtMs: Number(row.created_at),
     heldUntilMs: Number(row.held_until),

@@ -47,6 +47,7 @@ Deno.test("renderEdgeStatus() lists what is published and by whom, printable and
     state: "established" as const,
     online: true,
     hostnames: ["web.localhost"],
+    tls_hostnames: [],
     tcp_ports: [],
     rtt_ms: 1.5,
     last_echo_at: 1,
@@ -67,6 +68,7 @@ Deno.test("renderEdgeStatus() lists what is published and by whom, printable and
     sessions: [session, {
       ...session,
       hostnames: [],
+      tls_hostnames: ["vault.t.example"],
       tcp_ports: [20000],
       online: false,
       state: "draining" as const,
@@ -79,7 +81,7 @@ Deno.test("renderEdgeStatus() lists what is published and by whom, printable and
     "web.localhost  online",
     "     <- agent-a at 127.0.0.1:\\u001b5, 1.50 ms",
     "     requests 5   in 0 B   out 2.0 KiB",
-    "tcp port 20000  draining",
+    "tls vault.t.example, tcp port 20000  draining",
     "     <- agent-a at 127.0.0.1:\\u001b5, 1.50 ms",
     "     requests 5   in 0 B   out 2.0 KiB",
   ]);

@@ -8,6 +8,7 @@ import {
   nearest,
   parseTarget,
   publicUrlOf,
+  type ServiceProtocol,
 } from "../../src/config/mod.ts";
 import { editDistance } from "../../src/config/suggest.ts";
 
@@ -19,7 +20,7 @@ Deno.test("parseTarget() reads ports, addresses and http URLs", () => {
 });
 
 Deno.test("parseTarget() refuses paths, other schemes, credentials and ports out of range", () => {
-  const cases: ["http" | "tcp", string][] = [
+  const cases: [ServiceProtocol, string][] = [
     ["http", ""],
     ["http", "0"],
     ["http", "70000"],
@@ -30,6 +31,7 @@ Deno.test("parseTarget() refuses paths, other schemes, credentials and ports out
     ["http", "http://"],
     ["tcp", "http://a:1"],
     ["tcp", "nonsense"],
+    ["tls", "https://a:1"],
   ];
   for (const [protocol, text] of cases) {
     assert.throws(
@@ -44,6 +46,8 @@ Deno.test("publicUrlOf() names the port unless it is the scheme's own", () => {
   const config = edgeDefaults();
   assert.equal(publicUrlOf(config, "web", 8080), "http://web.localhost:8080");
   assert.equal(publicUrlOf(config, "web", 80), "http://web.localhost");
+  assert.equal(publicUrlOf(config, "web", 8080, true), "https://web.localhost:8080");
+  assert.equal(publicUrlOf(config, "web", 443, true), "https://web.localhost");
   const secure = edgeDefaults({ "tls.cert_file": "c", "tls.key_file": "k", public_host: "t.example" });
   assert.equal(publicUrlOf(secure, "web", 443), "https://web.t.example");
   const behind = edgeDefaults({

@@ -46,6 +46,7 @@ Deno.test("POST /tunnels/create answers in the documented shape, with tokens for
       exp: nowMs / 1_000 + 60,
       jti: "",
       hostnames: ["demo.tunnel.example"],
+      tls_hostnames: [],
       tcp_ports: [],
       weight: 1,
       protocol: "http",
@@ -200,6 +201,27 @@ Deno.test("POST /tunnels/create gives tcp tunnels a public port: protocol_unavai
   assertProblem(await control.post("/tunnels/create", { protocol: "tcp" }), 503, "tcp_ports_exhausted");
   const again = await control.post("/tunnels/create", { recreate_token: first.recreate_token });
   assert.equal(again.json.public_port, 7000);
+});
+
+Deno.test("POST /tunnels/create makes tls tunnels: a hostname whose TLS is passed on, and no port", async () => {
+  await using control = await openControl(anonymous);
+  const body = { protocol: "tls", requested_name: "vault" };
+  const made = (await control.post("/tunnels/create", body)).json;
+  assert.match(made.public_hostname, /^vault\./);
+  assert.equal(made.public_port, undefined);
+  const expect = { audience: "postern-edge", issuer, nowMs: control.clock.wall() };
+  const stage0 = await verifyStage0(made.ephemeral_token, control.keyset, expect);
+  assert.deepEqual(
+    [stage0.protocol, stage0.hostnames, stage0.tls_hostnames, stage0.tcp_ports],
+    ["tls", [], [made.public_hostname], []],
+  );
+  const { recreate_token } = made;
+  assert.equal((await control.post("/tunnels/create", { protocol: "tls", recreate_token })).status, 200);
+  assertProblem(
+    await control.post("/tunnels/create", { protocol: "http", recreate_token }),
+    409,
+    "protocol_mismatch",
+  );
 });
 
 Deno.test("POST /tunnels/create refuses what a recreate token is not for: name_mismatch, protocol_mismatch", async () => {

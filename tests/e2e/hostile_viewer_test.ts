@@ -113,7 +113,11 @@ Deno.test("a head that comes in drops is 408, and a connection that says nothing
   assert.equal(await mute.rest(), "");
   using tls = await stack.connect();
   await tls.send("\x16\x03\x01");
-  await tls.rest();
+  assert.equal(await tls.rest(), "");
+  const metrics = await stack.metrics();
+  for (const code of ["peek_timeout", "tls_timeout"]) {
+    assert.equal(metricOf(metrics, `postern_refusals_total{code="${code}",layer="listener"}`), 1, code);
+  }
 });
 
 Deno.test("one address gets only so many connections, and gets new ones when it closes some", async () => {

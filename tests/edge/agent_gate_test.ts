@@ -34,7 +34,14 @@ const UPGRADE = utf8(
     "Sec-WebSocket-Protocol: postern.v1\r\n\r\n",
 );
 
-const ROUTES = { iss: "control", sub: "tunnel", hostnames: ["a.example.test"], tcp_ports: [], weight: 1 };
+const ROUTES = {
+  iss: "control",
+  sub: "tunnel",
+  hostnames: ["a.example.test"],
+  tls_hostnames: [],
+  tcp_ports: [],
+  weight: 1,
+};
 
 class Setup {
   readonly clock = new VirtualClock();

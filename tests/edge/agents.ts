@@ -20,6 +20,7 @@ export function session(
     tunnel?: string;
     agent?: string;
     hostnames?: string[];
+    tlsHostnames?: string[];
     ports?: number[];
     weight?: number;
   } = {},
@@ -41,6 +42,7 @@ export function session(
     sub: options.tunnel ?? "tunnel",
     agent_id: options.agent ?? "agent",
     hostnames: options.hostnames ?? ["a.example.test"],
+    tls_hostnames: options.tlsHostnames ?? [],
     tcp_ports: options.ports ?? [],
     weight: options.weight ?? 1,
   } as unknown as Stage1Claims;

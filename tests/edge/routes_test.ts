@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Routes } from "../../src/edge/routes.ts";
+import { ServiceGuard } from "../../src/edge/service_guard.ts";
 import { type ErrorCode, PosternError } from "../../src/errors/mod.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 import { session } from "./agents.ts";
@@ -40,6 +41,29 @@ Deno.test("Routes.find() leaves an exact name to the wildcard once its grace tim
   assert.equal(routes.find("a.example.test")!.name, "*.example.test");
   routes.remove(wild);
   assert.equal(routes.find("a.example.test")!.name, "*.example.test");
+});
+
+Deno.test("Routes.findTls() goes by exact names before wildcards, also of those whose TLS ends at the edge", () => {
+  const { routes, clock } = setup();
+  const web = session({ hostnames: ["a.example.test"] }).session;
+  routes.add(web);
+  assert.equal(routes.findTls("a.example.test"), undefined);
+  const wild = session({ hostnames: [], tlsHostnames: ["*.example.test"] }).session;
+  const exact = session({ hostnames: [], tlsHostnames: ["b.example.test"] }).session;
+  routes.add(wild);
+  routes.add(exact);
+  assert.equal(routes.findTls("a.example.test"), undefined);
+  assert.deepEqual(routes.findTls("b.example.test")!.sessions, [exact]);
+  assert.deepEqual(routes.findTls("c.example.test")!.sessions, [wild]);
+  assert.equal(routes.findTls("example.test"), undefined);
+  // Requests never find what is passed on.
+  assert.equal(routes.find("b.example.test"), undefined);
+  for (const each of [web, wild, exact]) routes.remove(each);
+  clock.advance(GRACE_MS + 1);
+  assert.equal(routes.findTls("a.example.test")!.name, "tls:*.example.test");
+  routes.forgetOld();
+  assert.equal(routes.findTls("c.example.test"), undefined);
+  assert.equal(routes.expect("tls:c.example.test", new ServiceGuard()), undefined);
 });
 
 Deno.test("Routes has one group a name for all sessions, tcp ports included, and none twice", () => {

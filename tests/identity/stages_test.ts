@@ -44,6 +44,7 @@ Deno.test("matchStages() refuses other routes than stage 0 named: stage1_wrong_r
     { weight: 2 },
     { hostnames: [] },
     { hostnames: ["demo.tunnel.example", "more.tunnel.example"] },
+    { tls_hostnames: ["demo.tunnel.example"] },
     { tcp_ports: [2222] },
   ];
   for (const change of changes) {

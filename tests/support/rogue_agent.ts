@@ -92,6 +92,7 @@ export class RogueAgent implements AsyncDisposable {
           aud: ["postern-edge"],
           sub: created.tunnel_id,
           hostnames: [created.public_hostname],
+          tls_hostnames: [],
           tcp_ports: [],
           weight: 1,
           protocol: "http",

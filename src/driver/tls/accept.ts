@@ -27,6 +27,8 @@ export interface TlsAcceptOptions {
   readonly timeoutMs: number;
   /** What was read from the stream before. */
   readonly peeked?: Uint8Array;
+  /** The ClientHello, when {@link readClientHello} has read it already. */
+  readonly hello?: PeekedHello;
   /** Offered by ALPN; `http/1.1` unless given. Clients without ALPN are accepted. */
   readonly alpnProtocols?: readonly string[];
 }
@@ -73,14 +75,14 @@ async function handshake(
   made: (socket: TlsServerSocket) => void,
 ): Promise<AcceptedTls> {
   const protocols = options.alpnProtocols ?? defaultProtocols;
-  const { hello, bytes } = await peek(tcp, options.peeked);
+  const { hello, bytes } = options.hello ?? await readClientHello(tcp, options.peeked);
   // Certificate, route and refusal follow from one reading of the ClientHello: a callback of the library might
   // read it in another way, and a ClientHello without a common protocol must not get to the library at all.
   if (hello.alpnProtocols?.some((name) => protocols.includes(name)) === false) {
-    return await refuse(tcp, TlsAlert.noApplicationProtocol, noCommonProtocol(tcp));
+    return await refuseTls(tcp, TlsAlert.noApplicationProtocol, noCommonProtocol(tcp));
   }
   const context = options.contexts.contextFor(hello.serverName);
-  if (context === undefined) return await refuse(tcp, TlsAlert.unrecognizedName, unknownName(tcp));
+  if (context === undefined) return await refuseTls(tcp, TlsAlert.unrecognizedName, unknownName(tcp));
   const transport = new GatedTransport(tcp);
   const socket = new TlsServerSocket(transport, context, protocols);
   made(socket);
@@ -90,7 +92,7 @@ async function handshake(
     const error = handshakeFailed(tcp, cause);
     // Unless a part of a handshake was sent, the client reads an alert in clear.
     if (transport.handedBytes > 0 || transport.failed) throw error;
-    return await refuse(tcp, alertFor(error), error);
+    return await refuseTls(tcp, alertFor(error), error);
   }
   return {
     stream: new TlsServerStream(tcp, transport, socket),
@@ -99,12 +101,19 @@ async function handshake(
   };
 }
 
-async function peek(tcp: ByteStream, peeked: Uint8Array = new Uint8Array()): Promise<PeekedHello> {
+/**
+ * Reads the ClientHello, and nothing of it is lost: `bytes` of the result begin with `peeked`. The caller bounds the time.
+ * Throws `tls_malformed_hello`, of which the client is told, `tls_handshake_failed`, and what the stream itself throws.
+ */
+export async function readClientHello(
+  tcp: ByteStream,
+  peeked: Uint8Array = new Uint8Array(),
+): Promise<PeekedHello> {
   try {
     return await peekClientHello(tcp, peeked);
   } catch (error) {
     if (codeOf(error) !== "tls_malformed_hello") throw error;
-    return await refuse(tcp, TlsAlert.decodeError, error);
+    return await refuseTls(tcp, TlsAlert.decodeError, error);
   }
 }
 
@@ -123,15 +132,20 @@ function established(transport: GatedTransport, socket: TlsServerSocket, first: 
   });
 }
 
-/** Tells the client why, then throws. */
-async function refuse(tcp: ByteStream, alert: TlsAlert, error: unknown): Promise<never> {
+/** Tells a client that has seen nothing yet why, in clear; then throws the error. */
+export async function refuseTls(tcp: ByteStream, alert: TlsAlert, error: unknown): Promise<never> {
+  await sendAlert(tcp, alert);
+  throw error;
+}
+
+/** Tells a client that has seen nothing yet why its connection ends, unless it is gone. */
+export async function sendAlert(tcp: ByteStream, alert: TlsAlert): Promise<void> {
   try {
     await writeAll(tcp, alertRecord(alert));
     await tcp.closeWrite();
   } catch {
     // It is gone already.
   }
-  throw error;
 }
 
 function noCommonProtocol(tcp: ByteStream): PosternError {
@@ -141,10 +155,11 @@ function noCommonProtocol(tcp: ByteStream): PosternError {
   );
 }
 
-function unknownName(tcp: ByteStream): PosternError {
+/** Of a name that is not served: alert 112. */
+export function unknownName(tcp: ByteStream): PosternError {
   return new PosternError(
     "tls_unknown_name",
-    `Cannot accept TLS from ${tcp.remoteAddress}: no certificate covers the name that it asks for`,
+    `Cannot accept TLS from ${tcp.remoteAddress}: it asks for a name that is not served here`,
   );
 }
 

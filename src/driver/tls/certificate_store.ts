@@ -56,10 +56,12 @@ export class CertificateStore implements ServerContexts {
   /** Exact name, then the wildcard of one label, then the default. */
   contextFor(serverName: string | undefined): SecureContext | undefined {
     const { byName, fallback } = this.#contexts;
-    if (serverName === undefined) return fallback;
-    const dot = serverName.indexOf(".");
-    return byName.get(serverName) ?? (dot > 0 ? byName.get(`*${serverName.slice(dot)}`) : undefined) ??
-      fallback;
+    return (serverName === undefined ? undefined : covering(byName, serverName)) ?? fallback;
+  }
+
+  /** Whether a certificate names it, itself or by a wildcard. */
+  covers(serverName: string): boolean {
+    return covering(this.#contexts.byName, serverName) !== undefined;
   }
 
   /** Reads all files again. Keeps what there is when any of them cannot be used. */
@@ -72,6 +74,11 @@ export class CertificateStore implements ServerContexts {
       return { outcome: "kept", error };
     }
   }
+}
+
+function covering(byName: Contexts["byName"], serverName: string): SecureContext | undefined {
+  const dot = serverName.indexOf(".");
+  return byName.get(serverName) ?? (dot > 0 ? byName.get(`*${serverName.slice(dot)}`) : undefined);
 }
 
 async function loadContexts({ files, unknownNames = "default" }: CertificateStoreOptions): Promise<Contexts> {

@@ -10,6 +10,16 @@ export const EDGE_ERRORS = {
     cause: "No service is published under the name that the viewer asked for.",
     remedy: "Check the URL. The owner sees the right one in the agent's status and with `postern status`.",
   },
+  misdirected_request: {
+    title: "Host is served over its own TLS only",
+    blame: "viewer",
+    retryable: true,
+    status: 421,
+    cause:
+      "The service ends TLS itself, and the request came in clear, or on a TLS connection that was made for another host.",
+    remedy:
+      "Ask for https:// on a connection that names this host. Browsers do so by themselves after a 421.",
+  },
   tunnel_offline: {
     title: "Service is offline",
     blame: "operator",
@@ -93,6 +103,13 @@ export const EDGE_ERRORS = {
     exit: 1,
     cause: "The edge has as many agents, or as many unproven connections, as is allowed.",
     remedy: "The agent tries again by itself. Raise the limits of the edge, or add an edge.",
+  },
+  peek_timeout: {
+    title: "Viewer said nothing",
+    blame: "viewer",
+    retryable: true,
+    cause: "The viewer opened a connection and sent nothing within `timeouts.peek`.",
+    remedy: "Nothing: browsers open connections in advance. Many from one address may be an attack.",
   },
   head_timeout: {
     title: "Request head took too long",

@@ -17,11 +17,12 @@ export const TLS_ERRORS = {
     remedy: "Let the client offer http/1.1, with curl for instance by --http1.1, or use no ALPN.",
   },
   tls_unknown_name: {
-    title: "No certificate for the server name",
+    title: "Server name is not served",
     blame: "peer",
     retryable: false,
-    cause: "The client asked for a name, or for none, that no certificate here covers.",
-    remedy: "Check the name. To serve it, give the edge a certificate that covers it.",
+    cause: "The client asked by TLS for a name that no service has and no certificate here covers.",
+    remedy:
+      "Check the name. Publish a service under it: one of protocol tls brings its own certificate, for others the edge needs one that covers the name.",
   },
   certificate_unusable: {
     title: "A certificate or its key cannot be used",

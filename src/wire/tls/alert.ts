@@ -1,8 +1,10 @@
 /** Alerts that are sent before a handshake (RFC 8446 6, RFC 7301 3.2). */
 export const TlsAlert = {
   handshakeFailure: 40,
+  accessDenied: 49,
   decodeError: 50,
   protocolVersion: 70,
+  internalError: 80,
   unrecognizedName: 112,
   noApplicationProtocol: 120,
 } as const;
