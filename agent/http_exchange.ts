@@ -35,7 +35,7 @@ import type { Service } from "./service.ts";
  * the most that it can be told to pass on, and for the lines that it adds.
  */
 const REQUEST_LIMITS: HeadLimits = Object.freeze({
-  maxLineBytes: 69_632,
+  maxTargetBytes: 69_632,
   maxHeadBytes: 69_632,
   maxHeaders: 1_024,
 });

@@ -53,9 +53,14 @@ export class OriginPool {
 
   /** An idle connection, if there is one. */
   takeIdle(): OriginConnection | undefined {
-    const connection = this.#idle.pop();
-    if (connection !== undefined) connection.isIdle = false;
-    return connection;
+    for (;;) {
+      const connection = this.#idle.pop();
+      if (connection === undefined) return undefined;
+      connection.isIdle = false;
+      // What came unasked, or the end, may be here before its watcher is told: it must not become the next answer.
+      if (connection.reader.available === 0 && !connection.reader.ended) return connection;
+      this.drop(connection);
+    }
   }
 
   /**

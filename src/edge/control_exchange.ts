@@ -28,7 +28,7 @@ export interface ControlInput {
 }
 
 /** Methods that the platform's Request refuses (Fetch 2.2.1). */
-const FORBIDDEN = new Set(["CONNECT", "TRACE", "TRACK"]);
+const FORBIDDEN = new Set(["TRACK"]);
 /** Methods whose body the platform's Request refuses; it means nothing (RFC 9110 9.3.1), so it is read and dropped. */
 const BODILESS = new Set(["GET", "HEAD"]);
 

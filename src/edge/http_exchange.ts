@@ -31,6 +31,8 @@ const HTTP_CLASS = streamClass("storage_fetch");
 const HOLD_MS = 100;
 /** Sessions that are tried for one request. */
 const MAX_ATTEMPTS = 8;
+/** Rest of a body that is read and thrown away, so that its connection stays usable, when the origin wants none of it. */
+const MAX_DISCARDED_BYTES = 262_144;
 
 /** A request's body as it comes in: {@link BodyReader} for HTTP/1.1. */
 export type RequestBody = Pick<
@@ -52,12 +54,14 @@ export interface ExchangeInput {
   readonly keepAlive: boolean;
   /** Tells when the viewer has gone. */
   readonly departure: Departure;
+  /** The whole body came: from now on the viewer has nothing to say until it is answered. */
+  readonly onBodyRead?: () => void;
   /** Bytes of the viewer after an upgrade, for whoever watches the connection. */
   readonly onUpgradedBytes: (bytes: number) => void;
 }
 
-/** Whether the viewer's connection may be used again. */
-export type ExchangeResult = "keep" | "close";
+/** Whether the viewer's connection may be used again; "linger": it is over, and the viewer may be sending still. */
+export type ExchangeResult = "keep" | "close" | "linger";
 
 /** A session that looked online takes no stream any more. */
 const NOT_OPENED: RelayOutcome & { kind: "failed" } = Object.freeze({
@@ -92,8 +96,10 @@ export class HttpExchange implements RelayOptions, DepartureListener {
   get writer(): ResponseWriter {
     return this.#in.writer;
   }
+  /** A viewer that waits for 100 (Continue) and gets its answer instead may send the body or not: nobody could tell. */
   get keepAlive(): boolean {
-    return this.#in.keepAlive;
+    const { keepAlive, head } = this.#in;
+    return keepAlive && !(head.expectContinue && !this.#bodyTouched && !this.#body.done);
   }
   /** A request may be repeated while its viewer has seen nothing. */
   get maySwitch(): boolean {
@@ -149,7 +155,9 @@ export class HttpExchange implements RelayOptions, DepartureListener {
         this.#end(session, outcome, sent);
         if (outcome.kind === "complete") {
           await writer.flushed();
-          return outcome.keepAlive && this.#body.done && !writer.failed ? "keep" : "close";
+          if (writer.failed || departure.happened) return "close";
+          if (outcome.keepAlive && (this.#body.done || await this.#discardBody())) return "keep";
+          return this.#isRead ? "close" : "linger";
         }
         if (departure.happened || outcome.started) return "close";
         tried ??= new Set();
@@ -208,9 +216,13 @@ export class HttpExchange implements RelayOptions, DepartureListener {
     return true;
   }
 
+  /** Counts anew while the body comes: a slow upload is no slow origin. */
   #onLate(): void {
     const relay = this.#relay;
-    if (relay !== undefined && relay.status === 0 && this.#body.done) relay.abort("origin_timeout");
+    if (relay === undefined || relay.status !== 0) return;
+    if (this.#body.done) return relay.abort("origin_timeout");
+    const { deadlines, config } = this.#in.context;
+    this.#late = deadlines.set(config.timeouts.originResponseMs, () => this.#onLate());
   }
 
   /** A try is over. */
@@ -272,6 +284,7 @@ export class HttpExchange implements RelayOptions, DepartureListener {
       if (event === "done") {
         reader.take(body.nextStart - reader.start);
         stream.end(serializeTrailers(body.trailers));
+        this.#in.onBodyRead?.();
         return true;
       }
       if (event === "data") {
@@ -283,15 +296,42 @@ export class HttpExchange implements RelayOptions, DepartureListener {
         continue;
       }
       reader.take(body.nextStart - reader.start);
+      // Once there is an answer the two may take turns, as long as something moves at all.
       const idle = context.deadlines.set(
-        context.config.timeouts.streamIdleMs,
-        () => relay.abort("stream_idle"),
+        context.config.timeouts.requestBodyMs,
+        () => relay.status === 0 && relay.abort("body_timeout"),
       );
       try {
         if (!await reader.fill()) body.eof();
       } finally {
         idle.lift();
       }
+    }
+    return false;
+  }
+
+  /** Whether nothing of the viewer lies unread: a socket that is closed over unread bytes is reset, with its answer. */
+  get #isRead(): boolean {
+    return this.#body.done && this.#in.head.upgrade === null && this.#in.reader.available === 0;
+  }
+
+  /** The origin has answered and wants no more of the body. True: its end was found. */
+  async #discardBody(): Promise<boolean> {
+    const { context, reader, socket } = this.#in;
+    const body = this.#body;
+    const deadline = context.deadlines.set(context.config.timeouts.lingerMs, () => socket.close());
+    try {
+      for (let bytes = 0; bytes <= MAX_DISCARDED_BYTES;) {
+        const event = body.push(reader.buffer, reader.start, reader.end);
+        reader.take(body.nextStart - reader.start);
+        if (event === "done") return true;
+        if (event === "data") bytes += body.dataEnd - body.dataStart;
+        else if (!await reader.fill()) break;
+      }
+    } catch {
+      // Gone, or not the body that its head announced: no request is looked for behind it.
+    } finally {
+      deadline.lift();
     }
     return false;
   }
@@ -370,6 +410,6 @@ export class HttpExchange implements RelayOptions, DepartureListener {
       close: !keep,
       headers: status === 503 ? [["Retry-After", "5"]] : [],
     });
-    return keep ? "keep" : "close";
+    return keep ? "keep" : "linger";
   }
 }

@@ -21,9 +21,7 @@ import { HttpExchange } from "./http_exchange.ts";
 import { Http1ResponseWriter } from "./http1_response_writer.ts";
 import { ProgressWatch } from "./progress_watch.ts";
 
-/** Time for bytes that are on their way when a connection is closed after an error. */
-const LINGER_MS = 1_000;
-/** Bytes that are read and thrown away meanwhile. */
+/** Bytes that are read and thrown away when a connection is closed on a viewer that is sending still. */
 const LINGER_BYTES = 262_144;
 
 export class ViewerConnection {
@@ -43,6 +41,7 @@ export class ViewerConnection {
   #idle = true;
   #requests = 0;
   #stopping = false;
+  #lingers = false;
   #finishing = false;
   #upgradedBytes = 0;
   #isCarrier = false;
@@ -86,6 +85,7 @@ export class ViewerConnection {
     this.#watch.start();
     try {
       while (await this.#next());
+      if (this.#lingers) await this.#linger();
     } catch (error) {
       this.#refuse(error);
       await this.#linger();
@@ -145,18 +145,23 @@ export class ViewerConnection {
       requestId,
       keepAlive,
       departure: this.#departure,
+      onBodyRead: this.#watchViewer,
       onUpgradedBytes: this.#onUpgradedBytes,
     });
-    const result = exchange.run();
+    const running = exchange.run();
     // With a body still to come, reading it notices a viewer that has gone; without one, a read is left pending. It
     // begins when the request has been written: the agent need not wait for that system call.
-    if (head.framing.kind === "none" && head.upgrade === null && this.#reader.available === 0) {
+    if (head.framing.kind === "none" && head.upgrade === null) {
       queueMicrotask(this.#watchViewer);
     }
-    return await result === "keep" && !this.#finishing;
+    const result = await running;
+    this.#lingers = result === "linger";
+    return result === "keep" && !this.#finishing;
   }
 
-  readonly #watchViewer = (): void => this.#reader.watch(this.#departure.tell);
+  readonly #watchViewer = (): void => {
+    if (this.#reader.available === 0) this.#reader.watch(this.#departure.tell);
+  };
 
   async #readHead(): Promise<RequestHead | undefined> {
     const { config, deadlines } = this.#context;
@@ -175,7 +180,7 @@ export class ViewerConnection {
       for (;;) {
         if (reader.available > 0) {
           const head = parseRequestHead(reader.buffer, reader.start, reader.end, {
-            maxLineBytes: config.limits.maxTargetBytes,
+            maxTargetBytes: config.limits.maxTargetBytes,
             maxHeadBytes: Math.min(config.limits.maxHeadBytes, MAX_HEAD_BYTES),
             maxHeaders: config.limits.maxHeaders,
           }, seen);
@@ -267,7 +272,10 @@ export class ViewerConnection {
 
   /** Reads on for a moment: a reset would take the answer away from a viewer that is still sending. */
   async #linger(): Promise<void> {
-    const deadline = this.#context.deadlines.set(LINGER_MS, () => this.#socket.close());
+    const deadline = this.#context.deadlines.set(
+      this.#context.config.timeouts.lingerMs,
+      () => this.#socket.close(),
+    );
     try {
       await this.#writer.flushed();
       await this.#socket.closeWrite();

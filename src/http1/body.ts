@@ -58,11 +58,6 @@ export class BodyReader {
     return new BodyReader(responseFraming(head, requestMethod), true, limits);
   }
 
-  /** What the viewer sends after its upgrade was accepted: octets up to the end of the stream. */
-  static upgraded(): BodyReader {
-    return new BodyReader(UPGRADE, false, BODY_LIMITS);
-  }
-
   /** Whether the whole body has been read. */
   get done(): boolean {
     return this.#done;

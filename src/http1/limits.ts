@@ -1,7 +1,7 @@
 /** What a head may cost before it is refused. */
 export interface HeadLimits {
-  /** Longest request or status line, without its CRLF. */
-  readonly maxLineBytes: number;
+  /** Longest request target as it is written. */
+  readonly maxTargetBytes: number;
   /** Longest head: first line, field lines and the empty line. */
   readonly maxHeadBytes: number;
   /** Most field lines. */
@@ -23,7 +23,7 @@ export interface BodyLimits {
 }
 
 export const HEAD_LIMITS: HeadLimits = Object.freeze({
-  maxLineBytes: 8 * 1024,
+  maxTargetBytes: 8 * 1024,
   maxHeadBytes: 32 * 1024,
   maxHeaders: 100,
 });

@@ -62,7 +62,7 @@ export function parseRequestHead(
   const full = end - start >= limits.maxHeadBytes;
   if (seen > start && !full && !hasLineFeed(buffer, seen, end)) return null;
   const limit = full ? start + limits.maxHeadBytes : end;
-  let at = scanRequestLine(buffer, start, limit, limits.maxLineBytes);
+  let at = scanRequestLine(buffer, start, limit, limits.maxTargetBytes);
   if (at !== INCOMPLETE) at = scanFields(buffer, at, limit, limits.maxHeaders);
   if (at === INCOMPLETE) {
     if (full) {
@@ -93,6 +93,8 @@ function judge(
   headers: HeaderList,
 ): RequestHead {
   if (method === "CONNECT") throw new PosternError("http_connect_refused");
+  // What comes back would show the fields that the edge adds (RFC 9110 9.3.8), and scripts what is hidden from them.
+  if (method === "TRACE") throw new PosternError("http_trace_refused");
   if (method === "PRI") throw new PosternError("http_bad_method", "Cannot read method: PRI is reserved");
   const { target, authority } = normalizeTarget(method, rawTarget);
   const host = hostOf(headers, minor, authority);

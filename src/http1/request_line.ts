@@ -17,27 +17,27 @@ export const line: { methodEnd: number; targetEnd: number; minor: Minor } = {
 };
 
 /**
- * Scans `method SP target SP version CRLF` from `start`, never past `limit` nor `maxLineBytes`. Returns the offset
- * behind the CRLF, or {@link INCOMPLETE}. The target starts at `line.methodEnd + 1`.
+ * Scans `method SP target SP version CRLF` from `start`, never past `limit`; a target above `maxTargetBytes` is
+ * refused. Returns the offset behind the CRLF, or {@link INCOMPLETE}. The target starts at `line.methodEnd + 1`.
  */
 export function scanRequestLine(
   buffer: Uint8Array,
   start: number,
   limit: number,
-  maxLineBytes: number,
+  maxTargetBytes: number,
 ): number {
-  const lineLimit = start + maxLineBytes;
-  const stop = Math.min(limit, lineLimit);
-
   let at = start;
-  while (at < stop && (CLASS[buffer[at]] & METHOD) !== 0 && at - start < MAX_METHOD_LENGTH) at++;
-  if (at >= stop) return unfinished(at, lineLimit);
+  while (at < limit && (CLASS[buffer[at]] & METHOD) !== 0 && at - start < MAX_METHOD_LENGTH) at++;
+  if (at >= limit) return INCOMPLETE;
   if (buffer[at] !== SP || at === start) throw badMethod(buffer[at], at - start);
   line.methodEnd = at++;
 
   const targetStart = at;
+  const targetLimit = targetStart + maxTargetBytes;
+  const stop = Math.min(limit, targetLimit);
   while (at < stop && (CLASS[buffer[at]] & TARGET) !== 0) at++;
-  if (at >= stop) return unfinished(at, lineLimit);
+  if (at >= limit) return INCOMPLETE;
+  if (at === targetLimit && (CLASS[buffer[at]] & TARGET) !== 0) throw new PosternError("http_uri_too_long");
   if (buffer[at] !== SP || at === targetStart) {
     if (buffer[at] === CR && at + 1 >= limit) return INCOMPLETE;
     throw badTarget(buffer, at, at === targetStart);
@@ -50,7 +50,6 @@ export function scanRequestLine(
     if (buffer[at] === CR) break;
     if (buffer[at] === LF) throw bareLineEnding();
     if (at - versionStart === VERSION_LENGTH) throw badLine("something follows the version");
-    if (at >= lineLimit) throw tooLong();
   }
   if (at + 1 >= limit) return INCOMPLETE;
   if (buffer[at + 1] !== LF) throw bareLineEnding();
@@ -65,11 +64,6 @@ export function minorOf(version: string, before: () => string): Minor {
   if (version === "HTTP/2.0" && before() === "PRI * ") throw new PosternError("http_h2_preface");
   if (!/^HTTP\/[0-9]\.[0-9]$/.test(version)) throw badLine("the version is malformed");
   throw new PosternError("http_unsupported_version", `Cannot read message: ${version} is not spoken here`);
-}
-
-function unfinished(at: number, lineLimit: number): number {
-  if (at >= lineLimit) throw tooLong();
-  return INCOMPLETE;
 }
 
 function badMethod(octet: number, length: number): PosternError {
@@ -100,8 +94,4 @@ function badTarget(buffer: Uint8Array, at: number, empty: boolean): PosternError
 
 function badLine(why: string): PosternError {
   return new PosternError("http_bad_request_line", `Cannot read request line: ${why}`);
-}
-
-function tooLong(): PosternError {
-  return new PosternError("http_uri_too_long");
 }

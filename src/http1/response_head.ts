@@ -71,7 +71,7 @@ function parse(
   const full = end - start >= limits.maxHeadBytes;
   if (seen > start && !full && !hasLineFeed(buffer, seen, end)) return null;
   const limit = full ? start + limits.maxHeadBytes : end;
-  const lineEnd = scanStatusLine(buffer, start, limit, limits.maxLineBytes);
+  const lineEnd = scanStatusLine(buffer, start, limit);
   const at = lineEnd === INCOMPLETE ? INCOMPLETE : scanFields(buffer, lineEnd, limit, limits.maxHeaders);
   if (at === INCOMPLETE) {
     if (full) {
@@ -104,9 +104,11 @@ const PREFIX = "HTTP/1.";
 const MINOR_AT = 7;
 const STATUS_AT = 9;
 const REASON_AT = 13;
+/** Longest status line, without its CRLF. */
+const MAX_STATUS_LINE_BYTES = 8_192;
 
 /** Offset behind the status line's CRLF, or INCOMPLETE. The space behind the status may be missing, as it often is. */
-function scanStatusLine(buffer: Uint8Array, start: number, limit: number, maxLineBytes: number): number {
+function scanStatusLine(buffer: Uint8Array, start: number, limit: number): number {
   for (let index = 0; index < REASON_AT - 1; index++) {
     const at = start + index;
     if (at >= limit) return INCOMPLETE;
@@ -123,7 +125,7 @@ function scanStatusLine(buffer: Uint8Array, start: number, limit: number, maxLin
   let at = start + REASON_AT - 1;
   if (at >= limit) return INCOMPLETE;
   if (buffer[at] === SP) {
-    const stop = Math.min(limit, start + maxLineBytes);
+    const stop = Math.min(limit, start + MAX_STATUS_LINE_BYTES);
     while (at < stop && (CLASS[buffer[at]] & VALUE) !== 0) at++;
     if (at >= limit) return INCOMPLETE;
     if (at >= stop && buffer[at] !== CR) {

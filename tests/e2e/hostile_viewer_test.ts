@@ -12,7 +12,7 @@ function openFiles(): number {
 }
 
 const limits = {
-  "limits.max_target_bytes": `${HEAD_LIMITS.maxLineBytes}`,
+  "limits.max_target_bytes": `${HEAD_LIMITS.maxTargetBytes}`,
   "limits.max_head_bytes": `${HEAD_LIMITS.maxHeadBytes}`,
   "limits.max_headers": `${HEAD_LIMITS.maxHeaders}`,
 };
@@ -157,7 +157,7 @@ Deno.test("control answers what the platform has no request for, and none of it 
       ["HEAD /healthz", "127.0.0.1", "a body", 200],
       ["OPTIONS *", "127.0.0.1", "", 404],
       ["GET //else.where/healthz", "127.0.0.1", "", 404],
-      ["TRACE /healthz", "127.0.0.1", "", 400],
+      ["TRACE /healthz", "127.0.0.1", "", 501],
       ["TRACK /healthz", "127.0.0.1", "", 400],
       ["GET /healthz", "other.localhost", "", 404],
     ] as const

@@ -153,10 +153,6 @@ Deno.test("BodyReader.eof() is legal after the body and where only the end of th
   untilClose.eof();
   assert.equal(untilClose.done, true);
 
-  const upgraded = BodyReader.upgraded();
-  assert.equal(readBody(upgraded, octets("\r\n\0"), 0).body, "\r\n\0");
-  upgraded.eof();
-
   const length = response("Content-Length: 3\r\n");
   readBody(length, octets("ab"), 0);
   assert.equal(codeFrom(() => length.eof()), "http_truncated_body");

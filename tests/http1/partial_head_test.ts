@@ -17,7 +17,7 @@ Deno.test("PartialHead holds a head that comes in single octets, moving what is 
 
 Deno.test("PartialHead.seen lets the parser look at new octets only", () => {
   const partial = new PartialHead();
-  const limits = { maxLineBytes: 100, maxHeadBytes: 65_000, maxHeaders: 4 };
+  const limits = { maxTargetBytes: 100, maxHeadBytes: 65_000, maxHeaders: 4 };
   const parse = () => parseResponseHead(partial.buffer, 0, partial.length, limits, partial.seen);
   partial.add(head, 0, head.length - 1);
   assert.equal(parse(), null);

@@ -53,6 +53,8 @@ line("http_bad_method", "tab behind the method", "GET\t/ HTTP/1.1");
 line("http_bad_method", "method too long", `${"A".repeat(25)} / HTTP/1.1`);
 line("http_bad_method", "TLS ClientHello", "\x16\x03\x01\x02\x00\x01");
 line("http_connect_refused", "CONNECT", "CONNECT a.example:443 HTTP/1.1");
+line("http_trace_refused", "TRACE", "TRACE / HTTP/1.1");
+line("http_trace_refused", "TRACE in absolute-form", "TRACE http://a.example/ HTTP/1.1");
 line("http_bad_target", "authority-form without CONNECT", "GET a.example:80 HTTP/1.1");
 line("http_bad_target", "asterisk-form without OPTIONS", "GET * HTTP/1.1");
 line("http_bad_target", "asterisk with query", "OPTIONS *?a HTTP/1.1");

@@ -146,8 +146,8 @@ Deno.test("parseRequestHead() counts its limits exactly", () => {
   };
   const line = "GET /abc HTTP/1.1";
   const text = `${line}\r\nHost: a\r\nX: y\r\n\r\n`;
-  assert.ok(parse(text, { maxLineBytes: line.length }));
-  assert.equal(codeFrom(() => parse(text, { maxLineBytes: line.length - 1 })), "http_uri_too_long");
+  assert.ok(parse(text, { maxTargetBytes: "/abc".length }));
+  assert.equal(codeFrom(() => parse(text, { maxTargetBytes: "/abc".length - 1 })), "http_uri_too_long");
   assert.ok(parse(text, { maxHeadBytes: text.length }));
   assert.equal(codeFrom(() => parse(text, { maxHeadBytes: text.length - 1 })), "http_head_too_large");
   assert.ok(parse(`${text}more`, { maxHeadBytes: text.length }));

@@ -119,6 +119,15 @@ export const EDGE_ERRORS = {
     cause: "The viewer opened a connection and did not send a whole request head in time.",
     remedy: "Nothing, if the viewer was slow; otherwise look for a broken client.",
   },
+  body_timeout: {
+    title: "Request body took too long",
+    blame: "viewer",
+    retryable: true,
+    status: 408,
+    cause:
+      "The viewer announced a body and sent nothing of it for `timeouts.request_body`, before the service had begun to answer.",
+    remedy: "Nothing, if the viewer was slow; otherwise look for a client that announces more than it sends.",
+  },
   stream_idle: {
     title: "Nothing moved for too long",
     blame: "viewer",

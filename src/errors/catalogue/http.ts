@@ -33,6 +33,15 @@ export const HTTP_ERRORS = {
       "The request asks for a proxy tunnel. This is an entry to published services, not a forward proxy.",
     remedy: "Connect to the service by its own hostname or port.",
   },
+  http_trace_refused: {
+    title: "TRACE is not served",
+    blame: "viewer",
+    retryable: false,
+    status: 501,
+    cause:
+      "The request asks for its own echo. The echo would show fields that are added on the way to the service, and credentials that scripts are not to read.",
+    remedy: "Look at the request where it is made, or at the service behind the agent.",
+  },
   http_bad_target: {
     title: "Malformed request target",
     blame: "viewer",
@@ -43,11 +52,11 @@ export const HTTP_ERRORS = {
     remedy: "Percent-encode the path and query, and leave the fragment out.",
   },
   http_uri_too_long: {
-    title: "Request line too long",
+    title: "Request target too long",
     blame: "viewer",
     retryable: false,
     status: 414,
-    cause: "The request line is longer than the limit (8 KiB by default).",
+    cause: "The request target is longer than `limits.max_target_bytes` (16 KiB by default).",
     remedy: "Shorten the query, or move it into a request body.",
   },
   http_unsupported_version: {
