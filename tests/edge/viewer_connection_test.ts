@@ -7,6 +7,7 @@ import { Deadlines, memoryStreamPair, Slabs } from "../../src/driver/mod.ts";
 import type { AgentGate } from "../../src/edge/agent_gate.ts";
 import { AgentSession } from "../../src/edge/agent_session.ts";
 import { TrustedProxies } from "../../src/edge/client_ip.ts";
+import { Guards } from "../../src/edge/guards.ts";
 import { Sessions } from "../../src/edge/sessions.ts";
 import { ViewerConnection } from "../../src/edge/viewer_connection.ts";
 import type { ErrorCode } from "../../src/errors/mod.ts";
@@ -91,6 +92,7 @@ class Setup {
         slabs: new Slabs(),
         deadlines: new Deadlines(this.clock),
         sessions,
+        guards: new Guards(this.clock),
         knownRoute: () => Promise.resolve(undefined),
         control: () => Promise.reject(new Error("not asked")),
       },
