@@ -170,6 +170,28 @@ line(
 fields("http_conflicting_framing", "CL.TE", "Content-Length: 6\r\nTransfer-Encoding: chunked");
 fields("http_conflicting_framing", "TE.CL", "Transfer-Encoding: chunked\r\nContent-Length: 6");
 fields("http_conflicting_framing", "TE that is unknown, and CL", "Transfer-Encoding: x\r\nContent-Length: 6");
+fields("http_conflicting_framing", "no length and chunks", "Content-Length: 0\r\nTransfer-Encoding: chunked");
+fields(
+  "http_conflicting_framing",
+  "the two in other spelling, apart",
+  "CONTENT-LENGTH: 6\r\nX: y\r\ntransfer-encoding: Chunked",
+);
+raw(
+  "http_conflicting_framing",
+  "CL.TE in HTTP/1.0",
+  "POST / HTTP/1.0\r\nHost: a.example\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n",
+);
+fields("http_bare_line_ending", "CR behind chunked", "Transfer-Encoding: chunked\r\r\nX: y");
+fields("http_bare_line_ending", "CR within a value hides chunked", "X: y\rTransfer-Encoding: chunked");
+fields("http_bare_line_ending", "LF within a value hides chunked", "X: y\nTransfer-Encoding: chunked");
+fields("http_bare_line_ending", "CR before the name hides chunked", "X: y\r\n\rTransfer-Encoding: chunked");
+fields("http_bare_line_ending", "CR before a value", "Transfer-Encoding:\rchunked");
+fields("http_bad_header_name", "line break before the colon", "Transfer-Encoding\r\n : chunked");
+fields("http_bad_header_name", "colon first", ":Transfer-Encoding: chunked");
+fields("http_bad_header_name", "quoted name", '"Transfer-Encoding": chunked');
+fields("http_bad_header_name", "byte order mark before a name", "\xef\xbb\xbfTransfer-Encoding: chunked");
+fields("http_bad_header_value", "NUL behind chunked", "Transfer-Encoding: chunked\0");
+fields("http_bad_header_value", "NUL in a length", "Content-Length: 6\0");
 fields("http_conflicting_framing", "two lengths", "Content-Length: 6\r\nContent-Length: 5");
 fields("http_conflicting_framing", "the same length twice", "Content-Length: 6\r\ncontent-length: 6");
 for (
@@ -267,3 +289,51 @@ fields("http_bad_expectation", "unknown expectation", "Expect: 200-ok");
 fields("http_bad_expectation", "list of expectations", "Expect: 100-continue, 100-continue");
 
 export const REFUSALS: readonly Refusal[] = rows;
+
+/** Chunked bodies that a gateway must not pass on. */
+export const BODY_REFUSALS: readonly (readonly [code: ErrorCode, text: string])[] = [
+  ["http_bad_chunk", "\r\n"],
+  ["http_bad_chunk", ";a\r\n"],
+  ["http_bad_chunk", "g\r\n"],
+  ["http_bad_chunk", "0x5\r\nhello\r\n"],
+  ["http_bad_chunk", "-1\r\n"],
+  ["http_bad_chunk", "+5\r\nhello"],
+  ["http_bad_chunk", " 5\r\nhello"],
+  ["http_bad_chunk", "5 \r\nhello"],
+  ["http_bad_chunk", "5\t;a\r\nhello"],
+  ["http_bad_chunk", "5,\r\nhello"],
+  ["http_bad_chunk", "5\0\r\nhello"],
+  ["http_bad_chunk", "5\xa0\r\nhello"],
+  ["http_bad_chunk", "5;\r\nhello"],
+  ["http_bad_chunk", "5;a=\r\nhello"],
+  ["http_bad_chunk", "5;a b\r\nhello"],
+  ["http_bad_chunk", "5; a\r\nhello"],
+  ["http_bad_chunk", "5;a=b c\r\nhello"],
+  ["http_bad_chunk", '5;a="b\r\nhello'],
+  ["http_bad_chunk", '5;a="b"c\r\nhello'],
+  ["http_bad_chunk", '5;a="\\\r\nhello'],
+  ["http_bad_chunk", "5\r\nhellox\r\n0\r\n\r\n"],
+  ["http_bad_chunk", "5\r\nhello0\r\n\r\n"],
+  ["http_bad_chunk", "00000000000000005\r\nhello"],
+  ["http_bare_line_ending", "5\nhello\r\n0\r\n\r\n"],
+  ["http_bare_line_ending", "5\rhello\r\n0\r\n\r\n"],
+  ["http_bare_line_ending", "5;a\nhello\r\n0\r\n\r\n"],
+  ["http_bare_line_ending", '5;a="\nhello\r\n0\r\n\r\n'],
+  ["http_bare_line_ending", "5;a\rhello\r\n0\r\n\r\n"],
+  ["http_bare_line_ending", "5\r\nhello\n0\r\n\r\n"],
+  ["http_bare_line_ending", "5\r\nhello\r0\r\n\r\n"],
+  ["http_bare_line_ending", "0\r\n\n"],
+  ["http_bare_line_ending", "0\r\n\rX"],
+  ["http_bare_line_ending", "0\r\nA: b\n\r\n"],
+  ["http_bare_line_ending", "0\r\nA: b\r\n\n"],
+  ["http_obs_fold", "0\r\nA: b\r\n c\r\n\r\n"],
+  ["http_obs_fold", "0\r\n A: b\r\n\r\n"],
+  ["http_bad_header_name", "0\r\nGET / HTTP/1.1\r\n\r\n"],
+  ["http_conflicting_framing", "0\r\nContent-Length: 5\r\n\r\n"],
+  ["http_conflicting_framing", "0\r\ntransfer-encoding: chunked\r\n\r\n"],
+  ["http_lookalike_header", "0\r\nContent_Length: 5\r\n\r\n"],
+  ["http_chunk_too_large", "10000000001\r\n"],
+  ["http_chunk_too_large", "fffffffffffffff0\r\n"],
+  ["http_too_many_headers", `0\r\n${"A: b\r\n".repeat(33)}\r\n`],
+  ["http_trailers_too_large", `0\r\nA: ${"b".repeat(8192)}`],
+];
