@@ -31,7 +31,13 @@ const RESPONSE = encoder.encode(
   "HTTP/1.1 200 OK\r\nServer: nginx\r\nDate: Tue, 01 Jul 2025 00:00:00 GMT\r\nContent-Type: text/html\r\n" +
     'Content-Length: 1024\r\nConnection: keep-alive\r\nETag: "6863"\r\nAccept-Ranges: bytes\r\n\r\n',
 );
-const FACTS = { clientIp: "192.0.2.7", scheme: "https", host: "app.example.com", requestId: "r" } as const;
+const FACTS = {
+  clientIp: "192.0.2.7",
+  scheme: "https",
+  proxied: false,
+  host: "app.example.com",
+  requestId: "r",
+} as const;
 
 for (const [name, bytes] of [["364 B", SMALL], ["2 KB", LARGE]] as const) {
   Deno.bench({ name: `parseRequestHead() ${name}`, group: name, baseline: true }, () => {

@@ -3,6 +3,7 @@ import {
   edgeSettings,
   formatAddress,
   formatDuration,
+  formatRate,
   formatSize,
   keyOfProperty,
   settingsOf,
@@ -59,5 +60,6 @@ function shown(value: unknown, placeholder: string | undefined): string {
   if (Array.isArray(value)) return value.join(",") || "-";
   const facts = value as Record<string, number | string>;
   if ("port" in facts) return formatAddress({ host: String(facts.host), port: Number(facts.port) });
+  if ("everyMs" in facts) return formatRate({ count: Number(facts.count), everyMs: Number(facts.everyMs) });
   return "first" in facts ? `${facts.first}-${facts.last}` : JSON.stringify(value);
 }

@@ -9,6 +9,7 @@ import {
   label,
   path,
   portRangeOrOff,
+  rateOrOff,
   size,
   toggle,
   toggleOrAuto,
@@ -21,6 +22,11 @@ const dayMs = 86_400_000;
 const hourMs = 3_600_000;
 const KiB = 1024;
 const MiB = 1024 * KiB;
+
+/** Nobody accepts more in a second. */
+const maxConnectionRate = 1_000_000;
+/** Most blocks in a list of the edge. */
+const maxAccessBlocks = 1_024;
 
 /** Lifetimes of what control signs. Longer ones leave a stolen token useful for longer. */
 export const tokenSettings = {
@@ -70,6 +76,18 @@ export const edgeLimitSettings = {
     "Connections from one address at the same time.",
     "COUNT",
   ),
+  /** 120 bytes an address, at most 65,536 addresses: 8 MB when full. */
+  connectionRatePerAddress: setting(
+    rateOrOff(maxConnectionRate),
+    "off",
+    "New connections from one address (IPv6: one /64), to all services and control; counted for nobody's proxy.",
+    "COUNT/s|m|h|off",
+  ),
+  connectionBurstPerAddress: optional(
+    count(1, 1_000_000),
+    "How many of them may come at once; the count of the rate when absent.",
+    "COUNT",
+  ),
   /** About 100 KiB an idle agent: buffers of one channel. */
   maxAgents: setting(count(1, 100_000), "1000", "Established agent channels at the same time.", "COUNT"),
   /** Each may cost one key agreement (0.2 ms of CPU) before it proves anything. */
@@ -99,6 +117,17 @@ export const edgeLimitSettings = {
     "32",
     "Anonymous tunnels created from one address.",
     "COUNT",
+  ),
+} as const;
+
+/** Whom the edge serves at all: viewers, agents and control requests alike. Rules of a service come on top. */
+export const accessSettings = {
+  allow: setting(addressBlocks(maxAccessBlocks), "", "Only these address blocks are served.", "CIDR,..."),
+  deny: setting(
+    addressBlocks(maxAccessBlocks),
+    "",
+    "These address blocks are refused, also those that `access.allow` names.",
+    "CIDR,...",
   ),
 } as const;
 
@@ -218,9 +247,10 @@ export const edgeSettings = {
   trustedProxies: setting(
     addressBlocks(64),
     "",
-    "Proxies in front whose X-Forwarded-For is believed.",
+    "Proxies in front whose X-Forwarded-For is believed, and whose CF-Connecting-IP and the like are passed on.",
     "CIDR,...",
   ),
+  access: accessSettings,
   graceMs: setting(duration(0, 600_000), "30s", "Time a route waits for its agent to come back.", "DURATION"),
   drainTimeoutMs: setting(
     duration(0, hourMs),

@@ -19,4 +19,4 @@ export { flagNameOf, type Group, keyOfProperty, type NamedSetting, settingsOf } 
 export { defaultStateDirectory } from "./state_directory.ts";
 export { didYouMean, nearest } from "./suggest.ts";
 export { parseTarget } from "./target.ts";
-export { formatDuration, formatSize, parseDuration, parseSize } from "./values.ts";
+export { formatDuration, formatRate, formatSize, parseDuration, parseSize, type Rate } from "./values.ts";

@@ -1,8 +1,8 @@
 /** Rules of a service, as its owner writes them. What they mean on the wire is src/rules. */
-import { maxRuleBlocks } from "../rules/mod.ts";
+import { maxRate, maxRuleBlocks } from "../rules/mod.ts";
 import type { ServiceProtocol } from "./protocol.ts";
-import { setting } from "./setting.ts";
-import { addressBlocks } from "./values.ts";
+import { optional, setting } from "./setting.ts";
+import { addressBlocks, count, rateOf } from "./values.ts";
 
 /** Rules of every service. */
 const connectionRules = {
@@ -17,6 +17,22 @@ const connectionRules = {
     "",
     "Viewers from these address blocks are refused, also those that `allow` names.",
     "CIDR,...",
+  ),
+  rate: optional(
+    rateOf(maxRate),
+    "Requests (tcp: new connections) of all viewers together; 30/m lets 30 come at once, then one every two seconds.",
+    "COUNT/s|m|h",
+  ),
+  burst: optional(count(1, maxRate), "How many of `rate` may come at once; its count when absent.", "COUNT"),
+  ratePerAddress: optional(
+    rateOf(maxRate),
+    "Requests (tcp: new connections) of each address; of IPv6 each /64.",
+    "COUNT/s|m|h",
+  ),
+  burstPerAddress: optional(
+    count(1, maxRate),
+    "How many of `rate_per_address` may come at once; its count when absent.",
+    "COUNT",
   ),
 } as const;
 

@@ -73,6 +73,11 @@ export const agentSchema: Schema<typeof agentSettings, AgentConfig> = {
     );
     const names = new Set<string>();
     for (const { name, protocol, rules } of values.services) {
+      refuseIf(rules.burst !== null && rules.rate === null, "rules.burst needs rules.rate");
+      refuseIf(
+        rules.burstPerAddress !== null && rules.ratePerAddress === null,
+        "rules.burst_per_address needs rules.rate_per_address",
+      );
       const may = ruleKeysOf(protocol);
       for (const [rule, value] of Object.entries(rules)) {
         if (may.has(rule)) continue;

@@ -106,6 +106,43 @@ export function count(min: number, max: number): z.ZodType<number, unknown> {
   });
 }
 
+const unitsOfRate: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };
+
+/** So many in so long. */
+export interface Rate {
+  readonly count: number;
+  readonly everyMs: number;
+}
+
+/** Reads "100/s", "30/m" and "500/h"; undefined otherwise. */
+function parseRate(text: string, maxPerSecond: number): Rate | undefined {
+  const match = /^([1-9]\d{0,11})\/([smh])$/.exec(text);
+  if (match === null) return undefined;
+  const rate = { count: Number(match[1]), everyMs: unitsOfRate[match[2]] };
+  return rate.count * 1_000 / rate.everyMs <= maxPerSecond ? rate : undefined;
+}
+
+/** The notation that {@link rateOf} reads. */
+export function formatRate({ count, everyMs }: Rate): string {
+  return `${count}/${Object.keys(unitsOfRate).find((unit) => unitsOfRate[unit] === everyMs)}`;
+}
+
+/** A rate with its unit. */
+export function rateOf(maxPerSecond: number): z.ZodType<Rate, unknown> {
+  return notation(
+    `a rate with its unit, at most ${maxPerSecond}/s (100/s, 30/m, 500/h)`,
+    (raw) => parseRate(textOf(raw) ?? "", maxPerSecond),
+  );
+}
+
+/** A rate, or "off" as null. */
+export function rateOrOff(maxPerSecond: number): z.ZodType<Rate | null, unknown> {
+  return notation<Rate | null>(
+    `off, or a rate with its unit, at most ${maxPerSecond}/s (100/s, 30/m, 500/h)`,
+    (raw) => raw === "off" || raw === false ? null : parseRate(textOf(raw) ?? "", maxPerSecond),
+  );
+}
+
 /** true or false. */
 export function toggle(): z.ZodType<boolean, unknown> {
   return notation("true or false", (raw) => {

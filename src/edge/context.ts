@@ -4,6 +4,7 @@ import type { Deadlines, Slabs } from "../driver/mod.ts";
 import type { Clock, Log, Random, Revised } from "../ports/mod.ts";
 import type { Metrics, Tracer } from "../telemetry/mod.ts";
 import type { Guards } from "./guards.ts";
+import type { ViewerGate } from "./viewer_gate.ts";
 import type { Sessions } from "./sessions.ts";
 
 export interface EdgeContext {
@@ -23,6 +24,7 @@ export interface EdgeContext {
    */
   readonly knownRoute: (hostname: string) => Promise<KnownRoute | undefined>;
   readonly guards: Guards;
+  readonly viewers: Pick<ViewerGate, "admits">;
   /** Answers a request to the control plane. */
   readonly control: (request: Request, clientIp: string) => Promise<Response>;
 }
@@ -41,4 +43,6 @@ export interface Viewer {
   /** `address:port` of the socket. */
   readonly address: string;
   readonly scheme: "http" | "https";
+  /** Whether a trusted proxy speaks for it. */
+  readonly proxied: boolean;
 }

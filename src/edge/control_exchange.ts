@@ -35,6 +35,7 @@ const BODILESS = new Set(["GET", "HEAD"]);
 /** Serves the request; the body is read whole, within its limit. @throws PosternError `http_*`, `body_too_large` */
 export async function controlExchange(input: ControlInput): Promise<"keep" | "close"> {
   const { context, viewer, head, writer } = input;
+  if (viewer.proxied && !context.viewers.admits(viewer.ip)) throw new PosternError("address_denied");
   if (FORBIDDEN.has(head.method)) {
     throw new PosternError("http_bad_method", `Cannot serve request: ${head.method} is not taken here`);
   }

@@ -1,4 +1,5 @@
 /** The edge: its listeners, its sessions, and how it starts and stops. Everything from outside is handed in. */
+import { AddressBlocks } from "../bytes/mod.ts";
 import type { EdgeConfig } from "../config/mod.ts";
 import { publicUrlOf } from "../config/mod.ts";
 import { CHANNEL_LIMITS, type ChannelLimits, type SuiteName } from "../channel/mod.ts";
@@ -14,11 +15,14 @@ import { TrustedProxies } from "./client_ip.ts";
 import { ConnectionLimits } from "./connection_limits.ts";
 import type { EdgeContext } from "./context.ts";
 import { Guards } from "./guards.ts";
+import { type RuleDeps, seedOf } from "./held_rules.ts";
 import { EdgeListener } from "./listener.ts";
 import { Sessions } from "./sessions.ts";
 import type { ServiceGuard } from "./service_guard.ts";
 import { type EdgeStatus, edgeStatus } from "./status.ts";
 import { TcpServices } from "./tcp_services.ts";
+import { AddressBuckets } from "./token_bucket.ts";
+import { ViewerGate } from "./viewer_gate.ts";
 
 export interface EdgeOptions {
   readonly config: EdgeConfig;
@@ -54,8 +58,10 @@ export class Edge {
   constructor(options: EdgeOptions) {
     const { config, clock, random, log, metrics } = options;
     this.#options = options;
-    this.#guards = new Guards(clock);
+    this.#guards = new Guards({ clock, random });
     this.sessions = new Sessions({ clock, log, graceMs: config.graceMs, replacement: config.replacement });
+    const proxies = new TrustedProxies(config.trustedProxies);
+    const viewers = viewerGate(config, proxies, { clock, random });
     const context: EdgeContext = {
       config,
       clock,
@@ -69,11 +75,10 @@ export class Edge {
       sessions: this.sessions,
       knownRoute: options.knownRoute,
       guards: this.#guards,
+      viewers,
       control: options.control,
     };
-    const { maxViewerConnections, maxConnectionsPerAddress } = config.limits;
-    const limits = new ConnectionLimits(maxViewerConnections, maxConnectionsPerAddress);
-    this.#tcp = new TcpServices(context, limits);
+    this.#tcp = new TcpServices(context, viewers);
     this.#gate = new AgentGate({
       context,
       tokens: options.tokens,
@@ -86,9 +91,8 @@ export class Edge {
       urls: (claims) => this.#urls(claims),
       openPorts: (session) => this.#tcp.open(session),
     });
-    const proxies = new TrustedProxies(config.trustedProxies);
     const { certificates } = options;
-    this.#listener = new EdgeListener({ context, gate: this.#gate, limits, proxies, certificates });
+    this.#listener = new EdgeListener({ context, gate: this.#gate, limits: viewers, proxies, certificates });
   }
 
   /** Port that is really listened on. */
@@ -203,6 +207,26 @@ export class Edge {
 const SETTLE_MS = 1_000;
 /** Beyond the drain timeout, for the last records to be written. */
 const STOP_SLACK_MS = 1_000;
+
+/** Addresses whose new connections are counted at the same time. */
+const MAX_COUNTED_ADDRESSES = 65_536;
+
+function viewerGate(config: EdgeConfig, proxies: TrustedProxies, { clock, random }: RuleDeps): ViewerGate {
+  const { limits, access } = config;
+  const { connectionRatePerAddress: rate, connectionBurstPerAddress: burst } = limits;
+  return new ViewerGate({
+    limits: new ConnectionLimits(limits.maxViewerConnections, limits.maxConnectionsPerAddress),
+    proxies,
+    allow: new AddressBlocks(access.allow),
+    deny: new AddressBlocks(access.deny),
+    newConnections: rate === null ? undefined : new AddressBuckets(
+      { intervalMs: rate.everyMs / rate.count, burst: burst ?? rate.count },
+      MAX_COUNTED_ADDRESSES,
+      seedOf(random),
+    ),
+    now: clock.now.bind(clock),
+  });
+}
 
 function suitesOf(config: EdgeConfig): SuiteName[] {
   return config.channel.hybrid === "required" ? ["hybrid"] : ["hybrid", "classic"];

@@ -1,5 +1,6 @@
 /** The guards of all services that this edge serves or waits for, by tunnel. */
-import type { Clock, Revised } from "../ports/mod.ts";
+import type { Revised } from "../ports/mod.ts";
+import type { RuleDeps } from "./held_rules.ts";
 import { ServiceGuard } from "./service_guard.ts";
 
 /** How long a guard stays that no session and no route uses: longer than it takes to read a tunnel and go online. */
@@ -12,11 +13,11 @@ interface Kept {
 }
 
 export class Guards {
-  readonly #clock: Pick<Clock, "now">;
+  readonly #deps: RuleDeps;
   readonly #kept = new Map<string, Kept>();
 
-  constructor(clock: Pick<Clock, "now">) {
-    this.#clock = clock;
+  constructor(deps: RuleDeps) {
+    this.#deps = deps;
   }
 
   get size(): number {
@@ -26,15 +27,17 @@ export class Guards {
   /** The tunnel's guard, holding these rules unless it has newer ones. @throws PosternError `rules_unusable` */
   put(tunnelId: string, stored: Revised<string> | undefined): ServiceGuard {
     let kept = this.#kept.get(tunnelId);
-    if (kept === undefined) this.#kept.set(tunnelId, kept = { guard: new ServiceGuard(), usedAt: 0 });
-    kept.usedAt = this.#clock.now();
+    if (kept === undefined) {
+      this.#kept.set(tunnelId, kept = { guard: new ServiceGuard(this.#deps), usedAt: 0 });
+    }
+    kept.usedAt = this.#deps.clock.now();
     kept.guard.adopt(stored);
     return kept.guard;
   }
 
   /** Forgets what nobody has used for a while. */
   forgetUnused(isUsed: (guard: ServiceGuard) => boolean): void {
-    const now = this.#clock.now();
+    const now = this.#deps.clock.now();
     for (const [tunnelId, kept] of this.#kept) {
       if (isUsed(kept.guard)) kept.usedAt = now;
       else if (now - kept.usedAt > UNUSED_MS) this.#kept.delete(tunnelId);

@@ -7,6 +7,7 @@ import { type Deadline, type SocketReader, StreamSplice, type WireBuffer } from 
 import {
   type BodyReader,
   forwardedRequest,
+  type Header,
   type RequestHead,
   serializeRequestHead,
   serializeTrailers,
@@ -134,14 +135,17 @@ export class HttpExchange implements RelayOptions, DepartureListener {
 
   /** One async function for the whole of an ordinary request: each further one would cost as much as a small header. */
   async #run(): Promise<ExchangeResult> {
-    const { context, head, departure, writer } = this.#in;
+    const { context, head, departure, writer, viewer } = this.#in;
     try {
+      if (viewer.proxied && !context.viewers.admits(viewer.ip)) return this.#refuse("address_denied");
       const { routes } = context.sessions;
       const group = routes.find(head.hostname) ?? await this.#expected();
       if (typeof group === "string") return this.#refuse(group);
       const rules = group.guard?.rules;
-      const refusal = rules === undefined ? undefined : rules.refusalOf(this.#in.viewer.ip);
-      if (refusal !== undefined) return this.#refuse(refusal);
+      if (rules !== undefined) {
+        const refusal = rules.admitRequest(viewer.ip);
+        if (refusal !== undefined) return this.#refuse(refusal.code, undefined, refusal.headers);
+      }
       let tried: Set<AgentSession> | undefined;
       for (let attempt = 1;; attempt++) {
         const session = routes.pick(group, tried) ?? await routes.session(group, departure.signal, tried);
@@ -257,6 +261,7 @@ export class HttpExchange implements RelayOptions, DepartureListener {
       stream.offer(serializeRequestHead(forwardedRequest(head, {
         clientIp: viewer.ip,
         scheme: viewer.scheme,
+        proxied: viewer.proxied,
         host: head.host,
         requestId,
       })));
@@ -385,7 +390,7 @@ export class HttpExchange implements RelayOptions, DepartureListener {
   }
 
   /** Answers with Postern's own error. */
-  #refuse(code: ErrorCode, cause?: unknown): ExchangeResult {
+  #refuse(code: ErrorCode, cause?: unknown, headers?: readonly Header[]): ExchangeResult {
     const { context, head, writer, requestId } = this.#in;
     const error = new PosternError(code);
     const { status = 502, title } = error.facts;
@@ -408,7 +413,7 @@ export class HttpExchange implements RelayOptions, DepartureListener {
       accept: head.headers.get("accept"),
       head: head.method === "HEAD",
       close: !keep,
-      headers: status === 503 ? [["Retry-After", "5"]] : [],
+      headers: headers ?? (status === 503 ? [["Retry-After", "5"]] : []),
     });
     return keep ? "keep" : "linger";
   }

@@ -14,7 +14,7 @@ import { ViewerConnection } from "./viewer_connection.ts";
 export interface ListenerOptions {
   readonly context: EdgeContext;
   readonly gate: AgentGate;
-  readonly limits: ConnectionLimits;
+  readonly limits: Pick<ConnectionLimits, "enter">;
   readonly proxies: TrustedProxies;
   /** Absent: no TLS ends here. */
   readonly certificates: CertificateStore | undefined;

@@ -22,15 +22,15 @@ export interface RawRelayOptions {
 
 /**
  * Joins the socket with a stream to a session of the group, which it waits for within the grace time. Resolves when both
- * directions have ended, with the reason when they were cut. @throws PosternError `address_denied`, `tunnel_offline`, `viewer_limit`
+ * directions have ended, with the reason when they were cut. @throws PosternError `address_denied`, `connection_rate_limited`, `tunnel_offline`, `viewer_limit`
  */
 export async function relayRaw(
   context: EdgeContext,
   { group, socket, requestId, onAnswer }: RawRelayOptions,
 ): Promise<ResetReason | undefined> {
   const { sessions, slabs, metrics } = context;
-  const refusal = group.guard?.rules?.refusalOf(withoutPort(socket.remoteAddress));
-  if (refusal !== undefined) throw new PosternError(refusal);
+  const refusal = group.guard?.rules?.admitConnection(withoutPort(socket.remoteAddress));
+  if (refusal !== undefined) throw new PosternError(refusal.code);
   const series = metrics.service(group.name);
   const opening: StreamOpening = {
     class: RAW_CLASS,

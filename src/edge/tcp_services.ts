@@ -10,11 +10,11 @@ import { relayRaw } from "./raw_relay.ts";
 
 export class TcpServices {
   readonly #context: EdgeContext;
-  readonly #limits: ConnectionLimits;
+  readonly #limits: Pick<ConnectionLimits, "enter">;
   readonly #listeners = new Map<number, Deno.TcpListener>();
   readonly #open = new Set<ByteStream>();
 
-  constructor(context: EdgeContext, limits: ConnectionLimits) {
+  constructor(context: EdgeContext, limits: Pick<ConnectionLimits, "enter">) {
     this.#context = context;
     this.#limits = limits;
   }

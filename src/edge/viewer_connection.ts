@@ -64,7 +64,7 @@ export class ViewerConnection {
     this.#responses = new Http1ResponseWriter(this.#writer);
     const address = options.socket.remoteAddress;
     const ip = withoutPort(address);
-    this.#direct = { ip, address, scheme: options.scheme };
+    this.#direct = { ip, address, scheme: options.scheme, proxied: false };
     this.#trusted = options.proxies.trusts(ip);
     const { deadlines, clock, config } = options.context;
     this.#watch = new ProgressWatch({
@@ -245,7 +245,12 @@ export class ViewerConnection {
     const { ip, address, scheme } = this.#direct;
     const client = this.#proxies.clientIp(ip, head.headers.getAll("x-forwarded-for"));
     const told = head.headers.get("x-forwarded-proto") === "https";
-    return { ip: client, address: client === ip ? address : client, scheme: told ? "https" : scheme };
+    return {
+      ip: client,
+      address: client === ip ? address : client,
+      scheme: told ? "https" : scheme,
+      proxied: true,
+    };
   }
 
   #requestId(head: RequestHead): string {

@@ -23,6 +23,8 @@ const HOP_BY_HOP = new Set([
 export interface ViewerFacts {
   readonly clientIp: string;
   readonly scheme: "http" | "https";
+  /** Whether a trusted proxy stands in front, whose own claims about the viewer are passed on. */
+  readonly proxied: boolean;
   /** Host that the viewer asked for, as it goes into X-Forwarded-Host. */
   readonly host: string;
   /** Set when the viewer sent no acceptable X-Request-Id. */
@@ -37,21 +39,33 @@ const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
  * HTTP_PROXY there, which HTTP clients obey.
  */
 const CLAIMS = new Set([
-  "forwarded",
   "proxy",
-  "x-client-ip",
-  "x-cluster-client-ip",
-  "true-client-ip",
   "x-original-host",
   "x-original-url",
   "x-rewrite-url",
-  "x-real-ip",
   "x-request-id",
 ]);
 
-function isClaim(key: string): boolean {
+/** The same, as proxies and content networks write them: passed on where a trusted one stands in front. */
+const PROXY_CLAIMS = new Set([
+  "forwarded",
+  "x-client-ip",
+  "x-cluster-client-ip",
+  "x-real-ip",
+  "true-client-ip",
+  "cf-connecting-ip",
+  "cf-connecting-ipv6",
+  "cf-pseudo-ipv4",
+  "fastly-client-ip",
+  "x-appengine-user-ip",
+  "x-azure-clientip",
+  "x-envoy-external-address",
+]);
+
+function isClaim(key: string, proxied: boolean): boolean {
   const seen = gatewayName(key);
-  return CLAIMS.has(seen) || seen.startsWith("x-forwarded-") || seen.startsWith("x-postern-");
+  return CLAIMS.has(seen) || (!proxied && PROXY_CLAIMS.has(seen)) || seen.startsWith("x-forwarded-") ||
+    seen.startsWith("x-postern-");
 }
 
 /**
@@ -61,7 +75,7 @@ function isClaim(key: string): boolean {
 export function forwardedRequest(head: RequestHead, facts: ViewerFacts): OutgoingRequest {
   const { connection } = head;
   const headers = head.headers.without((key) =>
-    HOP_BY_HOP.has(key) || isClaim(key) || connection.includes(key)
+    HOP_BY_HOP.has(key) || isClaim(key, facts.proxied) || connection.includes(key)
   );
   setFraming(headers, head.framing);
   if (head.upgrade !== null) {

@@ -30,7 +30,12 @@ export function assertApplicable(rules: ServiceRules, protocol: string): void {
 }
 
 /** Members that need nothing but a connection. */
-const connectionMembers: ReadonlySet<string> = new Set<keyof ServiceRules>(["allow", "deny"]);
+const connectionMembers: ReadonlySet<string> = new Set<keyof ServiceRules>([
+  "allow",
+  "deny",
+  "rate",
+  "rate_per_address",
+]);
 
 /** The text that is stored: the same for the same rules. */
 export function formatRules(rules: ServiceRules): string {

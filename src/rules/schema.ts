@@ -19,9 +19,25 @@ const blocks = z.array(
   }),
 ).max(maxRuleBlocks);
 
+/** Most tokens a second, and most at once. */
+export const maxRate = 1_000_000;
+
+/** A token bucket. */
+const rate = z.strictObject({
+  /** Also below one: 0.5 is one in two seconds; not below one a day. */
+  per_second: z.number().min(1 / 86_400).max(maxRate),
+  /** At once, after a rest. */
+  burst: z.int().min(1).max(maxRate),
+});
+export type RateRule = z.infer<typeof rate>;
+
 export const rulesSchema = z.strictObject({
   /** When not empty, viewers from elsewhere are refused. */
   allow: blocks.optional(),
   /** Viewers from here are refused, also those that `allow` names. */
   deny: blocks.optional(),
+  /** Requests of an HTTP service, new connections of any other, from all viewers together. */
+  rate: rate.optional(),
+  /** The same from each address (IPv6: each /64). */
+  rate_per_address: rate.optional(),
 });

@@ -14,10 +14,13 @@ import {
   addressOrOff,
   count,
   duration,
+  formatRate,
   hostName,
   label,
   path,
   portRangeOrOff,
+  rateOf,
+  rateOrOff,
   size,
   toggle,
   toggleOrAuto,
@@ -102,4 +105,16 @@ Deno.test("notations accept the text of a flag and the scalar of a file alike", 
   assert.deepEqual(addressBlocks(4).parse("10.0.0.0/8, ::1"), ["10.0.0.0/8", "::1"]);
   assert.deepEqual(addressBlocks(4).parse(["10.0.0.0/8"]), ["10.0.0.0/8"]);
   assert.equal(url("http").parse("http://a:1/"), "http://a:1");
+});
+
+Deno.test("rateOf() wants a unit, and formatRate() writes what was read", () => {
+  for (const text of ["1/s", "30/m", "500/h"]) assert.equal(formatRate(rateOf(10).parse(text)), text);
+  assert.deepEqual(rateOf(10).parse("30/m"), { count: 30, everyMs: 60_000 });
+  for (const text of ["5", 5, "0/s", "11/s", "1/d", "-1/s", "1.5/s", "/s", "off", null]) {
+    assert.equal(rateOf(10).safeParse(text).success, false, String(text));
+  }
+  assert.equal(rateOf(10).safeParse("600/m").success, true);
+  assert.equal(rateOrOff(10).parse("off"), null);
+  assert.equal(rateOrOff(10).parse(false), null);
+  assert.equal(rateOrOff(10).safeParse("11/s").success, false);
 });

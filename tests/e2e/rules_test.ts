@@ -66,6 +66,96 @@ Deno.test("a denied viewer of a tcp service is closed without a byte, and the or
   );
 });
 
+Deno.test("requests above the rate get 429 with Retry-After, over one address and over all, websockets as well", async () => {
+  await using origin = recorder();
+  await using stack = await startStack({
+    services: [
+      { name: "web", target: origin.target, "rules.rate_per_address": "2/h" },
+      { name: "all", target: origin.target, "rules.rate": "1/h", "rules.burst": "3" },
+    ],
+  });
+  const ask = (name: string, from: string, ...args: string[]) =>
+    curl(stack.url(name), {
+      args: ["--interface", from, ...args],
+      connectTo: { [stack.host(name)]: stack.port },
+    });
+  assert.equal((await ask("web", "127.0.0.2")).status, 200);
+  assert.equal((await ask("web", "127.0.0.2")).status, 200);
+  const limited = await ask("web", "127.0.0.2");
+  assert.equal(limited.status, 429);
+  assert.equal(JSON.parse(limited.text).code, "request_rate_limited");
+  const seconds = Number(limited.headers.get("retry-after"));
+  assert.ok(seconds > 1_700 && seconds <= 1_800, `${seconds}`);
+  const upgrade = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"];
+  const websocket = await ask("web", "127.0.0.2", ...upgrade.flatMap((line) => ["-H", line]));
+  assert.equal(websocket.status, 429);
+  assert.equal((await ask("web", "127.0.0.3")).status, 200);
+  for (const from of ["127.0.0.4", "127.0.0.5", "127.0.0.6"]) {
+    assert.equal((await ask("all", from)).status, 200);
+  }
+  assert.equal((await ask("all", "127.0.0.7")).status, 429);
+  assert.equal(
+    metricOf(await stack.metrics(), 'postern_refusals_total{code="request_rate_limited",layer="http"}'),
+    3,
+  );
+});
+
+Deno.test("new connections to a tcp service above its rate are closed", async () => {
+  await using origin = RawOrigin.start((socket) => socket.send("hello"));
+  await using stack = await startStack({
+    services: [{ name: "raw", protocol: "tcp", target: origin.target, "rules.rate_per_address": "2/h" }],
+  });
+  const { tcp_ports: [port] } = stack.edge.edge.status().sessions[0];
+  const read = async () => (await curl(`telnet://127.0.0.1:${port}`)).text;
+  assert.deepEqual([await read(), await read(), await read()], ["hello", "hello", ""]);
+  assert.equal(
+    metricOf(
+      await stack.metrics(),
+      'postern_refusals_total{code="connection_rate_limited",layer="listener"}',
+    ),
+    1,
+  );
+});
+
+Deno.test("the edge's own lists and rate close a connection before a byte is read, and ask for whom a proxy speaks", async () => {
+  await using origin = recorder();
+  await using stack = await startStack({
+    edge: {
+      "access.deny": "127.0.0.2,203.0.113.0/24",
+      "limits.connection_rate_per_address": "3/h",
+      trusted_proxies: "127.0.0.9,127.0.0.1",
+    },
+    services: [{ name: "web", target: origin.target }],
+  });
+  const ask = async (from: string, forwarded?: string, host = stack.host("web")) => {
+    const { code, status, text } = await curl(`http://${host}/`, {
+      args: [
+        "--interface",
+        from,
+        ...(forwarded === undefined ? [] : ["-H", `X-Forwarded-For: ${forwarded}`]),
+      ],
+      connectTo: { [host]: stack.port },
+    });
+    return code === 0 ? `${status} ${status === 403 ? JSON.parse(text).code : ""}`.trim() : "closed";
+  };
+  assert.equal(await ask("127.0.0.2"), "closed");
+  assert.deepEqual([await ask("127.0.0.3"), await ask("127.0.0.3"), await ask("127.0.0.3")], [
+    "200",
+    "200",
+    "200",
+  ]);
+  assert.equal(await ask("127.0.0.3"), "closed");
+  assert.equal(await ask("127.0.0.9", "203.0.113.7"), "403 address_denied");
+  assert.equal(await ask("127.0.0.9", "203.0.113.7", `localhost:${stack.port}`), "403 address_denied");
+  for (let n = 0; n < 5; n++) assert.equal(await ask("127.0.0.9", "198.51.100.7"), "200");
+  const metrics = await stack.metrics();
+  const refused = (code: string, layer: string) =>
+    metricOf(metrics, `postern_refusals_total{code="${code}",layer="${layer}"}`);
+  assert.equal(refused("address_denied", "listener"), 1);
+  assert.equal(refused("connection_rate_limited", "listener"), 1);
+  assert.equal(refused("address_denied", "http"), 2);
+});
+
 Deno.test("rules of a newer registration hold from the next request on, also on a connection that stands", async () => {
   await using origin = recorder();
   await using stack = await startStack({ services: [{ name: "web", target: origin.target }] });

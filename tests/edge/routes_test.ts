@@ -63,7 +63,13 @@ Deno.test("Routes.findTls() goes by exact names before wildcards, also of those 
   assert.equal(routes.findTls("a.example.test")!.name, "tls:*.example.test");
   routes.forgetOld();
   assert.equal(routes.findTls("c.example.test"), undefined);
-  assert.equal(routes.expect("tls:c.example.test", new ServiceGuard()), undefined);
+  assert.equal(
+    routes.expect(
+      "tls:c.example.test",
+      new ServiceGuard({ clock, random: (bytes) => new Uint8Array(bytes) }),
+    ),
+    undefined,
+  );
 });
 
 Deno.test("Routes has one group a name for all sessions, tcp ports included, and none twice", () => {

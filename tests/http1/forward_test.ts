@@ -10,7 +10,13 @@ import {
 } from "../../src/http1/mod.ts";
 import { pairs, requestHead, responseHead, textOf } from "./support.ts";
 
-const FACTS = { clientIp: "192.0.2.7", scheme: "https", host: "a.example", requestId: "r-1" } as const;
+const FACTS = {
+  clientIp: "192.0.2.7",
+  scheme: "https",
+  proxied: false,
+  host: "a.example",
+  requestId: "r-1",
+} as const;
 const OURS: [string, string][] = [
   ["X-Forwarded-For", "192.0.2.7"],
   ["X-Forwarded-Proto", "https"],
@@ -173,4 +179,27 @@ Deno.test("responseToViewer() passes 101 with Connection and Upgrade", () => {
   const text =
     "HTTP/1.1 101 S\r\nupgrade: WebSocket\r\nconnection: upgrade\r\nContent-Length: 0\r\nA: b\r\n\r\n";
   assert.deepEqual(toViewer(text), [["A", "b"], ["Connection", "Upgrade"], ["Upgrade", "websocket"]]);
+});
+
+Deno.test("forwardedRequest() passes on what a trusted proxy says about the viewer, and takes it from anybody else", () => {
+  const names = [
+    "CF-Connecting-IP",
+    "True-Client-IP",
+    "Fastly-Client-IP",
+    "X-Real-IP",
+    "X-Client-IP",
+    "Forwarded",
+  ];
+  const lines = [...names, "cf_connecting_ip", "X-Forwarded-For", "X-Postern-Client-IP", "X-Original-URL"];
+  const head = requestHead(
+    `GET / HTTP/1.1\r\nHost: a.example\r\n${lines.map((name) => `${name}: 6.6.6.6\r\n`).join("")}\r\n`,
+  );
+  const claimed = (proxied: boolean) =>
+    [...forwardedRequest(head, { ...FACTS, proxied }).headers].filter(([, value]) => value === "6.6.6.6").map(
+      (
+        [name],
+      ) => name,
+    );
+  assert.deepEqual(claimed(false), []);
+  assert.deepEqual(claimed(true), [...names, "cf_connecting_ip"]);
 });

@@ -86,6 +86,24 @@ export const EDGE_ERRORS = {
     cause: "The service, or the edge, does not serve viewers from this address.",
     remedy: "The owner of the service changes its `allow` and `deny` rules, the operator those of the edge.",
   },
+  request_rate_limited: {
+    title: "Too many requests",
+    blame: "viewer",
+    retryable: true,
+    status: 429,
+    cause: "More requests came to the service, or from this address, than the service's rate allows.",
+    remedy: "Wait as long as Retry-After says. The owner of the service sets `rate` and `rate_per_address`.",
+  },
+  connection_rate_limited: {
+    title: "Too many new connections",
+    blame: "viewer",
+    retryable: true,
+    status: 429,
+    cause: "More new connections came from this address than the edge, or the service, allows.",
+    remedy:
+      "Wait, and keep connections open for several requests. Limits: `limits.connection_rate_per_address` of the edge, " +
+      "`rate` and `rate_per_address` of a tcp service.",
+  },
   rules_unusable: {
     title: "Rules of the service are not understood",
     blame: "operator",
