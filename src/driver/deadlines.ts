@@ -45,6 +45,8 @@ export class Deadlines {
   readonly #clock: Clock;
   readonly #entries: Entry[] = [];
   #armed = false;
+  /** No entry is due before: a grain with nothing due looks at none of them, however many there are. */
+  #earliestAt = Infinity;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -57,6 +59,7 @@ export class Deadlines {
   /** Runs `task` when `delayMs` have passed, at most {@link GRAIN_MS} late, unless lifted before. */
   set(delayMs: number, task: () => void): Deadline {
     const deadline = new Entry(this.#entries, this.#clock.now() + delayMs, task);
+    if (deadline.at < this.#earliestAt) this.#earliestAt = deadline.at;
     this.#arm();
     return deadline;
   }
@@ -77,7 +80,19 @@ export class Deadlines {
     this.#clock.schedule(this.#clock.now() + GRAIN_MS, () => {
       this.#armed = false;
       const now = this.#clock.now();
-      this.#run(this.#entries.filter(({ at }) => at <= now).sort((a, b) => b.at - a.at));
+      if (now < this.#earliestAt) this.#arm();
+      else this.#run(this.#takeDue(now));
     });
+  }
+
+  /** What is due, the latest first; notes when the next look at the entries is worth it. */
+  #takeDue(now: number): Entry[] {
+    const due: Entry[] = [];
+    this.#earliestAt = Infinity;
+    for (const entry of this.#entries) {
+      if (entry.at <= now) due.push(entry);
+      else if (entry.at < this.#earliestAt) this.#earliestAt = entry.at;
+    }
+    return due.sort((a, b) => b.at - a.at);
   }
 }

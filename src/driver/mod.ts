@@ -30,7 +30,7 @@ export { connectWebSocket, type WebSocketClientOptions } from "./websocket_clien
 export type { WebSocketConnection } from "./websocket_connection.ts";
 export { acceptWebSocketStream, type WebSocketServerOptions } from "./websocket_server.ts";
 export { type Deadline, Deadlines } from "./deadlines.ts";
-export { LARGE_SLAB_BYTES, Slabs, SMALL_SLAB_BYTES } from "./slabs.ts";
+export { IDLE_SLAB_BYTES, LARGE_SLAB_BYTES, Slabs, SMALL_SLAB_BYTES } from "./slabs.ts";
 export { SocketReader } from "./socket_reader.ts";
 export { type Lease, SocketWriter, type SocketWriterEvents } from "./socket_writer.ts";
 export { type SpliceOptions, StreamSplice } from "./stream_splice.ts";

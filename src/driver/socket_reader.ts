@@ -91,6 +91,7 @@ export class SocketReader {
       this.#start += part;
       return part;
     }
+    this.release();
     if (this.#ended) return null;
     return await this.#socket.read(into);
   }

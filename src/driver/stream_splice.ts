@@ -5,7 +5,7 @@
 import type { MuxStream, StreamHandler } from "../mux/mod.ts";
 import type { ByteStream } from "../ports/mod.ts";
 import type { ResetReason } from "../wire/mod.ts";
-import { LARGE_SLAB_BYTES, type Slabs } from "./slabs.ts";
+import { IDLE_SLAB_BYTES, LARGE_SLAB_BYTES, type Slabs, SMALL_SLAB_BYTES } from "./slabs.ts";
 import { SocketWriter, type SocketWriterEvents } from "./socket_writer.ts";
 import type { WireBuffer } from "./wire_buffers.ts";
 
@@ -82,16 +82,24 @@ export class StreamSplice implements StreamHandler {
 
   async #pumpSource(): Promise<void> {
     const { slabs } = this.#options;
-    let slab = slabs.small();
+    let slab = slabs.idle();
+    let recent = 0;
     try {
       while (!this.#over) {
         const read = await this.#socket.read(slab);
         if (read === null || this.#over) break;
         this.#options.onBytes?.(read, 0);
         await this.#send(slab, read);
-        if (read === slab.length && slab.length < LARGE_SLAB_BYTES) {
+        // A full read may have been cut short by its slab: it counts as one that fits the next larger one.
+        recent = Math.max(read === slab.length ? read + 1 : read, recent >>> 1);
+        const bytes = slabBytesFor(recent);
+        if (bytes !== slab.length) {
           slabs.give(slab);
-          slab = slabs.large();
+          slab = bytes === IDLE_SLAB_BYTES
+            ? slabs.idle()
+            : bytes === SMALL_SLAB_BYTES
+            ? slabs.small()
+            : slabs.large();
         }
       }
       this.#sourceEnded = true;
@@ -130,4 +138,13 @@ export class StreamSplice implements StreamHandler {
     this.onTaken();
     this.#done(reason);
   }
+}
+
+/**
+ * The slab to wait in for the next bytes. What came lately decides, each read counting half of the one after it: who
+ * exchanges messages finds room for them at once, and a few small ones after bulk give the large slab back.
+ */
+function slabBytesFor(recentBytes: number): number {
+  if (recentBytes <= IDLE_SLAB_BYTES) return IDLE_SLAB_BYTES;
+  return recentBytes <= SMALL_SLAB_BYTES ? SMALL_SLAB_BYTES : LARGE_SLAB_BYTES;
 }

@@ -6,10 +6,17 @@ import type { MuxStream } from "./stream.ts";
 
 /** A power of two. */
 const FIRST_SLOTS = 64;
+/**
+ * 2^32 divided by the golden ratio (Knuth, TAOCP 3, 6.4): ids that follow each other come to lie far apart. By their own
+ * order, ten thousand idle streams would be one run of full slots, which every later id that falls into it walks through.
+ */
+const GOLDEN = 0x9e37_79b1;
 
 /** Open addressing with linear probing; at most half of the slots are in use. */
 export class StreamTable {
   #slots: (MuxStream | undefined)[] = emptySlots(FIRST_SLOTS);
+  /** 32 less the bits of a slot's number. */
+  #shift = shiftOf(FIRST_SLOTS);
   #size = 0;
 
   get size(): number {
@@ -44,7 +51,7 @@ export class StreamTable {
     for (let at = (hole + 1) & mask;; at = (at + 1) & mask) {
       const stream = slots[at];
       if (stream === undefined) return true;
-      if (((at - home(stream.id)) & mask) < ((at - hole) & mask)) continue;
+      if (((at - this.#home(stream.id)) & mask) < ((at - hole) & mask)) continue;
       slots[hole] = stream;
       slots[at] = undefined;
       hole = at;
@@ -53,6 +60,7 @@ export class StreamTable {
 
   clear(): void {
     this.#slots = emptySlots(FIRST_SLOTS);
+    this.#shift = shiftOf(FIRST_SLOTS);
     this.#size = 0;
   }
 
@@ -65,15 +73,21 @@ export class StreamTable {
   #find(id: number): number {
     const slots = this.#slots;
     const mask = slots.length - 1;
-    for (let at = home(id) & mask;; at = (at + 1) & mask) {
+    for (let at = this.#home(id);; at = (at + 1) & mask) {
       const stream = slots[at];
       if (stream === undefined || stream.id === id) return at;
     }
   }
 
+  /** Where the search for an id begins. Ids of one side are all odd or all even. */
+  #home(id: number): number {
+    return Math.imul(id >>> 1, GOLDEN) >>> this.#shift;
+  }
+
   #grow(): void {
     const streams = this.#slots;
     this.#slots = emptySlots(2 * streams.length);
+    this.#shift--;
     for (let at = 0; at < streams.length; at++) {
       const stream = streams[at];
       if (stream === undefined) continue;
@@ -83,9 +97,8 @@ export class StreamTable {
   }
 }
 
-/** Ids of one side are all odd or all even. */
-function home(id: number): number {
-  return id >>> 1;
+function shiftOf(slots: number): number {
+  return Math.clz32(slots) + 1;
 }
 
 function emptySlots(count: number): (MuxStream | undefined)[] {

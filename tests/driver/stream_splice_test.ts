@@ -1,5 +1,14 @@
 import assert from "node:assert/strict";
-import { LARGE_BUFFER_BYTES, Slabs, SocketWriter, StreamSplice, WireBuffers } from "../../src/driver/mod.ts";
+import {
+  IDLE_SLAB_BYTES,
+  LARGE_BUFFER_BYTES,
+  LARGE_SLAB_BYTES,
+  Slabs,
+  SMALL_SLAB_BYTES,
+  SocketWriter,
+  StreamSplice,
+  WireBuffers,
+} from "../../src/driver/mod.ts";
 import { CHANNEL_WINDOW_BYTES, STREAM_WINDOW_BYTES } from "../../src/mux/mod.ts";
 import { referenceCore } from "../reference/sealing_core.ts";
 import { MuxPair, pattern, StreamUser } from "../support/mux_pair.ts";
@@ -183,4 +192,33 @@ Deno.test("StreamSplice takes over a writer that is in use, and its events", asy
   await setup.settle();
   assert.equal(socket.written.length, 510);
   assert.equal(setup.toSocket, 500);
+});
+
+Deno.test("StreamSplice waits in a slab of 512 bytes, in larger ones while more comes, and gives those back", async () => {
+  const setup = new Setup();
+  const waits: number[] = [];
+  const read = setup.socket.read.bind(setup.socket);
+  setup.socket.read = (into) => {
+    waits.push(into.length);
+    return read(into);
+  };
+  await setup.settle(); // the first read began before
+  const arrive = async (bytes: number) => {
+    setup.socket.arrive(pattern(bytes));
+    await setup.settle();
+    return waits.at(-1);
+  };
+  assert.equal(await arrive(100), IDLE_SLAB_BYTES);
+  assert.equal(await arrive(IDLE_SLAB_BYTES), SMALL_SLAB_BYTES);
+  assert.equal(await arrive(1_200), SMALL_SLAB_BYTES);
+  assert.equal(await arrive(300), SMALL_SLAB_BYTES, "messages of two sizes by turns");
+  assert.equal(await arrive(SMALL_SLAB_BYTES), LARGE_SLAB_BYTES);
+  assert.equal(await arrive(LARGE_SLAB_BYTES), LARGE_SLAB_BYTES);
+  for (let i = 0; i < 8; i++) await arrive(10);
+  assert.equal(waits.at(-1), IDLE_SLAB_BYTES);
+  assert.equal(setup.far.receivedBytes, setup.fromSocket);
+  setup.socket.arrive(null);
+  setup.far.stream.end();
+  await setup.settle();
+  assert.equal(await setup.over, undefined);
 });
