@@ -22,6 +22,7 @@ export const PACKAGES: readonly PackageRow[] = [
     package: "nginx-light",
     why: "a real origin behind an agent, a real proxy before an edge",
   },
+  { binary: "h2load", package: "nghttp2-client", why: "a viewer that opens many requests at once" },
   { binary: "tinyproxy", package: "tinyproxy-bin", why: "a proxy on the agent's way out" },
   { binary: "stunnel4", package: "stunnel4", why: "TLS on the way to that proxy" },
   { binary: "psql", package: "postgresql-client", why: "client of a published database" },
