@@ -269,6 +269,10 @@ function tokenGate(keyset: Keyset, store: Store, clock: Clock, config: ControlCo
   return {
     verifyStage0: (token) => verifyStage0(token, keyset, expectation()),
     verifyStage1: (token) => verifyStage1(token, keyset, expectation()),
+    async ownerOf(claims: Stage0Claims) {
+      const tunnel = await store.tunnel(claims.sub);
+      return tunnel === undefined || tunnel.anonymous ? undefined : tunnel.owner;
+    },
     async spend(claims: Stage0Claims) {
       await checkTunnel(claims.sub, claims.iat);
       await spendToken(store, "stage0", claims);
@@ -295,7 +299,12 @@ function controlConfigOf(config: EdgeConfig): ControlConfig {
       clockSkewMs: tokens.clockSkewMs,
     },
     reauth: { ...controlDefaults.reauth, intervalMs: 0 }, // this edge does not ask again: tokens say so
-    limits: { ...controlDefaults.limits, maxTunnelsPerAddress: limits.maxTunnelsPerAddress },
+    limits: {
+      maxTunnelsPerOwner: limits.maxTunnelsPerOwner,
+      maxAnonymousTunnels: limits.maxAnonymousTunnels,
+      maxTunnelsPerAddress: limits.maxTunnelsPerAddress,
+      maxAgentsPerTunnel: limits.maxAgentsPerTunnel,
+    },
   };
 }
 

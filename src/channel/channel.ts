@@ -4,7 +4,7 @@
  */
 import { utf8 } from "../bytes/mod.ts";
 import { codeOf, type ErrorCode, isErrorCode, PosternError } from "../errors/mod.ts";
-import { Mux, type MuxStream, type StreamHandler } from "../mux/mod.ts";
+import { Mux, type MuxStream, type StreamHandler, type UnreadBudget } from "../mux/mod.ts";
 import type { SealingCore } from "../ports/mod.ts";
 import type { TransportKeys } from "../crypto/mod.ts";
 import {
@@ -66,8 +66,15 @@ export class Channel {
   #ending: PosternError | "clean" | undefined;
   #now = 0;
 
+  /** @param unread the bound on unread bytes that this channel shares with others */
   constructor(
-    options: { role: ChannelRole; core: SealingCore; limits: ChannelLimits; events: ChannelEvents },
+    options: {
+      role: ChannelRole;
+      core: SealingCore;
+      limits: ChannelLimits;
+      events: ChannelEvents;
+      unread?: UnreadBudget;
+    },
   ) {
     this.#role = options.role;
     this.#core = options.core;
@@ -77,6 +84,7 @@ export class Channel {
     this.#mux = new Mux({
       initiator: options.role.side === "initiator",
       limits: options.limits.mux,
+      unread: options.unread,
       events: {
         wake: () => this.#events.wake(),
         onOpen: (stream) => this.#onOpen(stream),

@@ -90,6 +90,13 @@ export const edgeLimitSettings = {
   ),
   /** About 100 KiB an idle agent: buffers of one channel. */
   maxAgents: setting(count(1, 100_000), "1000", "Established agent channels at the same time.", "COUNT"),
+  /** So that no owner keeps all others' agents out. Without a token, the address counts as the owner. */
+  maxAgentsPerOwner: setting(
+    count(1, 100_000),
+    "500",
+    "Established agent channels of one owner at the same time.",
+    "COUNT",
+  ),
   /** Each may cost one key agreement (0.2 ms of CPU) before it proves anything. */
   maxUnauthenticatedChannels: setting(
     count(1, 100_000),
@@ -100,6 +107,13 @@ export const edgeLimitSettings = {
   /** About 300 bytes a stream without queued data. */
   maxStreamsPerChannel: setting(count(1, 1_048_576), "16384", "Open streams in one channel.", "COUNT"),
   ...windowSettings,
+  /** Memory of the process, beside its buffers. New streams are refused from three quarters of it on. */
+  maxUnreadBytes: setting(
+    size(4 * MiB, 64 * 1024 * MiB),
+    "256MiB",
+    "Bytes of all channels that viewers have not taken yet.",
+    "SIZE",
+  ),
   /** Refused with 431 before more is buffered. A head has to fit into the buffer that it is read into. */
   maxHeadBytes: setting(size(KiB, 63 * KiB), "63KiB", "Request head.", "SIZE"),
   maxHeaders: setting(count(8, 1000), "128", "Header fields in one head.", "COUNT"),
@@ -112,6 +126,14 @@ export const edgeLimitSettings = {
     "SIZE",
   ),
   requestsPerConnection: setting(count(1, 1_000_000), "10000", "Requests on one viewer connection.", "COUNT"),
+  maxTunnelsPerOwner: setting(count(1, 1_000_000), "100", "Tunnels of one owner.", "COUNT"),
+  maxAnonymousTunnels: setting(count(1, 1_000_000), "10000", "Anonymous tunnels, all together.", "COUNT"),
+  maxAgentsPerTunnel: setting(
+    count(1, 10_000),
+    "64",
+    "Agents that may ever prove themselves for one tunnel.",
+    "COUNT",
+  ),
   maxTunnelsPerAddress: setting(
     count(1, 10_000),
     "32",

@@ -29,6 +29,9 @@ export interface OpenChallenge {
   readonly expiresAtMs: number;
 }
 
+/** Challenges of one stage 0 token that may be open: one is needed, a lost answer may cost another. */
+const maxChallengesPerToken = 4;
+
 /** What is remembered of a challenge. Written and read here only, but read back from a file: checked. */
 const challengeSchema = z.object({
   purpose: z.enum(["channel-open", "channel-reauth"]),
@@ -49,7 +52,7 @@ type Challenge = z.infer<typeof challengeSchema>;
 
 /**
  * Opens a challenge for a valid stage 0 token. The token is not spent here: its single use is the edge's to enforce.
- * Throws the codes of tokens, `tunnel_gone`, `challenges_full`.
+ * Throws the codes of tokens, `tunnel_gone`, `challenge_limit_reached`, `challenges_full`.
  */
 export async function openChallenge(deps: ControlDeps, request: ChallengeRequest): Promise<OpenChallenge> {
   const { config, clock, random, store } = deps;
@@ -62,7 +65,7 @@ export async function openChallenge(deps: ControlDeps, request: ChallengeRequest
   const authorityNonce = toBase64Url(random(32));
   const expiresAtMs = clock.wall() + config.challengeMs;
   const body = JSON.stringify(challengeOf(config, stage0, request, authorityNonce));
-  await store.putChallenge({ challengeId, expiresAtMs, body });
+  await store.putChallenge({ challengeId, expiresAtMs, body, subject: stage0.jti }, maxChallengesPerToken);
   return { challengeId, authorityNonce, policyVersion: config.policyVersion, expiresAtMs };
 }
 

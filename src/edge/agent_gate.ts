@@ -14,7 +14,8 @@ import type { X25519KeyPair } from "../crypto/mod.ts";
 import { acceptWebSocketStream, ChannelPump, type SocketReader, type WireBuffers } from "../driver/mod.ts";
 import type { RequestHead } from "../http1/mod.ts";
 import { matchStages, type Stage0Claims, type Stage1Claims } from "../identity/mod.ts";
-import { toBase64Url } from "../bytes/mod.ts";
+import { networkOf, toBase64Url } from "../bytes/mod.ts";
+import type { UnreadBudget } from "../mux/mod.ts";
 import type { ByteStream, Revised } from "../ports/mod.ts";
 import { AgentSession } from "./agent_session.ts";
 import { TrustedProxies, withoutPort } from "./client_ip.ts";
@@ -26,6 +27,8 @@ export interface TokenGate {
   /** Signature, audience, times. @throws PosternError `token_*` */
   verifyStage0(token: string): Promise<Stage0Claims>;
   verifyStage1(token: string): Promise<Stage1Claims>;
+  /** Owner of the token's tunnel; undefined when it is anonymous or gone. */
+  ownerOf(claims: Stage0Claims): Promise<string | undefined>;
   /** Spends the stage 0 token. @throws PosternError `token_replayed`, `replay_cache_full`, `tunnel_deleted`, `token_revoked` */
   spend(claims: Stage0Claims): Promise<void>;
   /**
@@ -43,6 +46,8 @@ export interface AgentGateOptions {
   readonly edgeId: string;
   readonly version: string;
   readonly limits: ChannelLimits;
+  /** The bound on unread bytes of all channels. */
+  readonly unread?: UnreadBudget;
   readonly suites: readonly SuiteName[];
   /** Public URLs of a session's services. */
   readonly urls: (claims: Stage1Claims) => string[];
@@ -58,6 +63,8 @@ export class AgentGate {
   readonly #context: EdgeContext;
   readonly #unproven: ConnectionLimits;
   readonly #proxies: TrustedProxies;
+  /** Channels by owner, from their stage 0 token on. */
+  readonly #owners = new Map<string, number>();
   #closed = false;
 
   constructor(options: AgentGateOptions) {
@@ -104,10 +111,8 @@ export class AgentGate {
 
   /** Counts one more that is unproven; the result takes it back, once. @throws PosternError `agent_limit` */
   #enter(remoteAddress: string): () => void {
-    const ip = withoutPort(remoteAddress);
     try {
-      // All that come through a proxy have its address: there each counts for itself.
-      return this.#unproven.enter(this.#proxies.trusts(ip) ? remoteAddress : ip);
+      return this.#unproven.enter(this.#placeOf(remoteAddress));
     } catch (cause) {
       throw new PosternError("agent_limit", undefined, { cause });
     }
@@ -124,6 +129,7 @@ export class AgentGate {
     let stage0: Stage0Claims | undefined;
     let challengedAt = 0;
     let session: AgentSession | undefined;
+    let leaveOwner = () => {};
     const channel: Channel = new Channel({
       role: {
         side: "responder",
@@ -132,6 +138,7 @@ export class AgentGate {
         version,
       },
       core: buffers.core,
+      unread: this.#options.unread,
       limits,
       events: {
         wake: pump.wake,
@@ -142,7 +149,11 @@ export class AgentGate {
         },
         onStage0: (token) =>
           this.#judge(channel, async () => {
-            stage0 = await this.#stage0(token);
+            stage0 = await this.#stage0(
+              token,
+              connection.stream.remoteAddress,
+              (leave) => leaveOwner = leave,
+            );
             challengedAt = clock.now();
             channel.challenge(challengedAt);
           }),
@@ -170,6 +181,7 @@ export class AgentGate {
           if (first) this.#online(session);
         },
         onEnd: (error) => {
+          leaveOwner();
           const fields = {
             session_id: session?.id,
             tunnel_id: stage0?.sub,
@@ -205,15 +217,47 @@ export class AgentGate {
   }
 
   /** Everything that does not spend the token comes first. */
-  async #stage0(token: string): Promise<Stage0Claims> {
+  async #stage0(
+    token: string,
+    remoteAddress: string,
+    onCounted: (leave: () => void) => void,
+  ): Promise<Stage0Claims> {
     const claims = await this.#options.tokens.verifyStage0(token).catch((error) =>
       this.#refusedToken("stage0", error)
     );
     if (this.#context.sessions.size >= this.#context.config.limits.maxAgents) {
       throw new PosternError("agent_limit");
     }
+    const owner = await this.#options.tokens.ownerOf(claims);
+    onCounted(this.#countOwner(owner === undefined ? this.#placeOf(remoteAddress) : `owner ${owner}`));
     await this.#options.tokens.spend(claims).catch((error) => this.#refusedToken("stage0", error));
     return claims;
+  }
+
+  /** Counts one more channel of an owner; the result takes it back. @throws PosternError `owner_agent_limit` */
+  #countOwner(owner: string): () => void {
+    const count = this.#owners.get(owner) ?? 0;
+    if (count >= this.#context.config.limits.maxAgentsPerOwner) {
+      throw new PosternError(
+        "owner_agent_limit",
+        "Cannot admit agent: its owner has as many as it may have",
+        {
+          detail: { agents: count },
+        },
+      );
+    }
+    this.#owners.set(owner, count + 1);
+    return () => {
+      const rest = this.#owners.get(owner)! - 1;
+      if (rest === 0) this.#owners.delete(owner);
+      else this.#owners.set(owner, rest);
+    };
+  }
+
+  /** Where somebody without an account comes from: its network, or itself alone behind a proxy, which stands for many. */
+  #placeOf(remoteAddress: string): string {
+    const ip = withoutPort(remoteAddress);
+    return this.#proxies.trusts(ip) ? remoteAddress : networkOf(ip);
   }
 
   async #prove(

@@ -8,6 +8,7 @@ import { Deadlines, Slabs, type WireBuffers } from "../driver/mod.ts";
 import type { CertificateStore } from "../driver/tls/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 import type { Stage1Claims } from "../identity/mod.ts";
+import { UnreadBudget } from "../mux/mod.ts";
 import type { Clock, Log, Random, Revised } from "../ports/mod.ts";
 import { type Metrics, requestIds, type Tracer } from "../telemetry/mod.ts";
 import { AgentGate, type TokenGate } from "./agent_gate.ts";
@@ -49,6 +50,7 @@ export class Edge {
   readonly #options: EdgeOptions;
   readonly #gate: AgentGate;
   readonly #listener: EdgeListener;
+  readonly #unread: UnreadBudget;
   readonly #tcp: TcpServices;
   readonly #guards: Guards;
   #port = 0;
@@ -79,6 +81,7 @@ export class Edge {
       control: options.control,
     };
     this.#tcp = new TcpServices(context, viewers);
+    this.#unread = new UnreadBudget(config.limits.maxUnreadBytes);
     this.#gate = new AgentGate({
       context,
       tokens: options.tokens,
@@ -87,6 +90,7 @@ export class Edge {
       edgeId: options.edgeId,
       version: options.version,
       limits: channelLimits(config),
+      unread: this.#unread,
       suites: suitesOf(config),
       urls: (claims) => this.#urls(claims),
       openPorts: (session) => this.#tcp.open(session),
@@ -131,6 +135,7 @@ export class Edge {
     metrics.services.set({ state: "online" }, new Set(online.map((session) => session.tunnelId)).size);
     metrics.services.set({ state: "offline" }, sessions.length - online.length);
     metrics.queuedBytes.set(buffers.bytesInUse);
+    metrics.unreadBytes.set(this.#unread.held);
   }
 
   /** Cuts everything that a tunnel has, because it was deleted or its owner's tokens were revoked. */

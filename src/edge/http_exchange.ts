@@ -206,7 +206,8 @@ export class HttpExchange implements RelayOptions, DepartureListener {
     try {
       this.#stream = session.channel.open(this.#opening(), relay);
     } catch (error) {
-      if (error instanceof PosternError) return false;
+      // All sessions share that bound: another one would not take the stream either.
+      if (error instanceof PosternError && error.code !== "unread_limit") return false;
       throw error;
     }
     relay.attach(this.#stream);

@@ -101,15 +101,15 @@ export class CreditLedger {
   /**
    * Receiver: grants what was consumed and returns it for the CREDIT frame that is written now; 0 when there is nothing. A
    * window that is half consumed within two round trips is too small for the path and doubles. `now` is to be the time at
-   * which the frame is written: an older one would take a slow reader for a quick one.
+   * which the frame is written: an older one would take a slow reader for a quick one. Without `mayGrow` the window stays.
    */
-  refill(now: number, rttMs: number): number {
+  refill(now: number, rttMs: number, mayGrow = true): number {
     if (this.#closed) return 0;
     let credit = this.#won;
     if (this.#growth !== undefined && credit >= this.#window / 2) {
       const quick = this.#halfWindowSince >= 0 && now - this.#halfWindowSince <= 2 * Math.max(rttMs, 1);
       const step = Math.min(this.#window, this.#growth.maxWindowBytes - this.#window);
-      if (quick && step > 0 && this.#growth.budget.take(step)) {
+      if (quick && mayGrow && step > 0 && this.#growth.budget.take(step)) {
         this.#window += step;
         credit += step;
       }

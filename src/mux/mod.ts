@@ -9,4 +9,5 @@ export {
 } from "./limits.ts";
 export { Mux, type MuxEvents } from "./mux.ts";
 export { QUANTUM_BYTES, Scheduler, STRICT_RUN_BYTES } from "./scheduler.ts";
+export { UnreadBudget, type UnreadMember } from "./unread_budget.ts";
 export { MuxStream, type StreamHandler } from "./stream.ts";

@@ -25,6 +25,7 @@ import { CHANNEL_WINDOW_BYTES, MAX_TRAILER_BYTES, type MuxLimits, STREAM_WINDOW_
 import { Scheduler } from "./scheduler.ts";
 import { MuxStream, type StreamHandler } from "./stream.ts";
 import { StreamTable } from "./stream_table.ts";
+import type { UnreadBudget, UnreadMember } from "./unread_budget.ts";
 
 /** What the mux asks of its channel. */
 export interface MuxEvents {
@@ -39,7 +40,7 @@ export interface MuxEvents {
 /** Free space below which `fill` does not start a DATA frame while others wait: tiny frames cost more than they carry. */
 const MIN_DATA_BYTES = 512;
 
-export class Mux {
+export class Mux implements UnreadMember {
   /** Latest round trip, for window tuning. */
   rttMs = 1;
   readonly #events: MuxEvents;
@@ -54,6 +55,8 @@ export class Mux {
   #flooded = false;
   /** Streams whose peer is to be granted credit; a set, so that a stream waits once. */
   readonly #creditDue = new Set<MuxStream>();
+  /** Streams whose credit waits until there is less unread data in the process. */
+  readonly #withheld = new Set<MuxStream>();
   #channelCreditDue = false;
   /** Streams with bytes to send that only the channel's credit holds back. */
   readonly #starved = new Set<MuxStream>();
@@ -63,10 +66,19 @@ export class Mux {
   #lastPeerId = 0;
   #peerStreams = 0;
   #recordFull = false;
+  /** Undefined where nothing bounds all channels together, and when this one is over. */
+  #budget: UnreadBudget | undefined;
 
-  /** @param initiator the side that opened the channel uses odd stream ids */
-  constructor(options: { initiator: boolean; limits: MuxLimits; events: MuxEvents }) {
+  /**
+   * @param initiator the side that opened the channel uses odd stream ids
+   * @param unread the bound that this channel shares with others
+   */
+  constructor(
+    options: { initiator: boolean; limits: MuxLimits; events: MuxEvents; unread?: UnreadBudget },
+  ) {
     this.#events = options.events;
+    this.#budget = options.unread;
+    this.#budget?.join(this);
     this.#limits = options.limits;
     this.#nextId = options.initiator ? 1 : 2;
     const windowBytes = Math.max(options.limits.channelWindowBytes, CHANNEL_WINDOW_BYTES);
@@ -93,6 +105,11 @@ export class Mux {
     };
   }
 
+  /** Bytes that users of this channel's streams have not taken yet. */
+  get unread(): number {
+    return this.#receiveCredit.held;
+  }
+
   /** Whether `fill` would write something. */
   get pending(): boolean {
     return this.#control.length > 0 || this.#scheduler.waiting > 0 || this.#channelCreditDue ||
@@ -101,11 +118,16 @@ export class Mux {
 
   /**
    * Opens a stream; nothing is on the wire before `fill`. Ids end at 2^31, after which the channel is to be renewed.
-   * @throws PosternError `peer_draining`, `control_flood`; RangeError for an opening that does not fit its frame
+   * @throws PosternError `peer_draining`, `unread_limit`, `control_flood`; RangeError for an opening that does not fit its frame
    */
   open(opening: StreamOpening, handler: StreamHandler): MuxStream {
     const id = this.#nextId;
     if (id > 0x7fff_ffff) throw new PosternError("peer_draining", "Cannot open stream: ids are used up");
+    if (this.#budget?.isPressed) {
+      throw new PosternError("unread_limit", "Cannot open stream: too much data waits for its readers", {
+        detail: { unread: this.#budget.held },
+      });
+    }
     if (this.#control.length >= this.#limits.maxWaitingControl) throw this.#flood();
     const frame = new Uint8Array(FRAME_HEADER_BYTES + openingBytes(opening));
     writeFrameHeader(frame, 0, FrameType.open, 0, frame.length - FRAME_HEADER_BYTES, id);
@@ -171,6 +193,16 @@ export class Mux {
     this.#flooded = false;
     this.#starved.clear();
     this.#unread.clear();
+    // What users return from now on is of no account any more.
+    this.#budget?.leave(this, this.#receiveCredit.held);
+    this.#budget = undefined;
+  }
+
+  /** @internal For {@link UnreadBudget}. */
+  unpressed(): void {
+    for (const stream of this.#withheld) this.#creditDue.add(stream);
+    this.#withheld.clear();
+    this.#events.wake();
   }
 
   /** @internal A stream has bytes or an end to send. */
@@ -263,6 +295,7 @@ export class Mux {
     const trailers = (flags & FrameFlag.trailers) !== 0;
     const bytes = trailers ? 0 : end - start;
     this.#receiveCredit.spend(bytes);
+    this.#budget?.take(bytes);
     if (stream === undefined) {
       this.#mustHaveExisted(id);
       return this.#consumedByChannel(bytes);
@@ -282,7 +315,8 @@ export class Mux {
       this.#letGo(stream);
     }
     const channel = this.#receiveCredit;
-    if (channel.available < channel.windowBytes / 8) this.#relieve();
+    if (channel.available < channel.windowBytes / 8) this.#relieveChannel();
+    if (this.#budget?.isFull) this.#budget.relieve();
   }
 
   #receiveReset(id: number, reason: number): void {
@@ -317,12 +351,17 @@ export class Mux {
    * One reader must not hold up all the others: when the channel's window is nearly full of unread bytes, the stream that
    * holds most of them goes, also one that has ended and whose bytes are still under way to its user.
    */
-  #relieve(): void {
+  #relieveChannel(): void {
     const { held, windowBytes } = this.#receiveCredit;
     if (held < windowBytes * RELIEF_SHARE) {
       this.#channelCreditDue = true; // not unread, only not granted yet: half a window was not won
       return this.#events.wake();
     }
+    this.relieve();
+  }
+
+  /** @internal Cuts the stream that holds most unread bytes. */
+  relieve(): void {
     let worst: MuxStream | undefined;
     for (const streams of [this.#streams, this.#unread]) {
       for (const stream of streams) {
@@ -361,10 +400,17 @@ export class Mux {
       const credit = this.#receiveCredit.refill(now, this.rttMs);
       if (credit > 0) at = writeCredit(buffer, at, 0, credit);
     }
+    const pressed = this.#budget?.isPressed ?? false;
     for (const stream of this.#creditDue) {
       if (limit - at < CREDIT_FRAME_BYTES) break;
       this.#creditDue.delete(stream);
-      const credit = stream.remoteEnded ? 0 : stream.receiveCredit.refill(now, this.rttMs);
+      const { held, windowBytes } = stream.receiveCredit;
+      if (pressed && held > windowBytes * QUICK_SHARE) { // who keeps up is served on
+        this.#withheld.add(stream);
+        this.#budget!.wait(this);
+        continue;
+      }
+      const credit = stream.remoteEnded ? 0 : stream.receiveCredit.refill(now, this.rttMs, !pressed);
       if (credit > 0) at = writeCredit(buffer, at, stream.id, credit);
     }
     return at;
@@ -456,6 +502,7 @@ export class Mux {
     if ((stream.id & 1) !== (this.#nextId & 1)) this.#peerStreams--;
     stream.receiveCredit.close();
     this.#creditDue.delete(stream);
+    this.#withheld.delete(stream);
     this.#starved.delete(stream);
     if (stream.receiveCredit.held > 0) this.#unread.add(stream);
   }
@@ -469,6 +516,7 @@ export class Mux {
   }
 
   #consumedByChannel(bytes: number): void {
+    this.#budget?.give(bytes);
     if (bytes === 0 || !this.#receiveCredit.consume(bytes)) return;
     this.#channelCreditDue = true;
     this.#events.wake();
@@ -502,6 +550,9 @@ export class Mux {
 
 /** Share of the channel's window that unread bytes may fill before the stream that holds most of them is cut. */
 const RELIEF_SHARE = 7 / 8;
+
+/** Share of its window that a stream may hold under pressure and still get credit. */
+const QUICK_SHARE = 1 / 4;
 
 const CREDIT_FRAME_BYTES = FRAME_HEADER_BYTES + 4;
 

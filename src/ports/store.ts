@@ -128,13 +128,15 @@ export interface RevocationStore {
 export interface ChallengeRecord {
   readonly challengeId: string;
   readonly expiresAtMs: number;
+  /** Who was asked: opaque, counted only. */
+  readonly subject: string;
   /** JSON of whoever asked. */
   readonly body: string;
 }
 
 export interface ChallengeStore {
-  /** Throws `challenges_full` when too many are open. */
-  putChallenge(challenge: ChallengeRecord): Promise<void>;
+  /** Throws `challenge_limit_reached` when too many of one subject are open, `challenges_full` when too many are at all. */
+  putChallenge(challenge: ChallengeRecord, maxPerSubject: number): Promise<void>;
   /** Returns and removes it: undefined from the second call on, also for other processes. */
   takeChallenge(challengeId: string): Promise<ChallengeRecord | undefined>;
 }

@@ -84,6 +84,10 @@ const STEPS: readonly string[] = [
   CREATE INDEX revocations_by_end ON revocations (forget_at);
   CREATE INDEX revocations_by_owner ON revocations (owner, kind);
   `,
+  `
+  ALTER TABLE challenges ADD COLUMN subject TEXT NOT NULL DEFAULT '';
+  CREATE INDEX challenges_by_subject ON challenges (subject);
+  `,
 ];
 
 /** The layout that this program writes. */

@@ -51,7 +51,7 @@ export class SqliteOnce implements SingleUseStore, ChallengeStore {
     });
   }
 
-  async putChallenge(challenge: ChallengeRecord): Promise<void> {
+  async putChallenge(challenge: ChallengeRecord, maxPerSubject: number): Promise<void> {
     this.#database.transaction(() => {
       // Kept for the skew as well, so that a late answer is told "expired" and not "unknown".
       const forgetBefore = this.#limits.wall() - this.#limits.clockSkewMs;
@@ -60,17 +60,36 @@ export class SqliteOnce implements SingleUseStore, ChallengeStore {
       if (open >= this.#limits.maxChallenges) {
         throw new PosternError("challenges_full", `Cannot open challenge: ${open} are open already`);
       }
-      const { challengeId, expiresAtMs, body } = challenge;
-      this.#database.run("INSERT INTO challenges VALUES (?, ?, ?)", challengeId, expiresAtMs, body);
+      const { challengeId, expiresAtMs, subject, body } = challenge;
+      const ofSubject = this.#database.number("SELECT count(*) FROM challenges WHERE subject = ?", subject);
+      if (ofSubject >= maxPerSubject) {
+        throw new PosternError(
+          "challenge_limit_reached",
+          `Cannot open challenge: ${ofSubject} of this token are open already`,
+        );
+      }
+      this.#database.run(
+        "INSERT INTO challenges (challenge_id, expires_at, subject, body) VALUES (?, ?, ?, ?)",
+        challengeId,
+        expiresAtMs,
+        subject,
+        body,
+      );
     });
   }
 
   async takeChallenge(challengeId: string): Promise<ChallengeRecord | undefined> {
     const row = this.#database.get(
-      "DELETE FROM challenges WHERE challenge_id = ? RETURNING expires_at, body",
+      "DELETE FROM challenges WHERE challenge_id = ? RETURNING expires_at, subject, body",
       challengeId,
     );
-    return row && { challengeId, expiresAtMs: Number(row.expires_at), body: String(row.body) };
+    return row &&
+      {
+        challengeId,
+        expiresAtMs: Number(row.expires_at),
+        subject: String(row.subject),
+        body: String(row.body),
+      };
   }
 
   #knows(kind: string, id: string): boolean {

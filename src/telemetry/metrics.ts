@@ -40,6 +40,7 @@ export interface Metrics {
   /** Evidence judged by control. */
   readonly attestations: Counter<"result">;
   readonly queuedBytes: Gauge;
+  readonly unreadBytes: Gauge;
   /** Value 1, with what runs as labels. */
   readonly buildInfo: Gauge<"version" | "role">;
   readonly startTimeSeconds: Gauge;
@@ -117,6 +118,7 @@ export function createMetrics(): Metrics {
     rekeys: counter("rekeys_total", "Changes of channel keys."),
     attestations: counter("attestations_total", "Judged attestation evidence by result.", ["result"]),
     queuedBytes: gauge("queued_bytes", "Carrier buffers in use: bytes on their way in or out."),
+    unreadBytes: gauge("unread_bytes", "Bytes that arrived on channels and that viewers have not taken yet."),
     buildInfo: gauge("build_info", "What runs here, always 1.", ["version", "role"]),
     startTimeSeconds: gauge("start_time_seconds", "Start of the process, seconds since the Unix epoch."),
     service(name) {

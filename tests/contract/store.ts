@@ -249,18 +249,28 @@ export function storeContract(kind: string, makeHarness: () => StoreHarness): vo
   );
 
   test("takeChallenge() gives each challenge once", async (store) => {
-    const challenge = { challengeId: "c1", expiresAtMs: startMs + 30_000, body: '{"a":1}' };
-    await store.putChallenge(challenge);
+    const challenge = { challengeId: "c1", expiresAtMs: startMs + 30_000, subject: "s", body: '{"a":1}' };
+    await store.putChallenge(challenge, 9);
     assert.deepEqual(await store.takeChallenge("c1"), challenge);
     assert.equal(await store.takeChallenge("c1"), undefined);
     assert.equal(await store.takeChallenge("c2"), undefined);
+  });
+
+  test("putChallenge() holds the limit of one subject: challenge_limit_reached", async (store) => {
+    const put = (challengeId: string, subject: string) =>
+      store.putChallenge({ challengeId, expiresAtMs: startMs + 1_000, subject, body: "{}" }, 1);
+    await put("c1", "token-1");
+    await rejectsWith("challenge_limit_reached", put("c2", "token-1"));
+    await put("c3", "token-2");
+    await store.takeChallenge("c1");
+    await put("c4", "token-1");
   });
 
   test(
     "putChallenge() holds its limit until old ones have expired: challenges_full",
     async (store, harness) => {
       const put = (n: number, expiresAtMs: number) =>
-        store.putChallenge({ challengeId: `c${n}`, expiresAtMs, body: "{}" });
+        store.putChallenge({ challengeId: `c${n}`, expiresAtMs, subject: `s${n}`, body: "{}" }, 2);
       for (const n of [1, 2, 3]) await put(n, startMs + 1_000);
       await rejectsWith("challenges_full", put(4, startMs + 1_000));
       harness.setWall(startMs + 1_000 + contractLimits.clockSkewMs);
@@ -325,7 +335,10 @@ export function storeContract(kind: string, makeHarness: () => StoreHarness): vo
         assert.deepEqual(spent.sort(), [false, true]);
       }
       await rejectsWith("replay_cache_full", second.consumeOnce("stage0", "more", startMs + 1_000));
-      await first.putChallenge({ challengeId: "c", expiresAtMs: startMs + 1_000, body: "{}" });
+      await first.putChallenge(
+        { challengeId: "c", expiresAtMs: startMs + 1_000, subject: "s", body: "{}" },
+        1,
+      );
       const taken = await Promise.all([first.takeChallenge("c"), second.takeChallenge("c")]);
       assert.equal(taken.filter((challenge) => challenge !== undefined).length, 1);
       const claimed = await Promise.all([

@@ -158,7 +158,7 @@ Deno.test("evidence under a policy that was replaced meanwhile: policy_changed",
   const { challenge_id, evidence } = await answerFor(control, await providerOf(9), await stage0Of(control));
   const taken = await control.store.takeChallenge(challenge_id);
   assert.ok(taken);
-  await control.store.putChallenge({ ...taken, body: taken.body.replace("default@1", "default@0") });
+  await control.store.putChallenge({ ...taken, body: taken.body.replace("default@1", "default@0") }, 4);
   assertProblem(await control.post("/attest/evidence", { challenge_id, evidence }), 409, "policy_changed");
 });
 
@@ -180,4 +180,14 @@ Deno.test("agents of one tunnel are limited, or the first is pinned: agent_limit
   const other = await stage0Of(pinned);
   for (const seed of [1, 1]) assert.equal((await attest(pinned, other, seed)).status, 200);
   assertProblem(await attest(pinned, other, 2), 403, "agent_not_bound");
+});
+
+Deno.test("POST /attest/challenge opens four challenges for one stage 0 token, and no more: challenge_limit_reached", async () => {
+  await using control = await openControl({ config: { anonymousTunnels: true } });
+  const { ephemeral_token } = (await control.post("/tunnels/create", {})).json;
+  const ask = (token: string) => control.post("/attest/challenge", { stage0_token: token, ...channelFields });
+  for (let n = 0; n < 4; n++) assert.equal((await ask(ephemeral_token)).status, 200);
+  assertProblem(await ask(ephemeral_token), 429, "challenge_limit_reached");
+  const other = (await control.post("/tunnels/create", {})).json.ephemeral_token;
+  assert.equal((await ask(other)).status, 200);
 });

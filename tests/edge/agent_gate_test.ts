@@ -55,6 +55,7 @@ class Setup {
   readonly buffers = new WireBuffers(referenceCore({ memoryBytes: 8 * 1024 * 1024 }));
   readonly gate: AgentGate;
   spent = 0;
+  owner: string | undefined = "alice";
   openPorts: () => Promise<void> = () => Promise.resolve();
   claims: (proof: Challenge) => Partial<Stage1Claims> = () => ({});
   challenge: Challenge | undefined;
@@ -73,6 +74,7 @@ class Setup {
           tier: "software",
           ...this.claims(this.challenge!),
         } as unknown as Stage1Claims),
+      ownerOf: () => Promise.resolve(this.owner),
       spend: () => {
         this.spent++;
         return Promise.resolve();
@@ -234,4 +236,26 @@ Deno.test("AgentGate takes no more unproven agents, and no more agents, than it 
   await assert.rejects(full.agent(), code("agent_limit"));
   full.gate.close();
   await assert.rejects(full.agent(), code("peer_draining"));
+});
+
+Deno.test("AgentGate holds the limit of one owner before a token is spent: owner_agent_limit", async () => {
+  const setup = new Setup({ "limits.max_agents_per_owner": "2" });
+  const first = await setup.agent();
+  await setup.agent(false);
+  assert.equal((await setup.agent()).channel.reason, "owner_agent_limit");
+  assert.equal(setup.spent, 2);
+  setup.owner = "bob";
+  assert.equal((await setup.agent()).channel.state, "established");
+  setup.owner = "alice";
+  first.near.close();
+  await first.served;
+  await setup.settle();
+  assert.equal((await setup.agent()).channel.state, "established");
+});
+
+Deno.test("AgentGate counts agents without an account by where they come from", async () => {
+  const setup = new Setup({ "limits.max_agents_per_owner": "1" });
+  setup.owner = undefined;
+  assert.equal((await setup.agent()).channel.state, "established");
+  assert.equal((await setup.agent()).channel.reason, "owner_agent_limit");
 });

@@ -1,7 +1,14 @@
 /** Two muxes joined by byte arrays: whoever drives decides what is written and delivered when. */
 import assert from "node:assert/strict";
 import { concat } from "../../src/bytes/mod.ts";
-import { Mux, MUX_LIMITS, type MuxLimits, type MuxStream, type StreamHandler } from "../../src/mux/mod.ts";
+import {
+  Mux,
+  MUX_LIMITS,
+  type MuxLimits,
+  type MuxStream,
+  type StreamHandler,
+  type UnreadBudget,
+} from "../../src/mux/mod.ts";
 import {
   FrameReader,
   type FrameType,
@@ -90,9 +97,10 @@ export class MuxEnd {
   /** Who takes a stream that the peer opens. */
   answer: (stream: MuxStream) => StreamUser | ResetReason = () => new StreamUser();
 
-  constructor(initiator: boolean, limits: Partial<MuxLimits> = {}) {
+  constructor(initiator: boolean, limits: Partial<MuxLimits> = {}, unread?: UnreadBudget) {
     this.mux = new Mux({
       initiator,
+      unread,
       limits: { ...MUX_LIMITS, ...limits },
       events: {
         wake: () => this.wakes++,
@@ -135,8 +143,9 @@ export class MuxPair {
   readonly b: MuxEnd;
   now = 0;
 
-  constructor(limits: { a?: Partial<MuxLimits>; b?: Partial<MuxLimits> } = {}) {
-    this.a = new MuxEnd(true, limits.a);
+  /** @param unread the bound that `a` shares with the ends of other pairs */
+  constructor(limits: { a?: Partial<MuxLimits>; b?: Partial<MuxLimits> } = {}, unread?: UnreadBudget) {
+    this.a = new MuxEnd(true, limits.a, unread);
     this.b = new MuxEnd(false, limits.b);
   }
 

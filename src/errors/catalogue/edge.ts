@@ -113,6 +113,28 @@ export const EDGE_ERRORS = {
       "The stored rules of the service were written by a later version; serving without them is not safe.",
     remedy: "Bring this edge to the version of the control plane, or register the service again.",
   },
+  unread_limit: {
+    title: "Too much data waits for slow readers",
+    blame: "local",
+    retryable: true,
+    status: 503,
+    cause:
+      "Viewers together have not taken nearly as much of their responses as the edge holds for them, so that new " +
+      "requests are refused until they have.",
+    remedy:
+      "Try again later. Raise `limits.max_unread_bytes` if the edge has memory to spare, or look for an address with " +
+      "many slow connections.",
+  },
+  owner_agent_limit: {
+    title: "Too many agents of one owner",
+    blame: "peer",
+    retryable: true,
+    status: 503,
+    exit: 1,
+    cause:
+      "One owner, or one address where agents have no token, has as many agent channels at this edge as one may have.",
+    remedy: "Stop agents that are not needed, or raise `limits.max_agents_per_owner` of the edge.",
+  },
   agent_limit: {
     title: "Too many agents",
     blame: "local",

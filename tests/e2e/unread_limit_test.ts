@@ -1,0 +1,33 @@
+import assert from "node:assert/strict";
+import { RawClient } from "../support/raw_client.ts";
+import { startStack } from "../support/stack.ts";
+
+const MiB = 1024 * 1024;
+
+Deno.test("an edge full of unread responses refuses requests with unread_limit, and serves again when they are gone", async () => {
+  const big = new Uint8Array(64 * MiB);
+  await using origin = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    (request) => new Response(new URL(request.url).pathname === "/big" ? big : "small"),
+  );
+  await using stack = await startStack({
+    edge: { "limits.max_unread_bytes": "4MiB" },
+    services: [{ name: "web", target: `127.0.0.1:${origin.addr.port}` }],
+  });
+  const ask = async () => {
+    const response = await stack.fetch("web");
+    return { status: response.status, text: await response.text() };
+  };
+  const stalled = await Promise.all(Array.from({ length: 24 }, async () => {
+    const viewer = await RawClient.connect(stack.port);
+    await viewer.send(`GET /big HTTP/1.1\r\nHost: ${stack.host("web")}\r\n\r\n`);
+    return viewer;
+  }));
+  let answer = await ask();
+  for (let tries = 0; answer.status === 200 && tries < 500; tries++) answer = await ask();
+  assert.equal(answer.status, 503);
+  assert.match(answer.text, /unread_limit/);
+  for (const viewer of stalled) viewer.conn.close();
+  for (let tries = 0; answer.status !== 200 && tries < 500; tries++) answer = await ask();
+  assert.deepEqual(answer, { status: 200, text: "small" });
+});
