@@ -116,6 +116,10 @@ export class Registration {
       try {
         return await this.#recreate(configured, stored.recreate_token, rules, signal);
       } catch (error) {
+        if (codeOf(error) === "token_revoked" && this.#control.hasToken) {
+          // Which of the two was revoked is not told: with the management token alone it shows.
+          return await this.#create(configured ?? this.#lastName, undefined, rules, signal);
+        }
         if (!TOKEN_IS_SPENT.has(codeOf(error))) throw error;
         this.#log("info", "recreate token is of no use any more", { code: codeOf(error) });
         await this.#store.set(this.#key, undefined);

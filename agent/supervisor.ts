@@ -7,7 +7,7 @@
  *                                        |   ^
  *                    GOAWAY, reconnect() v   | new session online, the old one drains
  *                                      register ...
- *   an error that will not go away by itself -> done
+ *   an error that will not go away by itself -> done; a token that worked once may be put right: seldom tried again
  * ```
  */
 import { Backoff, type ChannelLimits, type ChannelState, type ReadyMessage } from "../src/channel/mod.ts";
@@ -15,7 +15,7 @@ import type { EvidenceProvider } from "../src/attestation/mod.ts";
 import { fromBase64Url } from "../src/bytes/mod.ts";
 import type { AgentConfig } from "../src/config/mod.ts";
 import type { WireBuffers } from "../src/driver/mod.ts";
-import { PosternError } from "../src/errors/mod.ts";
+import { type ErrorCode, PosternError } from "../src/errors/mod.ts";
 import type { Clock, Log, Random } from "../src/ports/mod.ts";
 import type { Metrics } from "../src/telemetry/mod.ts";
 import type { ResetReason } from "../src/wire/mod.ts";
@@ -29,6 +29,29 @@ import type { AgentState, AgentStatus, ServiceStatus } from "./status.ts";
 
 /** A session that lived this long ends a row of failures. */
 const STABLE_MS = 60_000;
+
+/** Least wait between two attempts, unless the first wait is shorter by itself: jitter may come out as none. */
+const MIN_RETRY_MS = 250;
+/** Wait while control refuses the agent's token: until somebody puts another one into its file. */
+const REFUSED_RETRY_MS = 60_000;
+/** Of the same failure in a row, the first and every tenth is logged. */
+const LOG_EVERY = 10;
+
+/** What no attempt changes as long as the agent has the token that it has. */
+const TOKEN_IS_OF_NO_USE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "authorization_required",
+  "token_bad_signature",
+  "token_claims_invalid",
+  "token_expired",
+  "token_malformed",
+  "token_revoked",
+  "token_too_large",
+  "token_unknown_key",
+  "token_wrong_algorithm",
+  "token_wrong_audience",
+  "token_wrong_issuer",
+  "token_wrong_type",
+]);
 
 export interface SupervisorOptions {
   readonly config: AgentConfig;
@@ -75,6 +98,10 @@ export class Supervisor {
   #url: string | undefined;
   #rttMs: number | null = null;
   #lastError: AgentStatus["lastError"];
+  /** What control answered the last request for a tunnel with, if it refused. */
+  #refusal: unknown;
+  /** The failure that was met last and how often in a row. */
+  #row: { code: ErrorCode; times: number } | undefined;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
@@ -189,6 +216,7 @@ export class Supervisor {
     if (old !== undefined) this.#retire(old, config.drainTimeoutMs);
     if (this.#wasOnline) metrics.reconnects.inc();
     this.#wasOnline = true;
+    this.#row = undefined;
     this.#current = session;
     this.#pending = undefined;
     this.#currentSince = clock.now();
@@ -260,7 +288,10 @@ export class Supervisor {
       log("warn", "session is kept: it cannot be replaced", fields);
       return await this.#keep();
     }
-    if (!error.retryable && (old === undefined || old.state !== "draining")) {
+    const isOfNoUse = TOKEN_IS_OF_NO_USE.has(error.code);
+    // A foreign token never works; one that did may be put right, also by the one who revoked it.
+    const isOver = isOfNoUse ? !this.#wasOnline && error === this.#refusal : !error.retryable;
+    if (isOver && (old === undefined || old.state !== "draining")) {
       log("error", "service failed", fields);
       return error;
     }
@@ -274,8 +305,13 @@ export class Supervisor {
       );
     }
     const atLeastMs = Number(error.detail.retry_after_ms ?? 0);
-    const delayMs = Math.max(waitMs, atLeastMs);
-    log("warn", "no channel, trying again", { ...fields, wait_ms: delayMs });
+    const leastMs = isOfNoUse && this.#wasOnline
+      ? REFUSED_RETRY_MS
+      : Math.min(this.#options.config.retry.initialMs, MIN_RETRY_MS);
+    const delayMs = Math.max(waitMs, atLeastMs, leastMs);
+    const times = this.#inARow(error.code);
+    if (times === 1) log("warn", "no channel, trying again", { ...fields, wait_ms: delayMs });
+    else if (times % LOG_EVERY === 0) log("warn", "still no channel", { ...fields, times, wait_ms: delayMs });
     if (old === undefined) this.#enter("reconnecting");
     else this.#options.onChange();
     await this.#sleep(delayMs);
@@ -283,16 +319,32 @@ export class Supervisor {
     return undefined;
   }
 
+  /** Counts a failure: how often it was met in a row. */
+  #inARow(code: ErrorCode): number {
+    if (this.#row?.code === code) return ++this.#row.times;
+    this.#row = { code, times: 1 };
+    return 1;
+  }
+
+  /** Candidates and a fresh stage 0 token. */
+  async #register(): Promise<CreateAnswer> {
+    this.#refusal = undefined;
+    try {
+      return await this.#options.registration.renew(this.#abort.signal);
+    } catch (error) {
+      this.#refusal = error;
+      throw error;
+    }
+  }
+
   async #establish(replaces: string | undefined): Promise<Session> {
-    const { registration } = this.#options;
-    const { signal } = this.#abort;
     if (this.#current === undefined) this.#enter("connecting");
-    let answer = await registration.renew(signal);
+    let answer = await this.#register();
     this.#name = answer.public_hostname.split(".")[0];
     this.#options.service.name(this.#name);
     let failure: PosternError | undefined;
     for (const candidate of answer.candidates) {
-      if (failure !== undefined && this.#pending?.hasCarrier) answer = await registration.renew(signal);
+      if (failure !== undefined && this.#pending?.hasCarrier) answer = await this.#register();
       try {
         return await this.#try(candidate, answer, replaces);
       } catch (thrown) {

@@ -68,8 +68,13 @@ Deno.test("Registration forgets the recreate token only when that is what is ref
 
 Deno.test("Registration does not go around a management token that was revoked", async () => {
   assert.deepEqual(await askWith(true, ["token_revoked"]), {
+    outcome: "renewed",
+    asked: [["stored", false], [undefined, false]],
+    stored: "fresh",
+  }, "only the recreate token was");
+  assert.deepEqual(await askWith(true, ["token_revoked", "token_revoked"]), {
     outcome: "token_revoked",
-    asked: [["stored", false]],
+    asked: [["stored", false], [undefined, false]],
     stored: "stored",
   });
 });

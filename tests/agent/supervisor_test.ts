@@ -5,6 +5,7 @@ import { CHANNEL_LIMITS } from "../../src/channel/mod.ts";
 import { agentDefaults } from "../../src/config/mod.ts";
 import { systemRandom } from "../../src/driver/mod.ts";
 import { type ErrorCode, PosternError } from "../../src/errors/mod.ts";
+import type { LogFields } from "../../src/ports/mod.ts";
 import { createMetrics, noLog } from "../../src/telemetry/mod.ts";
 import type { CreateAnswer, CreateRequest } from "../../agent/control_messages.ts";
 import { Registration } from "../../agent/registration.ts";
@@ -26,6 +27,10 @@ interface WorldOptions {
   /** Called for each dial; throws or gives an edge. */
   readonly dial?: (url: string, at: number) => FakeEdge;
   readonly urls?: string[];
+  /** What control refuses the first requests with. */
+  readonly refusals?: readonly ErrorCode[];
+  /** Byte of which the jitter is made; the longest wait when absent. */
+  readonly jitter?: number;
 }
 
 /** Turns of the event loop before virtual time moves on. */
@@ -41,6 +46,7 @@ class World implements AsyncDisposable {
   readonly states: string[] = [];
   /** What control refuses the next requests with. */
   readonly refusals: (ErrorCode | PosternError)[] = [];
+  readonly logged: { event: string; fields: LogFields }[] = [];
   supervisor!: Supervisor;
   store!: TunnelStore;
   readonly #folder: TempDir;
@@ -57,6 +63,7 @@ class World implements AsyncDisposable {
 
   async #start(options: WorldOptions): Promise<void> {
     const { clock } = this;
+    this.refusals.push(...options.refusals ?? []);
     const config = agentDefaults({ "retry.initial": "1s", "retry.max": "8s", ...options.settings });
     const service = makeService(clock, {
       name: options.name ?? null,
@@ -93,8 +100,8 @@ class World implements AsyncDisposable {
       buffers,
       clock,
       // The longest wait that full jitter allows, so that tests know it.
-      random: (bytes) => bytes === 4 ? new Uint8Array(4).fill(0xff) : systemRandom(bytes),
-      log: noLog,
+      random: (bytes) => bytes === 4 ? new Uint8Array(4).fill(options.jitter ?? 0xff) : systemRandom(bytes),
+      log: (_level, event, fields = {}) => void this.logged.push({ event, fields }),
       metrics: createMetrics(),
       version: "test",
       onChange: () => {
@@ -145,6 +152,7 @@ class World implements AsyncDisposable {
     await this.pass(() => over);
     for (const edge of this.edges) edge.cut();
     await this.clock.advanceAsync(60_000);
+    await this.store.set("the last write", undefined); // those under way come before it
     await this.#folder[Symbol.asyncDispose]();
     await settle();
   }
@@ -168,6 +176,7 @@ Deno.test("Supervisor publishes a service and is online only after an echo", asy
     preferred_transports: ["wss"],
     protocol: "http",
     weight: 100,
+    rules: {},
   });
 });
 
@@ -270,6 +279,38 @@ Deno.test("Supervisor waits as long as control asks for", async () => {
   const from = world.clock.now();
   await world.pass(() => world.creates.length === 3);
   assert.ok(world.clock.now() - from >= 45_000);
+});
+
+for (const code of ["token_unknown_key", "token_revoked", "token_wrong_audience", "token_expired"] as const) {
+  Deno.test(`Supervisor ends at first contact when control refuses its token with ${code}`, async () => {
+    await using world = await World.make({ refusals: [code] });
+    assert.equal((await world.supervisor.done)?.code, code);
+    assert.equal(world.creates.length, 1);
+    await assert.rejects(world.supervisor.online, { code });
+  });
+}
+
+Deno.test("Supervisor that was online tries a refused token again, seldom, and says so once in a while", async () => {
+  await using world = await World.make();
+  await world.supervisor.online;
+  world.refusals.push(...Array(12).fill("token_unknown_key"));
+  world.edges[0].cut();
+  await world.pass(() => world.creates.length >= 14 && world.supervisor.isOnline, 5_000);
+  const waits = world.createdAt.slice(2).map((at, n) => at - world.createdAt[n + 1]);
+  for (const wait of waits) assert.ok(wait >= 60_000, `${wait}`);
+  const lines = world.logged.filter(({ fields }) => fields.code === "token_unknown_key");
+  assert.deepEqual(lines.map(({ event, fields }) => [event, fields.times]), [
+    ["no channel, trying again", undefined],
+    ["still no channel", 10],
+  ]);
+});
+
+Deno.test("Supervisor waits a minimum between attempts whatever the jitter", async () => {
+  await using world = await World.make({ jitter: 0, refusals: Array(4).fill("control_unreachable") });
+  await world.pass(() => world.supervisor.isOnline, 10);
+  const waits = world.createdAt.slice(1).map((at, n) => at - world.createdAt[n]);
+  assert.equal(waits.length, 4);
+  for (const wait of waits) assert.ok(wait >= 250, `${wait}`);
 });
 
 Deno.test("Supervisor forgets a recreate token that is of no use and asks for the name of before", async () => {
