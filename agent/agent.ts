@@ -3,6 +3,7 @@ import { type ChannelLimits, HEARTBEAT_LIMITS } from "../src/channel/mod.ts";
 import { type AgentConfig, isLoopbackHost, readSecretFile } from "../src/config/mod.ts";
 import {
   connectWebSocket,
+  DatagramBudget,
   Deadlines,
   type Network,
   type ProxyChooser,
@@ -161,10 +162,11 @@ class Agent implements RunningAgent {
     const deadlines = new Deadlines(clock);
     const { origin, services } = config;
     const { network } = deps;
+    const datagramBudget = new DatagramBudget();
     const limits = channelLimits(config);
     const connect = connector(parts, buffers.core);
     this.#services = services.map((service) =>
-      new Service({ config: service, origin, clock, deadlines, slabs, log, metrics, network })
+      new Service({ config: service, origin, clock, deadlines, slabs, log, metrics, network, datagramBudget })
     );
     this.#supervisors = this.#services.map((service) =>
       new Supervisor({
@@ -293,6 +295,7 @@ class Agent implements RunningAgent {
   /** Calls back if anything is different from what was told last. */
   #tell(): void {
     const supervisors = this.#supervisors;
+    this.#metrics.udpFlows.set(this.#services.reduce((sum, { udpFlows }) => sum + udpFlows, 0));
     this.#metrics.streamsOpen.set(supervisors.reduce((sum, { openStreams }) => sum + openStreams, 0));
     const status = this.status();
     for (const state of ["pending", "online", "offline", "refused"] as const) {

@@ -1,14 +1,23 @@
 /** One published service: its target, its pool, its counts, and who handles a stream that the edge opens for it. */
 import { type Address, type AgentConfig, formatAddress, type ServiceConfig } from "../src/config/mod.ts";
-import { type ChannelPump, type Deadlines, type Network, type Slabs } from "../src/driver/mod.ts";
+import {
+  type ChannelPump,
+  DatagramBudget,
+  type DatagramNetwork,
+  type Deadlines,
+  type Network,
+  type Slabs,
+} from "../src/driver/mod.ts";
 import { HEAD_LIMITS, type HeadLimits } from "../src/http1/mod.ts";
 import type { MuxStream, StreamHandler } from "../src/mux/mod.ts";
 import type { Clock, Log } from "../src/ports/mod.ts";
-import type { Metrics, ServiceSeries } from "../src/telemetry/mod.ts";
+import type { DatagramSeries, Metrics, ServiceSeries } from "../src/telemetry/mod.ts";
 import type { ResetReason, StreamKind } from "../src/wire/mod.ts";
 import { HttpExchange } from "./http_exchange.ts";
 import { OriginPool } from "./origin_pool.ts";
 import { TcpConnection } from "./tcp_connection.ts";
+import { acceptUdpFlow } from "./udp_flow.ts";
+import { UdpTarget } from "./udp_target.ts";
 
 export interface ServiceOptions {
   readonly config: ServiceConfig;
@@ -19,6 +28,9 @@ export interface ServiceOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly network?: Network;
+  readonly datagramNetwork?: DatagramNetwork;
+  /** Of all services of this process together; one of its own when absent. */
+  readonly datagramBudget?: DatagramBudget;
 }
 
 export class Service {
@@ -40,6 +52,7 @@ export class Service {
   requests = 0;
   bytesIn = 0;
   bytesOut = 0;
+  readonly #udp: UdpTarget | undefined;
   readonly #metrics: Metrics;
   #series: ServiceSeries;
 
@@ -53,8 +66,14 @@ export class Service {
     this.log = log;
     this.#metrics = options.metrics;
     this.#series = options.metrics.service("unnamed");
-    this.#kind = config.protocol === "http" ? "http" : "tcp";
+    this.#kind = config.protocol === "tls" ? "tcp" : config.protocol;
     this.target = formatAddress(config.target);
+    this.#udp = config.protocol !== "udp" ? undefined : new UdpTarget({
+      target: config.target,
+      budget: options.datagramBudget ?? new DatagramBudget(),
+      clock,
+      network: options.datagramNetwork,
+    });
     this.headLimits = { ...HEAD_LIMITS, maxHeadBytes: origin.maxHeadBytes };
     this.host = config.hostHeader === null
       ? hostOf(config.target)
@@ -83,9 +102,19 @@ export class Service {
       return "unknown_service";
     }
     this.requests++;
+    if (this.#udp !== undefined) return acceptUdpFlow(this, this.#udp, stream);
     return stream.opening.kind === "http"
       ? new HttpExchange(this, stream, pump)
       : new TcpConnection(this, stream, pump);
+  }
+
+  /** Open flows of a udp service. */
+  get udpFlows(): number {
+    return this.#udp?.flows ?? 0;
+  }
+  /** What is counted for datagrams. */
+  get datagrams(): DatagramSeries {
+    return this.#series.datagrams;
   }
 
   /** Books bytes: `fromViewer` went to the origin, `toViewer` came from it. */

@@ -14,6 +14,7 @@ export function rulesOf({ rules }: ServiceConfig): ServiceRules {
   const ratePerAddress = rateRule(rules.ratePerAddress, rules.burstPerAddress);
   return {
     ...(rules.allow.length === 0 ? {} : { allow: [...rules.allow] }),
+    ...(rules.udpIdleMs === null ? {} : { udp_idle_seconds: Math.round(rules.udpIdleMs / 1_000) }),
     ...(rules.deny.length === 0 ? {} : { deny: [...rules.deny] }),
     ...(rate === undefined ? {} : { rate }),
     ...(ratePerAddress === undefined ? {} : { rate_per_address: ratePerAddress }),

@@ -19,13 +19,13 @@ export type AgentState =
 export interface ServiceStatus {
   readonly name: string;
   readonly protocol: ServiceProtocol;
-  /** Public address: a URL, or `tcp://host:port`. Absent before the edge has said it. */
+  /** Public address: a URL, `tcp://host:port` or `udp://host:port`. Absent before the edge has said it. */
   readonly url?: string;
   /** `host:port` of the origin. */
   readonly target: string;
   /** `online`: bytes were echoed end to end within the heartbeat window. */
   readonly state: "pending" | "online" | "offline" | "refused";
-  /** Requests (http) or connections (tcp, tls) so far. */
+  /** Requests (http), connections (tcp, tls) or flows (udp) so far. */
   readonly requests: number;
   /** Bytes from viewers to the origin. */
   readonly bytesIn: number;

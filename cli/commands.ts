@@ -95,6 +95,16 @@ export const commands: readonly Command[] = [
     run: (call) => publish("tls", call),
   },
   {
+    name: "udp",
+    summary: "Publish a local UDP service on a public port.",
+    details: ["Example: postern udp 53 --name dns"],
+    arguments: [{ name: "TARGET", help: "PORT or HOST:PORT.", required: true }],
+    flags: [nameFlag, weightFlag, ...ruleFlags("udp"), configFlag, plainFlag],
+    settings: "agent",
+    commonKeys: agentKeys,
+    run: (call) => publish("udp", call),
+  },
+  {
     name: "agent",
     summary: "Publish the services of a configuration file.",
     details: [
@@ -137,6 +147,7 @@ export const commands: readonly Command[] = [
       "state_directory",
       "anonymous_tunnels",
       "tcp_ports",
+      "udp_ports",
       "trusted_proxies",
       "log.format",
       "log.level",

@@ -289,6 +289,7 @@ function controlConfigOf(config: EdgeConfig): ControlConfig {
     publicDomain: config.publicHost,
     anonymousTunnels: config.anonymousTunnels,
     tcpPorts: config.tcpPorts,
+    udpPorts: config.udpPorts,
     tokens: {
       stage0Ms: tokens.stage0Ms,
       stage1Ms: tokens.stage1Ms,

@@ -15,7 +15,7 @@ import { loadAgent } from "../load.ts";
 import { untilStopped } from "../until_stopped.ts";
 import { createView } from "../view/view.ts";
 
-/** `postern http TARGET`, `postern tcp TARGET` and `postern tls TARGET`: one service, in place of those in the file. */
+/** `postern PROTOCOL TARGET`: one service, in place of those in the file. */
 export async function runPublish(protocol: ServiceProtocol, call: Call): Promise<number> {
   const target = formatAddress(parseTarget(protocol, call.arguments[0]));
   const { name, "host-header": hostHeader, weight } = call.values;

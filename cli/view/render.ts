@@ -18,6 +18,9 @@ const green = 32;
 const yellow = 33;
 const red = 31;
 
+/** What a service's `requests` are. */
+const counted = { http: "requests", tcp: "connections", tls: "connections", udp: "flows" } as const;
+
 type Tone = typeof green | typeof yellow | typeof red;
 
 const tones: Readonly<Record<AgentStatus["state"] | ServiceStatus["state"], Tone>> = {
@@ -66,7 +69,7 @@ export function renderStatus(status: AgentStatus, options: RenderOptions): strin
       line(undefined, `     -> ${service.target}`),
       line(
         undefined,
-        `     ${service.protocol === "http" ? "requests" : "connections"} ${service.requests}` +
+        `     ${counted[service.protocol]} ${service.requests}` +
           `   in ${bytesText(service.bytesIn)}   out ${bytesText(service.bytesOut)}`,
       ),
     );

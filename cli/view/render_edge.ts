@@ -34,6 +34,7 @@ function sessionLines(session: SessionStatus): string[] {
     ...session.hostnames,
     ...session.tls_hostnames.map((name) => `tls ${name}`),
     ...session.tcp_ports.map((port) => `tcp port ${port}`),
+    ...(session.udp_ports ?? []).map((port) => `udp port ${port}`), // an older edge does not tell them
   ].join(", ");
   return [
     `${names}  ${session.online ? "online" : session.state}`,

@@ -134,6 +134,26 @@ export const edgeLimitSettings = {
     "Agents that may ever prove themselves for one tunnel.",
     "COUNT",
   ),
+  /** About 3 KiB a flow here, and a socket at its agent. */
+  maxUdpFlows: setting(
+    count(1, 1_000_000),
+    "10000",
+    "Flows of udp services at the same time.",
+    "COUNT",
+  ),
+  maxUdpFlowsPerAddress: setting(
+    count(1, 1_000_000),
+    "512",
+    "Udp flows from one address at the same time.",
+    "COUNT",
+  ),
+  /** Senders' addresses can be made up: new flows are what such a flood costs. */
+  udpFlowsPerSecond: setting(
+    count(1, 1_000_000),
+    "1000",
+    "New flows of one udp service in a second.",
+    "COUNT",
+  ),
   maxTunnelsPerAddress: setting(
     count(1, 10_000),
     "32",
@@ -265,6 +285,19 @@ export const edgeSettings = {
     "20000-20999",
     "Public ports for tcp services; off = none.",
     "FIRST-LAST|off",
+  ),
+  udpPorts: setting(
+    portRangeOrOff(),
+    "20000-20999",
+    "Public ports for udp services; off = none.",
+    "FIRST-LAST|off",
+  ),
+  /** An address that is made up costs its owner at most this much more than it cost the sender. */
+  udpAmplification: setting(
+    count(0, 1000),
+    "20",
+    "Answers to a udp viewer that has sent one datagram: times its bytes; 0 = no bound.",
+    "TIMES",
   ),
   trustedProxies: setting(
     addressBlocks(64),

@@ -1,3 +1,3 @@
 /** What a published service may speak. */
-export const serviceProtocols = ["http", "tcp", "tls"] as const;
+export const serviceProtocols = ["http", "tcp", "tls", "udp"] as const;
 export type ServiceProtocol = typeof serviceProtocols[number];

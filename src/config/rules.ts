@@ -2,7 +2,7 @@
 import { maxRate, maxRuleBlocks } from "../rules/mod.ts";
 import type { ServiceProtocol } from "./protocol.ts";
 import { optional, setting } from "./setting.ts";
-import { addressBlocks, count, rateOf } from "./values.ts";
+import { addressBlocks, count, duration, rateOf } from "./values.ts";
 
 /** Rules of every service. */
 const connectionRules = {
@@ -39,9 +39,19 @@ const connectionRules = {
 /** Rules that read or change HTTP; refused for other services. */
 const httpRules = {} as const;
 
-export const ruleSettings = { ...connectionRules, ...httpRules } as const;
+/** Rules of flows; refused for other services. */
+const udpRules = {
+  udpIdleMs: optional(
+    duration(0, 86_400_000),
+    "Silence after which a viewer's udp flow ends, 30s when absent; edges hold 5s to 300s.",
+    "DURATION",
+  ),
+} as const;
+
+export const ruleSettings = { ...connectionRules, ...httpRules, ...udpRules } as const;
 
 /** Keys of the rules that a service of this protocol may have. */
 export function ruleKeysOf(protocol: ServiceProtocol): ReadonlySet<string> {
-  return new Set(Object.keys(protocol === "http" ? ruleSettings : connectionRules));
+  const own = protocol === "http" ? httpRules : protocol === "udp" ? udpRules : {};
+  return new Set(Object.keys({ ...connectionRules, ...own }));
 }

@@ -83,7 +83,7 @@ export const agentSchema: Schema<typeof agentSettings, AgentConfig> = {
         if (may.has(rule)) continue;
         refuseIf(
           isGiven(value),
-          `a ${protocol} service has a rule that is for http only (${keyOfProperty(rule)})`,
+          `a ${protocol} service has a rule that is for other services only (${keyOfProperty(rule)})`,
         );
       }
       if (name === null) continue;

@@ -1,4 +1,4 @@
-/** What `postern http`, `postern tcp` and `postern tls` are pointed at. */
+/** What `postern http`, `tcp`, `tls` and `udp` are pointed at. */
 import { PosternError } from "../errors/mod.ts";
 import { type Address, parseAddress } from "./address.ts";
 import type { ServiceProtocol } from "./protocol.ts";

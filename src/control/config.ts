@@ -23,6 +23,8 @@ export interface ControlConfig {
   readonly anonymousTunnels: boolean;
   /** Public ports of tcp tunnels, both ends included; null: tcp is not offered. */
   readonly tcpPorts: { readonly first: number; readonly last: number } | null;
+  /** Public ports of udp tunnels, as {@link tcpPorts}. */
+  readonly udpPorts: { readonly first: number; readonly last: number } | null;
   /** `policy@version` that evidence is judged under. */
   readonly policyVersion: string;
   /** Only the first agent that proves itself may serve a tunnel. */
@@ -67,6 +69,7 @@ export const controlDefaults: Omit<ControlConfig, "issuer" | "publicDomain"> = O
   edgeAudience: ["postern-edge"],
   anonymousTunnels: false,
   tcpPorts: null,
+  udpPorts: null,
   policyVersion: "default@1",
   pinFirstAgent: false,
   reservedNames: [],

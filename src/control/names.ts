@@ -53,7 +53,6 @@ const RESERVED: ReadonlySet<string> = new Set([
     "ns",
     "ns1",
     "ns2",
-    "dns",
     "mail",
     "smtp",
     "imap",

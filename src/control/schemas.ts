@@ -101,7 +101,7 @@ export const createResponseSchema = z.object({
   }),
   candidates_expires_at: instant,
   note: z.string().optional(),
-  public_port: z.int().optional().openapi({ description: "Extension: public port of a tcp tunnel." }),
+  public_port: z.int().optional().openapi({ description: "Extension: public port of a tcp or udp tunnel." }),
   rules_revision: z.int().optional().openapi({
     description: "Extension: the rules of the request are held; the number grows whenever they change.",
   }),

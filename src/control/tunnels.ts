@@ -10,7 +10,14 @@ import {
   type TunnelProtocol,
 } from "../identity/mod.ts";
 import type { Revised, TunnelClaim, TunnelRecord } from "../ports/mod.ts";
-import { assertApplicable, formatRules, noRules, readRules, type ServiceRules } from "../rules/mod.ts";
+import {
+  assertApplicable,
+  clampRules,
+  formatRules,
+  noRules,
+  readRules,
+  type ServiceRules,
+} from "../rules/mod.ts";
 import { type Choice, chooseEdges } from "./candidates.ts";
 import { controlAudience, type ControlDeps, type DeletionReason } from "./config.ts";
 import { anonymousPrefix, authorizationRequired, type Credentials } from "./credentials.ts";
@@ -56,7 +63,8 @@ export async function createTunnel(
   credentials: Credentials,
 ): Promise<CreatedTunnel> {
   // Refused for its form, or for lack of an edge, before a name is claimed.
-  const rules = request.rules === undefined ? undefined : readRules(request.rules);
+  const clamped = request.rules === undefined ? undefined : clampRules(readRules(request.rules));
+  const rules = clamped?.rules;
   const choice = chooseEdges(deps.edges(), request.regionHint, request.preferredTransports);
   const ttl = clampTtl(deps, request.recreateTtlSeconds);
   const nowMs = deps.clock.wall();
@@ -77,7 +85,12 @@ export async function createTunnel(
     },
   );
   const missing = choice.missing.length === 0 ? [] : [`no edge offers ${choice.missing.join(", ")}`];
-  const notes = [...ttl.notes, ...missing, ...unknownNotes(request.unknownMembers ?? [])];
+  const notes = [
+    ...ttl.notes,
+    ...clamped?.notes ?? [],
+    ...missing,
+    ...unknownNotes(request.unknownMembers ?? []),
+  ];
   return {
     tunnel,
     hostname: hostnameOf(deps, tunnel),
@@ -201,7 +214,10 @@ async function claimOrReuse(
       case "too_many":
         throw new PosternError("tunnel_limit_reached", "Cannot create tunnel: a limit on tunnels is reached");
       case "no_port":
-        throw new PosternError("tcp_ports_exhausted", "Cannot create tunnel: no public port is left");
+        throw new PosternError(
+          request.protocol === "udp" ? "udp_ports_exhausted" : "tcp_ports_exhausted",
+          "Cannot create tunnel: no public port is left",
+        );
       case "name_taken":
         if (requestedName === undefined) break;
         if (management !== undefined && claimed.holder.owner === management.sub) {
@@ -228,8 +244,9 @@ function claimOf(
   const { config } = deps;
   const tunnelId = `tun_${toBase64Url(deps.random(12))}`;
   const protocol = request.protocol ?? "http";
-  if (protocol === "tcp" && config.tcpPorts === null) {
-    throw new PosternError("protocol_unavailable", "Cannot create tunnel: tcp is not offered here");
+  const ports = protocol === "tcp" ? config.tcpPorts : protocol === "udp" ? config.udpPorts : undefined;
+  if (ports === null) {
+    throw new PosternError("protocol_unavailable", `Cannot create tunnel: ${protocol} is not offered here`);
   }
   if (rules !== undefined) assertApplicable(rules, protocol);
   const { maxTunnelsPerOwner, maxAnonymousTunnels, maxTunnelsPerAddress } = config.limits;
@@ -246,7 +263,7 @@ function claimOf(
     ...(account === undefined
       ? { from: { address: networkOf(request.clientIp), maxTunnels: maxTunnelsPerAddress } }
       : {}),
-    ...(protocol === "tcp" && config.tcpPorts !== null ? { ports: config.tcpPorts } : {}),
+    ...(ports === undefined ? {} : { ports }),
     ...(rules === undefined || Object.keys(rules).length === 0 ? {} : { rules: formatRules(rules) }),
   };
 }
@@ -270,7 +287,8 @@ async function issueTokens(
       sub: tunnel.tunnelId,
       hostnames: tunnel.protocol === "http" ? [hostnameOf(deps, tunnel)] : [],
       tls_hostnames: tunnel.protocol === "tls" ? [hostnameOf(deps, tunnel)] : [],
-      tcp_ports: tunnel.publicPort === undefined ? [] : [tunnel.publicPort],
+      tcp_ports: portsOf(tunnel, "tcp"),
+      udp_ports: portsOf(tunnel, "udp"),
       weight,
       protocol: tunnel.protocol,
       transports: [...new Set(choice.edges.map((edge) => edge.transport))],
@@ -294,6 +312,10 @@ async function issueTokens(
   deps.events.onTokenIssued?.("stage0");
   deps.events.onTokenIssued?.("recreate");
   return { ephemeral, recreate };
+}
+
+function portsOf(tunnel: TunnelRecord, protocol: TunnelProtocol): number[] {
+  return tunnel.protocol === protocol && tunnel.publicPort !== undefined ? [tunnel.publicPort] : [];
 }
 
 function clampTtl(deps: ControlDeps, wanted: number | undefined): { seconds: number; notes: string[] } {

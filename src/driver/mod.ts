@@ -29,6 +29,23 @@ export { TcpStream, writeAll } from "./tcp_stream.ts";
 export { connectWebSocket, type WebSocketClientOptions } from "./websocket_client.ts";
 export type { WebSocketConnection } from "./websocket_connection.ts";
 export { acceptWebSocketStream, type WebSocketServerOptions } from "./websocket_server.ts";
+export { DATAGRAM_BUDGET, DatagramBudget, type DatagramBudgetLimits } from "./datagram_budget.ts";
+export {
+  type DatagramDrop,
+  DatagramFlow,
+  type DatagramFlowUser,
+  MAX_DATAGRAM_AGE_MS,
+  MAX_FLOW_BYTES,
+  MAX_FLOW_DATAGRAMS,
+} from "./datagram_flow.ts";
+export {
+  type DatagramNetwork,
+  type DatagramSocket,
+  isSameAddress,
+  RECEIVE_BUFFER_BYTES,
+  ReceiveBuffers,
+  systemDatagrams,
+} from "./datagram_socket.ts";
 export { type Deadline, Deadlines } from "./deadlines.ts";
 export { IDLE_SLAB_BYTES, LARGE_SLAB_BYTES, Slabs, SMALL_SLAB_BYTES } from "./slabs.ts";
 export { SocketReader } from "./socket_reader.ts";

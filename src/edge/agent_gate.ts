@@ -51,8 +51,13 @@ export interface AgentGateOptions {
   readonly suites: readonly SuiteName[];
   /** Public URLs of a session's services. */
   readonly urls: (claims: Stage1Claims) => string[];
-  /** Opens public ports; called before the agent is told that it is ready. @throws PosternError `tcp_port_unavailable` */
+  /**
+   * Opens public ports; called before the agent is told that it is ready.
+   * @throws PosternError `tcp_port_unavailable`, `udp_port_unavailable`
+   */
   readonly openPorts: (session: AgentSession) => void;
+  /** The session takes no new streams; may be told more than once. */
+  readonly onRetired: (session: AgentSession) => void;
 }
 
 /** Channels of one network that may be unproven: so that nobody keeps all others' agents out alone. */
@@ -145,7 +150,10 @@ export class AgentGate {
         onState: (state, before) => {
           if (before !== "idle") metrics.channelState.dec({ state: before });
           if (state !== "closed" && state !== "failed") metrics.channelState.inc({ state });
-          if (session !== undefined && state !== "established") context.sessions.retire(session);
+          if (session !== undefined && state !== "established") {
+            context.sessions.retire(session);
+            this.#options.onRetired(session);
+          }
         },
         onStage0: (token) =>
           this.#judge(channel, async () => {
@@ -308,12 +316,13 @@ export class AgentGate {
 
   #online(session: AgentSession): void {
     this.#context.sessions.online(session);
-    const { hostnames, tls_hostnames, tcp_ports } = session.claims;
+    const { hostnames, tls_hostnames, tcp_ports, udp_ports } = session.claims;
     this.#context.log("info", "service online", {
       session_id: session.id,
       tunnel_id: session.tunnelId,
       hosts: [...hostnames, ...tls_hostnames].join(",") || undefined,
       ports: tcp_ports.join(",") || undefined,
+      udp_ports: udp_ports.join(",") || undefined,
     });
   }
 

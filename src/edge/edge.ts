@@ -24,6 +24,7 @@ import { type EdgeStatus, edgeStatus } from "./status.ts";
 import { TcpServices } from "./tcp_services.ts";
 import { AddressBuckets } from "./token_bucket.ts";
 import { ViewerGate } from "./viewer_gate.ts";
+import { UdpServices } from "./udp_services.ts";
 
 export interface EdgeOptions {
   readonly config: EdgeConfig;
@@ -53,6 +54,7 @@ export class Edge {
   readonly #unread: UnreadBudget;
   readonly #tcp: TcpServices;
   readonly #guards: Guards;
+  readonly #udp: UdpServices;
   #port = 0;
   #state: "starting" | "serving" | "draining" | "stopped" = "starting";
   #stopUpkeep: (() => void) | undefined;
@@ -82,6 +84,7 @@ export class Edge {
     };
     this.#tcp = new TcpServices(context, viewers);
     this.#unread = new UnreadBudget(config.limits.maxUnreadBytes);
+    this.#udp = new UdpServices(context);
     this.#gate = new AgentGate({
       context,
       tokens: options.tokens,
@@ -93,7 +96,11 @@ export class Edge {
       unread: this.#unread,
       suites: suitesOf(config),
       urls: (claims) => this.#urls(claims),
-      openPorts: (session) => this.#tcp.open(session),
+      openPorts: (session) => {
+        this.#tcp.open(session);
+        this.#udp.open(session);
+      },
+      onRetired: (session) => this.#udp.retire(session),
     });
     const { certificates } = options;
     this.#listener = new EdgeListener({ context, gate: this.#gate, limits: viewers, proxies, certificates });
@@ -121,6 +128,7 @@ export class Edge {
       version,
       state: this.#state,
       viewers: this.#listener.openViewers,
+      udpFlows: this.#udp.flows,
       sessions: this.sessions.all,
       wall: clock.wall(),
     });
@@ -134,6 +142,7 @@ export class Edge {
     metrics.streamsOpen.set(sessions.reduce((sum, session) => sum + session.channel.openStreams, 0));
     metrics.services.set({ state: "online" }, new Set(online.map((session) => session.tunnelId)).size);
     metrics.services.set({ state: "offline" }, sessions.length - online.length);
+    metrics.udpFlows.set(this.#udp.flows);
     metrics.queuedBytes.set(buffers.bytesInUse);
     metrics.unreadBytes.set(this.#unread.held);
   }
@@ -162,6 +171,7 @@ export class Edge {
     this.#tcp.stopAccepting();
     await this.#listener.stopAccepting();
     await this.#listener.settled(Math.min(SETTLE_MS, config.drainTimeoutMs));
+    this.#udp.close(); // nobody tells when a datagram protocol is done
     const endAt = clock.now() + config.drainTimeoutMs + STOP_SLACK_MS;
     await this.#drainSessions(endAt);
     await this.#listener.drained(Math.max(0, endAt - clock.now()));
@@ -184,6 +194,7 @@ export class Edge {
       this.sessions.routes.forgetOld();
       this.#tcp.closeUnused();
       this.#forgetGuards();
+      this.#udp.closeUnused();
       this.#upkeep();
     });
   }
@@ -204,7 +215,12 @@ export class Edge {
     const tls = claims.tls_hostnames.map((hostname) =>
       publicUrlOf(config, nameOf(hostname), this.#port, true)
     );
-    return [...http, ...tls, ...claims.tcp_ports.map((port) => `tcp://${config.publicHost}:${port}`)];
+    return [
+      ...http,
+      ...tls,
+      ...claims.tcp_ports.map((port) => `tcp://${config.publicHost}:${port}`),
+      ...claims.udp_ports.map((port) => `udp://${config.publicHost}:${port}`),
+    ];
   }
 }
 

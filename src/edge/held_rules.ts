@@ -28,7 +28,11 @@ export class HeldRules {
   readonly #rate: TokenBucket | undefined;
   readonly #perAddress: AddressBuckets | undefined;
 
+  /** Silence after which a flow of a udp service ends; undefined: as usual. */
+  readonly udpIdleMs: number | undefined;
+
   constructor(rules: ServiceRules, { clock, random }: RuleDeps) {
+    this.udpIdleMs = rules.udp_idle_seconds === undefined ? undefined : rules.udp_idle_seconds * 1_000;
     this.#clock = clock;
     this.#allow = new AddressBlocks(rules.allow ?? []);
     this.#deny = new AddressBlocks(rules.deny ?? []);

@@ -37,10 +37,15 @@ export class Routes {
     this.#startedAt = clock.now();
   }
 
-  /** Names of the routes of a session: hostnames, `tls:HOSTNAME` and `tcp:PORT`. */
+  /** Names of the routes of a session: hostnames, `tls:HOSTNAME`, `tcp:PORT` and `udp:PORT`. */
   static namesOf({ claims }: AgentSession): string[] {
-    const { hostnames, tls_hostnames, tcp_ports } = claims;
-    return [...hostnames, ...tls_hostnames.map(tlsRoute), ...tcp_ports.map((port) => `tcp:${port}`)];
+    const { hostnames, tls_hostnames, tcp_ports, udp_ports } = claims;
+    return [
+      ...hostnames,
+      ...tls_hostnames.map(tlsRoute),
+      ...tcp_ports.map((port) => `tcp:${port}`),
+      ...udp_ports.map((port) => `udp:${port}`),
+    ];
   }
 
   /** The session may be used from now on. Call when it is online, not before. */

@@ -13,6 +13,7 @@ export interface SessionStatus {
   /** Hostnames whose TLS is passed on. */
   readonly tls_hostnames: readonly string[];
   readonly tcp_ports: readonly number[];
+  readonly udp_ports: readonly number[];
   readonly rtt_ms: number;
   /** Wall-clock milliseconds since the Unix epoch; null before the first echo. */
   readonly last_echo_at: number | null;
@@ -31,6 +32,7 @@ export interface EdgeStatus {
   readonly state: string;
   readonly at: number;
   readonly viewer_connections: number;
+  readonly udp_flows: number;
   readonly sessions: readonly SessionStatus[];
 }
 
@@ -39,6 +41,7 @@ export function edgeStatus(facts: {
   version: string;
   state: string;
   viewers: number;
+  udpFlows: number;
   sessions: readonly AgentSession[];
   wall: number;
 }): EdgeStatus {
@@ -49,6 +52,7 @@ export function edgeStatus(facts: {
     state: facts.state,
     at: facts.wall,
     viewer_connections: facts.viewers,
+    udp_flows: facts.udpFlows,
     sessions: facts.sessions.map(sessionStatus),
   };
 }
@@ -64,6 +68,7 @@ function sessionStatus(session: AgentSession): SessionStatus {
     hostnames: session.claims.hostnames,
     tls_hostnames: session.claims.tls_hostnames,
     tcp_ports: session.claims.tcp_ports,
+    udp_ports: session.claims.udp_ports,
     rtt_ms: Math.round(session.channel.rttMs * 1_000) / 1_000,
     last_echo_at: session.lastEchoAt || null,
     since: session.since,

@@ -44,6 +44,7 @@ const routes = {
   /** Hostnames whose TLS the edge passes on as it is. */
   tls_hostnames: z.array(hostname).max(maxTokenRoutes).default([]),
   tcp_ports: z.array(port).max(maxTokenRoutes),
+  udp_ports: z.array(port).max(maxTokenRoutes).default([]),
   weight: z.int().min(1).max(maxWeight).default(1),
 };
 
@@ -52,7 +53,7 @@ export const transportSchema = z.enum(["wss", "quic", "tcp"]);
 export type Transport = z.infer<typeof transportSchema>;
 
 /** What a tunnel publishes. */
-export const protocolSchema = z.enum(["http", "tcp", "tls"]);
+export const protocolSchema = z.enum(["http", "tcp", "tls", "udp"]);
 export type TunnelProtocol = z.infer<typeof protocolSchema>;
 
 /** Stage 0: opens the handshake at an edge, before evidence. Single use; the edge consumes `jti`. */

@@ -15,7 +15,7 @@ export interface ChannelFacts {
 /** The part of a stage 0 token that stage 1 must repeat. */
 export type StageRoutes = Pick<
   Stage0Claims,
-  "iss" | "sub" | "hostnames" | "tls_hostnames" | "tcp_ports" | "weight"
+  "iss" | "sub" | "hostnames" | "tls_hostnames" | "tcp_ports" | "udp_ports" | "weight"
 >;
 
 /**
@@ -54,6 +54,7 @@ function differingClaim(stage0: StageRoutes, stage1: Stage1Claims): string | und
   if (!sameSet(stage0.hostnames, stage1.hostnames)) return "hostnames";
   if (!sameSet(stage0.tls_hostnames, stage1.tls_hostnames)) return "tls_hostnames";
   if (!sameSet(stage0.tcp_ports, stage1.tcp_ports)) return "tcp_ports";
+  if (!sameSet(stage0.udp_ports, stage1.udp_ports)) return "udp_ports";
   return undefined;
 }
 

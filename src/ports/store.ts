@@ -12,8 +12,8 @@ export interface TunnelRecord {
   readonly owner: string;
   /** Nobody's account: its owner is whoever holds the recreate token. */
   readonly anonymous: boolean;
-  readonly protocol: "http" | "tcp" | "tls";
-  /** Public port of a tcp tunnel; unique. */
+  readonly protocol: "http" | "tcp" | "tls" | "udp";
+  /** Public port of a tcp or udp tunnel; unique among those of the same protocol. */
   readonly publicPort?: number;
   readonly createdAtMs: number;
   /** An anonymous name is kept for its holder until then. */

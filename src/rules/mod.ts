@@ -1,3 +1,11 @@
 /** Rules of a service: what an agent asks the edge to hold for it, before a stream is opened to the agent. */
-export { assertApplicable, formatRules, noRules, parseRules, readRules, type ServiceRules } from "./rules.ts";
+export {
+  assertApplicable,
+  clampRules,
+  formatRules,
+  noRules,
+  parseRules,
+  readRules,
+  type ServiceRules,
+} from "./rules.ts";
 export { maxRate, maxRuleBlocks, maxRulesBytes, type RateRule, rulesSchema } from "./schema.ts";

@@ -24,9 +24,29 @@ export function readRules(raw: unknown): ServiceRules {
 
 /** Throws `rules_invalid` for rules that a service of this protocol cannot have. */
 export function assertApplicable(rules: ServiceRules, protocol: string): void {
-  if (protocol === "http") return;
-  const member = Object.keys(rules).find((key) => !connectionMembers.has(key));
-  if (member !== undefined) throw invalid(`${member} is for http services only`);
+  for (const member of Object.keys(rules)) {
+    if (connectionMembers.has(member)) continue;
+    const only = udpMembers.has(member) ? "udp" : "http";
+    if (protocol !== only) throw invalid(`${member} is for ${only} services only`);
+  }
+}
+
+/** Shortest and longest time for which edges keep a quiet udp flow. */
+export const minUdpIdleSeconds = 5;
+export const maxUdpIdleSeconds = 300;
+
+/** The rules with their numbers brought into the range that edges hold, and what there is to tell about it. */
+export function clampRules(rules: ServiceRules): { rules: ServiceRules; notes: string[] } {
+  const { udp_idle_seconds: wanted } = rules;
+  if (wanted === undefined) return { rules, notes: [] };
+  const held = Math.min(Math.max(wanted, minUdpIdleSeconds), maxUdpIdleSeconds);
+  if (held === wanted) return { rules, notes: [] };
+  return {
+    rules: { ...rules, udp_idle_seconds: held },
+    notes: [
+      `rules.udp_idle_seconds was set to ${held} (allowed: ${minUdpIdleSeconds} to ${maxUdpIdleSeconds})`,
+    ],
+  };
 }
 
 /** Members that need nothing but a connection. */
@@ -36,6 +56,8 @@ const connectionMembers: ReadonlySet<string> = new Set<keyof ServiceRules>([
   "rate",
   "rate_per_address",
 ]);
+
+const udpMembers: ReadonlySet<string> = new Set<keyof ServiceRules>(["udp_idle_seconds"]);
 
 /** The text that is stored: the same for the same rules. */
 export function formatRules(rules: ServiceRules): string {

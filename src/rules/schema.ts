@@ -40,4 +40,6 @@ export const rulesSchema = z.strictObject({
   rate: rate.optional(),
   /** The same from each address (IPv6: each /64). */
   rate_per_address: rate.optional(),
+  /** Silence after which a flow of a udp service ends; clamped to what edges keep, see `clampRules`. */
+  udp_idle_seconds: z.int().min(0).max(86_400).optional(),
 });

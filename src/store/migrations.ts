@@ -88,6 +88,11 @@ const STEPS: readonly string[] = [
   ALTER TABLE challenges ADD COLUMN subject TEXT NOT NULL DEFAULT '';
   CREATE INDEX challenges_by_subject ON challenges (subject);
   `,
+  `
+  -- A udp port has nothing to do with the tcp port of the same number (public_port).
+  ALTER TABLE tunnels ADD COLUMN public_udp_port INTEGER;
+  CREATE UNIQUE INDEX tunnels_by_udp_port ON tunnels (public_udp_port) WHERE public_udp_port IS NOT NULL;
+  `,
 ];
 
 /** The layout that this program writes. */

@@ -12,10 +12,11 @@ import type {
 import type { Database, Row } from "./database.ts";
 
 const columns =
-  "tunnel_id, name, owner, anonymous, protocol, public_port, created_at, held_until, rules, rules_revision";
+  "tunnel_id, name, owner, anonymous, protocol, public_port, public_udp_port, created_at, held_until, rules, rules_revision";
 
-/** Setting that remembers the last port that was given away. */
-const portCursor = "store.last_public_port";
+/** Where ports of a protocol are kept, and the setting that remembers the last one that was given away. */
+const tcpPort = { column: "public_port", cursor: "store.last_public_port" } as const;
+const udpPort = { column: "public_udp_port", cursor: "store.last_public_udp_port" } as const;
 
 export class SqliteTunnels implements TunnelStore, AgentStore {
   readonly #database: Database;
@@ -129,16 +130,17 @@ export class SqliteTunnels implements TunnelStore, AgentStore {
     if (owned >= claim.maxTunnels || this.#fromThere(claim) >= (claim.from?.maxTunnels ?? 1)) {
       return { outcome: "too_many" };
     }
-    const port = claim.ports === undefined ? undefined : this.#takePort(claim.ports.first, claim.ports.last);
+    const port = this.#takePort(claim);
     if (claim.ports !== undefined && port === undefined) return { outcome: "no_port" };
     this.#database.run(
-      `INSERT INTO tunnels (${columns}, created_from) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO tunnels (${columns}, created_from) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       claim.tunnelId,
       claim.name,
       claim.owner,
       claim.anonymous ? 1 : 0,
       claim.protocol,
-      port ?? null,
+      claim.protocol === "udp" ? null : port ?? null,
+      claim.protocol === "udp" ? port ?? null : null,
       claim.createdAtMs,
       claim.heldUntilMs,
       claim.rules ?? null,
@@ -154,13 +156,16 @@ export class SqliteTunnels implements TunnelStore, AgentStore {
   }
 
   /** The next free port after the last one given: a port that was just freed rests longest, its old clients may return. */
-  #takePort(first: number, last: number): number | undefined {
+  #takePort({ protocol, ports }: TunnelClaim): number | undefined {
+    if (ports === undefined) return undefined;
+    const { first, last } = ports;
+    const { column, cursor: portCursor } = protocol === "udp" ? udpPort : tcpPort;
     const rows = this.#database.all(
-      "SELECT public_port FROM tunnels WHERE public_port BETWEEN ? AND ?",
+      `SELECT ${column} AS port FROM tunnels WHERE ${column} BETWEEN ? AND ?`,
       first,
       last,
     );
-    const used = new Set(rows.map((row) => Number(row.public_port)));
+    const used = new Set(rows.map((row) => Number(row.port)));
     const size = last - first + 1;
     if (used.size >= size) return undefined;
     const cursor = this.#database.number("SELECT value FROM settings WHERE key = ?", portCursor);
@@ -189,17 +194,18 @@ function tunnelOf(row: Row | undefined): TunnelRecord | undefined {
 
 /** What this program does not know stands for http, as in layouts of before. */
 function protocolOf(value: unknown): TunnelRecord["protocol"] {
-  return value === "tcp" || value === "tls" ? value : "http";
+  return value === "tcp" || value === "tls" || value === "udp" ? value : "http";
 }
 
 function knownTunnel(row: Row): TunnelRecord {
+  const port = row.public_port ?? row.public_udp_port;
   return {
     tunnelId: String(row.tunnel_id),
     name: String(row.name),
     owner: String(row.owner),
     anonymous: row.anonymous === 1,
     protocol: protocolOf(row.protocol),
-    ...(row.public_port === null ? {} : { publicPort: Number(row.public_port) }),
+    ...(port === null ? {} : { publicPort: Number(port) }),
     createdAtMs: Number(row.created_at),
     heldUntilMs: Number(row.held_until),
     ...(row.rules === null

@@ -1,5 +1,6 @@
 /** The metrics of an edge, a control plane or an agent, and the page that Prometheus reads. */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { registerDatagramSeries } from "./datagram_series.ts";
 import { BoundedLabel } from "./label.ts";
 import { SeriesHistogram, ServiceSeries } from "./service_series.ts";
 
@@ -32,6 +33,7 @@ export interface Metrics {
   readonly drains: Counter<"reason">;
   readonly viewerConnections: Gauge;
   readonly viewerConnectionsTotal: Counter<"protocol">;
+  readonly udpFlows: Gauge;
   readonly services: Gauge<"state">;
   /** Issued tokens by kind: stage0, stage1, management, recreate. */
   readonly tokensIssued: Counter<"kind">;
@@ -93,6 +95,10 @@ export function createMetrics(): Metrics {
     series,
   );
 
+  registerDatagramSeries(registers, function* () {
+    for (const [service, counts] of series) if (counts.hasDatagrams) yield [service, counts.datagrams];
+  });
+
   return {
     registry,
     channels: gauge("channels", "Established channels by role.", ["role"]),
@@ -112,6 +118,7 @@ export function createMetrics(): Metrics {
     viewerConnectionsTotal: counter("viewer_connections_total", "Accepted viewer connections by protocol.", [
       "protocol",
     ]),
+    udpFlows: gauge("udp_flows", "Open flows of udp services."),
     services: gauge("services", "Published services by state.", ["state"]),
     tokensIssued: counter("tokens_issued_total", "Issued tokens by kind.", ["kind"]),
     tokensRefused: counter("tokens_refused_total", "Refused tokens by kind and code.", ["kind", "code"]),

@@ -3,6 +3,7 @@
  * header. The registry asks for them when its page is read.
  */
 import { Histogram, type HistogramConfiguration, type MetricType } from "prom-client";
+import { DatagramSeries } from "./datagram_series.ts";
 import { statusClasses } from "./label.ts";
 
 /** 1 ms to 60 s: a local request takes the lowest, a long poll the highest. */
@@ -21,6 +22,15 @@ export class ServiceSeries {
   /** Sum of all observations. */
   seconds = 0;
   readonly #requests = new Float64Array(statusClasses.length);
+  #datagrams: DatagramSeries | undefined;
+
+  /** What only udp services have; made when it is asked for. */
+  get datagrams(): DatagramSeries {
+    return this.#datagrams ??= new DatagramSeries();
+  }
+  get hasDatagrams(): boolean {
+    return this.#datagrams !== undefined;
+  }
 
   /** An answered request. */
   answered(status: number): void {

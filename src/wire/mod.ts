@@ -1,4 +1,5 @@
 /** The wire: records, frames and their payloads. */
+export { DATAGRAM_HEADER_BYTES, DatagramReader, frameDatagram, MAX_DATAGRAM_BYTES } from "./datagram.ts";
 export {
   FRAME_HEADER_BYTES,
   FRAME_TABLE,

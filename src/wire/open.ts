@@ -2,7 +2,7 @@
 import { PosternError } from "../errors/mod.ts";
 import { STREAM_CLASSES } from "./stream_class.ts";
 
-export type StreamKind = "http" | "tcp";
+export type StreamKind = "http" | "tcp" | "udp";
 
 export interface StreamOpening {
   /** Index into `STREAM_CLASSES`. */
@@ -16,7 +16,7 @@ export interface StreamOpening {
   readonly requestId: string;
 }
 
-const KINDS: readonly StreamKind[] = ["http", "tcp"];
+const KINDS: readonly StreamKind[] = ["http", "tcp", "udp"];
 /** Longest viewer address or request id on the wire. */
 export const MAX_OPEN_TEXT_BYTES = 128;
 

@@ -116,6 +116,25 @@ export function storeContract(kind: string, makeHarness: () => StoreHarness): vo
     assert.equal(await store.tunnelByName("n5"), undefined);
   });
 
+  test("claimTunnel() gives udp tunnels ports of their own, whatever tcp has", async (store) => {
+    const portOf = async (n: number, protocol: "tcp" | "udp") => {
+      const claimed = await store.claimTunnel(
+        claimOf({ tunnelId: `tun_${n}`, name: `n${n}`, protocol, ports: { first: 53, last: 54 } }),
+      );
+      return claimed.outcome === "created"
+        ? [claimed.tunnel.protocol, claimed.tunnel.publicPort]
+        : claimed.outcome;
+    };
+    assert.deepEqual(await portOf(1, "tcp"), ["tcp", 53]);
+    assert.deepEqual(await portOf(2, "udp"), ["udp", 53]);
+    assert.deepEqual(await portOf(3, "udp"), ["udp", 54]);
+    assert.equal(await portOf(4, "udp"), "no_port");
+    assert.deepEqual(await portOf(5, "tcp"), ["tcp", 54]);
+    assert.equal((await store.tunnelByName("n2"))?.publicPort, 53);
+    await store.deleteTunnel("tun_2");
+    assert.deepEqual(await portOf(6, "udp"), ["udp", 53]);
+  });
+
   test("holdTunnel() moves the hold later and never earlier", async (store) => {
     await store.claimTunnel(claimOf());
     assert.equal(await store.holdTunnel("tun_1", startMs + 5_000), true);

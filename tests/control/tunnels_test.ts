@@ -48,6 +48,7 @@ Deno.test("POST /tunnels/create answers in the documented shape, with tokens for
       hostnames: ["demo.tunnel.example"],
       tls_hostnames: [],
       tcp_ports: [],
+      udp_ports: [],
       weight: 1,
       protocol: "http",
       transports: ["wss"],
@@ -222,6 +223,26 @@ Deno.test("POST /tunnels/create makes tls tunnels: a hostname whose TLS is passe
     409,
     "protocol_mismatch",
   );
+});
+
+Deno.test("POST /tunnels/create gives udp tunnels ports of their own: protocol_unavailable, udp_ports_exhausted", async () => {
+  await using without = await openControl({ config: { anonymousTunnels: true, tcpPorts } });
+  assertProblem(await without.post("/tunnels/create", { protocol: "udp" }), 400, "protocol_unavailable");
+  const udpPorts = { first: 7000, last: 7000 };
+  await using control = await openControl({ config: { anonymousTunnels: true, tcpPorts, udpPorts } });
+  const create = (body: unknown) => control.post("/tunnels/create", body);
+  assert.equal((await create({ protocol: "tcp" })).json.public_port, 7000);
+  const first = (await create({ protocol: "udp", requested_name: "dns" })).json;
+  assert.equal(first.public_port, 7000);
+  const expect = { audience: "postern-edge", issuer, nowMs: control.clock.wall() };
+  const stage0 = await verifyStage0(first.ephemeral_token, control.keyset, expect);
+  assert.deepEqual(
+    [stage0.protocol, stage0.hostnames, stage0.tcp_ports, stage0.udp_ports],
+    ["udp", [], [], [7000]],
+  );
+  assertProblem(await create({ protocol: "udp" }), 503, "udp_ports_exhausted");
+  const again = (await create({ recreate_token: first.recreate_token })).json;
+  assert.deepEqual([again.public_hostname, again.public_port], [first.public_hostname, 7000]);
 });
 
 Deno.test("POST /tunnels/create refuses what a recreate token is not for: name_mismatch, protocol_mismatch", async () => {

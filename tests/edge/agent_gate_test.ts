@@ -40,6 +40,7 @@ const ROUTES = {
   hostnames: ["a.example.test"],
   tls_hostnames: [],
   tcp_ports: [],
+  udp_ports: [],
   weight: 1,
 };
 
@@ -107,6 +108,7 @@ class Setup {
       suites: ["classic"],
       urls: () => ["https://a.example.test"],
       openPorts: () => this.openPorts(),
+      onRetired() {},
     });
   }
 

@@ -22,6 +22,7 @@ export function session(
     hostnames?: string[];
     tlsHostnames?: string[];
     ports?: number[];
+    udpPorts?: number[];
     weight?: number;
   } = {},
 ): { session: AgentSession; channel: FakeChannel } {
@@ -44,6 +45,7 @@ export function session(
     hostnames: options.hostnames ?? ["a.example.test"],
     tls_hostnames: options.tlsHostnames ?? [],
     tcp_ports: options.ports ?? [],
+    udp_ports: options.udpPorts ?? [],
     weight: options.weight ?? 1,
   } as unknown as Stage1Claims;
   const made = new AgentSession({

@@ -46,6 +46,7 @@ Deno.test("matchStages() refuses other routes than stage 0 named: stage1_wrong_r
     { hostnames: ["demo.tunnel.example", "more.tunnel.example"] },
     { tls_hostnames: ["demo.tunnel.example"] },
     { tcp_ports: [2222] },
+    { udp_ports: [2222] },
   ];
   for (const change of changes) {
     const code = codeOfMatch(() => matchStages(stage0Draft, { ...stage1, ...change }, channel));

@@ -153,7 +153,7 @@ Deno.test("verifyStage0() checks every claim's form after the signature: token_c
     { tcp_ports: [65_536] },
     { weight: 0 },
     { transports: ["smoke"] },
-    { protocol: "udp" },
+    { protocol: "sctp" },
     { handshake_max_age_seconds: 0 },
   ];
   for (const change of changes) {

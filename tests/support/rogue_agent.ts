@@ -94,6 +94,7 @@ export class RogueAgent implements AsyncDisposable {
           hostnames: [created.public_hostname],
           tls_hostnames: [],
           tcp_ports: [],
+          udp_ports: [],
           weight: 1,
           protocol: "http",
           transports: ["wss"],

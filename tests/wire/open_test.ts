@@ -28,7 +28,7 @@ function written(opening: StreamOpening): Uint8Array {
 const text = fc.string({ unit: fc.integer({ min: 0x20, max: 0x7e }).map((n) => String.fromCharCode(n)) });
 const opening: fc.Arbitrary<StreamOpening> = fc.record({
   class: fc.nat(STREAM_CLASSES.length - 1),
-  kind: fc.constantFrom("http" as const, "tcp" as const),
+  kind: fc.constantFrom("http" as const, "tcp" as const, "udp" as const),
   service: fc.nat(0xffff),
   viewer: text.map((t) => t.slice(0, MAX_OPEN_TEXT_BYTES)),
   requestId: text.map((t) => t.slice(0, MAX_OPEN_TEXT_BYTES)),
@@ -75,7 +75,7 @@ Deno.test("readOpening() refuses unknown classes and kinds, texts that do not fi
   const cases: [string, Uint8Array][] = [
     ["class", change(0, STREAM_CLASSES.length)],
     ["kind 0", change(1, 0)],
-    ["kind 3", change(1, 3)],
+    ["kind 4", change(1, 4)],
     ["viewer over the end", change(4, 100)],
     ["viewer over the limit", change(4, MAX_OPEN_TEXT_BYTES + 1)],
     ["request id over the end", change(6, 3)],

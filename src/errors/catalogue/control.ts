@@ -216,6 +216,15 @@ export const CONTROL_ERRORS = {
     cause: "All public ports for tcp services are in use.",
     remedy: "Delete tunnels that are not needed, or let the operator widen the range.",
   },
+  udp_ports_exhausted: {
+    title: "No public udp port is left",
+    blame: "operator",
+    retryable: true,
+    status: 503,
+    exit: 5,
+    cause: "All public ports for udp services are in use.",
+    remedy: "Delete tunnels that are not needed, or let the operator widen the range `udp_ports`.",
+  },
   no_edge_available: {
     title: "No edge is available",
     blame: "operator",

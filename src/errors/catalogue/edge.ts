@@ -194,6 +194,15 @@ export const EDGE_ERRORS = {
     cause: "The port that control assigned to a tcp service cannot be opened on this edge.",
     remedy: "Look for another program on that port, or change the range `tcp_ports`.",
   },
+  udp_port_unavailable: {
+    title: "Public udp port is not available",
+    blame: "operator",
+    retryable: true,
+    status: 503,
+    exit: 1,
+    cause: "The port that control assigned to a udp service cannot be opened on this edge.",
+    remedy: "Look for another program on that udp port, or change the range `udp_ports`.",
+  },
   listen_failed: {
     title: "Cannot listen",
     blame: "operator",

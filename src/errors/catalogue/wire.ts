@@ -156,6 +156,14 @@ export const WIRE_ERRORS = {
     remedy:
       "Lower the number of agents or the stream windows of this node, or spread the agents over more edges.",
   },
+  datagram_bad_length: {
+    title: "Datagram of impossible length",
+    blame: "peer",
+    retryable: true,
+    cause: "On the stream of a udp flow the peer announced a datagram longer than 65,507 bytes.",
+    remedy:
+      "Nothing: the flow was ended, and the viewer's next datagram opens another. If it repeats, upgrade the older side.",
+  },
   control_flood: {
     title: "Too many unanswered control frames",
     blame: "peer",

@@ -1,0 +1,73 @@
+/** Public ports of udp services: one socket a port, open while a session publishes it and for the grace time after. */
+import { DatagramBudget, type DatagramNetwork, type DatagramSocket, systemDatagrams } from "../driver/mod.ts";
+import { PosternError } from "../errors/mod.ts";
+import type { AgentSession } from "./agent_session.ts";
+import type { EdgeContext } from "./context.ts";
+import { UdpFlowTable } from "./udp_flow_table.ts";
+import { UdpPort } from "./udp_port.ts";
+
+export class UdpServices {
+  readonly #context: EdgeContext;
+  readonly #network: DatagramNetwork;
+  readonly #table: UdpFlowTable;
+  readonly #budget = new DatagramBudget();
+  readonly #ports = new Map<number, UdpPort>();
+
+  constructor(context: EdgeContext, network: DatagramNetwork = systemDatagrams) {
+    const { maxUdpFlows, maxUdpFlowsPerAddress } = context.config.limits;
+    this.#context = context;
+    this.#network = network;
+    this.#table = new UdpFlowTable({ maxFlows: maxUdpFlows, maxFlowsPerAddress: maxUdpFlowsPerAddress });
+  }
+
+  /** Flows that are open now. */
+  get flows(): number {
+    return this.#table.size;
+  }
+
+  /** Opens the ports that a session publishes. @throws PosternError `udp_port_unavailable` */
+  open(session: AgentSession): void {
+    for (const port of session.claims.udp_ports) {
+      if (this.#ports.has(port)) continue;
+      const context = this.#context;
+      const socket = this.#bind(port);
+      const opened = new UdpPort({ context, table: this.#table, budget: this.#budget, socket, port });
+      this.#ports.set(port, opened);
+      opened.run();
+    }
+  }
+
+  /** The session takes no new streams. */
+  retire(session: AgentSession): void {
+    if (session.isOnline) return; // it is asked to prove itself again, and goes on meanwhile
+    for (const port of session.claims.udp_ports) this.#ports.get(port)?.retire(session);
+  }
+
+  /** Closes ports whose route is gone and that no session is about to serve. */
+  closeUnused(): void {
+    const { routes, all } = this.#context.sessions;
+    for (const [port, open] of this.#ports) {
+      if (routes.group(`udp:${port}`) !== undefined) continue;
+      if (all.some((session) => session.claims.udp_ports.includes(port))) continue;
+      this.#ports.delete(port);
+      open.close();
+    }
+  }
+
+  /** Ends all flows. */
+  close(): void {
+    for (const port of this.#ports.values()) port.close();
+    this.#ports.clear();
+  }
+
+  #bind(port: number): DatagramSocket {
+    try {
+      return this.#network.bind({ hostname: this.#context.config.listen.host, port });
+    } catch (cause) {
+      throw new PosternError("udp_port_unavailable", `Cannot open udp port ${port}`, {
+        cause,
+        detail: { port },
+      });
+    }
+  }
+}
