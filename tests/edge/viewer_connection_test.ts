@@ -68,7 +68,6 @@ class Setup {
         tls_hostnames: [],
         tcp_ports: [],
         udp_ports: [],
-        udp_ports: [],
         weight: 1,
       } as unknown as Stage1Claims,
       channel: { state: "established", open: this.pair.a.mux.open.bind(this.pair.a.mux) } as never,
