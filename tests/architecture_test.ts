@@ -9,6 +9,7 @@ const ROWS: readonly (readonly string[])[] = [
   [
     "src/wire",
     "src/http1",
+    "src/http2",
     "src/crypto",
     "src/identity",
     "src/attestation",

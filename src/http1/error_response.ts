@@ -4,6 +4,7 @@ import { type ErrorCode, type PosternError } from "../errors/mod.ts";
 import { prefersHtml } from "./accept.ts";
 import { errorPage } from "./error_page.ts";
 import { type Header, HeaderList } from "./header_list.ts";
+import type { OutgoingResponse } from "./response_head.ts";
 import { serializeResponseHead } from "./serialize.ts";
 import { reasonPhrase } from "./status.ts";
 
@@ -26,6 +27,12 @@ export interface ErrorResponse {
 
 /** A complete response, head and body, in one array. */
 export function errorResponse(error: ErrorResponse): Uint8Array<ArrayBuffer> {
+  const { head, body } = errorMessage(error);
+  return concat(serializeResponseHead(head), body);
+}
+
+/** The head of a response, and its body: empty for HEAD. */
+export function errorMessage(error: ErrorResponse): { head: OutgoingResponse; body: Uint8Array } {
   const html = prefersHtml(error.accept ?? null);
   const body = utf8(html ? errorPage(error) : problemDocument(error));
   const headers = new HeaderList();
@@ -39,13 +46,13 @@ export function errorResponse(error: ErrorResponse): Uint8Array<ArrayBuffer> {
   for (const [name, value] of error.headers ?? []) headers.append(name, value);
   if (error.status === 426) { for (const [name, value] of UPGRADE_REQUIRED) headers.append(name, value); }
   if (error.close === true) headers.append("Connection", "close");
-  const head = serializeResponseHead({
+  const head: OutgoingResponse = {
     minor: 1,
     status: error.status,
     reason: reasonPhrase(error.status),
     headers,
-  });
-  return error.head === true ? head : concat(head, body);
+  };
+  return { head, body: error.head === true ? body.subarray(0, 0) : body };
 }
 
 /** What 426 has to say: the one upgrade that the edge itself takes (RFC 9110 15.5.22 and 7.8, RFC 6455 4.4). */
@@ -60,14 +67,22 @@ export function errorResponseOf(
   error: PosternError,
   request: Pick<ErrorResponse, "requestId" | "accept" | "close" | "head" | "headers">,
 ): Uint8Array<ArrayBuffer> {
+  return errorResponse(explainedError(error, request));
+}
+
+/** As {@link errorResponseOf}, before it is written. */
+export function explainedError(
+  error: PosternError,
+  request: Pick<ErrorResponse, "requestId" | "accept" | "close" | "head" | "headers">,
+): ErrorResponse {
   const { status, title, blame } = error.facts;
-  return errorResponse({
+  return {
     ...request,
     status: status ?? 500,
     code: error.code,
     title,
     detail: blame === "viewer" ? error.message : undefined,
-  });
+  };
 }
 
 /** RFC 9457. */

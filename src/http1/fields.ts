@@ -115,7 +115,7 @@ export function gatewayName(key: string): string {
   return ODD_NAME.test(key) ? key.replaceAll(/[^a-z0-9]/g, "-") : key;
 }
 
-const ODD_NAME = /[^a-z0-9-]/;
+export const ODD_NAME = /[^a-z0-9-]/;
 
 /**
  * RFC 9110 5.5 allows tabs around a value, but parsers in wide use take `chunked` followed by a tab for another coding,
@@ -133,7 +133,8 @@ function refuseTabbedFraming(key: string): void {
   }
 }
 
-function refuseLookalikes(list: HeaderList): void {
+/** Throws `http_lookalike_header`. */
+export function refuseLookalikes(list: HeaderList): void {
   for (let at = 0; at < list.length; at++) {
     const key = list.keyAt(at);
     const seen = gatewayName(key);

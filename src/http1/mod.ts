@@ -8,7 +8,13 @@ export {
   writeChunkHeader,
   writeLastChunk,
 } from "./chunked.ts";
-export { type ErrorResponse, errorResponse, errorResponseOf } from "./error_response.ts";
+export {
+  errorMessage,
+  type ErrorResponse,
+  errorResponse,
+  errorResponseOf,
+  explainedError,
+} from "./error_response.ts";
 export { escapeHtml } from "./error_page.ts";
 export {
   acceptedRequestId,
@@ -22,10 +28,12 @@ export {
 export { CHUNKED, type Framing, NO_BODY, UNTIL_CLOSE, UPGRADE } from "./framing.ts";
 export type { Minor } from "./head.ts";
 export { type Header, HeaderList } from "./header_list.ts";
-export { type Authority, parseAuthority } from "./host.ts";
+export { type Authority, parseAuthority, sameAuthority } from "./host.ts";
 export { BODY_LIMITS, type BodyLimits, HEAD_LIMITS, type HeadLimits } from "./limits.ts";
 export { PartialHead } from "./partial_head.ts";
 export { persistent } from "./persistent.ts";
+export { listedRequestHead, listedTrailers } from "./listed_head.ts";
+export { latin1 } from "./octets.ts";
 export { type OutgoingRequest, parseRequestHead, type RequestHead } from "./request_head.ts";
 export { type OutgoingResponse, parseResponseHead, type ResponseHead } from "./response_head.ts";
 export { serializeRequestHead, serializeResponseHead } from "./serialize.ts";

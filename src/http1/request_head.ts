@@ -85,7 +85,8 @@ export function hasLineFeed(buffer: Uint8Array, start: number, end: number): boo
   return false;
 }
 
-function judge(
+/** What the parts of a head mean together; throws as {@link parseRequestHead}. */
+export function judge(
   bytes: number,
   method: string,
   rawTarget: string,

@@ -7,6 +7,7 @@ import { CONTROL_ERRORS } from "./control.ts";
 import { CRYPTO_ERRORS } from "./crypto.ts";
 import { EDGE_ERRORS } from "./edge.ts";
 import { HTTP_ERRORS } from "./http.ts";
+import { HTTP2_ERRORS } from "./http2.ts";
 import { TLS_ERRORS } from "./tls.ts";
 import { WEBSOCKET_ERRORS } from "./websocket.ts";
 import { WIRE_ERRORS } from "./wire.ts";
@@ -19,6 +20,7 @@ const ALL = {
   ...CRYPTO_ERRORS,
   ...EDGE_ERRORS,
   ...HTTP_ERRORS,
+  ...HTTP2_ERRORS,
   ...TLS_ERRORS,
   ...WEBSOCKET_ERRORS,
   ...WIRE_ERRORS,
