@@ -125,6 +125,13 @@ export const edgeLimitSettings = {
     "Body of a request to the control plane.",
     "SIZE",
   ),
+  /** Each may hold a request at the agent; a window of 64 KiB for each, 1 MiB for all of a connection. */
+  maxConcurrentHttp2Streams: setting(
+    count(1, 1_000),
+    "128",
+    "Requests at the same time on one HTTP/2 connection.",
+    "COUNT",
+  ),
   requestsPerConnection: setting(count(1, 1_000_000), "10000", "Requests on one viewer connection.", "COUNT"),
   maxTunnelsPerOwner: setting(count(1, 1_000_000), "100", "Tunnels of one owner.", "COUNT"),
   maxAnonymousTunnels: setting(count(1, 1_000_000), "10000", "Anonymous tunnels, all together.", "COUNT"),
@@ -261,6 +268,13 @@ export const edgeSettings = {
     certFile: optional(path(), "Certificate chain in PEM; read again on SIGHUP.", "FILE"),
     keyFile: optional(path(), "Private key in PEM; read again on SIGHUP.", "FILE"),
   },
+  http2: setting(toggle(), "true", "Offer HTTP/2 to viewers that come over TLS.", "BOOL"),
+  h2cFrom: setting(
+    addressBlocks(64),
+    "",
+    "Addresses that may speak HTTP/2 without TLS, such as those of a load balancer.",
+    "CIDR,...",
+  ),
   stateDirectory: setting(
     path(),
     ".postern",

@@ -2,12 +2,14 @@
 import { codeOf, PosternError } from "../errors/mod.ts";
 import { acceptEach, TcpStream } from "../driver/mod.ts";
 import { acceptTls, type CertificateStore, type PeekedHello } from "../driver/tls/mod.ts";
+import { AddressBlocks, ipBytes } from "../bytes/mod.ts";
 import type { ByteStream } from "../ports/mod.ts";
 import type { AgentGate } from "./agent_gate.ts";
 import { type TrustedProxies, withoutPort } from "./client_ip.ts";
 import type { ConnectionLimits } from "./connection_limits.ts";
 import type { EdgeContext } from "./context.ts";
 import { readFirstBytes } from "./first_bytes.ts";
+import { Http2ViewerConnection } from "./http2_viewer_connection.ts";
 import { passThrough, tlsDestination } from "./tls_pass_through.ts";
 import { ViewerConnection } from "./viewer_connection.ts";
 
@@ -23,7 +25,7 @@ export interface ListenerOptions {
 /** One accepted connection; `viewer` is there once it is known that HTTP is spoken. */
 interface Served {
   readonly socket: ByteStream;
-  viewer?: ViewerConnection;
+  viewer?: ViewerConnection | Http2ViewerConnection;
   /** TLS that ends at an agent's service: it lasts as long as both sides want. */
   passesThrough?: true;
 }
@@ -32,6 +34,7 @@ export class EdgeListener {
   readonly #options: ListenerOptions;
   readonly #context: EdgeContext;
   readonly #served = new Set<Served>();
+  readonly #h2cFrom: AddressBlocks;
   #listener: Deno.TcpListener | undefined;
   #stopping = false;
   #accepting: Promise<void> = Promise.resolve();
@@ -41,6 +44,7 @@ export class EdgeListener {
   constructor(options: ListenerOptions) {
     this.#options = options;
     this.#context = options.context;
+    this.#h2cFrom = new AddressBlocks(options.context.config.h2cFrom);
   }
 
   /** Starts to listen; returns the port. @throws Deno.errors.AddrInUse and the like */
@@ -179,10 +183,12 @@ export class EdgeListener {
 
   async #route(served: Served): Promise<void> {
     const { socket } = served;
-    const first = await readFirstBytes(socket, this.#context);
+    const first = await readFirstBytes(socket, this.#context, this.#maySpeakH2c(socket));
     switch (first.kind) {
       case "nothing":
         return;
+      case "http2":
+        return await this.#http2(served, first.stream, "http", () => true);
       case "plain":
         return await this.#viewer(served, first.stream, "http");
       case "tls":
@@ -206,13 +212,41 @@ export class EdgeListener {
       if (reason !== undefined) log("info", "tls connection cut", { request_id: requestId, reason });
       return;
     }
-    const { stream } = await acceptTls(socket, {
+    const { stream, alpn, serverName } = await acceptTls(socket, {
       contexts: certificates!,
       clock,
       timeoutMs: config.timeouts.tlsHandshakeMs,
       hello,
+      alpnProtocols: config.http2 ? WITH_HTTP2 : undefined,
     });
-    await this.#viewer(served, stream, "https");
+    if (alpn !== "h2") return await this.#viewer(served, stream, "https");
+    await this.#http2(
+      served,
+      stream,
+      "https",
+      // Who names no host at TLS has said nothing that a request could contradict.
+      (host) => serverName === undefined || host === serverName || certificates!.coversBoth(serverName, host),
+    );
+  }
+
+  async #http2(
+    served: Served,
+    socket: ByteStream,
+    scheme: "http" | "https",
+    covers: (hostname: string) => boolean,
+  ): Promise<void> {
+    const { context, proxies } = this.#options;
+    context.metrics.viewerConnectionsTotal.inc({ protocol: scheme === "https" ? "h2" : "h2c" });
+    const viewer = new Http2ViewerConnection({ context, proxies, socket, scheme, covers });
+    served.viewer = viewer;
+    if (this.#stopping) viewer.stop();
+    await viewer.run();
+  }
+
+  #maySpeakH2c(socket: ByteStream): boolean {
+    if (this.#h2cFrom.isEmpty) return false;
+    const address = ipBytes(withoutPort(socket.remoteAddress));
+    return address !== undefined && this.#h2cFrom.has(address);
   }
 
   async #viewer(served: Served, socket: ByteStream, scheme: "http" | "https"): Promise<void> {
@@ -224,6 +258,9 @@ export class EdgeListener {
     await viewer.run();
   }
 }
+
+/** In the order of preference. */
+const WITH_HTTP2 = ["h2", "http/1.1"];
 
 /** Longest wait for connections that are queued already. */
 const ACCEPT_WAITING_MS = 250;

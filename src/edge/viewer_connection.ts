@@ -1,28 +1,19 @@
 /** One connection on the public listener: HTTP/1.1 requests one after the other, or an agent's carrier. */
 import { codeOf, type ErrorCode, PosternError } from "../errors/mod.ts";
 import { SocketReader, SocketWriter } from "../driver/mod.ts";
-import {
-  acceptedRequestId,
-  BodyReader,
-  errorResponseOf,
-  parseRequestHead,
-  persistent,
-  type RequestHead,
-} from "../http1/mod.ts";
+import { BodyReader, errorResponseOf, parseRequestHead, persistent, type RequestHead } from "../http1/mod.ts";
 import type { ByteStream } from "../ports/mod.ts";
 import { DEFAULT_CARRIER_PATH } from "../wire/websocket/mod.ts";
 import type { AgentGate } from "./agent_gate.ts";
 import { type TrustedProxies, withoutPort } from "./client_ip.ts";
 import type { EdgeContext, Viewer } from "./context.ts";
 import { controlExchange } from "./control_exchange.ts";
-import { isControlName } from "./control_host.ts";
 import { Departure } from "./departure.ts";
 import { HttpExchange } from "./http_exchange.ts";
 import { Http1ResponseWriter } from "./http1_response_writer.ts";
+import { linger } from "./linger.ts";
 import { ProgressWatch } from "./progress_watch.ts";
-
-/** Bytes that are read and thrown away when a connection is closed on a viewer that is sending still. */
-const LINGER_BYTES = 262_144;
+import { isControlHost, requestIdOf, viewerBehind } from "./viewer_identity.ts";
 
 export class ViewerConnection {
   readonly #context: EdgeContext;
@@ -85,16 +76,27 @@ export class ViewerConnection {
     this.#watch.start();
     try {
       while (await this.#next());
-      if (this.#lingers) await this.#linger();
+      if (this.#lingers) await linger(this.#lingering);
     } catch (error) {
       this.#refuse(error);
-      await this.#linger();
+      await linger(this.#lingering);
     } finally {
       await this.#writer.flushed();
       this.#watch.stop();
       this.#socket.close();
       this.#reader.release();
     }
+  }
+
+  get #lingering() {
+    const { config, deadlines } = this.#context;
+    return {
+      reader: this.#reader,
+      writer: this.#writer,
+      socket: this.#socket,
+      deadlines,
+      timeoutMs: config.timeouts.lingerMs,
+    };
   }
 
   /** Nothing moves: what waits is dropped, and the connection with it. */
@@ -133,7 +135,7 @@ export class ViewerConnection {
     const keepAlive = persistent(head) && !this.#stopping &&
       this.#requests < config.limits.requestsPerConnection;
     if (this.#isControl(head)) return await this.#serveControl(head, keepAlive);
-    const requestId = this.#requestId(head);
+    const requestId = requestIdOf(head, this.#context);
     const exchange = new HttpExchange({
       context: this.#context,
       viewer: this.#viewer(head),
@@ -215,8 +217,7 @@ export class ViewerConnection {
     const { hostname } = head;
     if (hostname === this.#lastHostname) return this.#lastIsControl;
     this.#lastHostname = hostname;
-    return this.#lastIsControl = isControlName(hostname, publicHost) || /^[\d.]+$/.test(hostname) ||
-      hostname.startsWith("[") || hostname === "";
+    return this.#lastIsControl = isControlHost(hostname, publicHost);
   }
 
   async #serveControl(head: RequestHead, keepAlive: boolean): Promise<boolean> {
@@ -234,27 +235,14 @@ export class ViewerConnection {
       writer: this.#responses,
       head,
       body: BodyReader.forRequest(head),
-      requestId: this.#requestId(head),
+      requestId: requestIdOf(head, this.#context),
       keepAlive,
     });
     return result === "keep" && !this.#finishing;
   }
 
   #viewer(head: RequestHead): Viewer {
-    if (!this.#trusted) return this.#direct;
-    const { ip, address, scheme } = this.#direct;
-    const client = this.#proxies.clientIp(ip, head.headers.getAll("x-forwarded-for"));
-    const told = head.headers.get("x-forwarded-proto") === "https";
-    return {
-      ip: client,
-      address: client === ip ? address : client,
-      scheme: told ? "https" : scheme,
-      proxied: true,
-    };
-  }
-
-  #requestId(head: RequestHead): string {
-    return acceptedRequestId(head.headers.getAll("x-request-id")) ?? this.#context.newRequestId();
+    return this.#trusted ? viewerBehind(this.#proxies, this.#direct, head) : this.#direct;
   }
 
   #refuse(error: unknown): void {
@@ -273,27 +261,6 @@ export class ViewerConnection {
       errorResponseOf(known, { requestId: this.#context.newRequestId(), close: true, accept: null }),
       0,
     );
-  }
-
-  /** Reads on for a moment: a reset would take the answer away from a viewer that is still sending. */
-  async #linger(): Promise<void> {
-    const deadline = this.#context.deadlines.set(
-      this.#context.config.timeouts.lingerMs,
-      () => this.#socket.close(),
-    );
-    try {
-      await this.#writer.flushed();
-      await this.#socket.closeWrite();
-      for (let bytes = 0; bytes < LINGER_BYTES;) {
-        this.#reader.take(this.#reader.available);
-        if (!await this.#reader.fill()) return;
-        bytes += this.#reader.available;
-      }
-    } catch {
-      // The viewer has gone: nothing is left to be polite about.
-    } finally {
-      deadline.lift();
-    }
   }
 }
 

@@ -14,7 +14,6 @@ import { connectionError, numberOf } from "./error.ts";
 import {
   DEFAULT_WINDOW_BYTES,
   Flag,
-  frame,
   FRAME_HEADER_BYTES,
   FrameType,
   H2Error,
@@ -28,27 +27,12 @@ import {
   SettingId,
   settingsPayload,
   uint32,
-  writeFrameHeader,
 } from "./frame.ts";
 import { HeaderBlock } from "./header_block.ts";
 import { HpackDecoder } from "./hpack_decoder.ts";
-import { HpackEncoder } from "./hpack_encoder.ts";
-import {
-  Allowance,
-  type Http2Limits,
-  MAX_BLOCK_BYTES,
-  MAX_CONTINUATIONS,
-  OUTPUT_MARK_BYTES,
-} from "./limits.ts";
+import { Allowance, type Http2Limits, MAX_BLOCK_BYTES, MAX_CONTINUATIONS } from "./limits.ts";
+import { type Http2Output, Sender } from "./sender.ts";
 import { Http2Stream } from "./stream.ts";
-
-/** Where frames go. */
-export interface Http2Output {
-  /** Copies the bytes. */
-  write(bytes: Uint8Array): void;
-  /** Bytes that wait. */
-  readonly queuedBytes: number;
-}
 
 /** Who uses the connection. */
 export interface Http2Handler {
@@ -77,22 +61,17 @@ interface OpenData {
 
 export class Http2Connection {
   readonly #limits: Http2Limits;
-  readonly #output: Http2Output;
   readonly #handler: Http2Handler;
   readonly #decoder = new HpackDecoder();
-  readonly #encoder = new HpackEncoder();
+  readonly #sender: Sender;
   readonly #streams = new Map<number, Http2Stream>();
   readonly #resets: Allowance;
   readonly #controlFrames: Allowance;
-  /** Streams with something to send and window to send it in. */
-  #ready: Http2Stream[] = [];
   #sawPreface = false;
   #sawSettings = false;
   #lastStreamId = 0;
   #block: OpenBlock | undefined;
   #data: OpenData | undefined;
-  #sendWindow = DEFAULT_WINDOW_BYTES;
-  #peerInitialWindow = DEFAULT_WINDOW_BYTES;
   #receiveWindow: number;
   #consumed = 0;
   #now = 0;
@@ -102,8 +81,11 @@ export class Http2Connection {
 
   constructor(limits: Http2Limits, output: Http2Output, handler: Http2Handler) {
     this.#limits = limits;
-    this.#output = output;
     this.#handler = handler;
+    this.#sender = new Sender(output, {
+      wake: () => handler.wake(),
+      onEnded: (stream) => this.#endedHere(stream),
+    });
     this.#resets = new Allowance(limits.resets);
     this.#controlFrames = new Allowance(limits.controlFrames);
     this.#receiveWindow = limits.connectionWindowBytes;
@@ -136,7 +118,7 @@ export class Http2Connection {
   /** Sends SETTINGS: the server's preface. Call first. */
   start(): void {
     const limits = this.#limits;
-    this.#output.write(frame(
+    this.#sender.control(
       FrameType.settings,
       0,
       0,
@@ -146,9 +128,9 @@ export class Http2Connection {
         [SettingId.maxHeaderListSize, limits.maxHeaderListBytes],
         [SettingId.enableConnectProtocol, 1],
       ]),
-    ));
+    );
     const more = limits.connectionWindowBytes - DEFAULT_WINDOW_BYTES;
-    if (more > 0) this.#output.write(frame(FrameType.windowUpdate, 0, 0, uint32(more)));
+    if (more > 0) this.#sender.grant(0, more);
   }
 
   /**
@@ -185,7 +167,7 @@ export class Http2Connection {
   abandon(): void {
     for (const stream of this.#streams.values()) this.#drop(stream, true);
     this.#streams.clear();
-    this.#ready = [];
+    this.#sender.clear();
   }
 
   /** Asks the peer to begin no further streams; those that are on their way are served (6.8). */
@@ -202,52 +184,23 @@ export class Http2Connection {
 
   /** Sends what windows and output allow, a frame of each stream in turn. */
   pump(): void {
-    const ready = this.#ready;
-    let at = 0;
-    while (at < ready.length && this.#output.queuedBytes < OUTPUT_MARK_BYTES) {
-      const stream = ready[at];
-      if (stream.queuedBytes > 0 && this.#sendWindow <= 0) break;
-      at++;
-      stream.ready = false;
-      if (!stream.closed) this.#sendFrame(stream);
-    }
-    if (at === ready.length && ready === this.#ready) ready.length = 0;
-    else this.#ready.splice(0, at);
-    if (this.#ready.length > 0 && this.#ready.some((stream) => stream.queuedBytes === 0)) this.#sendEnds();
+    this.#sender.pump();
   }
 
   /** @internal */
   wantsToSend(stream: Http2Stream): void {
-    if (stream.ready || stream.closed) return;
-    if (stream.queuedBytes > 0 ? stream.sendWindow <= 0 : !stream.endWanted || stream.localEnded) return;
-    stream.ready = true;
-    this.#ready.push(stream);
-    if (this.#ready.length === 1) this.#handler.wake();
+    this.#sender.wants(stream);
   }
 
   /** @internal */
-  sendHead(stream: Http2Stream, status: number, fields: HeaderList | undefined, end: boolean): void {
-    if (stream.closed || stream.localEnded) return;
-    const encoder = this.#encoder;
-    encoder.begin();
-    if (status > 0) encoder.field(":status", String(status));
-    if (fields !== undefined) {
-      for (let at = 0; at < fields.length; at++) encoder.field(fields.keyAt(at), fields.valueAt(at));
-    }
-    const block = encoder.block();
-    for (let at = 0; at === 0 || at < block.length; at += MAX_FRAME_BYTES) {
-      const part = block.subarray(at, at + MAX_FRAME_BYTES);
-      const flags = (at === 0 && end ? Flag.endStream : 0) |
-        (at + part.length === block.length ? Flag.endHeaders : 0);
-      this.#write(part, at === 0 ? FrameType.headers : FrameType.continuation, flags, stream.id);
-    }
-    if (end) this.#endedHere(stream);
+  sendHead(stream: Http2Stream, status: number, fields: HeaderList, end: boolean): void {
+    this.#sender.head(stream, status, fields, end);
   }
 
   /** @internal */
   resetStream(stream: Http2Stream, code: H2ErrorNumber): void {
     if (stream.closed) return;
-    this.#output.write(frame(FrameType.rstStream, 0, stream.id, uint32(code)));
+    this.#sender.control(FrameType.rstStream, 0, stream.id, uint32(code));
     this.#close(stream, false);
   }
 
@@ -263,7 +216,7 @@ export class Http2Connection {
       stream.consumed += grown - stream.windowBytes;
       stream.windowBytes = grown;
     }
-    this.#output.write(frame(FrameType.windowUpdate, 0, stream.id, uint32(stream.consumed)));
+    this.#sender.grant(stream.id, stream.consumed);
     stream.receiveWindow += stream.consumed;
     stream.consumed = 0;
   }
@@ -271,7 +224,7 @@ export class Http2Connection {
   #returnCredit(bytes: number): void {
     this.#consumed += bytes;
     if (this.#consumed < this.#limits.connectionWindowBytes / 2 || this.#failed !== undefined) return;
-    this.#output.write(frame(FrameType.windowUpdate, 0, 0, uint32(this.#consumed)));
+    this.#sender.grant(0, this.#consumed);
     this.#receiveWindow += this.#consumed;
     this.#consumed = 0;
   }
@@ -327,7 +280,7 @@ export class Http2Connection {
         if (streamId !== 0) throw connectionError("h2_protocol_violation", "PING names a stream");
         expectLength(payload, 8, "PING");
         this.#spend();
-        if ((flags & Flag.ack) === 0) this.#output.write(frame(FrameType.ping, Flag.ack, 0, payload));
+        if ((flags & Flag.ack) === 0) this.#sender.control(FrameType.ping, Flag.ack, 0, payload);
         return;
       case FrameType.pushPromise:
         throw connectionError("h2_protocol_violation", "a client cannot push");
@@ -398,14 +351,12 @@ export class Http2Connection {
     this.#lastStreamId = streamId;
     if (this.#finishedAt !== undefined || this.#streams.size >= this.#limits.maxConcurrentStreams) {
       this.#spend();
-      return this.#output.write(
-        frame(FrameType.rstStream, 0, streamId, uint32(H2Error.refusedStream)),
-      );
+      return this.#sender.control(FrameType.rstStream, 0, streamId, uint32(H2Error.refusedStream));
     }
     const stream = new Http2Stream(
       this,
       streamId,
-      this.#peerInitialWindow,
+      this.#sender.initialWindow,
       this.#limits.streamWindowBytes,
     );
     this.#streams.set(streamId, stream);
@@ -422,7 +373,7 @@ export class Http2Connection {
 
   /** The peer broke the rules of one stream. It counts like a reset of its own: each costs as much. */
   #violate(stream: Http2Stream, code: H2ErrorNumber): void {
-    this.#output.write(frame(FrameType.rstStream, 0, stream.id, uint32(code)));
+    this.#sender.control(FrameType.rstStream, 0, stream.id, uint32(code));
     this.#close(stream, true);
     this.#countReset();
   }
@@ -517,13 +468,13 @@ export class Http2Connection {
     for (let at = 0; at < payload.length; at += 6) {
       this.#onSetting((payload[at] << 8) | payload[at + 1], readUint32(payload, at + 2));
     }
-    this.#output.write(frame(FrameType.settings, Flag.ack, 0));
+    this.#sender.control(FrameType.settings, Flag.ack, 0);
   }
 
   #onSetting(id: number, value: number): void {
     switch (id) {
       case SettingId.headerTableSize:
-        return this.#encoder.allowTable(value);
+        return this.#sender.encoder.allowTable(value);
       case SettingId.enablePush:
         if (value > 1) throw connectionError("h2_protocol_violation", "ENABLE_PUSH is neither 0 nor 1");
         return;
@@ -540,8 +491,8 @@ export class Http2Connection {
 
   /** 6.9.2: windows of open streams move by the difference, below zero too. */
   #changeWindows(initial: number): void {
-    const difference = initial - this.#peerInitialWindow;
-    this.#peerInitialWindow = initial;
+    const difference = initial - this.#sender.initialWindow;
+    this.#sender.initialWindow = initial;
     for (const stream of this.#streams.values()) {
       stream.sendWindow += difference;
       if (stream.sendWindow > MAX_WINDOW_BYTES) {
@@ -559,12 +510,7 @@ export class Http2Connection {
     }
     if (streamId === 0) {
       if (increment === 0) throw connectionError("h2_protocol_violation", "WINDOW_UPDATE by nothing");
-      this.#sendWindow += increment;
-      if (this.#sendWindow > MAX_WINDOW_BYTES) {
-        throw connectionError("h2_flow_control", "the window is too large");
-      }
-      this.#handler.wake();
-      return;
+      return this.#sender.widen(increment);
     }
     const stream = this.#streams.get(streamId);
     if (stream === undefined) return this.#spend();
@@ -573,41 +519,6 @@ export class Http2Connection {
     if (stream.sendWindow > MAX_WINDOW_BYTES) return this.#violate(stream, H2Error.flowControl);
     if (increment < SMALL_INCREMENT) this.#spend();
     this.wantsToSend(stream);
-  }
-
-  #sendFrame(stream: Http2Stream): void {
-    if (stream.queuedBytes > 0) {
-      const bytes = Math.min(stream.queuedBytes, stream.sendWindow, this.#sendWindow, MAX_FRAME_BYTES);
-      if (bytes <= 0) return;
-      const last = bytes === stream.queuedBytes && stream.endWanted && stream.trailersOut === undefined;
-      writeFrameHeader(scratch, bytes, FrameType.data, last ? Flag.endStream : 0, stream.id);
-      stream.take(scratch, FRAME_HEADER_BYTES, bytes);
-      stream.sendWindow -= bytes;
-      this.#sendWindow -= bytes;
-      this.#output.write(scratch.subarray(0, FRAME_HEADER_BYTES + bytes));
-      if (last) return this.#endedHere(stream);
-      if (stream.queuedBytes > 0) return this.wantsToSend(stream);
-      stream.handler?.onDrained();
-    }
-    this.#sendEnd(stream);
-  }
-
-  #sendEnd(stream: Http2Stream): void {
-    if (stream.queuedBytes > 0 || !stream.endWanted || stream.localEnded || stream.closed) return;
-    if (stream.trailersOut !== undefined) return this.sendHead(stream, 0, stream.trailersOut, true);
-    this.#write(NOTHING, FrameType.data, Flag.endStream, stream.id);
-    this.#endedHere(stream);
-  }
-
-  /** Ends need no window: they do not wait behind data that does. */
-  #sendEnds(): void {
-    const ready = this.#ready;
-    this.#ready = ready.filter((stream) => stream.queuedBytes > 0);
-    for (const stream of ready) {
-      if (stream.queuedBytes > 0) continue;
-      stream.ready = false;
-      this.#sendEnd(stream);
-    }
   }
 
   #endedHere(stream: Http2Stream): void {
@@ -638,24 +549,15 @@ export class Http2Connection {
     if (cut) stream.handler?.onReset();
   }
 
-  #write(payload: Uint8Array, type: number, flags: number, streamId: number): void {
-    writeFrameHeader(scratch, payload.length, type, flags, streamId);
-    scratch.set(payload, FRAME_HEADER_BYTES);
-    this.#output.write(scratch.subarray(0, FRAME_HEADER_BYTES + payload.length));
-  }
-
   /** The debug data is a code of ours, for whoever looks at the peer's log. */
   #goaway(lastStreamId: number, code: number, debug: string): void {
     const payload = new Uint8Array(8 + debug.length);
     payload.set(uint32(lastStreamId, code));
     for (let at = 0; at < debug.length; at++) payload[8 + at] = debug.charCodeAt(at);
-    this.#output.write(frame(FrameType.goaway, 0, 0, payload));
+    this.#sender.control(FrameType.goaway, 0, 0, payload);
   }
 }
 
-/** Written to and copied from in one go. */
-const scratch = new Uint8Array(FRAME_HEADER_BYTES + MAX_FRAME_BYTES);
-const NOTHING = new Uint8Array(0);
 /** A window that grows by less at a time serves no reader. */
 const SMALL_INCREMENT = 64;
 /** Entries of one SETTINGS frame: each may touch every stream. */

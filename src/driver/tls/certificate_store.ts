@@ -64,6 +64,16 @@ export class CertificateStore implements ServerContexts {
     return covering(this.#contexts.byName, serverName) !== undefined;
   }
 
+  /** Whether the certificate that a client with this server name gets is good for the hostname as well. */
+  coversBoth(serverName: string, hostname: string): boolean {
+    const context = this.contextFor(serverName);
+    const certificate = this.#contexts.loaded.find((loaded) => loaded.context === context);
+    if (certificate === undefined) return false;
+    const dot = hostname.indexOf(".");
+    const wildcard = dot > 0 ? `*${hostname.slice(dot)}` : undefined;
+    return certificate.names.some((name) => name === hostname || name === wildcard);
+  }
+
   /** Reads all files again. Keeps what there is when any of them cannot be used. */
   async reload(): Promise<CertificateReload> {
     try {

@@ -11,12 +11,12 @@ export const EDGE_ERRORS = {
     remedy: "Check the URL. The owner sees the right one in the agent's status and with `postern status`.",
   },
   misdirected_request: {
-    title: "Host is served over its own TLS only",
+    title: "Not the host of this connection",
     blame: "viewer",
     retryable: true,
     status: 421,
     cause:
-      "The service ends TLS itself, and the request came in clear, or on a TLS connection that was made for another host.",
+      "The service ends TLS itself and the request came in clear or on a TLS connection that was made for another host; or, over HTTP/2, the request names a host that neither the connection was opened for nor its certificate covers.",
     remedy:
       "Ask for https:// on a connection that names this host. Browsers do so by themselves after a 421.",
   },

@@ -84,13 +84,4 @@ export const HTTP2_ERRORS = {
     cause: "The DATA frames of the request are more or fewer bytes than its Content-Length says.",
     remedy: "Send the right Content-Length, or none.",
   },
-  misdirected_request: {
-    title: "Not the host of this connection",
-    blame: "viewer",
-    retryable: true,
-    status: 421,
-    cause:
-      "The request names a host that neither the TLS connection was opened for nor its certificate covers.",
-    remedy: "Open another connection, with the host as server name (SNI).",
-  },
 } as const satisfies Record<string, ErrorFacts>;

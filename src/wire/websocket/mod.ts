@@ -5,5 +5,5 @@ export { createMask, type Mask } from "./mask.ts";
 export { DEFAULT_MAX_MESSAGE_BYTES, RECEIVE_OVERHEAD_BYTES } from "./opcode.ts";
 export { type ResponseHead, ResponseHeadReader } from "./response_head.ts";
 export { upgradeRequest, UpgradeResponse } from "./upgrade_client.ts";
-export { CARRIER_PROTOCOL, DEFAULT_CARRIER_PATH, upgradeKey } from "./upgrade_key.ts";
+export { CARRIER_PROTOCOL, DEFAULT_CARRIER_PATH, upgradeAccept, upgradeKey } from "./upgrade_key.ts";
 export { acceptWebSocket, type UpgradeRequestHead } from "./upgrade_server.ts";

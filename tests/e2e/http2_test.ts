@@ -1,0 +1,117 @@
+import { Buffer } from "node:buffer";
+import assert from "node:assert/strict";
+import { CertificateAuthority } from "../support/certificates.ts";
+import { curl } from "../support/curl.ts";
+import { type Stack, startStack } from "../support/stack.ts";
+
+const names = ["DNS:localhost", "DNS:*.localhost", "DNS:shop.localhost"];
+
+/** An origin that tells what it got. */
+function echo(): Deno.HttpServer<Deno.NetAddr> {
+  return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
+    const body = new Uint8Array(await request.arrayBuffer());
+    const headers = Object.fromEntries(request.headers);
+    if (new URL(request.url).pathname === "/mirror") return new Response(body);
+    return Response.json({
+      method: request.method,
+      path: new URL(request.url).pathname,
+      headers,
+      body: body.length,
+    });
+  });
+}
+
+interface Secure extends AsyncDisposable {
+  readonly stack: Stack;
+  readonly cacert: string[];
+}
+
+/** A stack with a certificate, whose service `shop` leads to `port`. */
+async function secureStack(port: number, edge: Record<string, string> = {}): Promise<Secure> {
+  const ca = await CertificateAuthority.make();
+  const { certPath, keyPath } = await ca.issue({ names, usage: "serverAuth" });
+  const stack = await startStack({
+    edge: { "tls.cert_file": certPath, "tls.key_file": keyPath, ...edge },
+    agent: { ca_file: ca.ca.certPath },
+  });
+  await stack.addAgent([{ name: "shop", target: `127.0.0.1:${port}` }], {
+    control: `https://localhost:${stack.port}`,
+  });
+  return {
+    stack,
+    cacert: ["--cacert", ca.ca.certPath],
+    async [Symbol.asyncDispose]() {
+      await stack[Symbol.asyncDispose]();
+      await ca[Symbol.asyncDispose]();
+    },
+  };
+}
+
+Deno.test("over TLS curl gets HTTP/2 by ALPN, and the origin the same request as over HTTP/1.1", async () => {
+  await using origin = echo();
+  await using secure = await secureStack(origin.addr.port);
+  const { stack, cacert } = secure;
+  const url = `https://${stack.host("shop")}/a?b=c`;
+  const args = [...cacert, "-H", "X-Request-Id: r-1", "-H", "Cookie: a=1; b=2"];
+  const second = await curl(url, { args: [...args, "--http2"] });
+  assert.deepEqual([second.status, second.httpVersion], [200, "2"], second.stderr);
+  const first = await curl(url, { args: [...args, "--http1.1"] });
+  assert.deepEqual([first.status, first.httpVersion], [200, "1.1"], first.stderr);
+  assert.deepEqual(JSON.parse(second.text), JSON.parse(first.text));
+});
+
+Deno.test("a large body goes both ways over HTTP/2", async () => {
+  await using origin = echo();
+  await using secure = await secureStack(origin.addr.port);
+  const { stack, cacert } = secure;
+  const body = new Uint8Array(8 * 1_048_576).map((_, at) => (at * 31) ^ (at >> 13));
+  const answer = await curl(`https://${stack.host("shop")}/mirror`, { args: [...cacert, "--http2"], body });
+  assert.deepEqual([answer.status, answer.httpVersion], [200, "2"], answer.stderr);
+  assert.ok(Buffer.from(answer.body).equals(body));
+});
+
+Deno.test("http2=false leaves HTTP/1.1 alone in ALPN", async () => {
+  await using origin = echo();
+  await using secure = await secureStack(origin.addr.port, { http2: "false" });
+  const answer = await curl(`https://${secure.stack.host("shop")}/`, { args: [...secure.cacert, "--http2"] });
+  assert.deepEqual([answer.status, answer.httpVersion], [200, "1.1"], answer.stderr);
+});
+
+Deno.test("h2c is spoken with those that h2c_from names, and refused to all others", async () => {
+  await using origin = echo();
+  await using stack = await startStack({
+    edge: { h2c_from: "127.0.0.0/8" },
+    services: [{ name: "shop", target: `127.0.0.1:${origin.addr.port}` }],
+  });
+  const args = ["--http2-prior-knowledge"];
+  const taken = await curl(stack.url("shop"), { args });
+  assert.deepEqual([taken.status, taken.httpVersion], [200, "2"], taken.stderr);
+  const plain = await curl(stack.url("shop"));
+  assert.deepEqual([plain.status, plain.httpVersion], [200, "1.1"]);
+  await using other = await startStack({ edge: { h2c_from: "10.0.0.0/8" } });
+  const refused = await curl(other.url("shop"), { args });
+  assert.notEqual(refused.code, 0);
+});
+
+Deno.test("a host that neither SNI nor the certificate covers is 421 misdirected_request", async () => {
+  await using origin = echo();
+  await using secure = await secureStack(origin.addr.port);
+  const { stack, cacert } = secure;
+  const args = [...cacert, "--http2", "-H", `Host: elsewhere.example:${stack.port}`];
+  const answer = await curl(`https://${stack.host("shop")}/`, { args });
+  assert.deepEqual(
+    [answer.status, JSON.parse(answer.text).code],
+    [421, "misdirected_request"],
+    answer.stderr,
+  );
+});
+
+Deno.test("control answers over HTTP/2 as over HTTP/1.1", async () => {
+  await using origin = echo();
+  await using secure = await secureStack(origin.addr.port);
+  const url = `https://localhost:${secure.stack.port}/nothing-here`;
+  const second = await curl(url, { args: [...secure.cacert, "--http2"] });
+  const first = await curl(url, { args: [...secure.cacert, "--http1.1"] });
+  assert.equal(second.httpVersion, "2");
+  assert.deepEqual(second.status, first.status);
+});
