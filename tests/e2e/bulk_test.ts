@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createHash, type Hash } from "node:crypto";
 import { RawOrigin } from "../support/raw_origin.ts";
 import { RawClient } from "../support/raw_client.ts";
+import { flat } from "../support/resident.ts";
 import { eventually } from "../support/stack.ts";
 import { StackProcesses } from "../support/stack_processes.ts";
 
@@ -11,41 +12,6 @@ const scale = Number(Deno.env.get("E2E_SCALE") ?? "1");
 const bytes = Math.max(64 * MiB, Math.round(1_024 * scale) * MiB);
 /** Most that edge and agent may each grow while bytes flow: windows of one stream, buffers, and slack of the heap. */
 const growthBytes = 150 * MiB;
-const sampleMs = 50;
-
-/** Resident memory of a process. */
-async function residentBytes(pid: number): Promise<number> {
-  const status = await Deno.readTextFile(`/proc/${pid}/status`);
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)![1]) * 1_024;
-}
-
-/** Runs the work and asserts that neither process grows beyond the bound while it does. */
-async function flat(stack: StackProcesses, work: () => Promise<void>): Promise<void> {
-  const watched = [["edge", stack.edge.pid], ["agent", stack.agent.pid]] as const;
-  const idle = await Promise.all(watched.map(([, pid]) => residentBytes(pid)));
-  const most = [...idle];
-  let done = false;
-  const sample = async () => {
-    while (!done) {
-      for (const [at, [, pid]] of watched.entries()) most[at] = Math.max(most[at], await residentBytes(pid));
-      await new Promise((resolve) => setTimeout(resolve, sampleMs));
-    }
-  };
-  const sampling = sample();
-  try {
-    await work();
-  } finally {
-    done = true;
-    await sampling;
-  }
-  for (const [at, [name]] of watched.entries()) {
-    const grown = most[at] - idle[at];
-    assert.ok(
-      grown < growthBytes,
-      `${name} grew by ${Math.round(grown / MiB)} MiB from ${Math.round(idle[at] / MiB)}`,
-    );
-  }
-}
 
 /** Parts of a long body that repeats after no short period. */
 function* parts(hash: Hash): Generator<Uint8Array<ArrayBuffer>> {
@@ -109,7 +75,7 @@ Deno.test(`${bytes / MiB} MiB down and ${bytes / MiB} MiB up arrive whole, and m
   await using stack = await StackProcesses.start({ services: [{ name: "web", target: origin.target }] });
   using viewer = await RawClient.connect(stack.port);
   const host = `web.localhost:${stack.port}`;
-  await flat(stack, async () => {
+  await flat(stack, growthBytes, async () => {
     const hash = createHash("sha256");
     await viewer.get(host, "/down");
     assert.match(await readHead(viewer), /^HTTP\/1\.1 200 /);
@@ -118,7 +84,7 @@ Deno.test(`${bytes / MiB} MiB down and ${bytes / MiB} MiB up arrive whole, and m
     await eventually("the origin is done", () => sums.length === 1);
     assert.equal(sum, sums[0]);
   });
-  await flat(stack, async () => {
+  await flat(stack, growthBytes, async () => {
     const hash = createHash("sha256");
     await viewer.send(`POST /up HTTP/1.1\r\nHost: ${host}\r\nContent-Length: ${bytes}\r\n\r\n`);
     await send(viewer, hash);
@@ -142,7 +108,7 @@ Deno.test("a viewer that does not read holds the origin back, memory stays flat,
     }
   });
   await using stack = await StackProcesses.start({ services: [{ name: "web", target: origin.target }] });
-  await flat(stack, async () => {
+  await flat(stack, growthBytes, async () => {
     const lazy: RawClient[] = [];
     try {
       for (let n = 0; n < 4; n++) {
