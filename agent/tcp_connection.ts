@@ -1,7 +1,10 @@
 /** One connection of a viewer to a tcp service: what comes before the origin is reached waits, then bytes cross. */
-import { type ChannelPump, StreamSplice } from "../src/driver/mod.ts";
+import { parseHostPort } from "../src/bytes/mod.ts";
+import { type ChannelPump, StreamSplice, writeAll } from "../src/driver/mod.ts";
 import type { MuxStream, StreamHandler } from "../src/mux/mod.ts";
+import type { ByteStream } from "../src/ports/mod.ts";
 import type { ResetReason } from "../src/wire/mod.ts";
+import { proxyHeader } from "../src/wire/proxy_protocol/mod.ts";
 import { EarlyBytes } from "./early_bytes.ts";
 import type { Service } from "./service.ts";
 
@@ -37,7 +40,7 @@ export class TcpConnection implements StreamHandler {
     const { pool, slabs } = this.#service;
     const connection = await pool.acquire(this.#abort.signal, true);
     if (typeof connection === "string") return this.#refuse(connection);
-    if (this.#abort.signal.aborted) return pool.drop(connection);
+    if (this.#abort.signal.aborted || !await this.#introduce(connection.socket)) return pool.drop(connection);
     const splice = new StreamSplice({
       stream: this.#stream,
       socket: connection.socket,
@@ -50,6 +53,19 @@ export class TcpConnection implements StreamHandler {
     this.#early.handTo(splice);
     await over;
     pool.drop(connection);
+  }
+
+  /** Tells the origin who the viewer is, where it is to know. */
+  async #introduce(socket: ByteStream): Promise<boolean> {
+    if (this.#service.config.proxyProtocol === "off") return true;
+    const { viewer, destination = "" } = this.#stream.opening;
+    try {
+      await writeAll(socket, proxyHeader(parseHostPort(viewer), parseHostPort(destination)));
+      return !this.#abort.signal.aborted;
+    } catch {
+      this.#refuse("origin_reset");
+      return false;
+    }
   }
 
   #refuse(reason: ResetReason): void {

@@ -43,6 +43,15 @@ const weightFlag: Flag = {
   key: "services[].weight",
 };
 
+const proxyProtocolFlag: Flag = {
+  name: "proxy-protocol",
+  help:
+    "v2 = write a PROXY protocol header, with the viewer's address, before each connection to the service.",
+  placeholder: "off|v2",
+  environment: "POSTERN_PROXY_PROTOCOL",
+  key: "services[].proxy_protocol",
+};
+
 /** A flag for each rule that a service of this protocol may have. */
 function ruleFlags(protocol: ServiceProtocol): Flag[] {
   const may = new Set([...ruleKeysOf(protocol)].map(keyOfProperty));
@@ -79,7 +88,7 @@ export const commands: readonly Command[] = [
     summary: "Publish a local TCP service on a public port.",
     details: ["Example: postern tcp 5432"],
     arguments: [{ name: "TARGET", help: "PORT or HOST:PORT.", required: true }],
-    flags: [nameFlag, weightFlag, ...ruleFlags("tcp"), configFlag, plainFlag],
+    flags: [nameFlag, weightFlag, proxyProtocolFlag, ...ruleFlags("tcp"), configFlag, plainFlag],
     settings: "agent",
     commonKeys: agentKeys,
     run: (call) => publish("tcp", call),
@@ -89,7 +98,7 @@ export const commands: readonly Command[] = [
     summary: "Publish a local TLS service by host name; it keeps its certificate, the edge reads nothing.",
     details: ["Example: postern tls 8443 --name web"],
     arguments: [{ name: "TARGET", help: "PORT or HOST:PORT.", required: true }],
-    flags: [nameFlag, weightFlag, ...ruleFlags("tls"), configFlag, plainFlag],
+    flags: [nameFlag, weightFlag, proxyProtocolFlag, ...ruleFlags("tls"), configFlag, plainFlag],
     settings: "agent",
     commonKeys: agentKeys,
     run: (call) => publish("tls", call),
@@ -149,6 +158,7 @@ export const commands: readonly Command[] = [
       "tcp_ports",
       "udp_ports",
       "trusted_proxies",
+      "proxy_protocol_from",
       "log.format",
       "log.level",
     ],

@@ -31,7 +31,7 @@ function argumentWords(command: Command, commands: readonly Command[]): string[]
 function valueWords(flag: Flag): string[] {
   if (flag.placeholder === "BOOL") return ["true", "false"];
   if (flag.placeholder === "LEVEL") return [...logLevels];
-  return flag.placeholder?.split("|").filter((word) => /^[a-z]+$/.test(word)) ?? [];
+  return flag.placeholder?.split("|").filter((word) => /^[a-z][a-z0-9]*$/.test(word)) ?? [];
 }
 
 function bash(commands: readonly Command[]): string {

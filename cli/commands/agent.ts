@@ -18,13 +18,14 @@ import { createView } from "../view/view.ts";
 /** `postern PROTOCOL TARGET`: one service, in place of those in the file. */
 export async function runPublish(protocol: ServiceProtocol, call: Call): Promise<number> {
   const target = formatAddress(parseTarget(protocol, call.arguments[0]));
-  const { name, "host-header": hostHeader, weight } = call.values;
+  const { name, "host-header": hostHeader, "proxy-protocol": proxyProtocol, weight } = call.values;
   const service: Record<string, string> = {
     protocol,
     target,
     ...(name !== undefined && { name }),
     ...(hostHeader !== undefined && { host_header: hostHeader }),
     ...(weight !== undefined && { weight }),
+    ...(proxyProtocol !== undefined && { proxy_protocol: proxyProtocol }),
   };
   for (const { key, flag } of settingsOf(ruleSettings)) {
     if (call.values[flag] !== undefined) service[`rules.${key}`] = call.values[flag];

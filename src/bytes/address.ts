@@ -31,6 +31,21 @@ export function networkOf(address: string): string {
   return `${[0, 2, 4, 6].map((at) => view.getUint16(at).toString(16)).join(":")}::/64`;
 }
 
+/** The text of the 4 or 16 bytes of an address (RFC 5952); of an IPv4-mapped one the IPv4 address. */
+export function ipText(bytes: Uint8Array): string {
+  if (bytes.length === 4) return bytes.join(".");
+  if (isMapped(bytes)) return bytes.subarray(12).join(".");
+  const words = Array.from({ length: 8 }, (_, at) => (bytes[2 * at] << 8 | bytes[2 * at + 1]).toString(16));
+  return new URL(`http://[${words.join(":")}]/`).hostname.slice(1, -1);
+}
+
+/** The parts of `host:port` or `[host]:port`, a zone left out; undefined for any other text. */
+export function parseHostPort(text: string): { host: string; port: number } | undefined {
+  const match = /^(?:\[([^\][%]*)(?:%[^\][]*)?\]|([^:\][]+)):(\d{1,5})$/.exec(text);
+  if (match === null || Number(match[3]) > 65_535) return undefined;
+  return { host: match[1] ?? match[2], port: Number(match[3]) };
+}
+
 /** `host:port`, with brackets around an IPv6 address. */
 export function formatHostPort(host: string, port: number): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;

@@ -3,4 +3,4 @@ export { type AddressBlock, AddressBlocks, parseAddressBlock } from "./address_b
 export { concat, utf8, utf8Decode } from "./array.ts";
 export { fromBase64Url, fromHex, toBase64Url, toHex } from "./encoding.ts";
 export { equalConstantTime } from "./equal.ts";
-export { formatHostPort, ipBytes, networkOf } from "./address.ts";
+export { formatHostPort, ipBytes, ipText, networkOf, parseHostPort } from "./address.ts";

@@ -50,6 +50,12 @@ export const serviceSettings = {
     "Host header for the service; the target's own when absent, `original` = as the viewer sent it.",
     "HOST|original",
   ),
+  proxyProtocol: setting(
+    word("off", "v2"),
+    "off",
+    "Header before each connection to the service that tells the viewer's address; for tcp and tls.",
+    "off|v2",
+  ),
   weight: setting(
     count(1, 1000),
     "1",

@@ -319,6 +319,12 @@ export const edgeSettings = {
     "Proxies in front whose X-Forwarded-For is believed, and whose CF-Connecting-IP and the like are passed on.",
     "CIDR,...",
   ),
+  proxyProtocolFrom: setting(
+    addressBlocks(64),
+    "",
+    "Load balancers whose every connection begins with a PROXY protocol header of version 2, on all public ports.",
+    "CIDR,...",
+  ),
   access: accessSettings,
   graceMs: setting(duration(0, 600_000), "30s", "Time a route waits for its agent to come back.", "DURATION"),
   drainTimeoutMs: setting(

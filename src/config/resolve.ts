@@ -256,6 +256,7 @@ export const otherVariables: readonly string[] = [
   "POSTERN_NAME",
   "POSTERN_HOST_HEADER",
   "POSTERN_WEIGHT",
+  "POSTERN_PROXY_PROTOCOL",
 ];
 
 function freezeDeep<T>(value: T): T {

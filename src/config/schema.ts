@@ -72,7 +72,12 @@ export const agentSchema: Schema<typeof agentSettings, AgentConfig> = {
       "origin.max_connections must not be below origin.max_idle_connections",
     );
     const names = new Set<string>();
-    for (const { name, protocol, rules } of values.services) {
+    for (const { name, protocol, proxyProtocol, rules } of values.services) {
+      refuseIf(
+        proxyProtocol !== "off" && protocol !== "tcp" && protocol !== "tls",
+        "proxy_protocol is for tcp and tls services; viewers of an http service share its connections, and " +
+          "X-Forwarded-For tells who asks",
+      );
       refuseIf(rules.burst !== null && rules.rate === null, "rules.burst needs rules.rate");
       refuseIf(
         rules.burstPerAddress !== null && rules.ratePerAddress === null,

@@ -8,6 +8,7 @@ export interface Socket {
   closeWrite(): Promise<void>;
   close(): void;
   readonly remoteAddr: Deno.Addr;
+  readonly localAddr?: Deno.Addr;
 }
 
 /** A plain TCP socket, as of `Deno.connect` and `Deno.listen`. */

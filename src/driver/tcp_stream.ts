@@ -29,6 +29,10 @@ export class TcpStream implements ByteStream {
     this.remoteAddress = remoteAddress ?? textOf(socket.remoteAddr);
   }
 
+  get localAddress(): string | undefined {
+    return this.#socket.localAddr === undefined ? undefined : textOf(this.#socket.localAddr);
+  }
+
   async read(into: Uint8Array): Promise<number | null> {
     if (this.#closed) return null;
     try {
@@ -89,7 +93,10 @@ export class TcpStream implements ByteStream {
 
 function textOf(address: Deno.Addr): string {
   if (address.transport !== "tcp" && address.transport !== "udp") return address.transport;
-  return formatHostPort(address.hostname, address.port);
+  const { hostname, port } = address;
+  // A listener of both families calls IPv4 addresses by their mapped names (RFC 4291 2.5.5.2).
+  const isMapped = hostname.startsWith("::ffff:") && hostname.includes(".");
+  return formatHostPort(isMapped ? hostname.slice("::ffff:".length) : hostname, port);
 }
 
 /** Writes all of the bytes. */

@@ -5,6 +5,8 @@ import { PREFACE } from "../http2/mod.ts";
 import type { ByteStream } from "../ports/mod.ts";
 import { isTlsClientHello } from "../wire/tls/mod.ts";
 import type { EdgeContext } from "./context.ts";
+import { prefixed } from "./prefixed_stream.ts";
+import { refuseProxyHeader } from "./proxy_front.ts";
 
 /** Holds most heads and ClientHellos at once. A ClientHello that is longer gets more, within its own limits. */
 const FIRST_READ_BYTES = 2_048;
@@ -22,7 +24,7 @@ export type FirstBytes =
 
 /**
  * Reads until it is known what is spoken, a whole ClientHello where that is TLS. Closes the socket when that takes too long.
- * @throws PosternError `peek_timeout`, `tls_timeout`, `tls_malformed_hello`, and what the socket throws
+ * @throws PosternError `peek_timeout`, `tls_timeout`, `tls_malformed_hello`, `proxy_header_untrusted`, and what the socket throws
  */
 export async function readFirstBytes(
   socket: ByteStream,
@@ -50,6 +52,7 @@ export async function readFirstBytes(
     } while (mayH2c && read < H2C_BYTES && beginsHttp2(buffer.subarray(0, read)));
     const bytes = buffer.subarray(0, read);
     if (mayH2c && beginsHttp2(bytes)) return { kind: "http2", stream: prefixed(socket, bytes) };
+    refuseProxyHeader(bytes);
     if (!isTlsClientHello(bytes[0])) return { kind: "plain", stream: prefixed(socket, bytes) };
     begun = true;
     return { kind: "tls", hello: await readClientHello(socket, bytes) };
@@ -62,22 +65,4 @@ export async function readFirstBytes(
 
 function beginsHttp2(bytes: Uint8Array): boolean {
   return bytes.subarray(0, PREFACE.length).every((octet, at) => octet === PREFACE.charCodeAt(at));
-}
-
-/** The stream with bytes in front that were read already. */
-export function prefixed(stream: ByteStream, bytes: Uint8Array): ByteStream {
-  let rest = bytes;
-  return {
-    remoteAddress: stream.remoteAddress,
-    read(into) {
-      if (rest.length === 0) return stream.read(into);
-      const part = rest.subarray(0, into.length);
-      into.set(part);
-      rest = rest.subarray(part.length);
-      return Promise.resolve(part.length);
-    },
-    write: (from) => stream.write(from),
-    closeWrite: () => stream.closeWrite(),
-    close: () => stream.close(),
-  };
 }

@@ -6,17 +6,19 @@ import { AddressBlocks, ipBytes } from "../bytes/mod.ts";
 import type { ByteStream } from "../ports/mod.ts";
 import type { AgentGate } from "./agent_gate.ts";
 import { type TrustedProxies, withoutPort } from "./client_ip.ts";
-import type { ConnectionLimits } from "./connection_limits.ts";
+import type { Admission } from "./connection_limits.ts";
 import type { EdgeContext } from "./context.ts";
+import { ProxyFront } from "./proxy_front.ts";
 import { readFirstBytes } from "./first_bytes.ts";
 import { Http2ViewerConnection } from "./http2_viewer_connection.ts";
 import { passThrough, tlsDestination } from "./tls_pass_through.ts";
 import { ViewerConnection } from "./viewer_connection.ts";
+import type { ViewerGate } from "./viewer_gate.ts";
 
 export interface ListenerOptions {
   readonly context: EdgeContext;
   readonly gate: AgentGate;
-  readonly limits: Pick<ConnectionLimits, "enter">;
+  readonly limits: Pick<ViewerGate, "admit">;
   readonly proxies: TrustedProxies;
   /** Absent: no TLS ends here. */
   readonly certificates: CertificateStore | undefined;
@@ -33,6 +35,7 @@ interface Served {
 export class EdgeListener {
   readonly #options: ListenerOptions;
   readonly #context: EdgeContext;
+  readonly #proxyFront: ProxyFront;
   readonly #served = new Set<Served>();
   readonly #h2cFrom: AddressBlocks;
   #listener: Deno.TcpListener | undefined;
@@ -45,6 +48,7 @@ export class EdgeListener {
     this.#options = options;
     this.#context = options.context;
     this.#h2cFrom = new AddressBlocks(options.context.config.h2cFrom);
+    this.#proxyFront = new ProxyFront(options.context);
   }
 
   /** Starts to listen; returns the port. @throws Deno.errors.AddrInUse and the like */
@@ -158,32 +162,32 @@ export class EdgeListener {
 
   async #serve(socket: ByteStream): Promise<void> {
     const { metrics, log } = this.#context;
-    let leave: (() => void) | undefined;
+    let admission: Admission | undefined;
     const served: Served = { socket };
     this.#served.add(served);
     try {
-      leave = this.#options.limits.enter(withoutPort(socket.remoteAddress));
+      admission = this.#options.limits.admit();
       metrics.viewerConnections.inc();
-      await this.#route(served);
+      const named = await this.#proxyFront.admit(socket, admission);
+      if (named !== undefined) await this.#route(served, named);
     } catch (error) {
       metrics.refusals.inc({ code: codeOf(error), layer: "listener" });
-      log(error instanceof PosternError ? "debug" : "error", "connection refused", {
+      log(levelOf(error), "connection refused", {
         code: codeOf(error),
         remote: socket.remoteAddress,
         cause: error instanceof PosternError ? undefined : String(error),
       });
     } finally {
       socket.close();
-      if (leave !== undefined) metrics.viewerConnections.dec();
-      leave?.();
+      if (admission !== undefined) metrics.viewerConnections.dec();
+      admission?.leave();
       this.#served.delete(served);
       this.#onEnd();
     }
   }
 
-  async #route(served: Served): Promise<void> {
-    const { socket } = served;
-    const first = await readFirstBytes(socket, this.#context, this.#maySpeakH2c(socket));
+  async #route(served: Served, socket: ByteStream): Promise<void> {
+    const first = await readFirstBytes(socket, this.#context, this.#maySpeakH2c(served.socket));
     switch (first.kind) {
       case "nothing":
         return;
@@ -192,14 +196,13 @@ export class EdgeListener {
       case "plain":
         return await this.#viewer(served, first.stream, "http");
       case "tls":
-        return await this.#tls(served, first.hello);
+        return await this.#tls(served, socket, first.hello);
       default:
         return first satisfies never;
     }
   }
 
-  async #tls(served: Served, hello: PeekedHello): Promise<void> {
-    const { socket } = served;
+  async #tls(served: Served, socket: ByteStream, hello: PeekedHello): Promise<void> {
     const { certificates } = this.#options;
     const { clock, config, metrics, log, newRequestId } = this.#context;
     const covers = certificates === undefined ? undefined : (name: string) => certificates.covers(name);
@@ -243,6 +246,7 @@ export class EdgeListener {
     await viewer.run();
   }
 
+  /** @param socket the connection itself, whomever it speaks for */
   #maySpeakH2c(socket: ByteStream): boolean {
     if (this.#h2cFrom.isEmpty) return false;
     const address = ipBytes(withoutPort(socket.remoteAddress));
@@ -264,3 +268,9 @@ const WITH_HTTP2 = ["h2", "http/1.1"];
 
 /** Longest wait for connections that are queued already. */
 const ACCEPT_WAITING_MS = 250;
+
+/** What an operator can mend is told at once; what viewers do would fill the log. */
+function levelOf(error: unknown): "debug" | "info" | "error" {
+  if (!(error instanceof PosternError)) return "error";
+  return error.facts.blame === "operator" ? "info" : "debug";
+}

@@ -38,6 +38,7 @@ export async function relayRaw(
     service: 0,
     viewer: socket.remoteAddress,
     requestId,
+    ...(socket.localAddress === undefined ? {} : { destination: socket.localAddress }),
   };
   for (let attempt = 1;; attempt++) {
     const session = await sessions.routes.session(group, NEVER);

@@ -3,20 +3,23 @@ import { codeOf, PosternError } from "../errors/mod.ts";
 import { acceptEach, TcpStream } from "../driver/mod.ts";
 import type { ByteStream } from "../ports/mod.ts";
 import type { AgentSession } from "./agent_session.ts";
-import { withoutPort } from "./client_ip.ts";
-import type { ConnectionLimits } from "./connection_limits.ts";
+import type { Admission } from "./connection_limits.ts";
 import type { EdgeContext } from "./context.ts";
+import { ProxyFront } from "./proxy_front.ts";
 import { relayRaw } from "./raw_relay.ts";
+import type { ViewerGate } from "./viewer_gate.ts";
 
 export class TcpServices {
   readonly #context: EdgeContext;
-  readonly #limits: Pick<ConnectionLimits, "enter">;
+  readonly #limits: Pick<ViewerGate, "admit">;
+  readonly #proxyFront: ProxyFront;
   readonly #listeners = new Map<number, Deno.TcpListener>();
   readonly #open = new Set<ByteStream>();
 
-  constructor(context: EdgeContext, limits: Pick<ConnectionLimits, "enter">) {
+  constructor(context: EdgeContext, limits: Pick<ViewerGate, "admit">) {
     this.#context = context;
     this.#limits = limits;
+    this.#proxyFront = new ProxyFront(context);
   }
 
   /** Opens the ports that a session publishes. @throws PosternError `tcp_port_unavailable` */
@@ -69,16 +72,18 @@ export class TcpServices {
 
   async #serve(socket: ByteStream, port: number): Promise<void> {
     const { metrics, log, newRequestId } = this.#context;
-    let leave: (() => void) | undefined;
+    let admission: Admission | undefined;
     const requestId = newRequestId();
     try {
-      leave = this.#limits.enter(withoutPort(socket.remoteAddress));
+      admission = this.#limits.admit();
       metrics.viewerConnections.inc();
       metrics.viewerConnectionsTotal.inc({ protocol: "tcp" });
       this.#open.add(socket);
+      const viewer = await this.#proxyFront.admitRaw(socket, admission);
+      if (viewer === undefined) return;
       const group = this.#context.sessions.routes.group(`tcp:${port}`);
       if (group === undefined) throw new PosternError("tunnel_offline");
-      const reason = await relayRaw(this.#context, { group, socket, requestId });
+      const reason = await relayRaw(this.#context, { group, socket: viewer, requestId });
       if (reason !== undefined) log("info", "tcp connection cut", { request_id: requestId, port, reason });
     } catch (error) {
       metrics.refusals.inc({ code: codeOf(error), layer: "listener" });
@@ -86,7 +91,7 @@ export class TcpServices {
     } finally {
       socket.close();
       if (this.#open.delete(socket)) metrics.viewerConnections.dec();
-      leave?.();
+      admission?.leave();
     }
   }
 }

@@ -6,7 +6,7 @@ import type { ResetReason } from "../wire/mod.ts";
 import { TlsAlert } from "../wire/tls/mod.ts";
 import type { EdgeContext } from "./context.ts";
 import { isControlName } from "./control_host.ts";
-import { prefixed } from "./first_bytes.ts";
+import { prefixed } from "./prefixed_stream.ts";
 import { relayRaw } from "./raw_relay.ts";
 import type { RouteGroup } from "./route_group.ts";
 import { isTlsRoute } from "./routes.ts";

@@ -3,7 +3,7 @@ import { type AddressBlocks, networkOf } from "../bytes/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 import { isAdmitted } from "./admission.ts";
 import type { TrustedProxies } from "./client_ip.ts";
-import type { ConnectionLimits } from "./connection_limits.ts";
+import type { Admission, ConnectionLimits } from "./connection_limits.ts";
 import type { AddressBuckets } from "./token_bucket.ts";
 
 export interface ViewerGateOptions {
@@ -24,13 +24,24 @@ export class ViewerGate {
     this.#options = options;
   }
 
+  /** Counts one more connection, before a byte of it is read. @throws PosternError `viewer_limit` */
+  admit(): Admission {
+    const admission = this.#options.limits.admit();
+    return {
+      name: (address) => {
+        this.#check(address);
+        admission.name(address);
+      },
+      leave: admission.leave,
+    };
+  }
+
   /**
-   * Counts one more connection, before a byte of it is read; the result takes it back, once. A trusted proxy is nobody's
-   * own address: lists and rate leave it alone, {@link admits} asks for whom it speaks.
-   * @throws PosternError `address_denied`, `connection_rate_limited`, `viewer_limit`
+   * A trusted proxy is nobody's own address: lists and rate leave it alone, {@link admits} asks for whom it speaks.
+   * @throws PosternError `address_denied`, `connection_rate_limited`
    */
-  enter(address: string): () => void {
-    const { limits, proxies, newConnections, now } = this.#options;
+  #check(address: string): void {
+    const { proxies, newConnections, now } = this.#options;
     if (!proxies.trusts(address)) {
       if (!this.admits(address)) throw new PosternError("address_denied");
       if (newConnections !== undefined && newConnections.take(address, now()) > 0) {
@@ -39,7 +50,6 @@ export class ViewerGate {
         });
       }
     }
-    return limits.enter(address);
   }
 
   /** Whether the edge's lists let this address in. */

@@ -12,6 +12,8 @@ export interface ByteStream {
   close(): void;
   /** `address:port` of the other end, for logs and limits. */
   readonly remoteAddress: string;
+  /** `address:port` of this end, as the other one asked for it; absent where nobody knows. */
+  readonly localAddress?: string;
 }
 
 /**

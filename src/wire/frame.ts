@@ -70,7 +70,7 @@ export const FRAME_TABLE: readonly FrameRow[] = [
     minBytes: 6,
     maxBytes: 1_024,
     payload:
-      "class u8 · kind u8 (1 http, 2 tcp, 3 udp) · service u16 · viewer address (u8 length, ASCII) · request id (u8 length, ASCII)",
+      "class u8 · kind u8 (1 http, 2 tcp, 3 udp) · service u16 · viewer address (u8 length, ASCII) · request id (u8 length, ASCII) · for tcp, unless unknown: address that the viewer asked for (u8 length, ASCII)",
   },
   {
     name: "DATA",

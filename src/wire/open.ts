@@ -14,6 +14,8 @@ export interface StreamOpening {
   readonly viewer: string;
   /** Request or connection id for correlation. Peer text. */
   readonly requestId: string;
+  /** `address:port` that the viewer connected to, ASCII, not empty; for raw bytes only. Peer text. */
+  readonly destination?: string;
 }
 
 const KINDS: readonly StreamKind[] = ["http", "tcp", "udp"];
@@ -22,7 +24,8 @@ export const MAX_OPEN_TEXT_BYTES = 128;
 
 /** Bytes of the payload that {@link writeOpening} makes. */
 export function openingBytes(opening: StreamOpening): number {
-  return 6 + opening.viewer.length + opening.requestId.length;
+  const { viewer, requestId, destination } = opening;
+  return 6 + viewer.length + requestId.length + (destination === undefined ? 0 : 1 + destination.length);
 }
 
 /**
@@ -34,7 +37,8 @@ export function writeOpening(buffer: Uint8Array, at: number, opening: StreamOpen
   buffer[at + 1] = KINDS.indexOf(opening.kind) + 1;
   buffer[at + 2] = opening.service >>> 8;
   buffer[at + 3] = opening.service;
-  return writeText(buffer, writeText(buffer, at + 4, opening.viewer), opening.requestId);
+  const end = writeText(buffer, writeText(buffer, at + 4, opening.viewer), opening.requestId);
+  return opening.destination === undefined ? end : writeText(buffer, end, opening.destination);
 }
 
 /** @throws PosternError `frame_bad_open` */
@@ -45,7 +49,9 @@ export function readOpening(buffer: Uint8Array, start: number, end: number): Str
   }
   const viewer = readText(buffer, start + 4, end);
   const requestId = readText(buffer, start + 5 + viewer.length, end);
-  if (start + 6 + viewer.length + requestId.length !== end) {
+  const after = start + 6 + viewer.length + requestId.length;
+  const destination = after < end ? readText(buffer, after, end) : undefined;
+  if (destination !== undefined && (destination === "" || after + 1 + destination.length !== end)) {
     throw new PosternError("frame_bad_open", "Cannot read OPEN frame: bytes are left over");
   }
   return {
@@ -54,6 +60,7 @@ export function readOpening(buffer: Uint8Array, start: number, end: number): Str
     service: (buffer[start + 2] << 8) | buffer[start + 3],
     viewer,
     requestId,
+    ...(destination === undefined ? {} : { destination }),
   };
 }
 

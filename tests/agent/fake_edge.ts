@@ -259,7 +259,15 @@ export function makeService(
   origin: Partial<AgentConfig["origin"]> = {},
 ): Service {
   return new Service({
-    config: { name: null, protocol: "http", hostHeader: null, weight: 100, rules: NO_RULES, ...service },
+    config: {
+      name: null,
+      protocol: "http",
+      hostHeader: null,
+      proxyProtocol: "off",
+      weight: 100,
+      rules: NO_RULES,
+      ...service,
+    },
     origin: { ...agentDefaults().origin, ...origin },
     clock,
     deadlines: new Deadlines(clock),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { formatHostPort, ipBytes, networkOf } from "../../src/bytes/mod.ts";
+import { formatHostPort, ipBytes, ipText, networkOf, parseHostPort } from "../../src/bytes/mod.ts";
 
 Deno.test("ipBytes() reads IPv4, IPv6 and mapped addresses, and nothing else", () => {
   const cases: [string, string][] = [
@@ -56,4 +56,24 @@ Deno.test("formatHostPort() puts brackets around IPv6 addresses only", () => {
   assert.equal(formatHostPort("::1", 80), "[::1]:80");
   assert.equal(formatHostPort("192.0.2.1", 80), "192.0.2.1:80");
   assert.equal(formatHostPort("web.example", 443), "web.example:443");
+});
+
+Deno.test("ipText() writes what ipBytes() reads, in the shortest form", () => {
+  for (
+    const text of ["192.0.2.1", "0.0.0.0", "::", "::1", "2001:db8::1", "fe80::1:0:0:1", "1:2:3:4:5:6:7:8"]
+  ) {
+    assert.equal(ipText(ipBytes(text)!), text);
+  }
+  const mapped = new Uint8Array([...new Uint8Array(10), 0xff, 0xff, 192, 0, 2, 1]);
+  assert.equal(ipText(mapped), "192.0.2.1");
+});
+
+Deno.test("parseHostPort() reads what formatHostPort() writes, without a zone", () => {
+  for (const [host, port] of [["192.0.2.1", 0], ["::1", 65_535], ["a.test", 443]] as const) {
+    assert.deepEqual(parseHostPort(formatHostPort(host, port)), { host, port });
+  }
+  assert.deepEqual(parseHostPort("[fe80::1%eth0]:7"), { host: "fe80::1", port: 7 });
+  for (const text of ["", "a", "a:", ":1", "::1:1x", "[::1]", "[::1:1", "a:65536", "a:-1"]) {
+    assert.equal(parseHostPort(text), undefined, text);
+  }
 });

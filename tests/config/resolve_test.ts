@@ -124,6 +124,7 @@ Deno.test("resolve() reads services from the file, and given items replace them"
     protocol: "http",
     target: { host: "::1", port: 1 },
     hostHeader: null,
+    proxyProtocol: "off",
     weight: 7,
   });
   assert.deepEqual([rules.allow, rules.deny], [[], []]);

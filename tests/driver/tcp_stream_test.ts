@@ -113,3 +113,18 @@ Deno.test("TcpStream.remoteAddress is address:port, IPv6 in brackets, or what it
   assert.equal(from({ transport: "tcp", hostname: "::1", port: 80 }), "[::1]:80");
   assert.equal(from({ transport: "unix", path: "/run/x.sock" }), "unix");
 });
+
+Deno.test("TcpStream tells both its addresses, IPv4 ones by their own name also where a listener is for both families", async () => {
+  using listener = Deno.listen({ hostname: "::", port: 0 });
+  const { port } = listener.addr;
+  for (const hostname of ["127.0.0.1", "::1"]) {
+    const [near, far] = await Promise.all([Deno.connect({ hostname, port }), listener.accept()]);
+    const [client, server] = [new TcpStream(near), new TcpStream(far)];
+    const host = hostname === "::1" ? "[::1]" : hostname;
+    assert.equal(server.localAddress, `${host}:${port}`);
+    assert.equal(server.remoteAddress, client.localAddress);
+    assert.equal(client.remoteAddress, server.localAddress);
+    client.close();
+    server.close();
+  }
+});

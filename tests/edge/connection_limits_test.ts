@@ -49,3 +49,23 @@ Deno.test("ConnectionLimits comes back to zero after any order of coming and goi
     for (let i = 0; i < 4; i++) limits.enter("192.0.2.1");
   }));
 });
+
+Deno.test("ConnectionLimits.admit() counts in all before an address is known, and for it afterwards, once", () => {
+  const limits = new ConnectionLimits(3, 1);
+  const [a, b, c] = [limits.admit(), limits.admit(), limits.admit()];
+  assert.throws(() => limits.admit(), code("viewer_limit"));
+  a.name("192.0.2.1");
+  a.name("192.0.2.1");
+  assert.throws(() => b.name("192.0.2.1"), code("viewer_limit"));
+  b.leave();
+  b.leave();
+  assert.equal(limits.open, 2);
+  a.leave();
+  c.name("192.0.2.1");
+  c.leave();
+  c.name("192.0.2.1");
+  assert.equal(limits.open, 0);
+  limits.enter("192.0.2.1");
+  assert.throws(() => limits.enter("192.0.2.1"), code("viewer_limit"));
+  assert.equal(limits.open, 1);
+});

@@ -32,7 +32,8 @@ const opening: fc.Arbitrary<StreamOpening> = fc.record({
   service: fc.nat(0xffff),
   viewer: text.map((t) => t.slice(0, MAX_OPEN_TEXT_BYTES)),
   requestId: text.map((t) => t.slice(0, MAX_OPEN_TEXT_BYTES)),
-}, { noNullPrototype: true });
+  destination: text.map((t) => `[${t}`.slice(0, MAX_OPEN_TEXT_BYTES)),
+}, { noNullPrototype: true, requiredKeys: ["class", "kind", "service", "viewer", "requestId"] });
 
 Deno.test("readOpening() reads back what writeOpening() wrote, at any offset", () => {
   fc.assert(fc.property(opening, fc.nat(20), (expected, offset) => {
@@ -46,7 +47,9 @@ Deno.test("the longest opening fits into an OPEN frame", () => {
   const longest = "v".repeat(MAX_OPEN_TEXT_BYTES);
   const row = FRAME_TABLE[FrameType.open];
   const shape = { class: 0, kind: "http", service: 0 } as const;
-  assert.ok(openingBytes({ ...shape, viewer: longest, requestId: longest }) <= row.maxBytes);
+  assert.ok(
+    openingBytes({ ...shape, viewer: longest, requestId: longest, destination: longest }) <= row.maxBytes,
+  );
   assert.equal(openingBytes({ ...shape, viewer: "", requestId: "" }), row.minBytes);
 });
 

@@ -25,7 +25,7 @@ export const PACKAGES: readonly PackageRow[] = [
   { binary: "h2load", package: "nghttp2-client", why: "a viewer that opens many requests at once" },
   { binary: "tinyproxy", package: "tinyproxy-bin", why: "a proxy on the agent's way out" },
   { binary: "stunnel4", package: "stunnel4", why: "TLS on the way to that proxy" },
-  { binary: "h2load", package: "nghttp2-client", why: "many HTTP/2 streams at once, from another library" },
+  { binary: "haproxy", package: "haproxy", why: "a real load balancer that speaks the PROXY protocol" },
   { binary: "psql", package: "postgresql-client", why: "client of a published database" },
   { binary: "postgres", package: "postgresql", why: "a database as a published tcp service" },
   { binary: "initdb", package: "postgresql", why: "a fresh cluster for each test run" },

@@ -151,6 +151,51 @@ export const EDGE_ERRORS = {
     cause: "The viewer opened a connection and sent nothing within `timeouts.peek`.",
     remedy: "Nothing: browsers open connections in advance. Many from one address may be an attack.",
   },
+  proxy_header_missing: {
+    title: "Connection without PROXY header",
+    blame: "operator",
+    retryable: false,
+    cause:
+      "A connection from an address in `proxy_protocol_from` did not begin with a PROXY protocol header.",
+    remedy:
+      "Let the load balancer send version 2 on every connection. Name only its addresses in `proxy_protocol_from`: agents and viewers on the same host have to come through it, too.",
+  },
+  proxy_header_version: {
+    title: "PROXY header of another version",
+    blame: "operator",
+    retryable: false,
+    cause: "The load balancer sent a PROXY protocol header of version 1, or of one above 2.",
+    remedy: "Switch it to version 2: `send-proxy-v2` in HAProxy, proxy protocol v2 on cloud load balancers.",
+  },
+  proxy_header_malformed: {
+    title: "Malformed PROXY header",
+    blame: "operator",
+    retryable: false,
+    cause: "A PROXY protocol header has an unknown command or family, or is too short for its addresses.",
+    remedy: "Look at the load balancer's version and settings.",
+  },
+  proxy_header_too_large: {
+    title: "PROXY header is too large",
+    blame: "operator",
+    retryable: false,
+    cause: "A PROXY protocol header is longer than 4 KiB.",
+    remedy: "Let the load balancer send fewer extensions (TLVs); none of them is used here.",
+  },
+  proxy_header_timeout: {
+    title: "PROXY header took too long",
+    blame: "operator",
+    retryable: true,
+    cause:
+      "A load balancer opened a connection and did not send a whole PROXY header within `timeouts.peek`.",
+    remedy: "Check that it sends a header by itself, before its client says anything.",
+  },
+  proxy_header_untrusted: {
+    title: "PROXY header from an untrusted source",
+    blame: "operator",
+    retryable: false,
+    cause: "A connection from an address that is not in `proxy_protocol_from` began with a PROXY header.",
+    remedy: "If it is your load balancer, add its address to `proxy_protocol_from`. Otherwise nothing.",
+  },
   head_timeout: {
     title: "Request head took too long",
     blame: "viewer",
