@@ -69,7 +69,7 @@ export class Registration {
    * reading the rules throws, and `rules_unsupported`.
    */
   async renew(signal: AbortSignal): Promise<CreateAnswer> {
-    const rules = rulesOf(this.#service);
+    const rules = await rulesOf(this.#service);
     const answer = await this.#asked(signal, rules);
     // A control plane that does not know rules passes them over: the service would stand open.
     if (answer.rules_revision === undefined && Object.keys(rules).length > 0) {

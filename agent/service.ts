@@ -75,7 +75,7 @@ export class Service {
       network: options.datagramNetwork,
     });
     this.headLimits = { ...HEAD_LIMITS, maxHeadBytes: origin.maxHeadBytes };
-    this.host = config.hostHeader === null
+    this.host = config.hostHeader === null || config.hostHeader === "rewrite"
       ? hostOf(config.target)
       : config.hostHeader === "original"
       ? null

@@ -30,8 +30,9 @@ const nameFlag: Flag = {
 };
 const hostHeaderFlag: Flag = {
   name: "host-header",
-  help: "Host header for the service: a name, or `original` = as the viewer sent it.",
-  placeholder: "HOST|original",
+  help:
+    "Host header for the service: a name, `rewrite` = the target's own, `original` = as the viewer sent it.",
+  placeholder: "HOST|rewrite|original",
   environment: "POSTERN_HOST_HEADER",
   key: "services[].host_header",
 };
@@ -256,6 +257,18 @@ export const commands: readonly Command[] = [
     arguments: [{ name: "ROLE", help: "edge or agent.", required: true, words: ["edge", "agent"] }],
     flags: [configFlag, jsonFlag],
     run: async (call) => (await import("./commands/config.ts")).runConfig(call),
+  },
+  {
+    name: "hash-password",
+    summary: "Hash a password for the users of a service.",
+    details: [
+      "Reads the password from standard input, never from the command line. With NAME it prints a line for the file that",
+      "--basic-auth-file takes.",
+      "Example: postern hash-password ann < password.txt >> shop.users",
+    ],
+    arguments: [{ name: "NAME", help: "Name of the user.", required: false }],
+    flags: [],
+    run: async (call) => (await import("./commands/hash_password.ts")).runHashPassword(call),
   },
   {
     name: "version",

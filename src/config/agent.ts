@@ -8,11 +8,11 @@ import {
   serviceName,
   size,
   targetAddress,
-  text,
   toggle,
   url,
   word,
 } from "./values.ts";
+import { hostHeader } from "./field_values.ts";
 import { ruleSettings } from "./rules.ts";
 import { serviceProtocols } from "./protocol.ts";
 import { list, optional, setting, type Values } from "./setting.ts";
@@ -46,9 +46,9 @@ export const serviceSettings = {
     "HOST:PORT",
   ),
   hostHeader: optional(
-    text("a host name, or original"),
-    "Host header for the service; the target's own when absent, `original` = as the viewer sent it.",
-    "HOST|original",
+    hostHeader(),
+    "Host header for the service; the target's own when absent or `rewrite`, `original` = as the viewer sent it.",
+    "HOST|rewrite|original",
   ),
   proxyProtocol: setting(
     word("off", "v2"),

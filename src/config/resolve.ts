@@ -224,10 +224,11 @@ class Merge {
   }
 }
 
-/** Scalars and lists of scalars as they are; a map becomes an object that no notation accepts. */
+/** Scalars and lists as they are; a map becomes a Map, which most notations refuse. */
 function plainOf(node: FileNode): unknown {
   if (node.kind === "scalar") return node.value;
-  return node.kind === "list" ? node.items.map(plainOf) : {};
+  if (node.kind === "list") return node.items.map(plainOf);
+  return new Map([...node.entries].map(([name, { value }]) => [name, plainOf(value)]));
 }
 
 /** File text in a message: printable, and short. */

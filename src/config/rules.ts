@@ -1,8 +1,9 @@
 /** Rules of a service, as its owner writes them. What they mean on the wire is src/rules. */
-import { maxRate, maxRuleBlocks } from "../rules/mod.ts";
+import { maxRate, maxRuleBlocks, maxRuleFields, realmPattern } from "../rules/mod.ts";
 import type { ServiceProtocol } from "./protocol.ts";
 import { optional, setting } from "./setting.ts";
-import { addressBlocks, count, duration, rateOf } from "./values.ts";
+import { fieldLines, fieldNames } from "./field_values.ts";
+import { addressBlocks, count, duration, notation, path, rateOf } from "./values.ts";
 
 /** Rules of every service. */
 const connectionRules = {
@@ -37,7 +38,43 @@ const connectionRules = {
 } as const;
 
 /** Rules that read or change HTTP; refused for other services. */
-const httpRules = {} as const;
+const httpRules = {
+  basicAuth: {
+    file: optional(
+      path(),
+      "Users who may come in, a line each as `postern hash-password NAME` prints it; private, read at each registration.",
+      "FILE",
+    ),
+    realm: optional(
+      notation(
+        "1 to 64 printable ASCII characters without quotes and backslashes",
+        (raw) => typeof raw === "string" && realmPattern.test(raw) ? raw : undefined,
+      ),
+      "What browsers show when they ask.",
+      "TEXT",
+    ),
+  },
+  requestHeaders: fieldSettings("requests, on their way to the service"),
+  responseHeaders: fieldSettings("responses"),
+} as const;
+
+function fieldSettings(where: string) {
+  return {
+    remove: setting(fieldNames(maxRuleFields), "", `Fields taken out of ${where}.`, "NAME,..."),
+    set: setting(
+      fieldLines(maxRuleFields),
+      "",
+      `Fields of ${where}, in place of those that are there. A flag takes one a line.`,
+      "NAME: VALUE",
+    ),
+    add: setting(
+      fieldLines(maxRuleFields),
+      "",
+      `Fields of ${where}, beside those that are there. A flag takes one a line.`,
+      "NAME: VALUE",
+    ),
+  } as const;
+}
 
 /** Rules of flows; refused for other services. */
 const udpRules = {

@@ -83,6 +83,10 @@ export const agentSchema: Schema<typeof agentSettings, AgentConfig> = {
         rules.burstPerAddress !== null && rules.ratePerAddress === null,
         "rules.burst_per_address needs rules.rate_per_address",
       );
+      refuseIf(
+        rules.basicAuth.realm !== null && rules.basicAuth.file === null,
+        "rules.basic_auth.realm needs rules.basic_auth.file",
+      );
       const may = ruleKeysOf(protocol);
       for (const [rule, value] of Object.entries(rules)) {
         if (may.has(rule)) continue;

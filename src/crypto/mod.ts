@@ -1,5 +1,14 @@
 /** Keys and the Noise handshake. The record cipher is the sealing core in `wasm/`, behind a port. */
 export { hkdfSha256 } from "./hkdf.ts";
 export { generateX25519KeyPair, type X25519KeyPair, x25519KeyPair } from "./keys.ts";
+export {
+  defaultLogN,
+  derivePassword,
+  formatPasswordHash,
+  maxPasswordBytes,
+  parsePasswordHash,
+  type PasswordHash,
+  saltBytes,
+} from "./password_hash.ts";
 export { x25519, X25519_KEY_BYTES } from "./x25519.ts";
 export * from "./noise/mod.ts";

@@ -16,11 +16,11 @@ import { TrustedProxies } from "./client_ip.ts";
 import { ConnectionLimits } from "./connection_limits.ts";
 import type { EdgeContext } from "./context.ts";
 import { Guards } from "./guards.ts";
-import { type RuleDeps, seedOf } from "./held_rules.ts";
 import { EdgeListener } from "./listener.ts";
 import { Sessions } from "./sessions.ts";
 import type { ServiceGuard } from "./service_guard.ts";
 import { type EdgeStatus, edgeStatus } from "./status.ts";
+import { seedOf } from "./refusal.ts";
 import { TcpServices } from "./tcp_services.ts";
 import { AddressBuckets } from "./token_bucket.ts";
 import { ViewerGate } from "./viewer_gate.ts";
@@ -232,7 +232,11 @@ const STOP_SLACK_MS = 1_000;
 /** Addresses whose new connections are counted at the same time. */
 const MAX_COUNTED_ADDRESSES = 65_536;
 
-function viewerGate(config: EdgeConfig, proxies: TrustedProxies, { clock, random }: RuleDeps): ViewerGate {
+function viewerGate(
+  config: EdgeConfig,
+  proxies: TrustedProxies,
+  { clock, random }: { clock: Clock; random: Random },
+): ViewerGate {
   const { limits, access } = config;
   const { connectionRatePerAddress: rate, connectionBurstPerAddress: burst } = limits;
   return new ViewerGate({

@@ -1,5 +1,6 @@
 /** The guards of all services that this edge serves or waits for, by tunnel. */
 import type { Revised } from "../ports/mod.ts";
+import { HashQueue } from "./hash_queue.ts";
 import type { RuleDeps } from "./held_rules.ts";
 import { ServiceGuard } from "./service_guard.ts";
 
@@ -16,8 +17,8 @@ export class Guards {
   readonly #deps: RuleDeps;
   readonly #kept = new Map<string, Kept>();
 
-  constructor(deps: RuleDeps) {
-    this.#deps = deps;
+  constructor(deps: Omit<RuleDeps, "hashes">) {
+    this.#deps = { ...deps, hashes: new HashQueue() };
   }
 
   get size(): number {

@@ -1,25 +1,19 @@
 /** One revision of a service's rules, ready to be asked. Buckets and what was verified live as long as the revision. */
 import { AddressBlocks } from "../bytes/mod.ts";
 import type { ErrorCode } from "../errors/mod.ts";
-import type { Header } from "../http1/mod.ts";
-import type { Clock, Random } from "../ports/mod.ts";
+import type { HeaderList } from "../http1/mod.ts";
+import type { Clock } from "../ports/mod.ts";
 import type { RateRule, ServiceRules } from "../rules/mod.ts";
 import { isAdmitted } from "./admission.ts";
+import { BasicAuth, type BasicAuthDeps } from "./basic_auth.ts";
+import { FieldChanges } from "./field_changes.ts";
+import { type Refusal, retryAfter, seedOf } from "./refusal.ts";
 import { AddressBuckets, type BucketRate, TokenBucket } from "./token_bucket.ts";
 
 /** Most addresses that one service keeps a bucket for: about 120 bytes each. */
 export const maxAddressBuckets = 8_192;
 
-/** Why a viewer is not served, and what the answer says besides. */
-export interface Refusal {
-  readonly code: ErrorCode;
-  readonly headers: readonly Header[];
-}
-
-export interface RuleDeps {
-  readonly clock: Pick<Clock, "now">;
-  readonly random: Random;
-}
+export type RuleDeps = BasicAuthDeps;
 
 export class HeldRules {
   readonly #clock: Pick<Clock, "now">;
@@ -27,11 +21,15 @@ export class HeldRules {
   readonly #deny: AddressBlocks;
   readonly #rate: TokenBucket | undefined;
   readonly #perAddress: AddressBuckets | undefined;
+  readonly #auth: BasicAuth | undefined;
+  readonly #request: FieldChanges | undefined;
+  readonly #response: FieldChanges | undefined;
 
   /** Silence after which a flow of a udp service ends; undefined: as usual. */
   readonly udpIdleMs: number | undefined;
 
-  constructor(rules: ServiceRules, { clock, random }: RuleDeps) {
+  constructor(rules: ServiceRules, deps: RuleDeps) {
+    const { clock, random } = deps;
     this.udpIdleMs = rules.udp_idle_seconds === undefined ? undefined : rules.udp_idle_seconds * 1_000;
     this.#clock = clock;
     this.#allow = new AddressBlocks(rules.allow ?? []);
@@ -41,6 +39,9 @@ export class HeldRules {
       const rate = bucketRateOf(rules.rate_per_address);
       this.#perAddress = new AddressBuckets(rate, maxAddressBuckets, seedOf(random));
     }
+    if (rules.basic_auth !== undefined) this.#auth = new BasicAuth(rules.basic_auth, deps);
+    if (rules.request_headers !== undefined) this.#request = new FieldChanges(rules.request_headers);
+    if (rules.response_headers !== undefined) this.#response = new FieldChanges(rules.response_headers);
   }
 
   /** A new connection to a service that is not HTTP. */
@@ -48,9 +49,27 @@ export class HeldRules {
     return this.#admit(ip, "connection_rate_limited");
   }
 
-  /** A request to an HTTP service. */
-  admitRequest(ip: string): Refusal | undefined {
-    return this.#admit(ip, "request_rate_limited");
+  /**
+   * A request to an HTTP service. A promise only where a password has to be hashed.
+   * @param connection one viewer's, and nobody else's: undefined where several may share it
+   */
+  admitRequest(
+    ip: string,
+    headers: HeaderList,
+    connection: object | undefined,
+  ): Promise<Refusal | undefined> | Refusal | undefined {
+    return this.#admit(ip, "request_rate_limited") ?? this.#auth?.admit(ip, headers, connection);
+  }
+
+  /** Changes a request's fields on their way to the service. Credentials that were for the edge stay here. */
+  changeRequest(headers: HeaderList): void {
+    if (this.#auth !== undefined) headers.delete("authorization");
+    this.#request?.apply(headers);
+  }
+
+  /** Changes the fields of a response of the service. */
+  changeResponse(headers: HeaderList): void {
+    this.#response?.apply(headers);
   }
 
   #admit(ip: string, limited: ErrorCode): Refusal | undefined {
@@ -63,17 +82,6 @@ export class HeldRules {
   }
 }
 
-/** `Retry-After` in whole seconds (RFC 9110 10.2.3). */
-export function retryAfter(waitMs: number): Header {
-  return ["Retry-After", String(Math.max(1, Math.ceil(waitMs / 1_000)))];
-}
-
-export function bucketRateOf({ per_second, burst }: RateRule): BucketRate {
+function bucketRateOf({ per_second, burst }: RateRule): BucketRate {
   return { intervalMs: 1_000 / per_second, burst };
-}
-
-/** 32 bits that nobody outside knows. */
-export function seedOf(random: Random): number {
-  const [a, b, c, d] = random(4);
-  return (a << 24) | (b << 16) | (c << 8) | d;
 }

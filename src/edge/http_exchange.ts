@@ -19,6 +19,7 @@ import { type ResetReason, streamClass, type StreamOpening } from "../wire/mod.t
 import type { AgentSession } from "./agent_session.ts";
 import type { EdgeContext, Viewer } from "./context.ts";
 import type { Departure, DepartureListener } from "./departure.ts";
+import type { HeldRules } from "./held_rules.ts";
 import { type RelayOptions, type RelayOutcome, ResponseRelay } from "./response_relay.ts";
 import type { ResponseWriter } from "./response_writer.ts";
 import type { RouteGroup } from "./route_group.ts";
@@ -76,6 +77,8 @@ export class HttpExchange implements RelayOptions, DepartureListener {
   readonly #in: ExchangeInput;
   readonly #body: RequestBody;
   readonly #startedAt: number;
+  /** What is held for the service; undefined for most. */
+  #rules: HeldRules | undefined;
   #bodyTouched = false;
   #bytesIn = 0;
   /** Of the try that is under way, or was the last. */
@@ -105,6 +108,10 @@ export class HttpExchange implements RelayOptions, DepartureListener {
   /** A request may be repeated while its viewer has seen nothing. */
   get maySwitch(): boolean {
     return this.#in.head.framing.kind === "none" && REPEATABLE.has(this.#in.head.method);
+  }
+
+  get rules(): HeldRules | undefined {
+    return this.#rules;
   }
 
   retain(): WireBuffer | undefined {
@@ -143,7 +150,10 @@ export class HttpExchange implements RelayOptions, DepartureListener {
       if (typeof group === "string") return this.#refuse(group);
       const rules = group.guard?.rules;
       if (rules !== undefined) {
-        const refusal = rules.admitRequest(viewer.ip);
+        this.#rules = rules;
+        const admitted = rules.admitRequest(viewer.ip, head.headers, viewer.proxied ? undefined : viewer);
+        const refusal = admitted instanceof Promise ? await admitted : admitted;
+        if (departure.happened) return "close";
         if (refusal !== undefined) return this.#refuse(refusal.code, undefined, refusal.headers);
       }
       let tried: Set<AgentSession> | undefined;
@@ -259,13 +269,15 @@ export class HttpExchange implements RelayOptions, DepartureListener {
   #send(stream: MuxStream, relay: ResponseRelay): Promise<boolean> | boolean {
     const { head, viewer, requestId, reader } = this.#in;
     try {
-      stream.offer(serializeRequestHead(forwardedRequest(head, {
+      const request = forwardedRequest(head, {
         clientIp: viewer.ip,
         scheme: viewer.scheme,
         proxied: viewer.proxied,
         host: head.host,
         requestId,
-      })));
+      });
+      this.#rules?.changeRequest(request.headers);
+      stream.offer(serializeRequestHead(request));
       if (head.upgrade !== null) return false; // what follows belongs to the new protocol, or to nobody
       if (!this.#body.done) {
         return this.#sendBody(stream, relay, reader).catch((error) => this.#notSent(relay, error));

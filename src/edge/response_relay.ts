@@ -20,6 +20,7 @@ import {
 } from "../http1/mod.ts";
 import type { MuxStream, StreamHandler } from "../mux/mod.ts";
 import type { ResetReason } from "../wire/mod.ts";
+import type { HeldRules } from "./held_rules.ts";
 import type { ResponseWriter } from "./response_writer.ts";
 
 /** Interim responses (1xx) that are passed on for one request. */
@@ -46,6 +47,8 @@ export interface RelayOptions {
   readonly keepAlive: boolean;
   /** Whether the request may be repeated: then a small response of known length is held back until it is whole. */
   readonly maySwitch: boolean;
+  /** What is held for the service. */
+  readonly rules?: Pick<HeldRules, "changeResponse">;
   /** Keeps what `onData` just showed; undefined when it is to be copied. */
   retain(): WireBuffer | undefined;
   /** The viewer begins to see a response of this status. */
@@ -210,6 +213,7 @@ export class ResponseRelay implements StreamHandler, SocketWriterEvents {
     const keepAlive = this.#options.keepAlive && framing.kind !== "until_close";
     const outgoing = responseToViewer(head, { keepAlive, framing, minor: request.minor });
     if (interim) return writer.head(outgoing, framing, head.bytes);
+    this.#options.rules?.changeResponse(outgoing.headers);
     this.status = head.status;
     this.#framing = framing;
     this.#keepAlive = keepAlive;

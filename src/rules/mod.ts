@@ -8,4 +8,17 @@ export {
   readRules,
   type ServiceRules,
 } from "./rules.ts";
-export { maxRate, maxRuleBlocks, maxRulesBytes, type RateRule, rulesSchema } from "./schema.ts";
+export { isUserName, parseUsers } from "./users.ts";
+export {
+  type BasicAuthRule,
+  type FieldRule,
+  maxRate,
+  maxRuleBlocks,
+  maxRuleFieldChars,
+  maxRuleFields,
+  maxRulesBytes,
+  maxUsers,
+  type RateRule,
+  realmPattern,
+  rulesSchema,
+} from "./schema.ts";

@@ -51,7 +51,7 @@ Deno.test("the bash script completes commands, words, flags and leaves values al
   assert.deepEqual(await completeInBash("postern", "completions", "b"), ["bash"]);
   assert.deepEqual(await completeInBash("postern", "http", "--host"), ["--host-header"]);
   assert.deepEqual(await completeInBash("postern", "http", "--name", "e"), []);
-  assert.deepEqual(await completeInBash("postern", "help", "h"), ["http", "help"]);
+  assert.deepEqual(await completeInBash("postern", "help", "h"), ["http", "hash-password", "help"]);
   assert.deepEqual(await completeInBash("postern", "http", "--log-level", "e"), ["error"]);
   assert.deepEqual(await completeInBash("postern", "edge", "--log-format", ""), ["text", "json"]);
 });

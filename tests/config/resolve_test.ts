@@ -157,6 +157,50 @@ Deno.test("resolve() reads the rules of a service, from the file and from given 
   assert.match(refusal({ items: { services: [{ "rules.deny": "x" }] } }, agentSchema).message, /--deny/);
 });
 
+Deno.test("resolve() reads fields as a map, as a list and as lines, and refuses rules that do not go together", () => {
+  const rulesOf = (text: string) =>
+    resolve(agentSchema, { file: yaml(`services:\n  - rules:\n${text}`) }).config.services[0].rules;
+  const rules = rulesOf(
+    "      request_headers:\n        set: { X-Env: prod, X-Count: 5 }\n        remove: [X-Debug, Cookie]\n" +
+      "      response_headers:\n        add:\n          - 'X-Frame-Options: DENY'\n          - X-B: c\n",
+  );
+  assert.deepEqual(rules.requestHeaders.set, [["X-Env", "prod"], ["X-Count", "5"]]);
+  assert.deepEqual(rules.requestHeaders.remove, ["X-Debug", "Cookie"]);
+  assert.deepEqual(rules.responseHeaders.add, [["X-Frame-Options", "DENY"], ["X-B", "c"]]);
+  const given = resolve(agentSchema, {
+    items: { services: [{ "rules.request_headers.set": "X-A: 1\nX-B: a:b" }] },
+  });
+  assert.deepEqual(given.config.services[0].rules.requestHeaders.set, [["X-A", "1"], ["X-B", "a:b"]]);
+  const refused = (text: string, protocol = "http") =>
+    refusal({ file: yaml(`services:\n  - protocol: ${protocol}\n    rules:\n${text}`) }, agentSchema);
+  for (const bad of ["Content-Length: 5", "X-Forwarded-For: x", "Host: x", '"X A": 1', "X-A: [1]"]) {
+    assert.equal(refused(`      request_headers: { set: { ${bad} } }`).code, "config_value_invalid", bad);
+  }
+  assert.equal(refused("      basic_auth: { file: users }", "tcp").code, "config_conflict");
+  assert.match(
+    refused("      request_headers: { remove: [A] }", "tcp").message,
+    /for other services only \(request_headers\)/,
+  );
+  assert.equal(refused("      basic_auth: { realm: x }").code, "config_conflict");
+  assert.equal(refused("      burst: 5").code, "config_conflict");
+  assert.equal(refused("      burst_per_address: 5").code, "config_conflict");
+  assert.equal(rulesOf("      rate: 5/s\n      burst: 7\n").burst, 7);
+});
+
+Deno.test("resolve() takes original, rewrite and Host values as host_header, and nothing else", () => {
+  const read = (host: string) =>
+    resolve(agentSchema, { items: { services: [{ host_header: host }] } }).config.services[0].hostHeader;
+  for (const host of ["original", "rewrite", "shop.internal", "127.0.0.1:3000", "[::1]:80"]) {
+    assert.equal(read(host), host);
+  }
+  for (const host of ["a b", "a/b", "a\r\nX: y", "http://a"]) {
+    assert.equal(
+      refusal({ items: { services: [{ host_header: host }] } }, agentSchema).code,
+      "config_value_invalid",
+    );
+  }
+});
+
 Deno.test("resolve() warns about near misses in the environment and leaves foreign names alone", () => {
   const env = { POSTERN_LISTENN: "x", POSTERN_PORT: "tcp://10.0.0.1:80", POSTERN_DEBUG: "1", HOME: "/" };
   assert.deepEqual(resolve(edgeSchema, { env }).warnings, [

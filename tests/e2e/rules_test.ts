@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
 import { curl } from "../support/curl.ts";
+import { derivePassword, formatPasswordHash, parsePasswordHash } from "../../src/crypto/mod.ts";
+import { Process } from "../support/process.ts";
+import { SOURCE_PROGRAM } from "../support/stack_processes.ts";
+import { TempDir } from "../support/temp_dir.ts";
 import { RawOrigin } from "../support/raw_origin.ts";
 import { metricOf, startStack } from "../support/stack.ts";
 
@@ -186,4 +190,126 @@ Deno.test("two agents of one name: the rules of the newer registration hold for 
   }
   const changes = stack.lines.filter(({ event }) => event === "rules of a service changed");
   assert.equal(changes.length, 1);
+});
+
+Deno.test("postern hash-password makes a line from standard input, and says what it cannot hash", async () => {
+  await using folder = await TempDir.make("hash");
+  const run = async (stdin: string, ...words: string[]) => {
+    const { code, stdout, stderr } = await Process.run(SOURCE_PROGRAM[0], {
+      args: [...SOURCE_PROGRAM.slice(1), "hash-password", ...words],
+      cwd: folder.path,
+      stdin,
+    });
+    return { code, stdout, stderr };
+  };
+  const first = await run("open sesame\r\nignored\n", "ann");
+  assert.match(first.stdout, /^ann:\$scrypt\$ln=14,r=8,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}\n$/);
+  const parsed = parsePasswordHash(first.stdout.trim().slice("ann:".length))!;
+  assert.deepEqual(await derivePassword("open sesame", parsed), parsed.hash);
+  const empty = await run("\n");
+  assert.equal(empty.code, 2);
+  assert.ok(empty.stderr.includes("password_unusable"));
+  assert.equal((await run("x".repeat(513))).code, 2);
+  assert.match((await run("x", "a:b")).stderr, /cli_argument_unexpected/);
+});
+
+/** A file of users with one, whose password is `open: sesame`. */
+async function usersFile(folder: TempDir): Promise<string> {
+  const salt = new Uint8Array(16).fill(9);
+  const hash = formatPasswordHash({
+    logN: 14,
+    salt,
+    hash: await derivePassword("open: sesame", { logN: 14, salt }),
+  });
+  const path = await folder.write("users", `# people\nann:${hash}\n`);
+  await Deno.chmod(path, 0o600);
+  return path;
+}
+
+Deno.test("a service with users asks for a password, keeps it to itself, and holds it for upgrades as well", async () => {
+  await using folder = await TempDir.make("users");
+  const heads: string[] = [];
+  await using origin = recorder(heads);
+  await using stack = await startStack({
+    services: [{
+      name: "web",
+      target: origin.target,
+      "rules.basic_auth.file": await usersFile(folder),
+      "rules.basic_auth.realm": "Shop",
+    }],
+  });
+  const ask = (...args: string[]) =>
+    curl(stack.url("web"), { args, connectTo: { [stack.host("web")]: stack.port } });
+  const challenged = await ask();
+  assert.equal(challenged.status, 401);
+  assert.equal(challenged.headers.get("www-authenticate"), 'Basic realm="Shop", charset="UTF-8"');
+  assert.equal(JSON.parse(challenged.text).code, "credentials_required");
+  const refused = await ask("--user", "ann:wrong");
+  assert.equal(refused.status, 401);
+  assert.equal(JSON.parse(refused.text).code, "credentials_refused");
+  const upgrade = [
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: eA==",
+  ];
+  assert.equal((await ask(...upgrade.flatMap((line) => ["-H", line]))).status, 401);
+  assert.equal((await ask("--data", "body", "--user", "ann:wrong")).status, 401);
+  assert.equal(origin.connections, 0);
+  assert.equal((await ask("--user", "ann:open: sesame")).status, 200);
+  assert.equal((await ask("--user", "ann:open: sesame", "-H", "X-Kept: 1")).status, 200);
+  assert.equal(heads.length, 2);
+  assert.match(heads[1], /\r\nX-Kept: 1\r\n/);
+  for (const head of heads) assert.doesNotMatch(head, /authorization/i);
+
+  for (let n = 0; n < 9; n++) await ask("--user", `ann:${n}`);
+  const limited = await ask("--user", "ann:again");
+  assert.equal(limited.status, 429);
+  assert.equal(JSON.parse(limited.text).code, "credentials_rate_limited");
+  assert.ok(Number(limited.headers.get("retry-after")) > 0);
+  assert.equal((await ask("--user", "ann:open: sesame")).status, 200, "who was admitted before still is");
+
+  const metrics = await stack.metrics();
+  const counted = (code: string) => metricOf(metrics, `postern_refusals_total{code="${code}",layer="http"}`);
+  assert.ok(counted("credentials_required") >= 2 && counted("credentials_refused") >= 10);
+  assert.equal(counted("credentials_rate_limited") >= 1, true);
+  const lines = JSON.stringify(stack.lines);
+  for (const secret of ["sesame", "scrypt", "wrong", btoa("ann:wrong")]) {
+    assert.ok(!lines.includes(secret), secret);
+  }
+});
+
+Deno.test("rules of a service change fields of requests and responses, and nothing that frames them", async () => {
+  const heads: string[] = [];
+  await using origin = recorder(heads);
+  await using stack = await startStack({
+    services: [{
+      name: "web",
+      target: origin.target,
+      host_header: "shop.internal:81",
+      "rules.request_headers.remove": "cookie,X-Gone",
+      "rules.request_headers.set": "X-Env: prod\nAuthorization: Bearer of-the-origin",
+      "rules.request_headers.add": "X-Env: second",
+      "rules.response_headers.remove": "server",
+      "rules.response_headers.set": "Strict-Transport-Security: max-age=60\nX-Empty:",
+    }],
+  });
+  const { status, text, headers } = await curl(stack.url("web"), {
+    args: ["-H", "Cookie: a=b", "-H", "X-Env: viewer", "-H", "X-Gone: 1", "-H", "Authorization: Basic eA=="],
+    connectTo: { [stack.host("web")]: stack.port },
+  });
+  assert.equal(status, 200);
+  assert.equal(text, "ok");
+  assert.equal(headers.get("server"), null);
+  assert.equal(headers.get("strict-transport-security"), "max-age=60");
+  assert.equal(headers.get("x-empty"), "");
+  assert.equal(headers.get("content-length"), "2");
+  const lines = heads[0].split("\r\n");
+  assert.deepEqual(lines.filter((line) => /^(cookie|x-gone)/i.test(line)), []);
+  assert.deepEqual(lines.filter((line) => /^(x-env|authorization|host):/i.test(line)).sort(), [
+    "Authorization: Bearer of-the-origin",
+    "Host: shop.internal:81",
+    "X-Env: prod",
+    "X-Env: second",
+  ]);
 });

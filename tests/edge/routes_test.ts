@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Routes } from "../../src/edge/routes.ts";
+import { HashQueue } from "../../src/edge/hash_queue.ts";
 import { ServiceGuard } from "../../src/edge/service_guard.ts";
 import { type ErrorCode, PosternError } from "../../src/errors/mod.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
@@ -66,7 +67,7 @@ Deno.test("Routes.findTls() goes by exact names before wildcards, also of those 
   assert.equal(
     routes.expect(
       "tls:c.example.test",
-      new ServiceGuard({ clock, random: (bytes) => new Uint8Array(bytes) }),
+      new ServiceGuard({ clock, random: (bytes) => new Uint8Array(bytes), hashes: new HashQueue() }),
     ),
     undefined,
   );

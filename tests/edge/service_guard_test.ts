@@ -1,14 +1,19 @@
 import assert from "node:assert/strict";
 import { codeOf } from "../../src/errors/mod.ts";
 import { Guards } from "../../src/edge/guards.ts";
+import { HashQueue } from "../../src/edge/hash_queue.ts";
+import { HeaderList } from "../../src/http1/mod.ts";
 import { HeldRules } from "../../src/edge/held_rules.ts";
+import type { Refusal } from "../../src/edge/refusal.ts";
 import { ServiceGuard } from "../../src/edge/service_guard.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 
 const deps = (clock = new VirtualClock()) => ({
   clock,
   random: (bytes: number) => new Uint8Array(bytes).fill(7),
+  hashes: new HashQueue(),
 });
+const NO_HEADERS = new HeaderList();
 const codeBy = (rules: HeldRules, ip: string) => rules.admitConnection(ip)?.code;
 
 /** Asked anew each time, which the compiler does not expect of a property. */
@@ -86,7 +91,7 @@ Deno.test("HeldRules limit the rate of one address, then of all, and an address 
     rate: { per_second: 1, burst: 3 },
     rate_per_address: { per_second: 0.5, burst: 2 },
   }, deps(clock));
-  const ask = (ip: string) => held.admitRequest(ip);
+  const ask = (ip: string) => held.admitRequest(ip, NO_HEADERS, undefined) as Refusal | undefined;
   assert.deepEqual([ask("10.0.0.1"), ask("10.0.0.1")], [undefined, undefined]);
   for (let n = 0; n < 5; n++) {
     assert.deepEqual(ask("10.0.0.1"), { code: "request_rate_limited", headers: [["Retry-After", "2"]] });
@@ -100,6 +105,6 @@ Deno.test("HeldRules limit the rate of one address, then of all, and an address 
 
 Deno.test("HeldRules refuse a denied address before anything is counted", () => {
   const held = new HeldRules({ deny: ["10.0.0.1"], rate: { per_second: 1, burst: 1 } }, deps());
-  assert.equal(held.admitRequest("10.0.0.1")?.code, "address_denied");
-  assert.equal(held.admitRequest("10.0.0.2"), undefined);
+  assert.equal((held.admitRequest("10.0.0.1", NO_HEADERS, undefined) as Refusal).code, "address_denied");
+  assert.equal(held.admitRequest("10.0.0.2", NO_HEADERS, undefined), undefined);
 });

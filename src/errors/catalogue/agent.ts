@@ -20,6 +20,22 @@ export const AGENT_ERRORS = {
     cause: "The control plane took longer than ten seconds to answer.",
     remedy: "Look at the control plane's load and log. The agent keeps trying.",
   },
+  password_unusable: {
+    title: "Password cannot be hashed",
+    blame: "operator",
+    retryable: false,
+    exit: 2,
+    cause: "Standard input had no password, or one of more than 512 bytes.",
+    remedy: "Give the password as the first line of standard input: `postern hash-password NAME < FILE`.",
+  },
+  users_file_invalid: {
+    title: "File of users cannot be used",
+    blame: "operator",
+    retryable: false,
+    exit: 2,
+    cause: "A line of `rules.basic_auth.file` is not `NAME:HASH`, names a user twice, or there is none.",
+    remedy: "Make the line with `postern hash-password NAME < FILE`, where FILE holds the password.",
+  },
   rules_unsupported: {
     title: "Edge does not hold rules",
     blame: "control",

@@ -104,6 +104,42 @@ export const EDGE_ERRORS = {
       "Wait, and keep connections open for several requests. Limits: `limits.connection_rate_per_address` of the edge, " +
       "`rate` and `rate_per_address` of a tcp service.",
   },
+  credentials_required: {
+    title: "Name and password are needed",
+    blame: "viewer",
+    retryable: false,
+    status: 401,
+    cause: "The service is published for people with a name and password only.",
+    remedy: "Ask the owner of the service for both. Programs send them by `Authorization: Basic`.",
+  },
+  credentials_refused: {
+    title: "Name or password is wrong",
+    blame: "viewer",
+    retryable: false,
+    status: 401,
+    cause: "No user of the service has this name and password, or the Authorization field is out of form.",
+    remedy:
+      "Check both. The owner makes new ones with `postern hash-password` and registers the service again.",
+  },
+  credentials_rate_limited: {
+    title: "Too many wrong passwords",
+    blame: "viewer",
+    retryable: true,
+    status: 429,
+    cause:
+      "More wrong names and passwords came from this address than are looked at: ten at once, then six a minute.",
+    remedy: "Wait as long as Retry-After says. Who was admitted before is not affected.",
+  },
+  credentials_busy: {
+    title: "Too many passwords are being checked",
+    blame: "local",
+    retryable: true,
+    status: 503,
+    cause:
+      "The edge checks as many passwords at the same time as it may; checking one is expensive on purpose.",
+    remedy:
+      "Try again in a moment. If it goes on, somebody tries passwords from many addresses: use `allow` and `deny`.",
+  },
   rules_unusable: {
     title: "Rules of the service are not understood",
     blame: "operator",
