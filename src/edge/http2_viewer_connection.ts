@@ -37,6 +37,9 @@ export interface Http2ViewerOptions {
 /** What is waited for: `head` has a frame or block that is not whole. */
 type Phase = "first" | "idle" | "head" | "busy";
 
+/** Bytes that wait for the viewer above which nothing more is read from it: twice what DATA may fill. */
+const UNREAD_BYTES = 262_144;
+
 export class Http2ViewerConnection implements Http2Handler {
   readonly isCarrier = false;
   readonly #options: Http2ViewerOptions;
@@ -52,6 +55,7 @@ export class Http2ViewerConnection implements Http2Handler {
   #phase: Phase | undefined;
   #deadline: Deadline | undefined;
   #pumpQueued = false;
+  #resume: () => void = () => {};
   #closing = false;
   #upgradedBytes = 0;
 
@@ -63,7 +67,7 @@ export class Http2ViewerConnection implements Http2Handler {
     this.#socket = socket;
     this.#reader = new SocketReader(socket, slabs);
     this.#writer = new SocketWriter(socket, slabs, {
-      onWritten: () => this.#connection.pump(),
+      onWritten: () => this.#onWritten(),
       onError: () => this.#lost(),
     });
     const { maxHeadBytes, maxHeaders, maxConcurrentHttp2Streams } = config.limits;
@@ -173,6 +177,8 @@ export class Http2ViewerConnection implements Http2Handler {
     const { clock } = this.#context;
     for (;;) {
       this.#arm();
+      // Heads and control frames need no window: who does not read them is not read either.
+      if (this.#writer.queuedBytes > UNREAD_BYTES) await this.#taken();
       if (!await reader.fill() || this.#closing) return;
       const at = this.#connection.receive(reader.buffer, reader.start, reader.end, clock.now());
       const moved = at > reader.start && !this.#connection.hasOpenBlock;
@@ -180,6 +186,15 @@ export class Http2ViewerConnection implements Http2Handler {
       if (this.#connection.failed !== undefined) return;
       if (moved && this.#phase === "head") this.#phase = undefined; // the next frame has time of its own
     }
+  }
+
+  #onWritten(): void {
+    this.#connection.pump();
+    if (this.#writer.queuedBytes <= UNREAD_BYTES) this.#resume();
+  }
+
+  #taken(): Promise<void> {
+    return new Promise((resolve) => this.#resume = resolve);
   }
 
   /** The deadline of what is waited for now. */
@@ -225,6 +240,7 @@ export class Http2ViewerConnection implements Http2Handler {
   /** The socket takes nothing more. */
   #lost(): void {
     this.#connection.abandon();
+    this.#resume();
     this.#socket.close();
   }
 

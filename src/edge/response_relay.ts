@@ -219,8 +219,8 @@ export class ResponseRelay implements StreamHandler, SocketWriterEvents {
     this.#keepAlive = keepAlive;
     this.#isHeld = this.#options.maySwitch && framing.kind === "length" && framing.length <= MAX_HELD_BYTES;
     if (this.#isHeld) writer.hold();
-    else this.#start();
-    writer.head(outgoing, framing, head.bytes);
+    writer.head(outgoing, framing, head.bytes); // what throws here can still be explained
+    if (!this.#isHeld) this.#start();
   }
 
   /** The viewer sees a part of the response from now on. */
