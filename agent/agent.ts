@@ -1,5 +1,5 @@
 /** All of an agent's services in one process, and what it tells about them. */
-import { type ChannelLimits, HEARTBEAT_LIMITS } from "../src/channel/mod.ts";
+import { type CarrierPlace, type ChannelLimits, HEARTBEAT_LIMITS } from "../src/channel/mod.ts";
 import { type AgentConfig, isLoopbackHost, readSecretFile } from "../src/config/mod.ts";
 import {
   connectWebSocket,
@@ -22,6 +22,7 @@ import { MAX_RECORD_BYTES } from "../src/wire/mod.ts";
 import { loadCore } from "../wasm/mod.ts";
 import { version as programVersion } from "../src/version.ts";
 import { adminHandler } from "./admin.ts";
+import { Carriers } from "./carriers.ts";
 import { ControlClient } from "./control_client.ts";
 import { proxyChooser } from "./egress.ts";
 import { Registration } from "./registration.ts";
@@ -141,7 +142,7 @@ class Agent implements RunningAgent {
   readonly #metrics: Metrics;
   readonly #control: ControlClient;
   readonly #services: readonly Service[];
-  readonly #supervisors: readonly Supervisor[];
+  readonly #carriers: readonly Carriers[];
   readonly #callbacks = new Set<(status: AgentStatus) => void>();
   readonly #renewal: TokenRenewal | undefined;
   readonly #admin: AdminListener | undefined;
@@ -168,32 +169,36 @@ class Agent implements RunningAgent {
     this.#services = services.map((service) =>
       new Service({ config: service, origin, clock, deadlines, slabs, log, metrics, network, datagramBudget })
     );
-    this.#supervisors = this.#services.map((service) =>
-      new Supervisor({
-        config,
-        service,
-        registration: new Registration({
-          control,
-          store,
-          service: service.config,
-          key: [config.control, service.config.name ?? "", service.config.protocol, service.target].join(" "),
-          log,
-        }),
+    this.#carriers = this.#services.map((service) => {
+      const registration = new Registration({
         control,
-        provider,
-        connect,
-        limits,
-        buffers,
-        clock,
-        random,
+        store,
+        service: service.config,
+        key: [config.control, service.config.name ?? "", service.config.protocol, service.target].join(" "),
         log,
-        metrics,
-        version,
-        onChange: () => this.#changed(),
-      })
-    );
+      });
+      const supervise = (carrier: CarrierPlace | undefined) =>
+        new Supervisor({
+          config,
+          service,
+          registration,
+          control,
+          provider,
+          connect,
+          limits,
+          buffers,
+          clock,
+          random,
+          log,
+          metrics,
+          version,
+          carrier,
+          onChange: () => this.#changed(),
+        });
+      return new Carriers({ count: config.carriers, supervise, random, log });
+    });
     if (deps.onStatus !== undefined) this.#callbacks.add(deps.onStatus);
-    this.ready = Promise.all(this.#supervisors.map((each) => each.online)).then(() => {});
+    this.ready = Promise.all(this.#carriers.map((each) => each.online)).then(() => {});
     this.ready.catch(() => {}); // whoever is interested looks by itself
     this.done = this.#watch();
     this.finished = this.done.then((error) => {
@@ -216,7 +221,7 @@ class Agent implements RunningAgent {
       answer: adminHandler({
         metrics,
         status: () => this.status(),
-        isReady: () => this.#supervisors.every((each) => each.isOnline),
+        isReady: () => this.#carriers.every((each) => each.isOnline),
       }),
       log,
     });
@@ -235,16 +240,16 @@ class Agent implements RunningAgent {
   }
 
   status(): AgentStatus {
-    const supervisors = this.#supervisors;
-    const leading = supervisors.find((each) => each.state === stateOf(supervisors)) ?? supervisors[0];
-    const failures = supervisors.flatMap(({ lastError }) => lastError === undefined ? [] : [lastError]);
+    const services = this.#carriers;
+    const leading = services.find((each) => each.state === stateOf(services)) ?? services[0];
+    const failures = services.flatMap(({ lastError }) => lastError === undefined ? [] : [lastError]);
     const lastError = failures.sort((a, b) => b.at - a.at)[0];
     return {
-      state: stateOf(supervisors),
-      services: supervisors.map((each) => each.status()),
+      state: stateOf(services),
+      services: services.map((each) => each.status()),
       rttMs: leading?.rttMs ?? null,
       edge: leading?.edge ?? null,
-      since: supervisors.reduce((latest, { since }) => Math.max(latest, since), 0),
+      since: services.reduce((latest, { since }) => Math.max(latest, since), 0),
       ...(lastError === undefined ? {} : { lastError }),
     };
   }
@@ -256,16 +261,16 @@ class Agent implements RunningAgent {
   }
 
   reconnect(): void {
-    for (const supervisor of this.#supervisors) supervisor.reconnect();
+    for (const service of this.#carriers) service.reconnect();
   }
 
   async stop(): Promise<void> {
-    for (const supervisor of this.#supervisors) supervisor.stop();
+    for (const service of this.#carriers) service.stop();
     await this.done;
   }
 
   async #watch(): Promise<PosternError | undefined> {
-    const outcomes = await Promise.all(this.#supervisors.map((each) => each.done));
+    const outcomes = await Promise.all(this.#carriers.map((each) => each.done));
     for (const service of this.#services) service.close();
     this.#untick();
     this.#renewal?.stop();
@@ -294,9 +299,8 @@ class Agent implements RunningAgent {
 
   /** Calls back if anything is different from what was told last. */
   #tell(): void {
-    const supervisors = this.#supervisors;
     this.#metrics.udpFlows.set(this.#services.reduce((sum, { udpFlows }) => sum + udpFlows, 0));
-    this.#metrics.streamsOpen.set(supervisors.reduce((sum, { openStreams }) => sum + openStreams, 0));
+    this.#metrics.streamsOpen.set(this.#carriers.reduce((sum, { openStreams }) => sum + openStreams, 0));
     const status = this.status();
     for (const state of ["pending", "online", "offline", "refused"] as const) {
       this.#metrics.services.set({ state }, status.services.filter((each) => each.state === state).length);
@@ -310,8 +314,8 @@ class Agent implements RunningAgent {
 }
 
 /** One word for all services: what they agree on, else `degraded` while any of them is online. */
-function stateOf(supervisors: readonly Supervisor[]): AgentState {
-  const states = supervisors.map(({ state }) => state);
+function stateOf(services: readonly Carriers[]): AgentState {
+  const states = services.map(({ state }) => state);
   const first = states[0] ?? "closed";
   if (states.every((state) => state === first)) return first;
   if (states.includes("online")) return "degraded";

@@ -45,6 +45,7 @@ export class Registration {
   readonly #log: Log;
   /** The name of before, asked for again when its token is of no use any more. */
   #lastName: string | undefined;
+  #turn: Promise<void> = Promise.resolve();
 
   /** @param key under which the tunnel is stored */
   constructor(
@@ -66,9 +67,16 @@ export class Registration {
 
   /**
    * Candidates and a fresh stage 0 token, with the service's rules told anew. Throws what control refuses with, what
-   * reading the rules throws, and `rules_unsupported`.
+   * reading the rules throws, and `rules_unsupported`. One at a time: the token that one call brings home is the one that
+   * the next has to show.
    */
-  async renew(signal: AbortSignal): Promise<CreateAnswer> {
+  renew(signal: AbortSignal): Promise<CreateAnswer> {
+    const answer = this.#turn.then(() => this.#renew(signal));
+    this.#turn = answer.then(() => {}, () => {});
+    return answer;
+  }
+
+  async #renew(signal: AbortSignal): Promise<CreateAnswer> {
     const rules = await rulesOf(this.#service);
     const answer = await this.#asked(signal, rules);
     // A control plane that does not know rules passes them over: the service would stand open.

@@ -1,5 +1,6 @@
 /** One channel to an edge, from the dialling to its end, and what it publishes. A session is never used again. */
 import {
+  type CarrierPlace,
   carriesTraffic,
   Channel,
   type ChannelLimits,
@@ -34,6 +35,8 @@ export interface SessionOptions {
   readonly version: string;
   /** Session that this one takes over in an orderly way. */
   readonly replaces?: string;
+  /** Its place among the channels of the service; undefined for an only one. */
+  readonly carrier?: CarrierPlace;
   readonly prove: Prover;
   readonly service: Service;
   readonly limits: ChannelLimits;
@@ -144,8 +147,19 @@ export class Session {
   }
 
   #makeChannel(pump: ChannelPump): Channel {
-    const { buffers, limits, suite, edgeStatic, random, stage0Token, version, replaces, events, service } =
-      this.#options;
+    const {
+      buffers,
+      limits,
+      suite,
+      edgeStatic,
+      random,
+      stage0Token,
+      version,
+      replaces,
+      carrier,
+      events,
+      service,
+    } = this.#options;
     return new Channel({
       core: buffers.core,
       limits,
@@ -160,6 +174,7 @@ export class Session {
         stage0Token,
         version,
         replaces,
+        carrier,
       },
       events: {
         wake: pump.wake,

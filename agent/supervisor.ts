@@ -10,7 +10,13 @@
  *   an error that will not go away by itself -> done; a token that worked once may be put right: seldom tried again
  * ```
  */
-import { Backoff, type ChannelLimits, type ChannelState, type ReadyMessage } from "../src/channel/mod.ts";
+import {
+  Backoff,
+  type CarrierPlace,
+  type ChannelLimits,
+  type ChannelState,
+  type ReadyMessage,
+} from "../src/channel/mod.ts";
 import type { EvidenceProvider } from "../src/attestation/mod.ts";
 import { fromBase64Url } from "../src/bytes/mod.ts";
 import type { AgentConfig } from "../src/config/mod.ts";
@@ -68,6 +74,8 @@ export interface SupervisorOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly version: string;
+  /** Place of its sessions among those of other supervisors of the service; undefined for an only one. */
+  readonly carrier?: CarrierPlace;
   /** Something that {@link Supervisor.status} tells has changed. */
   readonly onChange: () => void;
 }
@@ -225,6 +233,7 @@ export class Supervisor {
       url: this.#url,
       edge: this.#edge ?? undefined,
       session_id: session.id,
+      carrier: this.#options.carrier?.index,
     });
     this.#enter("online");
     this.#goOnline();
@@ -259,7 +268,8 @@ export class Supervisor {
 
   /** Renews the recreate token while the session lasts, so that a break after weeks does not cost the name. */
   #renewToken(): () => void {
-    const { clock, registration, log } = this.#options;
+    const { clock, registration, log, carrier } = this.#options;
+    if (carrier !== undefined && carrier.index > 0) return () => {}; // the first one does it for all
     let cancel = () => {};
     const next = () => {
       cancel = clock.schedule(clock.now() + registration.renewalDueMs(clock.wall()), async () => {
@@ -368,6 +378,7 @@ export class Supervisor {
       stage0Token: answer.ephemeral_token,
       version,
       replaces,
+      carrier: this.#options.carrier,
       prove: proverOf(control, provider, answer.ephemeral_token),
       service,
       limits,

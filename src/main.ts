@@ -322,7 +322,7 @@ function presenceOf(edge: Edge, tunnelId: string): ReturnType<ControlDeps["prese
   const lastEchoAtMs = Math.max(0, ...online.map((session) => session.lastEchoAt));
   return {
     status: online.length > 0 ? "online" : "offline",
-    agents: online.length,
+    agents: new Set(online.map((session) => session.agentId)).size,
     ...(lastEchoAtMs > 0 ? { lastEchoAtMs } : {}),
   };
 }

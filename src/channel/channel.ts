@@ -22,7 +22,13 @@ import {
 } from "../wire/mod.ts";
 import type { ChannelEvents, Proof } from "./events.ts";
 import { type HandshakeInitiator, type HandshakeResponder, refusal } from "./handshake.ts";
-import { decodePayload, encodePayload, type ReadyMessage, readyMessage } from "./handshake_payload.ts";
+import {
+  type CarrierPlace,
+  decodePayload,
+  encodePayload,
+  type ReadyMessage,
+  readyMessage,
+} from "./handshake_payload.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { carriesTraffic, type ChannelState, isTerminal, Lifecycle, takesNewStreams } from "./lifecycle.ts";
 import type { ChannelLimits } from "./limits.ts";
@@ -38,6 +44,8 @@ export type ChannelRole =
     readonly version: string;
     /** Session that this channel takes over in an orderly way. */
     readonly replaces?: string;
+    /** Its place among the agent's other channels for the service; undefined for an only one. */
+    readonly carrier?: CarrierPlace;
   }
   | {
     readonly side: "responder";
@@ -244,7 +252,8 @@ export class Channel {
     this.#now = now;
     if (this.#role.side !== "initiator" || this.state !== "authenticating") return;
     try {
-      const { message, keys } = this.#role.handshake.prove(stage1Token, this.#role.replaces);
+      const { handshake, replaces, carrier } = this.#role;
+      const { message, keys } = handshake.prove(stage1Token, replaces, carrier);
       this.#sendHandshake(message);
       this.#startRecords(keys, now);
       this.#enterStep("authorizing", now);

@@ -2,7 +2,7 @@
 import type { PosternError } from "../errors/mod.ts";
 import type { MuxStream, StreamHandler } from "../mux/mod.ts";
 import type { ResetReason } from "../wire/mod.ts";
-import type { ReadyMessage } from "./handshake_payload.ts";
+import type { CarrierPlace, ReadyMessage } from "./handshake_payload.ts";
 import type { ChannelState } from "./lifecycle.ts";
 
 /** The edge's question, as the agent sees it: what evidence has to be bound to. */
@@ -25,6 +25,8 @@ export interface Proof {
   readonly agentStatic: Uint8Array;
   /** Session that this channel takes over in an orderly way. Peer text. */
   readonly replaces: string | undefined;
+  /** Its place among the channels that the agent has side by side; undefined for an only one. Chosen by the peer. */
+  readonly carrier: CarrierPlace | undefined;
 }
 
 export interface ChannelEvents {

@@ -15,6 +15,7 @@ import type { X25519KeyPair } from "../crypto/mod.ts";
 import { type ErrorCode, isErrorCode, PosternError } from "../errors/mod.ts";
 import type { Random } from "../ports/mod.ts";
 import {
+  type CarrierPlace,
   challengePayload,
   decodePayload,
   encodePayload,
@@ -70,10 +71,16 @@ export class HandshakeInitiator {
     };
   }
 
-  prove(token: string, replaces: string | undefined): { message: Uint8Array; keys: TransportKeys } {
-    const message = this.#state.writeMessage(
-      encodePayload({ token, ...(replaces === undefined ? {} : { replaces }) }),
-    );
+  prove(
+    token: string,
+    replaces: string | undefined,
+    carrier?: CarrierPlace,
+  ): { message: Uint8Array; keys: TransportKeys } {
+    const message = this.#state.writeMessage(encodePayload({
+      token,
+      ...(replaces === undefined ? {} : { replaces }),
+      ...(carrier === undefined ? {} : { carrier }),
+    }));
     return { message, keys: this.#state.split() };
   }
 
@@ -137,6 +144,7 @@ export class HandshakeResponder {
       handshakeHash: this.#handshakeHash,
       agentStatic: this.#state!.remoteStatic!,
       replaces: payload.replaces,
+      carrier: payload.carrier,
     };
     return { proof, keys };
   }

@@ -27,8 +27,26 @@ export const challengePayload = z.union([
 ]);
 export type ChallengePayload = z.infer<typeof challengePayload>;
 
-/** Message 3, agent to edge: the proof, and the session that this one takes over in an orderly way. */
-export const stage1Payload = z.strictObject({ token, replaces: z.string().min(1).max(128).optional() });
+/** Most channels that one agent may have side by side for one service. */
+export const MAX_CARRIERS = 8;
+
+/** One of the channels that an agent has side by side for one service: which run of the agent, and which of them. */
+export const carrierPlace = z.strictObject({
+  /** 16 random bytes, drawn when the agent starts; base64url. */
+  group: z.string().regex(/^[A-Za-z0-9_-]{22}$/),
+  index: z.int().min(0).max(MAX_CARRIERS - 1),
+});
+export type CarrierPlace = z.infer<typeof carrierPlace>;
+
+/**
+ * Message 3, agent to edge: the proof, the session that this one takes over in an orderly way, and its place among the
+ * agent's other channels for the service, when there are any.
+ */
+export const stage1Payload = z.strictObject({
+  token,
+  replaces: z.string().min(1).max(128).optional(),
+  carrier: carrierPlace.optional(),
+});
 export type Stage1Payload = z.infer<typeof stage1Payload>;
 
 /** CONTROL `ready`, edge to agent: the channel is registered. */

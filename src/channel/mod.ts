@@ -3,7 +3,12 @@ export { Backoff, type BackoffLimits } from "./backoff.ts";
 export { Channel, type ChannelRole } from "./channel.ts";
 export type { Challenge, ChannelEvents, Proof } from "./events.ts";
 export { HandshakeInitiator, HandshakeResponder, refusal } from "./handshake.ts";
-export { MAX_PAYLOAD_BYTES, type ReadyMessage } from "./handshake_payload.ts";
+export {
+  type CarrierPlace,
+  MAX_CARRIERS,
+  MAX_PAYLOAD_BYTES,
+  type ReadyMessage,
+} from "./handshake_payload.ts";
 export { Heartbeat, HEARTBEAT_LIMITS, type HeartbeatLimits } from "./heartbeat.ts";
 export { carriesTraffic, type ChannelState, isTerminal, Lifecycle, takesNewStreams } from "./lifecycle.ts";
 export { CHANNEL_LIMITS, type ChannelLimits } from "./limits.ts";

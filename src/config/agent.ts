@@ -24,6 +24,8 @@ const KiB = 1024;
 
 /** Most services in one agent; the edge may allow fewer. */
 export const maxServices = 128;
+/** Most channels for one service; the edge takes no more. */
+const maxCarriers = 8;
 /** Most hosts that are taken out of the proxy's way. */
 const maxNoProxyRules = 256;
 
@@ -136,6 +138,13 @@ export const agentSettings = {
     maxStreams: setting(count(1, 1_048_576), "16384", "Open streams in the channel.", "COUNT"),
     ...windowSettings,
   },
+  /** Bulk of several viewers over a path that loses packets gains; on a path without loss one is as fast. */
+  carriers: setting(
+    count(1, maxCarriers),
+    "1",
+    "Channels side by side for each service; each is proven for itself and counts as an agent at the edge.",
+    "COUNT",
+  ),
   drainTimeoutMs: setting(
     duration(0, hourMs),
     "30s",

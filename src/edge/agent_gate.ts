@@ -282,7 +282,7 @@ export class AgentGate {
       this.#refusedToken("stage1", error)
     );
     matchStages(stage0, claims, proof);
-    sessions.checkReplacement(claims.sub, claims.agent_id);
+    sessions.checkReplacement(claims.sub, claims.agent_id, proof.carrier?.index);
     if (channel.state !== "authorizing") throw new PosternError("channel_closed");
     const session = new AgentSession({
       id: toBase64Url(context.random(12)),
@@ -291,6 +291,7 @@ export class AgentGate {
       pump,
       since: clock.wall(),
       remoteAddress,
+      carrier: proof.carrier,
     });
     openPorts(session);
     onProven(session);

@@ -1,6 +1,6 @@
 /** One established channel to an agent, as the edge routes to it. */
 import type { Stage1Claims } from "../identity/mod.ts";
-import type { Channel } from "../channel/mod.ts";
+import type { CarrierPlace, Channel } from "../channel/mod.ts";
 import type { ChannelPump } from "../driver/mod.ts";
 import type { ServiceGuard } from "./service_guard.ts";
 
@@ -17,6 +17,8 @@ export class AgentSession {
   /** Wall-clock milliseconds. */
   readonly since: number;
   readonly remoteAddress: string;
+  /** Its place among the channels that the agent has side by side; undefined for an only one. */
+  readonly carrier: CarrierPlace | undefined;
   /** Wall-clock milliseconds of the last echo, 0 before the first. */
   lastEchoAt = 0;
   requests = 0;
@@ -32,6 +34,7 @@ export class AgentSession {
     pump: ChannelPump;
     since: number;
     remoteAddress: string;
+    carrier?: CarrierPlace;
   }) {
     this.id = options.id;
     this.claims = options.claims;
@@ -39,6 +42,7 @@ export class AgentSession {
     this.pump = options.pump;
     this.since = options.since;
     this.remoteAddress = options.remoteAddress;
+    this.carrier = options.carrier;
   }
 
   get tunnelId(): string {
@@ -49,6 +53,11 @@ export class AgentSession {
   }
   get weight(): number {
     return this.claims.weight;
+  }
+  /** Whether the two are channels of one run of an agent, side by side: neither stands for the other. */
+  isBeside(other: AgentSession): boolean {
+    return this.carrier !== undefined && this.carrier.group === other.carrier?.group &&
+      this.carrier.index !== other.carrier.index;
   }
   /** Whether new streams may go here: the channel stands and an echo came back on it. */
   get isOnline(): boolean {

@@ -4,6 +4,8 @@ import type { ServiceGuard } from "./service_guard.ts";
 
 interface Member {
   readonly session: AgentSession;
+  /** Share of the session: an agent with several channels side by side has the weight of one. */
+  weight: number;
   /** Current weight of the smooth weighted round robin. */
   current: number;
 }
@@ -31,7 +33,8 @@ export class RouteGroup {
   }
 
   add(session: AgentSession): void {
-    this.#members.push({ session, current: 0 });
+    this.#members.push({ session, weight: session.weight, current: 0 });
+    this.#divideWeights();
     this.emptySince = undefined;
     for (const wake of this.#waiters.splice(0)) wake();
   }
@@ -44,6 +47,7 @@ export class RouteGroup {
 
   remove(session: AgentSession, now: number): void {
     this.#members = this.#members.filter((member) => member.session !== session);
+    this.#divideWeights();
     if (this.#members.length === 0) this.emptySince ??= now;
   }
 
@@ -69,13 +73,20 @@ export class RouteGroup {
     return this.#waiters.length;
   }
 
+  #divideWeights(): void {
+    for (const member of this.#members) {
+      const beside = this.#members.filter(({ session }) => session.isBeside(member.session)).length;
+      member.weight = member.session.weight / (1 + beside);
+    }
+  }
+
   #pick(allowed: (session: AgentSession) => boolean): AgentSession | undefined {
     let best: Member | undefined;
     let total = 0;
     for (const member of this.#members) {
       if (!member.session.isOnline || !allowed(member.session)) continue;
-      member.current += member.session.weight;
-      total += member.session.weight;
+      member.current += member.weight;
+      total += member.weight;
       if (best === undefined || member.current > best.current) best = member;
     }
     if (best === undefined) return undefined;

@@ -43,8 +43,8 @@ export class Sessions {
   }
 
   /** Throws `replace_rate_limited` when this agent replaces its sessions too fast. Call before {@link add}. */
-  checkReplacement(tunnelId: string, agentId: string): void {
-    const key = `${tunnelId}/${agentId}`;
+  checkReplacement(tunnelId: string, agentId: string, carrier = 0): void {
+    const key = replacementKey(tunnelId, agentId, carrier);
     const now = this.#clock.now();
     const recent = (this.#replacements.get(key) ?? []).filter((at) => now - at < this.#limits.windowMs);
     if (recent.length === 0) this.#replacements.delete(key);
@@ -53,14 +53,15 @@ export class Sessions {
   }
 
   /**
-   * Takes in a proven session. Older ones of the same agent and tunnel are cut, except the one that `replaces` names:
-   * that one drains, since the agent closes it itself when its streams are done.
+   * Takes in a proven session. Older ones of the same agent and tunnel are cut, except those that stand beside it, and the
+   * one that `replaces` names: that one drains, since the agent closes it itself when its streams are done.
    */
   add(session: AgentSession, replaces: string | undefined, drainMs: number): void {
+    let isReplacement = false;
     for (const old of this.ofTunnel(session.tunnelId)) {
       const over = isTerminal(old.channel.state) || old.channel.state === "closing";
-      if (old.agentId !== session.agentId || over) continue;
-      this.#countReplacement(`${session.tunnelId}/${session.agentId}`);
+      if (old.agentId !== session.agentId || over || session.isBeside(old)) continue;
+      isReplacement = true;
       if (old.id === replaces) {
         old.channel.drain("draining", drainMs, this.#clock.now());
         continue;
@@ -68,6 +69,9 @@ export class Sessions {
       this.#log("warn", "session fenced", { session_id: old.id, by: session.id, agent_id: session.agentId });
       this.routes.remove(old);
       old.channel.close(new PosternError("session_fenced"), this.#clock.now());
+    }
+    if (isReplacement) {
+      this.#countReplacement(replacementKey(session.tunnelId, session.agentId, session.carrier?.index ?? 0));
     }
     this.#sessions.set(session.id, session);
   }
@@ -111,4 +115,9 @@ export class Sessions {
     for (const session of this.all) session.channel.drain("draining", deadlineMs, this.#clock.now());
     if (this.#sessions.size > 0) await new Promise<void>((resolve) => this.#emptyWaiters.push(resolve));
   }
+}
+
+/** Each of an agent's channels side by side is counted for itself. */
+function replacementKey(tunnelId: string, agentId: string, carrier: number): string {
+  return `${tunnelId}/${agentId}/${carrier}`;
 }

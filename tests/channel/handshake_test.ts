@@ -5,6 +5,7 @@ import {
   CHANNEL_LIMITS,
   HandshakeInitiator,
   HandshakeResponder,
+  MAX_CARRIERS,
   PROTOCOL_VERSION,
   refusal,
   suiteId,
@@ -230,6 +231,25 @@ Deno.test("HandshakeResponder.readProof() refuses proofs of another shape with h
       () => responder.readProof(initiator.prove(token, replaces).message),
       code("handshake_malformed"),
     );
+  }
+});
+
+Deno.test("HandshakeResponder.readProof() tells the place among other carriers, and refuses a place of another shape", () => {
+  const place = { group: "g".repeat(22), index: 7 };
+  const read = (carrier: typeof place | undefined) => {
+    const { initiator, responder } = sides();
+    responder.readOpening(initiator.open({ token: TOKEN, agent_version: "1" }));
+    initiator.readChallenge(responder.challenge("edge", "1", 1_000));
+    return responder.readProof(initiator.prove(TOKEN, undefined, carrier).message).proof.carrier;
+  };
+  assert.deepEqual(read(place), place);
+  assert.equal(read(undefined), undefined);
+  for (
+    const wrong of [{ index: -1 }, { index: MAX_CARRIERS }, { index: 0.5 }, { group: "" }, {
+      group: "g".repeat(23),
+    }]
+  ) {
+    assert.throws(() => read({ ...place, ...wrong }), code("handshake_malformed"));
   }
 });
 

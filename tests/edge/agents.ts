@@ -1,5 +1,5 @@
 import { AgentSession } from "../../src/edge/agent_session.ts";
-import type { Channel, ChannelState } from "../../src/channel/mod.ts";
+import type { CarrierPlace, Channel, ChannelState } from "../../src/channel/mod.ts";
 import type { ChannelPump } from "../../src/driver/mod.ts";
 import type { PosternError } from "../../src/errors/mod.ts";
 import type { Stage1Claims } from "../../src/identity/mod.ts";
@@ -24,6 +24,7 @@ export function session(
     ports?: number[];
     udpPorts?: number[];
     weight?: number;
+    carrier?: CarrierPlace;
   } = {},
 ): { session: AgentSession; channel: FakeChannel } {
   const channel: FakeChannel & Pick<Channel, "close" | "drain"> = {
@@ -55,6 +56,7 @@ export function session(
     pump: {} as ChannelPump,
     since: 0,
     remoteAddress: "192.0.2.1:1",
+    carrier: options.carrier,
   });
   made.lastEchoAt = 1;
   return { session: made, channel };

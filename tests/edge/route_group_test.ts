@@ -76,3 +76,19 @@ Deno.test("RouteGroup remembers since when it is empty, and wakes who waits when
   group.add(a);
   assert.deepEqual([woken, group.waiting, group.emptySince], [["a", "c"], 0, undefined]);
 });
+
+Deno.test("RouteGroup.pick() gives an agent the weight of one session, however many it has side by side", () => {
+  const group = new RouteGroup("a.example.test");
+  const beside = [0, 1, 2].map((index) =>
+    session({ agent: "many", carrier: { group: "g".repeat(22), index } }).session
+  );
+  const alone = session({ agent: "one" }).session;
+  for (const each of [...beside, alone]) group.add(each);
+  const turns = (rounds: number) => {
+    const picked = Array.from({ length: rounds }, () => group.pick(0));
+    return [...beside, alone].map((each) => picked.filter((other) => other === each).length);
+  };
+  assert.deepEqual(turns(60), [10, 10, 10, 30]);
+  group.remove(beside[0], 0);
+  assert.deepEqual(turns(60), [0, 15, 15, 30]);
+});

@@ -128,3 +128,45 @@ Deno.test("Sessions.drain() asks every agent and resolves when the last session 
   sessions.remove(all[1].session);
   await drained;
 });
+
+Deno.test("Sessions.add() leaves sessions beside it alone, fences its own place and every other run of the agent", () => {
+  const { sessions } = setup();
+  const place = (group: string, index: number) => ({ carrier: { group: group.repeat(22), index } });
+  const first = [0, 1, 2].map((index) => session(place("a", index)));
+  for (const each of first) sessions.add(each.session, undefined, 0);
+  for (const { channel } of first) assert.equal(channel.closedWith, undefined);
+  const again = session(place("a", 1));
+  sessions.add(again.session, undefined, 0);
+  assert.deepEqual(first.map(({ channel }) => channel.closedWith?.code), [
+    undefined,
+    "session_fenced",
+    undefined,
+  ]);
+  const strangers = [
+    session({ agent: "another", ...place("a", 0) }),
+    session({ tunnel: "another", ...place("a", 0) }),
+  ];
+  for (const each of strangers) sessions.add(each.session, undefined, 0);
+  const nextRun = session(place("b", 0));
+  sessions.add(nextRun.session, undefined, 0);
+  for (const { channel } of [...first, again]) assert.equal(channel.closedWith?.code, "session_fenced");
+  for (const { channel } of strangers) assert.equal(channel.closedWith, undefined);
+  const only = session();
+  sessions.add(only.session, undefined, 0);
+  assert.equal(nextRun.channel.closedWith?.code, "session_fenced", "one without a place is the only one");
+});
+
+Deno.test("Sessions counts replacements for each place: eight carriers that reconnect at once are no storm", () => {
+  const { sessions } = setup();
+  const place = (index: number) => ({ carrier: { group: "a".repeat(22), index } });
+  for (let round = 0; round < 2; round++) {
+    for (let index = 0; index < 8; index++) {
+      sessions.checkReplacement("tunnel", "agent", index);
+      sessions.add(session(place(index)).session, undefined, 0);
+    }
+  }
+  // A new run that fences all eight is one replacement.
+  sessions.checkReplacement("tunnel", "agent", 0);
+  sessions.add(session({ carrier: { group: "b".repeat(22), index: 0 } }).session, undefined, 0);
+  sessions.checkReplacement("tunnel", "agent", 0);
+});
