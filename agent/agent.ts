@@ -6,6 +6,7 @@ import {
   DatagramBudget,
   Deadlines,
   type Network,
+  openPrivateDirectory,
   type ProxyChooser,
   readAuthorities,
   replacePrivate,
@@ -86,6 +87,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps = {}): Pro
     const { warning } = await readSecretFile(tokenFile, Deno);
     if (warning !== undefined) log("warn", warning);
   }
+  await openPrivateDirectory(directory);
   const provider = await softwareIdentity(config.identityFile ?? `${directory}/identity.key`, random);
   const store = await TunnelStore.open(`${directory}/tunnels.json`, log);
   const version = deps.version ?? programVersion;

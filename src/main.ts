@@ -1,6 +1,6 @@
 /** Composition root: an edge with the control plane embedded, from one configuration. */
 import { loadCore } from "../wasm/mod.ts";
-import { adminApp, health, readiness } from "./admin.ts";
+import { adminApp, health } from "./admin.ts";
 import { softwareVerifier } from "./attestation/mod.ts";
 import { toBase64Url, utf8 } from "./bytes/mod.ts";
 import { type EdgeConfig, formatAddress, isLoopbackHost } from "./config/mod.ts";
@@ -27,6 +27,7 @@ import {
   verifyStage1,
 } from "./identity/mod.ts";
 import type { Clock, Log, Random, Store } from "./ports/mod.ts";
+import { Readiness } from "./readiness.ts";
 import { StateDirectory } from "./state_directory.ts";
 import { openSqliteStore } from "./store/mod.ts";
 import { createLog, createMetrics, createTracer, type Metrics, serveAdmin } from "./telemetry/mod.ts";
@@ -69,11 +70,11 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
   const clock = deps.clock ?? systemClock;
   const random = deps.random ?? systemRandom;
   const log = deps.log ??
-    createLog({ ...config.log, wall: clock.wall, write: writeLine });
+    createLog({ ...config.log, wall: () => clock.wall(), write: writeLine });
   const metrics = deps.metrics ?? createMetrics();
   const state = await StateDirectory.open(config.stateDirectory);
   const store = openSqliteStore(state.databasePath, {
-    wall: clock.wall,
+    wall: () => clock.wall(),
     clockSkewMs: config.tokens.clockSkewMs,
   });
   try {
@@ -132,16 +133,17 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       control: async (request, clientIp) => {
         const { pathname } = new URL(request.url);
         if (pathname === "/healthz") return health();
-        if (pathname === "/readyz") return await readiness({ edge, store, clock });
+        if (pathname === "/readyz") return await readiness.answer();
         return await control.fetch(request, { clientIp });
       },
       knownRoute: (hostname) => knownRoute(store, config, hostname),
     });
     await writeToken();
+    const readiness = new Readiness({ edge, store, clock });
     edgeListens(edge, config);
     const admin = config.adminListen === null ? undefined : serveAdmin({
       listen: config.adminListen,
-      answer: adminApp({ edge, store, clock, metrics }).fetch,
+      answer: adminApp({ edge, readiness, metrics }).fetch,
       log,
     });
     const stopUpkeep = startUpkeep(controlDeps);
@@ -301,6 +303,7 @@ function controlConfigOf(config: EdgeConfig): ControlConfig {
     },
     reauth: { ...controlDefaults.reauth, intervalMs: 0 }, // this edge does not ask again: tokens say so
     limits: {
+      maxBodyBytes: limits.maxControlBodyBytes,
       maxTunnelsPerOwner: limits.maxTunnelsPerOwner,
       maxAnonymousTunnels: limits.maxAnonymousTunnels,
       maxTunnelsPerAddress: limits.maxTunnelsPerAddress,

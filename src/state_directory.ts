@@ -1,7 +1,7 @@
 /** What an edge keeps in its state directory besides the database: its static key, its name, the operator's token. */
 import { fromBase64Url, toBase64Url } from "./bytes/mod.ts";
 import { generateX25519KeyPair, type X25519KeyPair, x25519KeyPair } from "./crypto/mod.ts";
-import { createPrivate, readPrivate, replacePrivate } from "./driver/mod.ts";
+import { createPrivate, openPrivateDirectory, readPrivate, replacePrivate } from "./driver/mod.ts";
 import { PosternError } from "./errors/mod.ts";
 import type { Random } from "./ports/mod.ts";
 
@@ -15,16 +15,10 @@ export class StateDirectory {
     this.path = path;
   }
 
-  /** Makes the directory, for this user only. @throws PosternError `state_directory_unusable` */
+  /** Makes the directory, for this user only. @throws PosternError `state_directory_foreign`, `state_directory_unusable` */
   static async open(path: string): Promise<StateDirectory> {
-    try {
-      await Deno.mkdir(path, { recursive: true, mode: 0o700 });
-      const { mode } = await Deno.stat(path);
-      if (mode !== null && (mode & 0o077) !== 0) await closeToOthers(path);
-    } catch (cause) {
-      if (cause instanceof PosternError) throw cause;
-      throw new PosternError("state_directory_unusable", `Cannot use ${path}: ${reasonOf(cause)}`, { cause });
-    }
+    const mode = await openPrivateDirectory(path);
+    if ((mode & 0o077) !== 0) await closeToOthers(path);
     return new StateDirectory(path);
   }
 
@@ -81,8 +75,4 @@ async function closeToOthers(path: string): Promise<void> {
     );
   }
   await Deno.chmod(path, 0o700);
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.name : "unknown";
 }

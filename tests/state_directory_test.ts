@@ -42,6 +42,18 @@ Deno.test("StateDirectory leaves a directory alone that is open to others and is
   await using folder = await TempDir.make("state");
   await folder.write("theirs", "x");
   await Deno.chmod(folder.path, 0o777);
-  await assert.rejects(StateDirectory.open(folder.path), { code: "state_directory_unusable" });
+  await assert.rejects(StateDirectory.open(folder.path), { code: "state_directory_foreign" });
   assert.equal((await Deno.stat(folder.path)).mode! & 0o777, 0o777);
+  await Deno.chmod(folder.path, 0o755);
+  await assert.rejects(StateDirectory.open(folder.path), { code: "state_directory_unusable" });
+});
+
+Deno.test("StateDirectory refuses what its group may write to, and what belongs to another user", async () => {
+  await using folder = await TempDir.make("state");
+  await Deno.chmod(folder.path, 0o770);
+  await assert.rejects(StateDirectory.open(folder.path), { code: "state_directory_foreign" });
+  await Deno.chmod(folder.path, 0o700);
+  if (Deno.uid() !== 0) return; // only root gives files away
+  await Deno.chown(folder.path, 12_345, null);
+  await assert.rejects(StateDirectory.open(folder.path), { code: "state_directory_foreign" });
 });

@@ -76,7 +76,7 @@ export function controlApp(deps: ControlDeps): OpenAPIHono<ControlEnv> {
   const limiter = new RateLimiter(deps.config.rates, deps.clock.now.bind(deps.clock));
   app.use(requestId(deps.random));
   for (const [path, group] of Object.entries(GROUPS)) app.use(path, rateLimit(limiter, group));
-  app.use(jsonBody);
+  app.use(jsonBody(deps.config.limits.maxBodyBytes));
   app.use(async (context, next) => {
     await next();
     // Answers hold tokens unless they say otherwise.

@@ -56,6 +56,8 @@ export interface ControlConfig {
   /** How long the candidates of an answer are worth trying. */
   readonly candidatesMs: number;
   readonly limits: {
+    /** Longest body of a request. */
+    readonly maxBodyBytes: number;
     readonly maxTunnelsPerOwner: number;
     readonly maxAnonymousTunnels: number;
     readonly maxTunnelsPerAddress: number;
@@ -87,6 +89,7 @@ export const controlDefaults: Omit<ControlConfig, "issuer" | "publicDomain"> = O
   challengeMs: 30_000,
   candidatesMs: 300_000,
   limits: {
+    maxBodyBytes: 262_144,
     maxTunnelsPerOwner: 100,
     maxAnonymousTunnels: 10_000,
     maxTunnelsPerAddress: 32,

@@ -9,9 +9,6 @@ import { newRequestId } from "../telemetry/mod.ts";
 import type { RateGroup } from "./config.ts";
 import type { RateLimiter } from "./rate_limit.ts";
 
-/** Largest request body. */
-export const maxBodyBytes = 65_536;
-
 /** What the front hands over with each request, and what the middleware adds. */
 export interface ControlEnv {
   Bindings: {
@@ -50,10 +47,10 @@ export function rateLimit(limiter: RateLimiter, group: RateGroup): MiddlewareHan
   };
 }
 
-/** Reads the body of a POST within {@link maxBodyBytes} and demands JSON, before any route sees it. */
-export const jsonBody: MiddlewareHandler<ControlEnv> = async (context, next) => {
+/** Reads the body of a POST within `maxBytes` and demands JSON, before any route sees it. */
+export const jsonBody = (maxBytes: number): MiddlewareHandler<ControlEnv> => async (context, next) => {
   if (context.req.method === "POST") {
-    const bytes = await readBody(context.req.raw);
+    const bytes = await readBody(context.req.raw, maxBytes);
     if (bytes.length > 0) {
       const type = context.req.header("Content-Type") ?? "";
       if (!/^application\/json *(;|$)/i.test(type)) {
@@ -71,7 +68,7 @@ export const jsonBody: MiddlewareHandler<ControlEnv> = async (context, next) => 
   await next();
 };
 
-async function readBody(request: Request): Promise<Uint8Array<ArrayBuffer>> {
+async function readBody(request: Request, maxBodyBytes: number): Promise<Uint8Array<ArrayBuffer>> {
   const tooLarge = () =>
     new PosternError("body_too_large", `Cannot read request: its body exceeds ${maxBodyBytes} bytes`);
   // A declared length is refused before the body is waited for.

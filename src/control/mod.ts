@@ -13,6 +13,6 @@ export {
   type RateLimit,
 } from "./config.ts";
 export { issueManagementToken } from "./credentials.ts";
-export { type ControlEnv, maxBodyBytes, type Problem } from "./http.ts";
+export { type ControlEnv, type Problem } from "./http.ts";
 export { openApiDocument, openApiPath } from "./routes.ts";
 export { keepKeyset, openKeyset, startUpkeep, sweepAbandoned, upkeepIntervalMs } from "./upkeep.ts";

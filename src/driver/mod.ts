@@ -23,6 +23,7 @@ export {
   type TlsClientOptions,
   type TlsSocket,
 } from "./network.ts";
+export { openPrivateDirectory } from "./private_directory.ts";
 export { createPrivate, readPrivate, replacePrivate } from "./private_file.ts";
 export { systemRandom } from "./random.ts";
 export { TcpStream, writeAll } from "./tcp_stream.ts";

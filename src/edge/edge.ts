@@ -16,6 +16,7 @@ import { TrustedProxies } from "./client_ip.ts";
 import { ConnectionLimits } from "./connection_limits.ts";
 import type { EdgeContext } from "./context.ts";
 import { Guards } from "./guards.ts";
+import { GoneServices } from "./gone_services.ts";
 import { EdgeListener } from "./listener.ts";
 import { Sessions } from "./sessions.ts";
 import type { ServiceGuard } from "./service_guard.ts";
@@ -52,6 +53,7 @@ export class Edge {
   readonly #gate: AgentGate;
   readonly #listener: EdgeListener;
   readonly #unread: UnreadBudget;
+  readonly #goneServices: GoneServices;
   readonly #tcp: TcpServices;
   readonly #guards: Guards;
   readonly #udp: UdpServices;
@@ -83,6 +85,7 @@ export class Edge {
       control: options.control,
     };
     this.#tcp = new TcpServices(context, viewers);
+    this.#goneServices = new GoneServices(metrics);
     this.#unread = new UnreadBudget(config.limits.maxUnreadBytes);
     this.#udp = new UdpServices(context);
     this.#gate = new AgentGate({
@@ -195,6 +198,8 @@ export class Edge {
       this.#tcp.closeUnused();
       this.#forgetGuards();
       this.#udp.closeUnused();
+      const { routes } = this.sessions;
+      this.#goneServices.sweep((name) => routes.group(name) !== undefined, clock.now());
       this.#upkeep();
     });
   }

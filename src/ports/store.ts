@@ -189,8 +189,8 @@ export interface Store
     KeysetStore,
     SettingStore,
     AuditStore {
-  /** Asks for nothing and changes nothing; throws when the store cannot serve. For readiness. */
-  ping(): Promise<void>;
+  /** Writes a little, durably; throws when the store cannot, e.g. because the disk is full. For readiness. */
+  probe(): Promise<void>;
   /** Idempotent. */
   close(): Promise<void>;
 }

@@ -87,7 +87,7 @@ export function openSqliteStore(path: string, options: SqliteOptions = {}): Stor
     putSetting: (key, value) => records.putSetting(key, value),
     appendAudit: (entry: AuditEntry) => records.appendAudit(entry),
     auditEntries: (limit, beforeId) => records.auditEntries(limit, beforeId),
-    ping: async () => void database.number("SELECT count(*) FROM tunnels LIMIT 1"),
+    probe: () => records.putSetting("store.probe", String((options.wall ?? Date.now)())),
     close: async () => database.close(),
   };
 }

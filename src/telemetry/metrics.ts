@@ -50,6 +50,8 @@ export interface Metrics {
   service(name: string): ServiceSeries;
   /** Drops the series of a service that has gone. */
   forgetService(name: string): void;
+  /** Services that have series now. */
+  serviceNames(): Iterable<string>;
 }
 
 /** Fresh metrics in a registry of their own: two nodes in one process do not mix. */
@@ -136,6 +138,7 @@ export function createMetrics(): Metrics {
       if (found === undefined) series.set(label, found = new ServiceSeries());
       return found;
     },
+    serviceNames: () => series.keys(),
     forgetService(name) {
       if (labels.release(name)) series.delete(name);
     },

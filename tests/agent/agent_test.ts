@@ -179,4 +179,7 @@ Deno.test("startAgent() refuses what is wrong on this machine before anything is
   await refused({ identity_file: folder.file("bad.key") }, "identity_malformed");
   await refused({ token_file: folder.file("missing") }, "secret_file_unreadable");
   await refused({ ca_file: folder.file("missing") }, "ca_certificates_invalid");
+  await Deno.mkdir(folder.file("open"));
+  await Deno.chmod(folder.file("open"), 0o777);
+  await refused({ state_directory: folder.file("open") }, "state_directory_foreign");
 });

@@ -334,10 +334,10 @@ export function storeContract(kind: string, makeHarness: () => StoreHarness): vo
   });
 
   test("close() is idempotent and ends the connection: store_failed", async (store) => {
-    await store.ping();
+    await store.probe();
     await store.close();
     await store.close();
-    await rejectsWith("store_failed", store.ping());
+    await rejectsWith("store_failed", store.probe());
     await rejectsWith("store_failed", store.consumeOnce("stage0", "a", startMs));
   });
 

@@ -164,6 +164,7 @@ Deno.test("evidence under a policy that was replaced meanwhile: policy_changed",
 
 Deno.test("agents of one tunnel are limited, or the first is pinned: agent_limit_reached, agent_not_bound", async () => {
   const limits = {
+    maxBodyBytes: 1_024,
     maxTunnelsPerOwner: 9,
     maxAnonymousTunnels: 9,
     maxTunnelsPerAddress: 9,

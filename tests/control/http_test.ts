@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { isErrorCode } from "../../src/errors/mod.ts";
-import { controlPaths, maxBodyBytes, openApiDocument } from "../../src/control/mod.ts";
+import { controlDefaults, controlPaths, openApiDocument } from "../../src/control/mod.ts";
 import { assertProblem, issuer, openControl } from "./support.ts";
 
 const post = (path: string, body: BodyInit | null, headers: Record<string, string> = {}) =>
@@ -11,7 +11,9 @@ const post = (path: string, body: BodyInit | null, headers: Record<string, strin
     headers: { "Content-Type": "application/json", ...headers },
   });
 
-Deno.test("a body above 64 KiB is refused, declared or not: body_too_large", async () => {
+const { maxBodyBytes } = controlDefaults.limits;
+
+Deno.test("a body above its limit is refused, declared or not: body_too_large", async () => {
   await using control = await openControl();
   const large = JSON.stringify({ requested_name: "a".repeat(maxBodyBytes) });
   assertProblem(await control.send(post("/tunnels/create", large)), 413, "body_too_large");
@@ -23,8 +25,8 @@ Deno.test("a body above 64 KiB is refused, declared or not: body_too_large", asy
     },
   });
   assertProblem(await control.send(post("/tunnels/create", endless)), 413, "body_too_large");
-  assert.ok(pulled < 12, `${pulled} parts were read`);
-  const declared = post("/tunnels/create", "{}", { "Content-Length": "65537" });
+  assert.ok(pulled < maxBodyBytes / 16_384 + 8, `${pulled} parts were read`);
+  const declared = post("/tunnels/create", "{}", { "Content-Length": `${maxBodyBytes + 1}` });
   assertProblem(await control.send(declared), 413, "body_too_large");
 });
 
@@ -179,4 +181,20 @@ Deno.test("any JSON to any route is answered with success or a problem of a know
     }),
     { numRuns: 200 },
   );
+});
+
+Deno.test("the limit of a body is the configured one: body_too_large", async () => {
+  const limits = { ...controlDefaults.limits, maxBodyBytes: 1_024 };
+  await using control = await openControl({ config: { anonymousTunnels: true, limits } });
+  const padded = (bytes: number) => "{}".padEnd(bytes, " ");
+  const post = (body: string) =>
+    control.send(
+      new Request(`${issuer}/tunnels/create`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body,
+      }),
+    );
+  assert.equal((await post(padded(1_024))).status, 200);
+  assertProblem(await post(padded(1_025)), 413, "body_too_large");
 });

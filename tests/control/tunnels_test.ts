@@ -263,6 +263,7 @@ Deno.test("POST /tunnels/create refuses what a recreate token is not for: name_m
 
 Deno.test("POST /tunnels/create holds the limits of owner, address and all anonymous: tunnel_limit_reached", async () => {
   const limits = {
+    maxBodyBytes: 1_024,
     maxTunnelsPerOwner: 2,
     maxAnonymousTunnels: 3,
     maxTunnelsPerAddress: 2,

@@ -14,8 +14,9 @@ export const CONTROL_ERRORS = {
     retryable: false,
     status: 413,
     exit: 1,
-    cause: "The body of the request is larger than 64 KiB.",
-    remedy: "Send the documented fields only.",
+    cause:
+      "The body of the request is larger than this edge takes: `limits.max_control_body_bytes`, 256 KiB by default.",
+    remedy: "Send the documented fields only, or let the operator raise the limit.",
   },
   body_malformed: {
     title: "Request body is not JSON",

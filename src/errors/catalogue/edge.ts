@@ -292,6 +292,18 @@ export const EDGE_ERRORS = {
     cause: "The address that the edge is to listen on is in use, or the system does not allow it.",
     remedy: "Stop the other program, choose another `--listen` address, or grant the right to use low ports.",
   },
+  state_directory_foreign: {
+    title: "State directory is open to others",
+    blame: "operator",
+    retryable: false,
+    exit: 2,
+    cause:
+      "The state directory belongs to another user, or its group or everybody may write to it: whoever can, can put " +
+      "keys and tokens of his own there.",
+    remedy:
+      "Run `chown` and `chmod 700` on the directory, or name another one with `--state-directory`. Look at who has " +
+      "written to it before.",
+  },
   state_directory_unusable: {
     title: "State directory cannot be used",
     blame: "operator",
