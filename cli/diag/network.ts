@@ -1,4 +1,5 @@
 /** Checks that talk to control, edge and target. */
+import { ipBytes } from "../../src/bytes/mod.ts";
 import { type Address, formatAddress } from "../../src/config/mod.ts";
 import {
   connectWebSocket,
@@ -23,6 +24,8 @@ export interface NetworkFacts {
   /** Through which only the carrier is checked. */
   readonly proxyFor: ProxyChooser | undefined;
   readonly target: Address | null;
+  /** Whether the target is one of a udp service. */
+  readonly isUdp?: boolean;
 }
 
 /** The checks in the order in which they are worth reading: later ones rely on earlier ones. */
@@ -94,6 +97,7 @@ export function networkChecks(facts: NetworkFacts): Check[] {
       name: "target",
       async run() {
         if (facts.target === null) return skip("no target given");
+        if (facts.isUdp) return await udpTarget(facts.target);
         const stream = await dialTcp(facts.target.host, facts.target.port, {
           clock: systemClock,
           connectTimeoutMs: timeoutMs,
@@ -103,6 +107,17 @@ export function networkChecks(facts: NetworkFacts): Check[] {
       },
     },
   ];
+}
+
+/** What can be known of a target that speaks udp: it has an address, and a socket towards it can be had. */
+async function udpTarget(target: Address) {
+  const addresses = ipBytes(target.host) === undefined
+    ? await systemDatagrams.lookup(target.host)
+    : [target.host];
+  const [first] = addresses;
+  if (first === undefined) return fail(`${target.host} has no address`, "Correct the target's name.");
+  systemDatagrams.bind({ hostname: first.includes(":") ? "::" : "0.0.0.0", port: 0 }).close();
+  return pass(`${formatAddress(target)} (udp: whether it answers cannot be told)`);
 }
 
 /** The Date header has whole seconds, so up to one second of difference is its own. */

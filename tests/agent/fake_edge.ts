@@ -3,6 +3,7 @@ import { Channel, CHANNEL_LIMITS, type ChannelLimits, HandshakeResponder } from 
 import { generateX25519KeyPair } from "../../src/crypto/mod.ts";
 import {
   ChannelPump,
+  type DatagramNetwork,
   Deadlines,
   memoryStreamPair,
   Slabs,
@@ -15,7 +16,7 @@ import { type AgentConfig, agentDefaults, type ServiceConfig } from "../../src/c
 import type { MuxStream, StreamHandler } from "../../src/mux/mod.ts";
 import type { Clock } from "../../src/ports/mod.ts";
 import { createMetrics, noLog } from "../../src/telemetry/mod.ts";
-import { MAX_RECORD_BYTES, type ResetReason, streamClass } from "../../src/wire/mod.ts";
+import { MAX_RECORD_BYTES, type ResetReason, streamClass, type StreamKind } from "../../src/wire/mod.ts";
 import { WebSocketFraming } from "../../src/wire/websocket/mod.ts";
 import { loadCore } from "../../wasm/mod.ts";
 import { Service } from "../../agent/service.ts";
@@ -177,7 +178,7 @@ export class FakeEdge {
     this.over = pump.run(channel, new Uint8Array(0));
   }
 
-  open(kind: "http" | "tcp", service = 0): EdgeStream {
+  open(kind: StreamKind, service = 0): EdgeStream {
     const handler = new EdgeStream();
     handler.stream = this.channel.open(
       { class: streamClass("storage_fetch"), kind, service, viewer: "192.0.2.1:5000", requestId: "r1" },
@@ -217,10 +218,11 @@ export interface Tunnel {
 export async function openTunnel(
   service: Partial<ServiceConfig> & { target: ServiceConfig["target"] },
   origin: Partial<AgentConfig["origin"]> = {},
+  datagramNetwork?: DatagramNetwork,
 ): Promise<Tunnel> {
   const clock = new VirtualClock();
   const edge = new FakeEdge({ clock });
-  const published = makeService(clock, service, origin);
+  const published = makeService(clock, service, origin, datagramNetwork);
   const session = new Session({
     connect: () => Promise.resolve(edge.carrier),
     edgeStatic: edgePublicKey,
@@ -257,6 +259,7 @@ export function makeService(
   clock: Clock,
   service: Partial<ServiceConfig> & { target: ServiceConfig["target"] },
   origin: Partial<AgentConfig["origin"]> = {},
+  datagramNetwork?: DatagramNetwork,
 ): Service {
   return new Service({
     config: {
@@ -274,5 +277,6 @@ export function makeService(
     slabs: new Slabs(),
     log: noLog,
     metrics: createMetrics(),
+    datagramNetwork,
   });
 }
