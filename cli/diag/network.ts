@@ -6,6 +6,7 @@ import {
   dialTcp,
   type ProxyChooser,
   systemClock,
+  systemDatagrams,
   systemRandom,
 } from "../../src/driver/mod.ts";
 import { type Answer, httpGet } from "../http_get.ts";
@@ -97,7 +98,7 @@ export function networkChecks(facts: NetworkFacts): Check[] {
       name: "target",
       async run() {
         if (facts.target === null) return skip("no target given");
-        if (facts.isUdp) return await udpTarget(facts.target);
+        if (facts.isUdp) return await udpTargetFinding(facts.target);
         const stream = await dialTcp(facts.target.host, facts.target.port, {
           clock: systemClock,
           connectTimeoutMs: timeoutMs,
@@ -110,7 +111,7 @@ export function networkChecks(facts: NetworkFacts): Check[] {
 }
 
 /** What can be known of a target that speaks udp: it has an address, and a socket towards it can be had. */
-async function udpTarget(target: Address) {
+export async function udpTargetFinding(target: Address) {
   const addresses = ipBytes(target.host) === undefined
     ? await systemDatagrams.lookup(target.host)
     : [target.host];

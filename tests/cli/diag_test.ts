@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type Finding, runChecks } from "../../cli/diag/check.ts";
 import { runtimeCheck, stateDirectoryCheck, tokenFileCheck } from "../../cli/diag/machine.ts";
 import type { Answer } from "../../cli/http_get.ts";
-import { clockFinding } from "../../cli/diag/network.ts";
+import { clockFinding, udpTargetFinding } from "../../cli/diag/network.ts";
 import { PosternError } from "../../src/errors/mod.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { postern } from "./program.ts";
@@ -90,6 +90,14 @@ Deno.test("stateDirectoryCheck() wants a private directory, or a place for one",
 
 Deno.test("tokenFileCheck() is skipped without a file", async () => {
   assert.equal(await resultOf(tokenFileCheck(null, Deno).run()), "SKIP");
+});
+
+Deno.test("udpTargetFinding() wants an address and a socket, and promises no more", async () => {
+  const found = await udpTargetFinding({ host: "localhost", port: 53 });
+  assert.equal(found.result, "PASS");
+  assert.match(found.detail, /^localhost:53 \(udp: whether it answers cannot be told\)$/);
+  assert.equal((await udpTargetFinding({ host: "127.0.0.1", port: 53 })).result, "PASS");
+  await assert.rejects(udpTargetFinding({ host: "nowhere.invalid", port: 53 }));
 });
 
 Deno.test("clockFinding() compares with the Date of control", () => {
