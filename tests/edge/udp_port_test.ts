@@ -14,6 +14,7 @@ import {
 import { AgentSession } from "../../src/edge/agent_session.ts";
 import type { EdgeContext } from "../../src/edge/context.ts";
 import { ServiceGuard } from "../../src/edge/service_guard.ts";
+import { HashQueue } from "../../src/edge/hash_queue.ts";
 import { Sessions } from "../../src/edge/sessions.ts";
 import { UdpFlowTable } from "../../src/edge/udp_flow_table.ts";
 import { UdpPort } from "../../src/edge/udp_port.ts";
@@ -164,6 +165,10 @@ class World {
     return agent;
   }
 
+  guard(): ServiceGuard {
+    return new ServiceGuard({ clock: this.clock, random: systemRandom, hashes: new HashQueue() });
+  }
+
   /** A datagram of a viewer. */
   send(bytes: number, viewer = "198.51.100.7:5000"): void {
     const [hostname, port] = viewer.split(":");
@@ -233,7 +238,7 @@ Deno.test("UdpFlow ends after 30 s of silence in both directions, and leaves not
 
 Deno.test("UdpFlow ends after the time that the service's rules say", async () => {
   const world = new World();
-  const guard = new ServiceGuard({ clock: world.clock, random: systemRandom });
+  const guard = world.guard();
   guard.adopt({ revision: 1, value: JSON.stringify({ udp_idle_seconds: 5 }) });
   const agent = world.agent(guard);
   world.send(10);
@@ -347,7 +352,7 @@ Deno.test("UdpPort bounds flows of one address, and all flows by evicting those 
 
 Deno.test("UdpPort refuses viewers by the lists of the edge and of the service, and asks again when these change", async () => {
   const world = new World({ "access.deny": "203.0.113.0/24" });
-  const guard = new ServiceGuard({ clock: world.clock, random: systemRandom });
+  const guard = world.guard();
   const agent = world.agent(guard);
   world.send(1, "203.0.113.5:1");
   assert.deepEqual(world.drops, { address_denied: 1 });

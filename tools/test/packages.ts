@@ -27,7 +27,7 @@ export const PACKAGES: readonly PackageRow[] = [
   { binary: "stunnel4", package: "stunnel4", why: "TLS on the way to that proxy" },
   { binary: "haproxy", package: "haproxy", why: "a real load balancer that speaks the PROXY protocol" },
   { binary: "dnsmasq", package: "dnsmasq-base", why: "a name server as a published udp service" },
-  { binary: "dig", package: "bind9-dnsutils", why: "its client" },
+  { binary: "dig", package: "bind9-dnsutils", why: "client of a published name server" },
   { binary: "psql", package: "postgresql-client", why: "client of a published database" },
   { binary: "postgres", package: "postgresql", why: "a database as a published tcp service" },
   { binary: "initdb", package: "postgresql", why: "a fresh cluster for each test run" },
