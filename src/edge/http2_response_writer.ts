@@ -170,7 +170,8 @@ export class Http2ResponseWriter implements ResponseWriter, Http2StreamHandler, 
   }
 
   close(): void {
-    if (!this.#stream.closed) this.#stream.reset(H2Error.cancel);
+    const stream = this.#stream;
+    if (!stream.closed) stream.reset(stream.localEnded ? H2Error.noError : H2Error.cancel);
     this.onReadable();
   }
 

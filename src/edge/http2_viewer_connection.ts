@@ -321,7 +321,9 @@ export class Http2ViewerConnection implements Http2Handler {
       head,
       body: new Http2Body(stream, head),
       requestId: requestIdOf(head, context),
-      keepAlive: false, // nothing but the stream hangs on it
+      // Only the stream hangs on it: the rest of a body that nobody wants is read for a moment, since there are clients
+      // that lose an answer when a reset comes with it.
+      keepAlive: true,
       departure,
       onUpgradedBytes: this.#onUpgradedBytes,
     };

@@ -51,8 +51,16 @@ export interface Behaviour {
   readonly notes?: number;
   /** False: whether the connection serves another request is not asked. */
   readonly probe?: boolean;
-  /** Where the tunnel is different, by its key in docs/http.md, and what is seen instead. */
-  readonly differs?: { readonly key: string; readonly seen: (direct: Seen) => Partial<Seen> };
+  /** Where the tunnel is different. */
+  readonly differs?: Difference;
+  /** Over HTTP/2 towards the viewer: why the row says nothing there, or what is different. */
+  readonly http2?: string | Difference;
+}
+
+/** A documented difference, by its key in docs/http.md, and what is seen instead. */
+export interface Difference {
+  readonly key: string;
+  readonly seen: (direct: Seen) => Partial<Seen>;
 }
 
 /** Answers a whole request with these octets. */
@@ -101,12 +109,17 @@ export class BehaviourOrigin implements AsyncDisposable {
   }
 
   /** Runs the viewer against `port`, which leads here. */
-  async watch(behaviour: Behaviour, port: number, host: string): Promise<Seen> {
+  async watch(
+    behaviour: Behaviour,
+    port: number,
+    host: string,
+    connect: (port: number) => Promise<Wire> = Wire.connect,
+  ): Promise<Seen> {
     const run = new Run();
     this.#current = { behaviour, run };
     const wires: Wire[] = [];
     const open = async () => {
-      const wire = await Wire.connect(port);
+      const wire = await connect(port);
       wires.push(wire);
       return wire;
     };
@@ -241,7 +254,7 @@ const ASIDE = new Set([
 ]);
 
 /** A message without what may differ from hop to hop: version, reason, hop-by-hop fields, the edge's own. */
-function plain(message: Message): unknown {
+export function plain(message: Message): unknown {
   const options = new Set(
     message.fields.filter(([name]) => /^connection$/i.test(name))
       .flatMap(([, value]) => value.toLowerCase().split(",").map((option) => option.trim())),

@@ -44,7 +44,9 @@ Deno.test("docs/http.md names every difference that a row has, and no other", as
   const text = await Deno.readTextFile(new URL("../../../docs/http.md", import.meta.url));
   const [, table] = text.split("## What is different");
   const named = [...table.matchAll(/^\| `([a-z0-9-]+)`/gm)].map(([, key]) => key);
-  const used = [...MESSAGES, ...CONNECTIONS].flatMap((row) => row.differs?.key ?? []);
+  const used = [...MESSAGES, ...CONNECTIONS].flatMap(({ differs, http2 }) =>
+    [differs, typeof http2 === "string" ? undefined : http2].flatMap((difference) => difference?.key ?? [])
+  );
   assert.deepEqual(named.toSorted(), [...new Set(used)].toSorted());
 });
 

@@ -1,5 +1,6 @@
 /** What messages say and hold: methods, targets, fields, bodies, statuses. */
 import { answer, ask, type Behaviour, ok, request } from "./behaviour.ts";
+import type { Message } from "./wire.ts";
 
 const large = Array.from({ length: 300_000 }, (_, at) => String.fromCharCode(at * 31 >> 3 & 255)).join("");
 const chunked = "Transfer-Encoding: chunked\r\n";
@@ -126,6 +127,15 @@ export const MESSAGES: readonly Behaviour[] = [
     name: "Set-Cookie lines stay apart and in order",
     origin: answer(ok("", "Set-Cookie: a=1; Path=/\r\nX: 1\r\nSet-Cookie: b=2, 3\r\nset-cookie: a=4\r\n")),
     viewer: ask(request("GET /", "Cookie: a=1\r\nCookie: b=2\r\n")),
+    http2: {
+      key: "http2-cookie",
+      seen: ({ origin }) => ({
+        origin: origin.map((note) => ({
+          ...note as object,
+          fields: [...(note as Message).fields.filter(([name]) => name !== "Cookie"), ["cookie", "a=1; b=2"]],
+        })),
+      }),
+    },
   },
   {
     name: "fields keep order, spelling, repetition, empty values and obs-text",
@@ -150,6 +160,7 @@ export const MESSAGES: readonly Behaviour[] = [
     viewer: ask(
       request("GET /", "Authorization: a\r\nAuthorization: b\r\nUser-Agent: x\r\nUser-Agent: y\r\n"),
     ),
+    http2: "Node's client sends none of them twice",
   },
   {
     name: "Date, Server, Via and Age are the origin's",
@@ -207,6 +218,7 @@ export const MESSAGES: readonly Behaviour[] = [
       key: "absolute-form",
       seen: ({ origin }) => ({ origin: origin.map((note) => ({ ...note as object, line: "GET /a?b" })) }),
     },
+    http2: "there is one form only",
   },
   {
     name: "compressed content and its length pass untouched",

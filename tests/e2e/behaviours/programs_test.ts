@@ -32,6 +32,7 @@ const server = `
 async function nginxBehind(): Promise<{ origin: Nginx; stack: Stack } & AsyncDisposable> {
   const origin = await Nginx.start({ files, http: server });
   const stack = await startStack({
+    edge: { h2c_from: "127.0.0.1/32" },
     services: [{ name: "web", target: `127.0.0.1:${origin.port}`, host_header: "original" }],
   });
   return {
@@ -43,6 +44,8 @@ async function nginxBehind(): Promise<{ origin: Nginx; stack: Stack } & AsyncDis
     },
   };
 }
+
+const OVER_2 = "--http2-prior-knowledge";
 
 /** What curl saw, without what is of one connection or one moment. */
 function plain(result: CurlResult): unknown {
@@ -62,7 +65,7 @@ function plain(result: CurlResult): unknown {
   };
 }
 
-Deno.test("curl sees the same of nginx: ranges, conditions, redirects, refusals, uploads, compression", async () => {
+Deno.test("curl sees the same of nginx, also over HTTP/2: ranges, conditions, redirects, refusals, uploads, compression", async () => {
   await using setup = await nginxBehind();
   const { origin, stack } = setup;
   const known = await curl(`${origin.origin}/data.txt`);
@@ -120,14 +123,20 @@ Deno.test("curl sees the same of nginx: ranges, conditions, redirects, refusals,
     ["/large.bin", ["--range", "1000000-1999999"]],
     ["/slow", []],
   ];
-  const run = async (port: number) => {
-    const seen: unknown[] = [];
+  const run = async (port: number, version: string) => {
+    const seen: { path: string; args: string[]; saw: unknown }[] = [];
     for (const [path, args, body] of rows) {
-      seen.push([path, args, plain(await curl(`http://web.localhost:${port}${path}`, { args, body }))]);
+      // curl 7.88 has a second request with prior knowledge fail on a connection that it keeps.
+      if (version === OVER_2 && /^--(location|http1\.0)$/.test(args[0] ?? "")) continue;
+      const url = `http://web.localhost:${port}${path}`;
+      seen.push({ path, args, saw: plain(await curl(url, { args: [version, ...args], body })) });
     }
     return seen;
   };
-  assert.deepEqual(await run(stack.port), await run(origin.port));
+  const direct = await run(origin.port, "--http1.1");
+  assert.deepEqual(await run(stack.port, "--http1.1"), direct);
+  const comparable = direct.filter(({ args }) => !/^--(location|http1\.0)$/.test(args[0] ?? ""));
+  assert.deepEqual(await run(stack.port, OVER_2), comparable);
 });
 
 /** What Node's client saw of one exchange. */

@@ -35,6 +35,23 @@ export class Wire implements Disposable {
     return new Wire(await Deno.connect({ hostname: "127.0.0.1", port }));
   }
 
+  /** The request that a text holds. */
+  static async parse(text: string): Promise<Message> {
+    const bytes = Uint8Array.from(text, (unit) => unit.charCodeAt(0));
+    let at = 0;
+    const wire = new Wire({
+      setNoDelay() {},
+      close() {},
+      read(into: Uint8Array) {
+        const part = bytes.subarray(at, at + into.length);
+        into.set(part);
+        at += part.length;
+        return Promise.resolve(part.length === 0 ? null : part.length);
+      },
+    } as unknown as Deno.TcpConn);
+    return await wire.requestBody((await wire.head())!);
+  }
+
   async send(text: string): Promise<void> {
     const bytes = Uint8Array.from(text, (unit) => unit.charCodeAt(0));
     for (let at = 0; at < bytes.length;) at += await this.conn.write(bytes.subarray(at));
