@@ -73,10 +73,11 @@ export async function createTunnel(
     ? await claimOrReuse(deps, request, credentials, heldUntilMs, rules)
     : { tunnel: await recreated(deps, request, credentials.recreate), fresh: false };
   if (!fresh && !await deps.store.holdTunnel(tunnel.tunnelId, heldUntilMs)) throw gone();
-  const held = fresh ? tunnel.rules : await changeRules(deps, tunnel, rules);
+  const actor = credentials.management?.sub ?? tunnel.owner;
+  const held = fresh ? tunnel.rules : await changeRules(deps, tunnel, rules, actor);
   await audit(
     deps,
-    credentials.management?.sub ?? tunnel.owner,
+    actor,
     fresh ? "tunnel.create" : "tunnel.recreate",
     tunnel.tunnelId,
     {
@@ -114,6 +115,7 @@ async function changeRules(
   deps: ControlDeps,
   tunnel: TunnelRecord,
   rules: ServiceRules | undefined,
+  actor: string,
 ): Promise<Revised<string> | undefined> {
   if (rules === undefined) return tunnel.rules;
   assertApplicable(rules, tunnel.protocol);
@@ -122,12 +124,13 @@ async function changeRules(
   const held = await deps.store.setTunnelRules(tunnel.tunnelId, value);
   if (held === undefined) throw gone();
   deps.events.onRulesChanged(tunnel.tunnelId, held);
-  deps.log("info", "rules of a service changed", {
-    tunnel_id: tunnel.tunnelId,
+  const facts = {
     name: tunnel.name,
-    revision: held.revision,
+    revision: String(held.revision),
     members: Object.keys(rules).join(",") || "none",
-  });
+  };
+  deps.log("info", "rules of a service changed", { tunnel_id: tunnel.tunnelId, ...facts });
+  await audit(deps, actor, "tunnel.rules", tunnel.tunnelId, facts);
   return held;
 }
 

@@ -1,21 +1,27 @@
-/** What a service's rule does to the fields of a head: remove, then set, then add. */
-import type { HeaderList } from "../http1/mod.ts";
+/**
+ * What a service's rule does to the fields of a head: remove, then set, then add. Where it removes or sets a field, those
+ * that pass for it go as well: to a CGI-like service `X_User` is `X-User`.
+ */
+import { gatewayName, type HeaderList } from "../http1/mod.ts";
 import type { FieldRule } from "../rules/mod.ts";
 
 export class FieldChanges {
-  readonly #remove: readonly string[];
-  readonly #set: FieldRule["set"] & object;
-  readonly #add: FieldRule["add"] & object;
+  readonly #removed: ReadonlySet<string>;
+  readonly #added: readonly (readonly [name: string, value: string])[];
 
   constructor({ remove = [], set = [], add = [] }: FieldRule) {
-    this.#remove = remove.map((name) => name.toLowerCase());
-    this.#set = set;
-    this.#add = add;
+    this.#removed = new Set(
+      [...remove, ...set.map(([name]) => name)].map((name) => gatewayName(name.toLowerCase())),
+    );
+    // Of two that set the same field the last one counts.
+    const last = new Map(
+      set.map(([name, value]) => [gatewayName(name.toLowerCase()), [name, value] as const]),
+    );
+    this.#added = [...last.values(), ...add];
   }
 
   apply(headers: HeaderList): void {
-    for (const key of this.#remove) headers.delete(key);
-    for (const [name, value] of this.#set) headers.set(name, value);
-    for (const [name, value] of this.#add) headers.append(name, value);
+    if (this.#removed.size > 0) headers.deleteWhere((key) => this.#removed.has(gatewayName(key)));
+    for (const [name, value] of this.#added) headers.append(name, value);
   }
 }

@@ -1,5 +1,6 @@
 /** What a gateway changes between the connection a message came from and the one it goes to (RFC 9110 7.6). */
 import { CHUNKED, type Framing, UNTIL_CLOSE } from "./framing.ts";
+import { CLAIMS, PROXY_CLAIMS } from "./claims.ts";
 import { gatewayName } from "./fields.ts";
 import { listElements, type Minor } from "./head.ts";
 import { HeaderList } from "./header_list.ts";
@@ -33,34 +34,6 @@ export interface ViewerFacts {
 
 /** An X-Request-Id that is taken over from a viewer. */
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
-
-/**
- * Claims about the viewer that only the edge may make, by the name that a CGI-like origin would see. `Proxy` becomes
- * HTTP_PROXY there, which HTTP clients obey.
- */
-const CLAIMS = new Set([
-  "proxy",
-  "x-original-host",
-  "x-original-url",
-  "x-rewrite-url",
-  "x-request-id",
-]);
-
-/** The same, as proxies and content networks write them: passed on where a trusted one stands in front. */
-const PROXY_CLAIMS = new Set([
-  "forwarded",
-  "x-client-ip",
-  "x-cluster-client-ip",
-  "x-real-ip",
-  "true-client-ip",
-  "cf-connecting-ip",
-  "cf-connecting-ipv6",
-  "cf-pseudo-ipv4",
-  "fastly-client-ip",
-  "x-appengine-user-ip",
-  "x-azure-clientip",
-  "x-envoy-external-address",
-]);
 
 function isClaim(key: string, proxied: boolean): boolean {
   const seen = gatewayName(key);

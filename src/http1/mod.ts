@@ -16,6 +16,7 @@ export {
   explainedError,
 } from "./error_response.ts";
 export { escapeHtml } from "./error_page.ts";
+export { gatewayName } from "./fields.ts";
 export { isFieldName, isFieldValue, isManagedField } from "./field_rules.ts";
 export {
   acceptedRequestId,

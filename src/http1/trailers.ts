@@ -1,4 +1,5 @@
 /** Trailer sections: what may stand in them, and how they cross a stream (field lines, without the empty line). */
+import { CLAIMS, PROXY_CLAIMS } from "./claims.ts";
 import { PosternError } from "../errors/mod.ts";
 import { gatewayName, scanFields, scannedFields } from "./fields.ts";
 import { HeaderList } from "./header_list.ts";
@@ -69,7 +70,6 @@ const FORBIDDEN_TRAILERS = new Set([
   "date",
   "expect",
   "expires",
-  "forwarded",
   "host",
   "if-match",
   "if-modified-since",
@@ -81,7 +81,6 @@ const FORBIDDEN_TRAILERS = new Set([
   "max-forwards",
   "origin",
   "pragma",
-  "proxy",
   "proxy-authenticate",
   "proxy-authorization",
   "proxy-connection",
@@ -96,12 +95,11 @@ const FORBIDDEN_TRAILERS = new Set([
   "via",
   "warning",
   "www-authenticate",
-  "x-real-ip",
-  "x-request-id",
 ]);
 
 /** Whether a field of this lower-case name is dropped from a trailer section. */
 export function isForbiddenTrailer(key: string): boolean {
   const seen = gatewayName(key);
-  return FORBIDDEN_TRAILERS.has(seen) || seen.startsWith("x-forwarded-") || seen.startsWith("x-postern-");
+  return FORBIDDEN_TRAILERS.has(seen) || CLAIMS.has(seen) || PROXY_CLAIMS.has(seen) ||
+    seen.startsWith("x-forwarded-") || seen.startsWith("x-postern-");
 }

@@ -32,6 +32,11 @@ Deno.test("POST /tunnels/create stores rules with the tunnel; the newest registr
     { tunnelId: first.tunnel_id, revision: 3, value: "{}" },
   ]);
   assert.equal(control.logged.filter((line) => line.includes("rules of a service changed")).length, 2);
+  const audited = (await control.store.auditEntries(20)).filter(({ action }) => action === "tunnel.rules");
+  assert.deepEqual(audited.map(({ actor, detail }) => [actor, detail]), [
+    ["alice", { name: "demo", revision: "3", members: "none" }],
+    ["alice", { name: "demo", revision: "2", members: "deny" }],
+  ]);
 });
 
 Deno.test("POST /tunnels/create takes rules with a recreate token, and none where none were", async () => {

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
+import { CertificateAuthority } from "../support/certificates.ts";
 import { curl } from "../support/curl.ts";
 import { derivePassword, formatPasswordHash, parsePasswordHash } from "../../src/crypto/mod.ts";
 import { Process } from "../support/process.ts";
 import { SOURCE_PROGRAM } from "../support/stack_processes.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { RawOrigin } from "../support/raw_origin.ts";
-import { metricOf, startStack } from "../support/stack.ts";
+import { eventually, metricOf, startStack } from "../support/stack.ts";
 
 /** Answers 200 to every request and keeps the heads that it saw. */
 function recorder(heads: string[] = []): RawOrigin {
@@ -312,4 +313,72 @@ Deno.test("rules of a service change fields of requests and responses, and nothi
     "X-Env: prod",
     "X-Env: second",
   ]);
+});
+
+Deno.test("a changed file of users counts from the agent's next registration on", async () => {
+  await using folder = await TempDir.make("users");
+  await using origin = recorder();
+  const path = await usersFile(folder);
+  await using stack = await startStack({
+    services: [{ name: "web", target: origin.target, "rules.basic_auth.file": path }],
+  });
+  const ask = async (user: string) =>
+    (await curl(stack.url("web"), {
+      args: ["--user", user],
+      connectTo: { [stack.host("web")]: stack.port },
+    })).status;
+  assert.equal(await ask("ann:open: sesame"), 200);
+  await Deno.writeTextFile(path, (await Deno.readTextFile(path)).replace("ann:", "bob:"));
+  assert.equal(await ask("ann:open: sesame"), 200);
+  stack.agent.reconnect();
+  await eventually("bob is let in", async () => await ask("bob:open: sesame") === 200);
+  assert.equal(await ask("ann:open: sesame"), 401);
+});
+
+Deno.test("rules hold for HTTP/2 as they do for HTTP/1.1", async () => {
+  await using folder = await TempDir.make("users");
+  const heads: string[] = [];
+  await using origin = recorder(heads);
+  await using ca = await CertificateAuthority.make();
+  const { certPath, keyPath } = await ca.issue({
+    names: ["localhost", "people.localhost", "denied.localhost", "few.localhost"].map((name) =>
+      `DNS:${name}`
+    ),
+    usage: "serverAuth",
+  });
+  await using stack = await startStack({
+    edge: { "tls.cert_file": certPath, "tls.key_file": keyPath },
+    agent: { ca_file: ca.ca.certPath },
+  });
+  const service = { target: origin.target };
+  await stack.addAgent([
+    {
+      ...service,
+      name: "people",
+      "rules.basic_auth.file": await usersFile(folder),
+      "rules.response_headers.remove": "Server",
+    },
+    { ...service, name: "denied", "rules.deny": "127.0.0.0/8" },
+    { ...service, name: "few", "rules.rate": "1/h" },
+  ], { control: `https://localhost:${stack.port}` });
+  const ask = async (name: string, ...args: string[]) => {
+    const answer = await curl(`https://${stack.host(name)}/`, {
+      args: ["--http2", "--cacert", ca.ca.certPath, ...args],
+      connectTo: { [stack.host(name)]: stack.port },
+    });
+    assert.equal(answer.httpVersion, "2", answer.stderr);
+    return answer;
+  };
+  const challenged = await ask("people");
+  assert.equal(challenged.status, 401);
+  assert.match(challenged.headers.get("www-authenticate") ?? "", /^Basic realm=/);
+  assert.equal((await ask("people", "--user", "ann:wrong")).status, 401);
+  const admitted = await ask("people", "--user", "ann:open: sesame");
+  assert.deepEqual([admitted.status, admitted.headers.get("server")], [200, null]);
+  assert.doesNotMatch(heads.join(""), /authorization/i);
+  assert.equal((await ask("denied")).status, 403);
+  assert.equal((await ask("few")).status, 200);
+  const limited = await ask("few");
+  assert.equal(limited.status, 429);
+  assert.ok(Number(limited.headers.get("retry-after")) > 3_000);
 });
