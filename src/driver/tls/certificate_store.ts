@@ -32,6 +32,7 @@ interface Contexts {
 export class CertificateStore implements ServerContexts {
   readonly #options: CertificateStoreOptions;
   #contexts: Contexts;
+  #reloading: Promise<unknown> = Promise.resolve();
 
   private constructor(options: CertificateStoreOptions, contexts: Contexts) {
     this.#options = options;
@@ -74,8 +75,14 @@ export class CertificateStore implements ServerContexts {
     return certificate.names.some((name) => name === hostname || name === wildcard);
   }
 
-  /** Reads all files again. Keeps what there is when any of them cannot be used. */
-  async reload(): Promise<CertificateReload> {
+  /** Reads all files again. Keeps what there is when any of them cannot be used. One at a time: the last one counts. */
+  reload(): Promise<CertificateReload> {
+    const reloaded = this.#reloading.then(() => this.#reload());
+    this.#reloading = reloaded.catch(() => {});
+    return reloaded;
+  }
+
+  async #reload(): Promise<CertificateReload> {
     try {
       this.#contexts = await loadContexts(this.#options);
       return { outcome: "reloaded", warnings: this.warnings };
