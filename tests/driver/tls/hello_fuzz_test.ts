@@ -5,6 +5,7 @@ import { acceptTls } from "../../../src/driver/tls/mod.ts";
 import { TlsServerSocket } from "../../../src/driver/tls/tls_server_socket.ts";
 import { codeOf } from "../../../src/errors/mod.ts";
 import { CertificateAuthority } from "../../support/certificates.ts";
+import { mutate, seeded } from "../../support/mutation.ts";
 import { VirtualClock } from "../../support/virtual_clock.ts";
 import { openSslHello } from "./openssl_hello.ts";
 import { contextsOf } from "./tls_server.ts";
@@ -17,31 +18,6 @@ const expectedCodes = [
   "tls_unknown_name",
   "tls_handshake_failed",
 ];
-
-/** mulberry32: the same run every time. */
-function seeded(seed: number): (below: number) => number {
-  return (below) => {
-    seed = seed + 0x6d2b_79f5 | 0;
-    let mixed = Math.imul(seed ^ seed >>> 15, 1 | seed);
-    mixed = mixed + Math.imul(mixed ^ mixed >>> 7, 61 | mixed) ^ mixed;
-    return ((mixed ^ mixed >>> 14) >>> 0) % below;
-  };
-}
-
-function mutate(hello: Uint8Array<ArrayBuffer>, random: (below: number) => number): Uint8Array<ArrayBuffer> {
-  const bytes = hello.slice();
-  for (let changes = 1 + random(3); changes > 0; changes--) bytes[random(bytes.length)] = random(256);
-  switch (random(4)) {
-    case 0:
-      return bytes.slice(0, random(bytes.length));
-    case 1: {
-      const at = random(bytes.length);
-      return new Uint8Array([...bytes.subarray(0, at), ...bytes.subarray(random(bytes.length))]);
-    }
-    default:
-      return bytes;
-  }
-}
 
 Deno.test("acceptTls() survives mutated ClientHellos, and says what was wrong", async () => {
   await using authority = await CertificateAuthority.make();
