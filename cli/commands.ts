@@ -286,9 +286,26 @@ export const commands: readonly Command[] = [
     run: async (call) => (await import("./commands/completions.ts")).runCompletions(call),
   },
   {
+    name: "explain",
+    summary: "Tell what an error code means and what to do.",
+    details: ["Example: postern explain name_taken"],
+    arguments: [{
+      name: "CODE",
+      help: "What stands in error[CODE], in a log line or on an error page.",
+      required: true,
+    }],
+    flags: [jsonFlag],
+    run: async (call) => (await import("./commands/explain.ts")).runExplain(call),
+  },
+  {
     name: "help",
-    summary: "Show help, or the help of one command.",
-    arguments: [{ name: "COMMAND", help: "A command.", required: false, offers: "commands" }],
+    summary: "Show help, or the help of one command or error code.",
+    arguments: [{
+      name: "COMMAND",
+      help: "A command, or an error code.",
+      required: false,
+      offers: "commands",
+    }],
     flags: [{ name: "all", help: "List every setting of the command." }],
     run: async (call) => (await import("./commands/help.ts")).runHelp(call),
   },

@@ -11,9 +11,9 @@ export function exitCodeOf(error: unknown): number {
   return CATALOGUE[codeOf(error)].exit ?? defaultExitCode;
 }
 
-/** Page that explains a code. */
-export function docsPathOf(error: unknown): string {
-  return `docs/errors/${codeOf(error)}.md`;
+/** Command that explains a code. */
+export function explanationOf(error: unknown): string {
+  return `postern explain ${codeOf(error)}`;
 }
 
 function messageOf(error: unknown): string {
@@ -39,7 +39,7 @@ export function failureText(error: unknown, debug: boolean): string {
   const lines = [
     `error[${code}]: ${printable(messageOf(error)).replaceAll("\n", "\n  ")}`,
     `  fix:  ${remedyOf(error)}`,
-    `  docs: ${docsPathOf(error)}`,
+    `  more: ${explanationOf(error)}`,
   ];
   if (debug) {
     for (let cause = error; cause instanceof Error; cause = cause.cause) {
@@ -60,7 +60,7 @@ export function failureJson(error: unknown): string {
         code,
         message: messageOf(error),
         remedy: remedyOf(error),
-        docs: docsPathOf(error),
+        explain: explanationOf(error),
         exit: exitCodeOf(error),
         retryable,
         detail,

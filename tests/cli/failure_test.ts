@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { docsPathOf, exitCodeOf, failureJson, failureText } from "../../cli/failure.ts";
+import { exitCodeOf, explanationOf, failureJson, failureText } from "../../cli/failure.ts";
 import { CATALOGUE, type ErrorCode, PosternError } from "../../src/errors/mod.ts";
 
 Deno.test("exitCodeOf() follows the catalogue, and is never 0", () => {
@@ -17,7 +17,7 @@ Deno.test("failureText() prints code, message, remedy and page, every line print
     "error[config_conflict]: Cannot a\\u001b[2J\n" +
       "  second\n" +
       `  fix:  ${CATALOGUE.config_conflict.remedy}\n` +
-      `  docs: ${docsPathOf(error)}\n`,
+      `  more: ${explanationOf(error)}\n`,
   );
 });
 

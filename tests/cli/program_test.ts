@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { CATALOGUE } from "../../src/errors/mod.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { postern } from "./program.ts";
 
@@ -9,7 +10,7 @@ function assertFailed(
 ): void {
   assert.match(ended.stderr, new RegExp(`^error\\[${code}\\]: `, "m"));
   assert.match(ended.stderr, /^ {2}fix: {2}\S/m);
-  assert.match(ended.stderr, new RegExp(`^ {2}docs: .*${code}`, "m"));
+  assert.match(ended.stderr, new RegExp(`^ {2}more: postern explain ${code}$`, "m"));
   assert.doesNotMatch(ended.stderr, /\n\s+at /);
   assert.equal(ended.code, exit);
 }
@@ -25,6 +26,21 @@ Deno.test("postern without a command shows help and exits 2; help, --help and ve
   }
   assert.match((await postern(["--version"])).stdout, /^postern \d+\.\d+\.\d+ \(deno /);
   assert.match(JSON.parse((await postern(["version", "--json"])).stdout).version, /^\d+\.\d+\.\d+$/);
+});
+
+Deno.test("postern explain and postern help tell cause and remedy of an error code", async () => {
+  const { code, stdout } = await postern(["explain", "name_taken"]);
+  assert.equal(code, 0);
+  const { title, cause, remedy } = CATALOGUE.name_taken;
+  for (const text of [`name_taken: ${title}`, cause, `Fix: ${remedy}`, "HTTP status: 409"]) {
+    assert.ok(stdout.includes(text), text);
+  }
+  assert.equal((await postern(["help", "name_taken"])).stdout, stdout);
+  const json = JSON.parse((await postern(["explain", "name_taken", "--json"])).stdout);
+  assert.deepEqual([json.code, json.cause, json.exit], ["name_taken", cause, 3]);
+  const unknown = await postern(["explain", "name_takn"]);
+  assertFailed(unknown, "cli_argument_unexpected", 2);
+  assert.match(unknown.stderr, /did you mean "name_taken"/);
 });
 
 Deno.test("postern exits 2 on usage errors, with code, remedy and page", async () => {
