@@ -39,10 +39,12 @@ export class TcpServices {
     }
   }
 
-  /** Closes ports whose route is gone. */
+  /** Closes ports whose route is gone and that no session is about to serve. */
   closeUnused(): void {
+    const { routes, all } = this.#context.sessions;
     for (const [port, listener] of this.#listeners) {
-      if (this.#context.sessions.routes.group(`tcp:${port}`) !== undefined) continue;
+      if (routes.group(`tcp:${port}`) !== undefined) continue;
+      if (all.some((session) => session.claims.tcp_ports.includes(port))) continue;
       this.#listeners.delete(port);
       listener.close();
     }

@@ -8,9 +8,10 @@ import { accepts, freePort } from "../support/ports.ts";
 import { settle } from "../support/virtual_clock.ts";
 
 const publishing = (port: number) => ({ claims: { tcp_ports: [port] } }) as unknown as AgentSession;
+const sessions: AgentSession[] = [];
 const context = {
   config: edgeDefaults({}),
-  sessions: { routes: { group: () => undefined } },
+  sessions: { all: sessions, routes: { group: () => undefined } },
 } as unknown as EdgeContext;
 
 Deno.test("TcpServices.open() refuses a port that somebody else has with tcp_port_unavailable", () => {
@@ -22,8 +23,12 @@ Deno.test("TcpServices.open() refuses a port that somebody else has with tcp_por
 Deno.test("TcpServices opens a port once, and closes it when no route is left", async () => {
   const services = new TcpServices(context, new ConnectionLimits(10, 10));
   const port = freePort();
-  services.open(publishing(port));
-  services.open(publishing(port));
+  sessions.push(publishing(port));
+  services.open(sessions[0]);
+  services.open(sessions[0]);
+  services.closeUnused(); // its session has not gone online yet, which is no reason
+  assert.equal(await accepts(port), true);
+  sessions.pop();
   services.closeUnused();
   // The accept under way lets go of the socket in its own time.
   const isOpen = () => accepts(port).catch(() => true);
