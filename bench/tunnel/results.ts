@@ -3,13 +3,13 @@ import { median } from "./load/statistics.ts";
 import { type Metric, METRICS } from "./metrics.ts";
 import type { Values } from "./cells.ts";
 
-/** One comparison, as a line of `--json`. `ratio` is postern / peer. */
+/** One comparison, as a line of `--json`. `ratio` is postern / peer; null where the peer's value is 0. */
 export interface Comparison {
   readonly metric: string;
   readonly postern: number;
   readonly peer: string;
   readonly peer_value: number;
-  readonly ratio: number;
+  readonly ratio: number | null;
 }
 
 export class Results {
@@ -17,6 +17,8 @@ export class Results {
   readonly #samples = new Map<string, Map<string, number[]>>();
   /** Cells that did not succeed, as sentences. */
   readonly failures: string[] = [];
+  /** What was left out on purpose, and why. */
+  readonly omissions = new Set<string>();
 
   add(peer: string, values: Values): void {
     let metrics = this.#samples.get(peer);
@@ -40,20 +42,31 @@ export class Results {
     return METRICS.filter(({ id }) => peers.some((peer) => this.value(peer, id) !== undefined));
   }
 
+  /**
+   * Postern beside each of `peers`, metric by metric; then Postern over TLS, whose metrics begin with `wss.`.
+   */
   comparisons(peers: readonly string[]): Comparison[] {
+    const others = peers.filter((peer) => peer !== "postern");
+    return [
+      ...this.#compared("postern", "", others),
+      ...this.#compared("postern-wss", "wss.", others.filter((peer) => peer !== "postern-wss")),
+    ];
+  }
+
+  #compared(own: string, prefix: string, peers: readonly string[]): Comparison[] {
     const found: Comparison[] = [];
     for (const { id } of METRICS) {
-      const postern = this.value("postern", id);
+      const postern = this.value(own, id);
       if (postern === undefined) continue;
       for (const peer of peers) {
-        const value = peer === "postern" ? undefined : this.value(peer, id);
+        const value = this.value(peer, id);
         if (value === undefined) continue;
         found.push({
-          metric: id,
+          metric: `${prefix}${id}`,
           postern: rounded(postern),
           peer,
           peer_value: rounded(value),
-          ratio: rounded(postern / value),
+          ratio: value === 0 ? null : rounded(postern / value),
         });
       }
     }

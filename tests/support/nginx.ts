@@ -11,6 +11,10 @@ export interface NginxOptions {
   readonly http?: string;
   /** Contents of `stream { }`, where the build has that module. */
   readonly stream?: string;
+  /** Directives before all blocks, such as `load_module`. */
+  readonly main?: string;
+  /** Connections of its one worker, those to origins included (512). */
+  readonly connections?: number;
   /** Files below `root`, by relative path. */
   readonly files?: Readonly<Record<string, string | Uint8Array>>;
 }
@@ -95,13 +99,16 @@ function configuration(folder: TempDir, options: NginxOptions, fill: (text: stri
     .join("\n");
   // Workers of a root nginx stay root: the served folder belongs to the user of the test.
   const user = Deno.uid() === 0 ? "user root;" : "";
+  const { main = "", connections = 512 } = options;
   return `
+${main}
 daemon off;
 ${user}
 pid ${folder.file("nginx.pid")};
 worker_processes 1;
 error_log stderr warn;
-events { worker_connections 512; }
+worker_rlimit_nofile ${2 * connections};
+events { worker_connections ${connections}; }
 http {
 ${temporary}
   access_log ${folder.file("access.log")};

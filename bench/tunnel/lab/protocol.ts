@@ -3,7 +3,7 @@
  *
  * ```
  *   ECHO     every byte comes back, one write for each read
- *   SINK     blocks of BLOCK_BYTES; byte 0 of each: MORE or LAST. After the last one: 8 bytes, big-endian, all that came
+ *   SINK     blocks of BLOCK_BYTES; byte 0 of each: MORE or LAST. After a last one: 8 bytes, big-endian, all that came so far; more may follow
  *   SOURCE   bytes without end, until the client closes
  *   TWICE    for every byte two writes of SMALL_BYTES one after the other
  * ```

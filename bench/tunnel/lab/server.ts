@@ -43,13 +43,17 @@ async function sink(conn: Deno.Conn): Promise<void> {
   let total = 0;
   let last = false;
   for (let read; (read = await conn.read(buffer)) !== null;) {
-    const toBoundary = (BLOCK_BYTES - total % BLOCK_BYTES) % BLOCK_BYTES;
-    if (toBoundary < read) last = buffer[toBoundary] === LAST;
-    total += read;
-    if (!last || total % BLOCK_BYTES !== 0) continue;
-    const answer = new Uint8Array(8);
-    new DataView(answer.buffer).setBigUint64(0, BigInt(total));
-    await writeAll(conn, answer);
+    for (let at = 0; at < read;) {
+      const inBlock = total % BLOCK_BYTES;
+      if (inBlock === 0) last = buffer[at] === LAST;
+      const taken = Math.min(read - at, BLOCK_BYTES - inBlock);
+      at += taken;
+      total += taken;
+      if (!last || total % BLOCK_BYTES !== 0) continue;
+      const answer = new Uint8Array(8);
+      new DataView(answer.buffer).setBigUint64(0, BigInt(total));
+      await writeAll(conn, answer);
+    }
   }
 }
 

@@ -38,6 +38,11 @@ export class Connections implements Disposable {
     if (this.#open.delete(conn)) conn.close();
   }
 
+  /** They may stay for longer than their time. */
+  keep(): void {
+    clearTimeout(this.#timer);
+  }
+
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
     this.#closeAll();

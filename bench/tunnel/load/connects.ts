@@ -22,20 +22,35 @@ export async function connectRate(target: Target, durationMs: number): Promise<n
   return made / (performance.now() - startedAt) * 1000;
 }
 
-/** Opens `count` connections, has a byte echoed on each, keeps them idle for `settleMs`, and then calls `look`. */
-export async function withIdle<T>(
-  target: Target,
-  count: number,
-  settleMs: number,
-  look: () => Promise<T>,
-): Promise<T> {
-  using connections = new Connections(settleMs + count * 5);
-  for (let open = 0; open < count; open += WORKERS) {
-    const some = Math.min(WORKERS, count - open);
-    await Promise.all(Array.from({ length: some }, () => openEchoed(connections, target, true)));
+/** Longest time for opening one of them: slow tunnels need some milliseconds. */
+const OPEN_MS = 15;
+
+/** Connections that have had one byte echoed and then do nothing. They end with their scope. */
+export class IdleConnections implements Disposable {
+  readonly #target: Target;
+  readonly #batches: Connections[] = [];
+  #open = 0;
+
+  constructor(target: Target) {
+    this.#target = target;
   }
-  await new Promise((resolve) => setTimeout(resolve, settleMs));
-  return await look();
+
+  /** Opens some until there are `count`, and waits `settleMs`. */
+  async grow(count: number, settleMs: number): Promise<void> {
+    const batch = new Connections(settleMs + (count - this.#open) * OPEN_MS);
+    this.#batches.push(batch);
+    while (this.#open < count) {
+      const some = Math.min(WORKERS, count - this.#open);
+      await Promise.all(Array.from({ length: some }, () => openEchoed(batch, this.#target, true)));
+      this.#open += some;
+    }
+    await new Promise((resolve) => setTimeout(resolve, settleMs));
+    batch.keep();
+  }
+
+  [Symbol.dispose](): void {
+    for (const batch of this.#batches) batch[Symbol.dispose]();
+  }
 }
 
 async function openEchoed(connections: Connections, target: Target, keep = false): Promise<void> {

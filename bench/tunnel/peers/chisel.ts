@@ -2,7 +2,7 @@
 import { accepts, freePort } from "../../../tests/support/ports.ts";
 import { Process } from "../../../tests/support/process.ts";
 import { findPeer, goInstall } from "./install.ts";
-import type { Peer } from "./peer.ts";
+import { type Peer, publishedBy } from "./peer.ts";
 
 const MODULE = "github.com/jpillora/chisel";
 const VERSION = "v1.10.1";
@@ -16,8 +16,8 @@ export const chisel: Peer = {
     const version = stdout.trim();
     return `chisel ${version.startsWith("0.0.0") ? VERSION : version}, SSH over ws`;
   },
-  install: (directory) => goInstall(directory, MODULE, VERSION),
-  async start({ origin }) {
+  install: (directory) => goInstall(directory, MODULE, VERSION, ["."]),
+  async start({ origin, link }) {
     const program = findPeer("chisel")!;
     const port = freePort();
     const labPort = freePort();
@@ -32,19 +32,14 @@ export const chisel: Peer = {
       Process.start(program, {
         args: [
           "client",
-          `http://${hostname}:${port}`,
+          `http://${hostname}:${await link?.to(port) ?? port}`,
           `R:${hostname}:${labPort}:${hostname}:${origin.labPort}`,
           `R:${hostname}:${httpPort}:${hostname}:${origin.httpPort}`,
         ],
       }),
     );
     await agent.waitUntil(async () => await accepts(labPort) && await accepts(httpPort));
-    const started = stack.move();
-    return {
-      lab: { hostname, port: labPort },
-      tcpHttp: { hostname, port: httpPort, host: hostname },
-      processes: { edge: edge.pid, agent: agent.pid },
-      [Symbol.asyncDispose]: () => started.disposeAsync(),
-    };
+    const processes = { edge: [edge.pid], agent: [agent.pid] };
+    return publishedBy(labPort, httpPort, processes, stack.move());
   },
 };

@@ -8,18 +8,38 @@ export interface Origin {
   readonly labPort: number;
   /** Port of the HTTP origin: a body of 1 KiB. */
   readonly httpPort: number;
+  /** The same over TLS with {@link certificate}; absent without nginx. */
+  readonly httpsPort?: number;
+  /** For {@link HOST} and localhost: for whatever ends TLS of viewers. Absent without openssl. */
+  readonly certificate?: { readonly certPath: string; readonly keyPath: string; readonly caPath: string };
 }
 
-/** A tunnel that stands. */
+/** Host name of the HTTP service; every tunnel that routes by name is asked for it. */
+export const HOST = "bench.localhost";
+
+/** A tunnel that stands. What it does not carry is absent. */
 export interface Tunnel extends AsyncDisposable {
   /** The lab protocol through the tunnel, byte for byte. */
-  readonly lab: Target;
+  readonly lab?: Target;
   /** The HTTP origin as plain bytes. */
-  readonly tcpHttp: HttpTarget;
+  readonly tcpHttp?: HttpTarget;
   /** The HTTP origin routed by host name; absent where the peer cannot: `tcpHttp` is then compared. */
   readonly http?: HttpTarget;
-  /** Its processes; none where nothing stands between client and origin. */
-  readonly processes: { readonly edge?: number; readonly agent?: number };
+  /** The same with TLS between viewer and tunnel. */
+  readonly https?: HttpTarget;
+  /** Its processes by role; none where nothing stands between client and origin. */
+  readonly processes: Processes;
+}
+
+export interface Processes {
+  readonly edge?: readonly number[];
+  readonly agent?: readonly number[];
+}
+
+/** A delay between the two ends of a tunnel. */
+export interface Link {
+  /** Port on `hostname` that reaches `port` on it over the link. `at`: the port to listen on, when it is not free to choose. */
+  to(port: number, hostname?: string, at?: { hostname: string; port: number }): Promise<number>;
 }
 
 export interface StartOptions {
@@ -30,15 +50,37 @@ export interface StartOptions {
   readonly denoFlags: readonly string[];
   /** Folder for the tunnel's files; removed afterwards. */
   readonly folder: string;
+  /** What lies between edge and agent; nothing when absent. */
+  readonly link?: Link;
 }
 
 export interface Peer {
   /** As typed after `--peers`. */
   readonly name: string;
+  /** Cells by prefix that it cannot do, and why. They are left out and said. */
+  readonly cannot?: Readonly<Record<string, string>>;
   /** Version and how bytes are protected, for the report; undefined when it is not installed. */
   describe(): Promise<string | undefined>;
-  /** How to install it into `directory`; absent where it is part of the project or of the system. */
+  /** How to install it into `directory`; absent where it is part of the project. @throws Error with the reason */
   install?(directory: string): Promise<void>;
   /** @throws Error when it does not stand in time; nothing is left running then */
   start(options: StartOptions): Promise<Tunnel>;
+}
+
+/** Ports of what a peer publishes, in one piece. */
+export function publishedBy(
+  labPort: number,
+  httpPort: number,
+  processes: Processes,
+  stack: AsyncDisposableStack,
+  more: Pick<Tunnel, "http" | "https"> = {},
+): Tunnel {
+  const hostname = "127.0.0.1";
+  return {
+    lab: { hostname, port: labPort },
+    tcpHttp: { hostname, port: httpPort, host: hostname },
+    ...more,
+    processes,
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
 }

@@ -1,39 +1,61 @@
-/** Postern as users run it: an edge and an agent, two processes, the channel over ws. */
+/** Postern as users run it: an edge and an agent, two processes. */
 import { freePort } from "../../../tests/support/ports.ts";
 import { version } from "../../../src/version.ts";
 import { posternProgram } from "./postern_program.ts";
-import type { Peer } from "./peer.ts";
+import { HOST, type Peer, publishedBy, type StartOptions, type Tunnel } from "./peer.ts";
 
 /** Longest wait for all services to be online. */
 const READY_MS = 30_000;
 
-export const postern: Peer = {
-  name: "postern",
-  describe: () => Promise.resolve(`postern ${version}, Noise records over ws`),
-  async start({ origin, binary, denoFlags, folder }) {
-    const run = posternProgram(binary, denoFlags);
-    const hostname = "127.0.0.1";
-    const port = freePort();
-    const adminPort = freePort();
-    const tcpPort = freePort();
-    await using stack = new AsyncDisposableStack();
-    const edge = stack.use(run([
-      "edge",
-      ...["--listen", `${hostname}:${port}`],
-      ...["--admin-listen", "off"],
-      ...["--state-directory", `${folder}/edge`],
-      ...["--tcp-ports", `${tcpPort}-${Math.min(tcpPort + 20, 65_535)}`],
-      // One client address makes all the load.
-      ...["--limits-max-connections-per-address", "20000"],
-      ...["--drain-timeout", "0s"],
-      ...["--log-level", "warn"],
-    ]));
-    await edge.waitUntil(() => healthy(port), READY_MS);
-    const config = `${folder}/agent.yaml`;
-    await Deno.writeTextFile(
-      config,
-      `version: 1
-control: http://${hostname}:${port}
+/** The channel in a WebSocket in the clear: its records are sealed. */
+export const postern: Peer = posternOver("ws");
+
+/** The channel in a WebSocket over TLS: what a public edge has. */
+export const posternWss: Peer = posternOver("wss");
+
+function posternOver(carrier: "ws" | "wss"): Peer {
+  return {
+    name: carrier === "ws" ? "postern" : "postern-wss",
+    describe: () => Promise.resolve(`postern ${version}, Noise records over ${carrier}`),
+    start: (options) => start(carrier, options),
+  };
+}
+
+async function start(carrier: "ws" | "wss", options: StartOptions): Promise<Tunnel> {
+  const { origin, binary, denoFlags, folder, link } = options;
+  const { certificate } = origin;
+  if (carrier === "wss" && certificate === undefined) throw new Error("wss needs a certificate: openssl");
+  const hostname = "127.0.0.1";
+  const port = freePort();
+  const adminPort = freePort();
+  const tcpPort = freePort();
+  await using stack = new AsyncDisposableStack();
+  // Agents are told this port; viewers of the bench come without a detour.
+  const linked = await link?.to(port) ?? port;
+  const edge = stack.use(posternProgram(binary, flagsOf(denoFlags, "edge"))([
+    "edge",
+    ...["--listen", `${hostname}:${port}`],
+    ...["--admin-listen", "off"],
+    ...["--state-directory", `${folder}/edge`],
+    ...["--tcp-ports", `${tcpPort}-${Math.min(tcpPort + 20, 65_535)}`],
+    ...["--public-url-port", `${linked}`],
+    ...["--public-url-scheme", carrier === "ws" ? "http" : "https"],
+    ...(certificate === undefined
+      ? []
+      : ["--tls-cert-file", certificate.certPath, "--tls-key-file", certificate.keyPath]),
+    // One client address makes all the load.
+    ...["--limits-max-viewer-connections", "20000"],
+    ...["--limits-max-connections-per-address", "20000"],
+    ...["--drain-timeout", "0s"],
+    ...["--log-level", "warn"],
+  ]));
+  await edge.waitUntil(() => healthy(port), READY_MS);
+  const config = `${folder}/agent.yaml`;
+  await Deno.writeTextFile(
+    config,
+    `version: 1
+control: ${carrier === "ws" ? "http" : "https"}://localhost:${port}
+${certificate === undefined ? "" : `ca_file: ${certificate.caPath}`}
 state_directory: ${folder}/agent
 admin_listen: ${hostname}:${adminPort}
 drain_timeout: 0s
@@ -43,21 +65,23 @@ services:
   - { name: bench-lab, protocol: tcp, target: "${hostname}:${origin.labPort}" }
   - { name: bench-tcp, protocol: tcp, target: "${hostname}:${origin.httpPort}" }
 `,
-    );
-    const agent = stack.use(run(["agent", "--config", config, "--plain"]));
-    const urls = new Map<string, string>();
-    await agent.waitUntil(() => online(adminPort, urls), READY_MS);
-    const started = stack.move();
-    const portOf = (name: string) => Number(/:(\d+)\/?$/.exec(urls.get(name) ?? "")?.[1]);
-    return {
-      lab: { hostname, port: portOf("bench-lab") },
-      tcpHttp: { hostname, port: portOf("bench-tcp"), host: hostname },
-      http: { hostname, port, host: "bench.localhost" },
-      processes: { edge: edge.pid, agent: agent.pid },
-      [Symbol.asyncDispose]: () => started.disposeAsync(),
-    };
-  },
-};
+  );
+  const program = posternProgram(binary, flagsOf(denoFlags, "agent"));
+  const agent = stack.use(program(["agent", "--config", config, "--plain"]));
+  const urls = new Map<string, string>();
+  await agent.waitUntil(() => online(adminPort, urls), READY_MS);
+  const portOf = (name: string) => Number(/:(\d+)\/?$/.exec(urls.get(name) ?? "")?.[1]);
+  const processes = { edge: [edge.pid], agent: [agent.pid] };
+  return publishedBy(portOf("bench-lab"), portOf("bench-tcp"), processes, stack.move(), {
+    http: { hostname, port, host: HOST },
+    ...(certificate !== undefined && { https: { hostname, port, host: HOST, secure: true } }),
+  });
+}
+
+/** `{role}` in a flag is edge or agent, for files that each of both writes. */
+function flagsOf(flags: readonly string[], role: "edge" | "agent"): string[] {
+  return flags.map((flag) => flag.replaceAll("{role}", role));
+}
 
 async function healthy(port: number): Promise<boolean> {
   try {

@@ -3,7 +3,8 @@ import { findBinary } from "../../../tools/test/packages.ts";
 import { accepts, freePort } from "../../../tests/support/ports.ts";
 import { Process } from "../../../tests/support/process.ts";
 import { childrenOf } from "../processes.ts";
-import type { Peer } from "./peer.ts";
+import { type Peer, publishedBy } from "./peer.ts";
+import { aptInstall } from "./install.ts";
 
 /** Where sshd wants to change its root to; it refuses to start without it. */
 const PRIVILEGE_SEPARATION = "/run/sshd";
@@ -16,7 +17,8 @@ export const ssh: Peer = {
     const { stderr } = await Process.run(program, { args: ["-V"] });
     return `${stderr.split(",")[0].trim()}, ssh -R`;
   },
-  async start({ origin, folder }) {
+  install: () => aptInstall("openssh-server", "openssh-client"),
+  async start({ origin, folder, link }) {
     const hostname = "127.0.0.1";
     const port = freePort();
     const labPort = freePort();
@@ -48,7 +50,7 @@ export const ssh: Peer = {
     const agent = stack.use(
       Process.start(findBinary("ssh")!, {
         args: [
-          ...["-N", "-F", "/dev/null", "-i", `${folder}/client`, "-p", `${port}`],
+          ...["-N", "-F", "/dev/null", "-i", `${folder}/client`, "-p", `${await link?.to(port) ?? port}`],
           ...["-o", `UserKnownHostsFile=${folder}/known_hosts`, "-o", "StrictHostKeyChecking=accept-new"],
           ...["-o", "ExitOnForwardFailure=yes", "-o", "IdentitiesOnly=yes"],
           ...["-R", `${hostname}:${labPort}:${hostname}:${origin.labPort}`],
@@ -60,12 +62,6 @@ export const ssh: Peer = {
     await agent.waitUntil(async () => await accepts(labPort) && await accepts(httpPort));
     // The listening process starts another one for the connection; that one does the work.
     const edge = (await childrenOf(server.pid))[0] ?? server.pid;
-    const started = stack.move();
-    return {
-      lab: { hostname, port: labPort },
-      tcpHttp: { hostname, port: httpPort, host: hostname },
-      processes: { edge, agent: agent.pid },
-      [Symbol.asyncDispose]: () => started.disposeAsync(),
-    };
+    return publishedBy(labPort, httpPort, { edge: [edge], agent: [agent.pid] }, stack.move());
   },
 };
