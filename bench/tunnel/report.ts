@@ -15,6 +15,8 @@ export interface Setting {
   readonly httpOrigin: string;
   /** The command that repeats it. */
   readonly command: string;
+  /** What is missing, and why. */
+  readonly omissions: readonly string[];
 }
 
 const MARKERS = { start: "<!-- bench:tunnel:start -->", end: "<!-- bench:tunnel:end -->" };
@@ -31,13 +33,50 @@ export function textTable(results: Results, setting: Setting): string {
   return [...notes(setting), "", ...lines].join("\n");
 }
 
+/** Every row and every peer, with values and ratios. */
 export function markdownTable(results: Results, setting: Setting): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  const [head, ...rest] = [header(setting), ...body(results, setting)];
-  const rule = head.map((_, column) => column === 0 ? "---" : "--:");
-  return [line(head), line(rule), ...rest.map(line), "", ...notes(setting).map((note) => `${note}  `)].join(
+  return [...aligned([header(setting), ...body(results, setting)]), "", ...paragraph(notes(setting))].join(
     "\n",
   );
+}
+
+/** Peers whose ratios the README shows. */
+const README_PEERS = ["chisel", "frp", "rathole", "ssh", "nginx"];
+
+/** The main rows: what Postern does, over ws and over wss, and its ratio to each of the well-known peers. */
+export function readmeTable(results: Results, setting: Setting): string {
+  const measured = (peer: string) => setting.peers.includes(peer);
+  const own = ["postern", "postern-wss"].filter(measured);
+  const others = README_PEERS.filter(measured);
+  const ratio = (id: string, peer: string) =>
+    ratioText(results.value("postern", id), results.value(peer, id));
+  const rows = results.rows(own).filter(({ main }) => main).map((metric) => [
+    titleOf(metric),
+    metric.unit,
+    ...own.map((peer) => shown(results.value(peer, metric.id), metric)),
+    ...others.map((peer) => ratio(metric.id, peer)),
+  ]);
+  const head = ["", "unit", ...own, ...others.map((peer) => `÷ ${peer}`)];
+  return [
+    ...aligned([head, ...rows]),
+    "",
+    ...paragraph([
+      "÷ is postern over ws / peer.",
+      ...notes(setting),
+    ]),
+  ].join("\n");
+}
+
+/** As the formatter wants it: columns of one width. */
+function aligned([head, ...rows]: readonly (readonly string[])[]): string[] {
+  const rule = head.map((_, column) => column === 0 ? "---" : "--:");
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  return [line(head), line(rule), ...rows.map(line)];
+}
+
+/** One line each in the rendered page. */
+function paragraph(sentences: readonly string[]): string[] {
+  return sentences.flatMap((sentence) => [sentence, ""]);
 }
 
 /** The text with the table between its markers; undefined when it has none. */
@@ -56,16 +95,22 @@ function header({ peers }: Setting): string[] {
 
 function body(results: Results, { peers }: Setting): string[][] {
   return results.rows(peers).map((metric) => [
-    `${metric.title}${metric.better === "lower" ? " ↓" : ""}`,
+    titleOf(metric),
     metric.unit,
     ...peers.flatMap((peer) => {
       const value = results.value(peer, metric.id);
       if (peer === "postern" || !peers.includes("postern")) return [shown(value, metric)];
-      const own = results.value("postern", metric.id);
-      const ratio = own === undefined || value === undefined ? "–" : (own / value).toFixed(2);
-      return [shown(value, metric), ratio];
+      return [shown(value, metric), ratioText(results.value("postern", metric.id), value)];
     }),
   ]);
+}
+
+function titleOf({ title, better }: Metric): string {
+  return `${title}${better === "lower" ? " ↓" : ""}`;
+}
+
+function ratioText(own: number | undefined, value: number | undefined): string {
+  return own === undefined || value === undefined || value === 0 ? "–" : (own / value).toFixed(2);
 }
 
 function shown(value: number | undefined, { unit }: Metric): string {
@@ -75,11 +120,14 @@ function shown(value: number | undefined, { unit }: Metric): string {
   return value.toFixed(value < 100 ? 1 : 0);
 }
 
-function notes(setting: Setting): string[] {
+/** How the numbers came about, a sentence each. */
+export function notes(setting: Setting): string[] {
   return [
     `${setting.machine}; loopback; medians of ${setting.rounds} interleaved rounds, ` +
     `${setting.secondsPerCell} s a cell; ↓ lower is better.`,
-    `Requests: ${setting.requestTool}, origin ${setting.httpOrigin}, 1 KiB. ` +
-    `${setting.descriptions.join("; ")}. ${setting.command}`,
+    `Requests: ${setting.requestTool}, origin ${setting.httpOrigin}, 1 KiB.`,
+    `${setting.descriptions.join("; ")}.`,
+    ...setting.omissions.map((text) => `Not measured: ${text}.`),
+    setting.command,
   ];
 }

@@ -9,9 +9,6 @@ interface Mark {
   readonly atMs: number;
 }
 
-
-
-
 /** Gbit/s of payload after `rampMs`. */
 export async function steady(
   target: Target,

@@ -118,5 +118,7 @@ async function run(
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   if (success) return { stdout: text(stdout) };
   const said = text(stderr).trim().split("\n").filter((line) => /error|cannot|denied|unable|E:/i.test(line));
-  throw new Error(`${program.slice(program.lastIndexOf("/") + 1)} ${args[0]}: ${said.slice(-3).join(" ") || "failed"}`);
+  throw new Error(
+    `${program.slice(program.lastIndexOf("/") + 1)} ${args[0]}: ${said.slice(-3).join(" ") || "failed"}`,
+  );
 }

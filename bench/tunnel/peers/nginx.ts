@@ -19,7 +19,9 @@ export const nginx: Peer = {
     if (program === undefined) return undefined;
     const { stderr } = await Process.run(program, { args: ["-v"] });
     const stream = await hasStream() ? "" : ", no stream module: no TCP rows";
-    return `nginx ${/nginx\/(\S+)/.exec(stderr)?.[1]} as reverse proxy, one hop, plain to the origin${stream}`;
+    return `nginx ${
+      /nginx\/(\S+)/.exec(stderr)?.[1]
+    } as reverse proxy, one hop, plain to the origin${stream}`;
   },
   install: () => aptInstall("nginx-light", "libnginx-mod-stream"),
   async start({ origin, link }) {

@@ -32,23 +32,25 @@ async function start(carrier: "ws" | "wss", options: StartOptions): Promise<Tunn
   await using stack = new AsyncDisposableStack();
   // Agents are told this port; viewers of the bench come without a detour.
   const linked = await link?.to(port) ?? port;
-  const edge = stack.use(posternProgram(binary, flagsOf(denoFlags, "edge"))([
-    "edge",
-    ...["--listen", `${hostname}:${port}`],
-    ...["--admin-listen", "off"],
-    ...["--state-directory", `${folder}/edge`],
-    ...["--tcp-ports", `${tcpPort}-${Math.min(tcpPort + 20, 65_535)}`],
-    ...["--public-url-port", `${linked}`],
-    ...["--public-url-scheme", carrier === "ws" ? "http" : "https"],
-    ...(certificate === undefined
-      ? []
-      : ["--tls-cert-file", certificate.certPath, "--tls-key-file", certificate.keyPath]),
-    // One client address makes all the load.
-    ...["--limits-max-viewer-connections", "20000"],
-    ...["--limits-max-connections-per-address", "20000"],
-    ...["--drain-timeout", "0s"],
-    ...["--log-level", "warn"],
-  ]));
+  const edge = stack.use(
+    posternProgram(binary, flagsOf(denoFlags, "edge"))([
+      "edge",
+      ...["--listen", `${hostname}:${port}`],
+      ...["--admin-listen", "off"],
+      ...["--state-directory", `${folder}/edge`],
+      ...["--tcp-ports", `${tcpPort}-${Math.min(tcpPort + 20, 65_535)}`],
+      ...["--public-url-port", `${linked}`],
+      ...["--public-url-scheme", carrier === "ws" ? "http" : "https"],
+      ...(certificate === undefined
+        ? []
+        : ["--tls-cert-file", certificate.certPath, "--tls-key-file", certificate.keyPath]),
+      // One client address makes all the load.
+      ...["--limits-max-viewer-connections", "20000"],
+      ...["--limits-max-connections-per-address", "20000"],
+      ...["--drain-timeout", "0s"],
+      ...["--log-level", "warn"],
+    ]),
+  );
   await edge.waitUntil(() => healthy(port), READY_MS);
   const config = `${folder}/agent.yaml`;
   await Deno.writeTextFile(
