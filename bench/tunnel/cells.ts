@@ -22,8 +22,11 @@ export interface Cell {
   readonly when: "memory" | "rounds" | "last" | "link";
   /** Round trip of the link. */
   readonly rttMs?: number;
-  /** Undefined for a tunnel that does not carry it: the cell is then left out. */
-  run(tunnel: Tunnel, durationMs: number): Promise<Values> | undefined;
+  /**
+   * Undefined for a tunnel that does not carry it: the cell is then left out. `maxStreams`: connections at once for
+   * which its processes may open enough files.
+   */
+  run(tunnel: Tunnel, durationMs: number, maxStreams?: number): Promise<Values> | undefined;
 }
 
 /** Connections at once. */
@@ -32,7 +35,7 @@ const LEVELS: readonly number[] = [1, 48, 256];
 const CPU_LEVEL = 48;
 /** Idle connections: some, and many. */
 const IDLE_STREAMS = 1_000;
-const MANY_IDLE_STREAMS = 10_000;
+export const MANY_IDLE_STREAMS = 10_000;
 /** Time for memory to come to rest. */
 const SETTLE_MS = 1_000;
 /** Round trips of the curve. */
@@ -107,22 +110,23 @@ const latencyCell = (id: string, run: (lab: Target, durationMs: number) => Promi
     return { [`${id}.p50`]: p50Ms, [`${id}.p99`]: p99Ms };
   });
 
-/** Memory while nothing happens, then with idle streams, and what one of the last 9,000 costs. */
+/** Memory with idle streams, and what a further one of many costs. */
 const idleCell: Cell = {
   name: "rss.streams",
   when: "memory",
-  run({ lab, processes }) {
+  run({ lab, processes }, _durationMs, maxStreams = MANY_IDLE_STREAMS) {
     if (lab === undefined || Object.keys(processes).length === 0) return undefined;
     return (async () => {
       using idle = new IdleConnections(lab);
       await idle.grow(IDLE_STREAMS, SETTLE_MS);
       const some = await resident(processes, "rss.streams");
-      await idle.grow(MANY_IDLE_STREAMS, SETTLE_MS);
+      const count = Math.min(MANY_IDLE_STREAMS, maxStreams);
+      await idle.grow(count, SETTLE_MS);
       const many = await resident(processes, "rss.streams10k");
-      const values: Values = { ...some, ...many };
+      const values: Values = { ...some, ...(count === MANY_IDLE_STREAMS && many) };
       for (const role of Object.keys(processes)) {
         const growthMiB = many[`rss.streams10k.${role}`] - some[`rss.streams.${role}`];
-        values[`rss.stream.${role}`] = growthMiB * 1024 / (MANY_IDLE_STREAMS - IDLE_STREAMS);
+        values[`rss.stream.${role}`] = growthMiB * 1024 / (count - IDLE_STREAMS);
       }
       return values;
     })();

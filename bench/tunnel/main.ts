@@ -9,6 +9,9 @@ import { run } from "./run.ts";
 import { Workspace } from "./workspace.ts";
 import { writeReports } from "./write.ts";
 
+/** Exit code after Ctrl-C, as shells have it. */
+const INTERRUPTED = 130;
+
 Deno.exit(await main());
 
 async function main(): Promise<number> {
@@ -44,6 +47,8 @@ async function main(): Promise<number> {
     if (options.write) await writeReports(results, setting);
     return results.failures.length === 0 ? 0 : 1;
   } catch (error) {
+    // What ends because it was told to is no failure.
+    if (workspace.isEnding) return INTERRUPTED;
     printError(`Cannot run the bench: ${reason(error)}`);
     return 1;
   }

@@ -62,7 +62,7 @@ export function readmeTable(results: Results, setting: Setting): string {
     "",
     ...paragraph([
       "÷ is postern over ws / peer.",
-      ...notes(setting),
+      ...notes(setting).filter((note) => !note.startsWith("In parentheses")),
     ]),
   ].join("\n");
 }
@@ -88,19 +88,19 @@ export function withTable(text: string, table: string): string | undefined {
 }
 
 function header({ peers }: Setting): string[] {
-  const compared = peers.includes("postern");
-  const columns = (peer: string) => peer === "postern" || !compared ? [peer] : [peer, `postern / ${peer}`];
-  return ["", "unit", ...peers.flatMap(columns)];
+  return ["", "unit", ...peers];
 }
 
+/** Values; behind those of others postern / peer in parentheses. */
 function body(results: Results, { peers }: Setting): string[][] {
   return results.rows(peers).map((metric) => [
     titleOf(metric),
     metric.unit,
-    ...peers.flatMap((peer) => {
+    ...peers.map((peer) => {
       const value = results.value(peer, metric.id);
-      if (peer === "postern" || !peers.includes("postern")) return [shown(value, metric)];
-      return [shown(value, metric), ratioText(results.value("postern", metric.id), value)];
+      const text = shown(value, metric);
+      const ratio = peer === "postern" ? "–" : ratioText(results.value("postern", metric.id), value);
+      return ratio === "–" ? text : `${text} (${ratio})`;
     }),
   ]);
 }
@@ -125,6 +125,9 @@ export function notes(setting: Setting): string[] {
   return [
     `${setting.machine}; loopback; medians of ${setting.rounds} interleaved rounds, ` +
     `${setting.secondsPerCell} s a cell; ↓ lower is better.`,
+    ...(setting.peers.includes("postern") && setting.peers.length > 1
+      ? ["In parentheses: postern / peer."]
+      : []),
     `Requests: ${setting.requestTool}, origin ${setting.httpOrigin}, 1 KiB.`,
     `${setting.descriptions.join("; ")}.`,
     ...setting.omissions.map((text) => `Not measured: ${text}.`),

@@ -1,7 +1,7 @@
 /** Runs the cells on every peer, interleaved, and collects what came out. */
 import { TempDir } from "../../tests/support/temp_dir.ts";
 import { printError } from "../../tools/print.ts";
-import { type Cell, CELLS, isChosen, LINK_BITS_PER_SECOND } from "./cells.ts";
+import { type Cell, CELLS, isChosen, LINK_BITS_PER_SECOND, MANY_IDLE_STREAMS } from "./cells.ts";
 import { Links } from "./links.ts";
 import type { Options } from "./options.ts";
 import { type RunningOrigin, startOrigin } from "./origin.ts";
@@ -11,6 +11,8 @@ import { raiseOpenFiles, type Workspace } from "./workspace.ts";
 
 /** Time in which compilers of both sides get warm before anything counts. */
 const WARM_UP_MS = 3_000;
+/** Open files of a process beside its streams. */
+const SPARE_FILES = 256;
 
 export interface Measured {
   readonly results: Results;
@@ -20,10 +22,8 @@ export interface Measured {
 }
 
 export async function run(options: Options, peers: readonly Peer[], workspace: Workspace): Promise<Measured> {
-  const bench = new Run(options, workspace, workspace.use(await startOrigin()));
-  if (!await raiseOpenFiles()) {
-    bench.results.omissions.add("few open files are allowed: many streams may fail");
-  }
+  const openFiles = await raiseOpenFiles();
+  const bench = new Run(options, workspace, workspace.use(await startOrigin()), openFiles);
   await bench.memory(peers);
   await bench.rounds(peers);
   await bench.links(peers);
@@ -39,7 +39,10 @@ class Run {
   readonly #workspace: Workspace;
   readonly #durationMs: number;
 
-  constructor(options: Options, workspace: Workspace, origin: RunningOrigin) {
+  readonly #openFiles: number;
+
+  constructor(options: Options, workspace: Workspace, origin: RunningOrigin, openFiles: number) {
+    this.#openFiles = openFiles;
     this.#options = options;
     this.#workspace = workspace;
     this.origin = origin;
@@ -122,27 +125,38 @@ class Run {
   }
 
   async #measure(
-    { name, cannot = {} }: Peer,
+    peer: Peer,
     tunnel: Tunnel,
     cell: Cell,
     round: string,
     durationMs: number,
     keep = true,
   ): Promise<void> {
+    const { name, cannot = {} } = peer;
     const refused = Object.entries(cannot).find(([prefix]) => cell.name.startsWith(prefix));
     if (refused !== undefined) {
       this.results.omissions.add(`${name} has no ${cell.name}: ${refused[1]}`);
       return;
     }
-    const running = cell.run(tunnel, durationMs);
+    const { count, why } = this.#maxStreams(peer);
+    const running = cell.run(tunnel, durationMs, count);
     if (running === undefined) return;
     printError(`bench: ${round} ${cell.name} ${name}`);
     try {
       const values = await running;
       if (keep) this.results.add(name, values);
+      if (cell.name === "rss.streams" && count < MANY_IDLE_STREAMS) {
+        this.results.omissions.add(`${name} with 10,000 streams, but with ${count}: ${why}`);
+      }
     } catch (error) {
       this.results.failures.push(`bench: ${name} failed at ${cell.name} (${round}): ${reason(error)}`);
     }
+  }
+
+  #maxStreams({ maxStreams, filesPerStream = 1 }: Peer): { count: number; why: string } {
+    const count = Math.floor((this.#openFiles - SPARE_FILES) / filesPerStream);
+    const files = { count, why: `${this.#openFiles} open files are allowed` };
+    return maxStreams !== undefined && maxStreams.count < count ? maxStreams : files;
   }
 }
 

@@ -27,6 +27,11 @@ export class Workspace implements AsyncDisposable {
     return workspace;
   }
 
+  /** Whether it was told to stop. */
+  get isEnding(): boolean {
+    return this.#ending !== undefined;
+  }
+
   use<T extends AsyncDisposable>(resource: T): T {
     return this.#stack.use(resource);
   }
@@ -58,19 +63,28 @@ export class Workspace implements AsyncDisposable {
   }
 }
 
-/** Lets this process and those it starts open enough files. False when the system does not allow it. */
-export async function raiseOpenFiles(): Promise<boolean> {
-  const limits = await Deno.readTextFile("/proc/self/limits");
-  const [, soft] = /^Max open files\s+(\d+|unlimited)/m.exec(limits) ?? [];
-  if (soft === "unlimited" || Number(soft) >= OPEN_FILES) return true;
-  try {
-    const { success } = await new Deno.Command("prlimit", {
-      args: ["--pid", `${Deno.pid}`, `--nofile=${OPEN_FILES}:${OPEN_FILES}`],
-      stdout: "null",
-      stderr: "null",
-    }).output();
-    return success;
-  } catch {
-    return false;
+/** Lets this process and those it starts open as many files as the system allows; returns how many that is. */
+export async function raiseOpenFiles(): Promise<number> {
+  for (const most of [OPEN_FILES, await openFiles("hard")]) {
+    if (await openFiles("soft") >= most) break;
+    try {
+      const { success } = await new Deno.Command("prlimit", {
+        args: ["--pid", `${Deno.pid}`, `--nofile=${most}:${most}`],
+        stdout: "null",
+        stderr: "null",
+      }).output();
+      if (success) break;
+    } catch {
+      // The tool is missing: what is allowed now has to do.
+      break;
+    }
   }
+  return await openFiles("soft");
+}
+
+async function openFiles(limit: "soft" | "hard"): Promise<number> {
+  const text = await Deno.readTextFile("/proc/self/limits");
+  const [, soft, hard] = /^Max open files\s+(\S+)\s+(\S+)/m.exec(text) ?? [];
+  const value = limit === "soft" ? soft : hard;
+  return value === "unlimited" ? OPEN_FILES : Number(value);
 }

@@ -1,8 +1,9 @@
 /** bore: a connection between both ends for each stream, in the clear. Its control port cannot be chosen, its address can. */
-import { accepts, freePort } from "../../../tests/support/ports.ts";
+import { accepts } from "../../../tests/support/ports.ts";
 import { Process } from "../../../tests/support/process.ts";
 import { cargoInstall, findPeer } from "./install.ts";
 import { type Peer, publishedBy } from "./peer.ts";
+import { freePorts } from "../ports.ts";
 
 const VERSION = "0.6.0";
 /** Compiled into it. */
@@ -10,6 +11,7 @@ const CONTROL_PORT = 7835;
 
 export const bore: Peer = {
   name: "bore",
+  filesPerStream: 2,
   async describe() {
     const program = findPeer("bore");
     if (program === undefined) return undefined;
@@ -21,7 +23,7 @@ export const bore: Peer = {
     const program = findPeer("bore")!;
     const hostname = "127.0.0.1";
     const address = loopbackAddress();
-    const [labPort, httpPort] = [freePort(), freePort()];
+    const [labPort, httpPort] = [freePorts(), freePorts()];
     await using stack = new AsyncDisposableStack();
     const edge = stack.use(
       Process.start(program, { args: ["server", "--bind-addr", address, "--bind-tunnels", hostname] }),

@@ -1,8 +1,9 @@
 /** chisel: SSH inside a WebSocket, always encrypted. Its reverse remotes are what `postern tcp` is. */
-import { accepts, freePort } from "../../../tests/support/ports.ts";
+import { accepts } from "../../../tests/support/ports.ts";
 import { Process } from "../../../tests/support/process.ts";
 import { findPeer, goInstall } from "./install.ts";
 import { type Peer, publishedBy } from "./peer.ts";
+import { freePorts } from "../ports.ts";
 
 const MODULE = "github.com/jpillora/chisel";
 const VERSION = "v1.10.1";
@@ -19,9 +20,9 @@ export const chisel: Peer = {
   install: (directory) => goInstall(directory, MODULE, VERSION, ["."]),
   async start({ origin, link }) {
     const program = findPeer("chisel")!;
-    const port = freePort();
-    const labPort = freePort();
-    const httpPort = freePort();
+    const port = freePorts();
+    const labPort = freePorts();
+    const httpPort = freePorts();
     const hostname = "127.0.0.1";
     await using stack = new AsyncDisposableStack();
     const edge = stack.use(

@@ -1,8 +1,9 @@
 /** frp: frps and frpc with TLS between them; TCP, HTTP by host (vhost), and HTTPS that its client ends. */
-import { accepts, freePort } from "../../../tests/support/ports.ts";
+import { accepts } from "../../../tests/support/ports.ts";
 import { Process } from "../../../tests/support/process.ts";
 import { findPeer, goInstall } from "./install.ts";
 import { HOST, type Peer, publishedBy } from "./peer.ts";
+import { freePorts } from "../ports.ts";
 
 const MODULE = "github.com/fatedier/frp";
 const VERSION = "v0.65.0";
@@ -18,7 +19,7 @@ export const frp: Peer = {
   install: (directory) => goInstall(directory, MODULE, VERSION, ["./cmd/frps", "./cmd/frpc"]),
   async start({ origin, folder, link }) {
     const hostname = "127.0.0.1";
-    const [port, labPort, httpPort, vhostPort, vhostTlsPort] = Array.from({ length: 5 }, () => freePort());
+    const [port, labPort, httpPort, vhostPort, vhostTlsPort] = Array.from({ length: 5 }, () => freePorts());
     const { certificate } = origin;
     await using stack = new AsyncDisposableStack();
     const server = await file(`${folder}/frps.toml`, [

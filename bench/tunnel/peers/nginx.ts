@@ -1,11 +1,11 @@
 /** nginx as a plain reverse proxy on one machine: no tunnel, no encryption behind it, one hop instead of two. */
 import { Nginx } from "../../../tests/support/nginx.ts";
 import { childrenOf } from "../processes.ts";
-import { freePort } from "../../../tests/support/ports.ts";
 import { Process } from "../../../tests/support/process.ts";
 import { findBinary } from "../../../tools/test/packages.ts";
 import { aptInstall } from "./install.ts";
 import { HOST, type Peer } from "./peer.ts";
+import { freePorts } from "../ports.ts";
 
 /** Where Debian puts it; other builds have it inside or not at all. */
 const STREAM_MODULE = "/usr/lib/nginx/modules/ngx_stream_module.so";
@@ -14,6 +14,7 @@ const CONNECTIONS = 24_000;
 
 export const nginx: Peer = {
   name: "nginx",
+  filesPerStream: 2,
   async describe() {
     const program = findBinary("nginx");
     if (program === undefined) return undefined;
@@ -27,7 +28,7 @@ export const nginx: Peer = {
   async start({ origin, link }) {
     const hostname = "127.0.0.1";
     const upstream = async (port: number) => `${hostname}:${await link?.to(port) ?? port}`;
-    const [labPort, tcpPort] = [freePort(), freePort()];
+    const [labPort, tcpPort] = [freePorts(), freePorts()];
     const { certificate } = origin;
     const stream = await hasStream();
     const tls = certificate === undefined ? "" : `

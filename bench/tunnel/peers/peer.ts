@@ -59,6 +59,10 @@ export interface Peer {
   readonly name: string;
   /** Cells by prefix that it cannot do, and why. They are left out and said. */
   readonly cannot?: Readonly<Record<string, string>>;
+  /** Most streams it carries at once, where that is fewer than the bench opens, and why. */
+  readonly maxStreams?: { readonly count: number; readonly why: string };
+  /** Files that one stream keeps open in the busier of its processes (1). */
+  readonly filesPerStream?: number;
   /** Version and how bytes are protected, for the report; undefined when it is not installed. */
   describe(): Promise<string | undefined>;
   /** How to install it into `directory`; absent where it is part of the project. @throws Error with the reason */

@@ -1,9 +1,11 @@
 /** Postern as users run it: an edge and an agent, two processes. */
-import { freePort } from "../../../tests/support/ports.ts";
 import { version } from "../../../src/version.ts";
 import { posternProgram } from "./postern_program.ts";
 import { HOST, type Peer, publishedBy, type StartOptions, type Tunnel } from "./peer.ts";
+import { freePorts } from "../ports.ts";
 
+/** Public ports of the edge: more than services. */
+const TCP_PORTS = 8;
 /** Longest wait for all services to be online. */
 const READY_MS = 30_000;
 
@@ -26,9 +28,9 @@ async function start(carrier: "ws" | "wss", options: StartOptions): Promise<Tunn
   const { certificate } = origin;
   if (carrier === "wss" && certificate === undefined) throw new Error("wss needs a certificate: openssl");
   const hostname = "127.0.0.1";
-  const port = freePort();
-  const adminPort = freePort();
-  const tcpPort = freePort();
+  const port = freePorts();
+  const adminPort = freePorts();
+  const tcpPort = freePorts(TCP_PORTS);
   await using stack = new AsyncDisposableStack();
   // Agents are told this port; viewers of the bench come without a detour.
   const linked = await link?.to(port) ?? port;
@@ -38,7 +40,7 @@ async function start(carrier: "ws" | "wss", options: StartOptions): Promise<Tunn
       ...["--listen", `${hostname}:${port}`],
       ...["--admin-listen", "off"],
       ...["--state-directory", `${folder}/edge`],
-      ...["--tcp-ports", `${tcpPort}-${Math.min(tcpPort + 20, 65_535)}`],
+      ...["--tcp-ports", `${tcpPort}-${tcpPort + TCP_PORTS - 1}`],
       ...["--public-url-port", `${linked}`],
       ...["--public-url-scheme", carrier === "ws" ? "http" : "https"],
       ...(certificate === undefined

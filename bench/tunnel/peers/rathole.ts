@@ -1,13 +1,15 @@
 /** rathole with Noise: a connection of its own between both ends for each stream, taken from a pool. */
-import { accepts, freePort } from "../../../tests/support/ports.ts";
+import { accepts } from "../../../tests/support/ports.ts";
 import { Process } from "../../../tests/support/process.ts";
 import { cargoInstall, findPeer } from "./install.ts";
 import { type Peer, publishedBy } from "./peer.ts";
+import { freePorts } from "../ports.ts";
 
 const VERSION = "0.5.0";
 
 export const rathole: Peer = {
   name: "rathole",
+  filesPerStream: 2,
   async describe() {
     const program = findPeer("rathole");
     if (program === undefined) return undefined;
@@ -24,7 +26,7 @@ export const rathole: Peer = {
   async start({ origin, folder, link }) {
     const program = findPeer("rathole")!;
     const hostname = "127.0.0.1";
-    const [port, labPort, httpPort] = Array.from({ length: 3 }, () => freePort());
+    const [port, labPort, httpPort] = Array.from({ length: 3 }, () => freePorts());
     const { stdout } = await Process.run(program, { args: ["--genkey"] });
     const [privateKey, publicKey] = [...stdout.matchAll(/Key:\s*(\S+)/g)].map(([, key]) => key);
     const token = crypto.randomUUID();

@@ -1,16 +1,18 @@
 /** OpenSSH: `ssh -R` with a server of its own on loopback. Its keys live as long as the run. Needs root for the server. */
 import { findBinary } from "../../../tools/test/packages.ts";
-import { accepts, freePort } from "../../../tests/support/ports.ts";
+import { accepts } from "../../../tests/support/ports.ts";
 import { Process } from "../../../tests/support/process.ts";
 import { childrenOf } from "../processes.ts";
 import { type Peer, publishedBy } from "./peer.ts";
 import { aptInstall } from "./install.ts";
+import { freePorts } from "../ports.ts";
 
 /** Where sshd wants to change its root to; it refuses to start without it. */
 const PRIVILEGE_SEPARATION = "/run/sshd";
 
 export const ssh: Peer = {
   name: "ssh",
+  maxStreams: { count: 9_000, why: "OpenSSH has 10,000 channels at most" },
   async describe() {
     const program = findBinary("ssh");
     if (program === undefined || findBinary("sshd") === undefined || Deno.uid() !== 0) return undefined;
@@ -20,9 +22,9 @@ export const ssh: Peer = {
   install: () => aptInstall("openssh-server", "openssh-client"),
   async start({ origin, folder, link }) {
     const hostname = "127.0.0.1";
-    const port = freePort();
-    const labPort = freePort();
-    const httpPort = freePort();
+    const port = freePorts();
+    const labPort = freePorts();
+    const httpPort = freePorts();
     await using stack = new AsyncDisposableStack();
     await Deno.mkdir(PRIVILEGE_SEPARATION, { recursive: true, mode: 0o755 });
     for (const name of ["host", "client"]) {

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { bulk } from "../../../bench/tunnel/load/bulk.ts";
-import { connectRate, withIdle } from "../../../bench/tunnel/load/connects.ts";
+import { connectRate, IdleConnections } from "../../../bench/tunnel/load/connects.ts";
+import { parseH2load } from "../../../bench/tunnel/load/h2_requests.ts";
 import { parseWrk } from "../../../bench/tunnel/load/requests.ts";
 import { roundTrip, twoWritesDown, twoWritesUp } from "../../../bench/tunnel/load/round_trip.ts";
+import { steady } from "../../../bench/tunnel/load/steady.ts";
 import { median, percentile } from "../../../bench/tunnel/load/statistics.ts";
 import { parseOptions } from "../../../bench/tunnel/options.ts";
 import { parseProcessorMs, parseResidentMiB, residentMiB } from "../../../bench/tunnel/processes.ts";
@@ -27,6 +29,37 @@ Deno.test("parseWrk() refuses a run with failed requests, or with none", () => {
   assert.throws(() => parseWrk(`${WRK}  Non-2xx or 3xx responses: 3\n`), /Non-2xx or 3xx responses: 3/);
   assert.throws(() => parseWrk(`${WRK}  Socket errors: connect 0, read 9, write 0, timeout 0\n`), /read 9/);
   assert.throws(() => parseWrk("", "unable to connect"), /unable to connect/);
+});
+
+const H2LOAD = `TLS Protocol: TLSv1.3
+Application protocol: h2
+
+finished in 1.00s, 23414.00 req/s, 3.64MB/s
+requests: 4 total, 5 started, 4 done, 4 succeeded, 0 failed, 0 errored, 0 timeout
+status codes: 4 2xx, 0 3xx, 0 4xx, 0 5xx
+`;
+const H2LOAD_LOG = "1\t200\t100\n2\t200\t200\n3\t200\t300\n4\t200\t4000\n";
+
+Deno.test("parseH2load() takes the rate from the summary and percentiles from the log", () => {
+  assert.deepEqual(parseH2load(H2LOAD, "", H2LOAD_LOG), {
+    perSecond: 23414,
+    requests: 4,
+    p50Ms: 0.2,
+    p99Ms: 4,
+  });
+});
+
+Deno.test("parseH2load() has nothing to tell when ALPN did not give h2", () => {
+  assert.equal(parseH2load(H2LOAD.replace("protocol: h2", "protocol: http/1.1"), "", H2LOAD_LOG), undefined);
+});
+
+Deno.test("parseH2load() refuses a run with failed requests, or with none", () => {
+  assert.throws(() => parseH2load(H2LOAD.replace("0 failed", "2 failed"), "", H2LOAD_LOG), /2 failed/);
+  assert.throws(
+    () => parseH2load(H2LOAD.replace("0 5xx", "3 5xx"), "", H2LOAD_LOG),
+    /3 3xx\/4xx\/5xx|0\/0\/3/,
+  );
+  assert.throws(() => parseH2load("", "connect failed", ""), /connect failed/);
 });
 
 Deno.test("percentile() is the nearest rank, median() the middle", () => {
@@ -54,6 +87,9 @@ Deno.test("parseOptions() takes quick, values in both forms, and refuses what it
   assert.deepEqual(quick.peers, ["postern", "chisel"]);
   assert.deepEqual(parseOptions(["--deno-flags=--v8-flags=--prof"]).denoFlags, ["--v8-flags=--prof"]);
   assert.throws(() => parseOptions(["--peers", "nobody"]), /unknown peer nobody/);
+  assert.throws(() => parseOptions(["--only", "bulk,nothing"]), /no cell begins with nothing/);
+  assert.throws(() => parseOptions(["--profile"]), /--profile needs --only/);
+  assert.throws(() => parseOptions(["--profile", "--only=echo", "--binary=x"]), /does not go with --binary/);
   assert.throws(() => parseOptions(["--rounds", "0"]), /--rounds is a number/);
   assert.throws(() => parseOptions(["--quick=yes"]), /unknown argument/);
   assert.throws(() => parseOptions(["fast"]), /unknown argument fast/);
@@ -68,7 +104,13 @@ Deno.test("every load runs against the lab server", async () => {
   assert.ok(await bulk(target, "up", 2, 20) > 0);
   assert.ok(await bulk(target, "down", 2, 20) > 0);
   assert.ok(await connectRate(target, 20) > 0);
-  assert.equal(await withIdle(target, 10, 0, () => Promise.resolve("looked")), "looked");
+  assert.ok(await steady(target, "up", 10, 20) > 0);
+  assert.ok(await steady(target, "down", 10, 20) > 0);
+  {
+    using idle = new IdleConnections(target);
+    await idle.grow(5, 0);
+    await idle.grow(12, 0);
+  }
   for (const load of [roundTrip, twoWritesUp, twoWritesDown]) {
     const { p50Ms, p99Ms } = await load(target, 20);
     assert.ok(p50Ms > 0 && p99Ms >= p50Ms);
