@@ -71,6 +71,8 @@ export interface RunningAgent {
 
 /** How often byte counts are told. */
 const TICK_MS = 1_000;
+/** Ticks after which buffers that nobody needed meanwhile are let go. */
+const TRIM_TICKS = 5;
 
 /**
  * Starts publishing what the configuration names. Resolves when everything local is in order; throws what reading the
@@ -148,6 +150,8 @@ class Agent implements RunningAgent {
   readonly #callbacks = new Set<(status: AgentStatus) => void>();
   readonly #renewal: TokenRenewal | undefined;
   readonly #admin: AdminListener | undefined;
+  readonly #slabs: Slabs;
+  #ticks = 0;
   #told = "";
   #queued = false;
   #untick: () => void = () => {};
@@ -161,7 +165,7 @@ class Agent implements RunningAgent {
     metrics.buildInfo.set({ version, role: "agent" }, 1);
     metrics.startTimeSeconds.set(clock.wall() / 1_000);
     const buffers = new WireBuffers(deps.core ?? loadCore());
-    const slabs = new Slabs();
+    const slabs = this.#slabs = new Slabs();
     const deadlines = new Deadlines(clock);
     const { origin, services } = config;
     const { network } = deps;
@@ -295,6 +299,7 @@ class Agent implements RunningAgent {
   #tick(): void {
     this.#untick = this.#clock.schedule(this.#clock.now() + TICK_MS, () => {
       this.#tell();
+      if (++this.#ticks % TRIM_TICKS === 0) this.#slabs.trim();
       this.#tick();
     });
   }

@@ -44,7 +44,7 @@ export interface EdgeOptions {
   readonly knownRoute: EdgeContext["knownRoute"];
 }
 
-/** How often ports without a route are looked for. */
+/** How often ports without a route are looked for, and buffers without a use. */
 const UPKEEP_MS = 5_000;
 
 export class Edge {
@@ -55,6 +55,7 @@ export class Edge {
   readonly #unread: UnreadBudget;
   readonly #goneServices: GoneServices;
   readonly #tcp: TcpServices;
+  readonly #slabs = new Slabs();
   readonly #guards: Guards;
   readonly #udp: UdpServices;
   #port = 0;
@@ -76,7 +77,7 @@ export class Edge {
       log,
       metrics,
       tracer: options.tracer,
-      slabs: new Slabs(),
+      slabs: this.#slabs,
       deadlines: new Deadlines(clock),
       sessions: this.sessions,
       knownRoute: options.knownRoute,
@@ -195,6 +196,7 @@ export class Edge {
     const { clock } = this.#options;
     this.#stopUpkeep = clock.schedule(clock.now() + UPKEEP_MS, () => {
       this.sessions.routes.forgetOld();
+      this.#slabs.trim();
       this.#tcp.closeUnused();
       this.#forgetGuards();
       this.#udp.closeUnused();
