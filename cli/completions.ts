@@ -31,6 +31,7 @@ function argumentWords(command: Command, commands: readonly Command[]): string[]
 function valueWords(flag: Flag): string[] {
   if (flag.placeholder === "BOOL") return ["true", "false"];
   if (flag.placeholder === "LEVEL") return [...logLevels];
+  if (flag.placeholder?.includes("/")) return []; // COUNT/s|m|h: no word by itself
   return flag.placeholder?.split("|").filter((word) => /^[a-z][a-z0-9]*$/.test(word)) ?? [];
 }
 

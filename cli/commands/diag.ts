@@ -15,7 +15,7 @@ export async function runDiag(call: Call): Promise<number> {
   const { config } = await loadAgent(call);
   const [text] = call.arguments;
   const target = text === undefined ? config.services[0]?.target ?? null : parseTarget("http", text);
-  const isUdp = text === undefined && config.services[0]?.protocol === "udp";
+  const service = text === undefined ? config.services[0] : undefined;
   const ca = config.caFile === null ? undefined : await readAuthorities(config.caFile);
   const proxyFor = await proxyChooser(config, noLog);
   const checks: Check[] = [
@@ -24,7 +24,7 @@ export async function runDiag(call: Call): Promise<number> {
     stateDirectoryCheck(config.stateDirectory),
     tokenFileCheck(config.tokenFile, Deno),
     tpmCheck,
-    ...networkChecks({ control: config.control, ca, proxyFor, target, isUdp }),
+    ...networkChecks({ control: config.control, ca, proxyFor, target, service }),
   ];
   const json = call.switches.has("json");
   const results = await runChecks(checks, (result) => json || call.terminal.out(resultText(result)));

@@ -1,6 +1,6 @@
 /** Checks that talk to control, edge and target. */
 import { ipBytes } from "../../src/bytes/mod.ts";
-import { type Address, formatAddress } from "../../src/config/mod.ts";
+import { type Address, formatAddress, type ServiceConfig } from "../../src/config/mod.ts";
 import {
   connectWebSocket,
   dialTcp,
@@ -11,6 +11,7 @@ import {
 } from "../../src/driver/mod.ts";
 import { type Answer, httpGet } from "../http_get.ts";
 import { type Check, fail, pass, skip } from "./check.ts";
+import { tlsTargetFinding } from "./tls_target.ts";
 
 const timeoutMs = 5000;
 const maxBodyBytes = 262_144;
@@ -25,8 +26,8 @@ export interface NetworkFacts {
   /** Through which only the carrier is checked. */
   readonly proxyFor: ProxyChooser | undefined;
   readonly target: Address | null;
-  /** Whether the target is one of a udp service. */
-  readonly isUdp?: boolean;
+  /** Whose target it is, where that is known. */
+  readonly service?: Pick<ServiceConfig, "protocol" | "proxyProtocol">;
 }
 
 /** The checks in the order in which they are worth reading: later ones rely on earlier ones. */
@@ -98,7 +99,11 @@ export function networkChecks(facts: NetworkFacts): Check[] {
       name: "target",
       async run() {
         if (facts.target === null) return skip("no target given");
-        if (facts.isUdp) return await udpTargetFinding(facts.target);
+        if (facts.service?.protocol === "udp") return await udpTargetFinding(facts.target);
+        if (facts.service?.protocol === "tls") {
+          const sendsHeader = facts.service.proxyProtocol !== "off";
+          return await tlsTargetFinding(facts.target, { sendsHeader, timeoutMs });
+        }
         const stream = await dialTcp(facts.target.host, facts.target.port, {
           clock: systemClock,
           connectTimeoutMs: timeoutMs,

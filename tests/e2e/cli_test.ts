@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { CertificateAuthority } from "../support/certificates.ts";
+import { curl } from "../support/curl.ts";
+import { Nginx } from "../support/nginx.ts";
 import { freePort } from "../support/ports.ts";
 import { Process } from "../support/process.ts";
 import { RawClient } from "../support/raw_client.ts";
@@ -48,6 +51,35 @@ Deno.test("postern tcp prints the public address and serves", async () => {
   await viewer.send("echo");
   await viewer.conn.closeWrite();
   assert.equal(await viewer.rest(), "echo");
+});
+
+Deno.test("postern tls publishes a service that keeps its certificate, and diag knows whether it speaks TLS", async () => {
+  await using ca = await CertificateAuthority.make();
+  const { certPath, keyPath } = await ca.issue({ names: ["DNS:vault.localhost"] });
+  await using origin = await Nginx.start({
+    http: `server { listen 127.0.0.1:{port} ssl; ssl_certificate ${certPath}; ssl_certificate_key ${keyPath};
+      return 200 "kept\\n"; }`,
+  });
+  await using stack = await startStack();
+  await using folder = await TempDir.make("cli");
+  await using agent = startPostern(["tls", `${origin.port}`, "--name", "vault", ...at(stack)], folder);
+  const [url] = await agent.waitFor(/https:\/\/vault\.localhost:\d+/);
+  assert.equal((await curl(url, { args: ["--cacert", ca.ca.certPath] })).text, "kept\n");
+  const diag = async (target: number) => {
+    const service = `{ protocol: tls, target: "127.0.0.1:${target}" }`;
+    await folder.write("tls.yaml", `version: 1\nservices:\n  - ${service}\n`);
+    const { stdout } = await run(folder, [
+      "diag",
+      "--config",
+      "tls.yaml",
+      "--control",
+      `http://127.0.0.1:${stack.port}`,
+    ]);
+    return /^(?:PASS|FAIL) +target +.*$/m.exec(stdout)?.[0];
+  };
+  assert.match(await diag(origin.port) ?? "", /^PASS +target +127\.0\.0\.1:\d+ \(TLSv1\.[23]\)/);
+  await using plain = web();
+  assert.match(await diag(plain.addr.port) ?? "", /^FAIL +target +.* TLS/);
 });
 
 Deno.test("postern agent publishes every service of its file, and status tells about edge and agent", async () => {
