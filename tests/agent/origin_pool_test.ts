@@ -1,4 +1,8 @@
 import assert from "node:assert/strict";
+import { OriginPool } from "../../agent/origin_pool.ts";
+import { agentDefaults } from "../../src/config/mod.ts";
+import { Deadlines, Slabs } from "../../src/driver/mod.ts";
+import { VirtualClock } from "../support/virtual_clock.ts";
 import { openTunnel, until } from "./fake_edge.ts";
 import { closeQuietly, rawOrigin } from "./origins.ts";
 
@@ -167,6 +171,54 @@ Deno.test("OriginPool answers stream_limit when no connection comes free within 
   third.stream.reset("cancelled");
   first.stream.reset("cancelled");
   await until(() => tunnel.service.pool.openConnections === 0);
+  await tunnel.close();
+  await origin.close();
+});
+
+Deno.test("OriginPool gives up on a target that does not answer after origin.connect, with origin_timeout", async () => {
+  const clock = new VirtualClock();
+  const aborted: boolean[] = [];
+  const pool = new OriginPool({
+    target: { host: "192.0.2.1", port: 80 },
+    limits: { ...agentDefaults({}, [{}]).origin, connectMs: 5_000 },
+    clock,
+    deadlines: new Deadlines(clock),
+    slabs: new Slabs(),
+    log: () => {},
+    network: {
+      resolve: (name) => Promise.resolve([name]),
+      connect: ({ signal }) =>
+        new Promise((_, reject) =>
+          signal.addEventListener("abort", () => {
+            aborted.push(true);
+            reject(signal.reason);
+          })
+        ),
+      startTls: () => Promise.reject(new Error("not asked")),
+    },
+  });
+  let outcome: unknown;
+  pool.acquire(new AbortController().signal).then((result) => outcome = result);
+  await clock.advanceAsync(4_999);
+  assert.equal(outcome, undefined);
+  await clock.advanceAsync(1);
+  assert.equal(outcome, "origin_timeout");
+  assert.deepEqual(aborted, [true]);
+  assert.equal(pool.openConnections, 0);
+});
+
+Deno.test("OriginPool.takeIdle() gives no connection on which something came unasked, told of or not", async () => {
+  const origin = rawOrigin((c) => c.write(OK));
+  const tunnel = await openTunnel({ target: origin.target });
+  await tunnel.edge.request(GET).done();
+  const { pool } = tunnel.service;
+  const connection = pool.takeIdle()!;
+  pool.giveBack(connection);
+  assert.equal(pool.idleConnections, 1);
+  await origin.connections[0].write("HTTP/1.1 200 OK\r\n");
+  await until(() => connection.reader.available > 0 || connection.isClosed);
+  assert.equal(pool.takeIdle(), undefined);
+  assert.equal(pool.openConnections, 0);
   await tunnel.close();
   await origin.close();
 });
