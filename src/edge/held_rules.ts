@@ -13,10 +13,14 @@ import { AddressBuckets, type BucketRate, TokenBucket } from "./token_bucket.ts"
 /** Most addresses that one service keeps a bucket for: about 120 bytes each. */
 export const maxAddressBuckets = 8_192;
 
+/** Between two refusals of one service that are logged for everybody to see. */
+const TELL_EVERY_MS = 1_000;
+
 export type RuleDeps = BasicAuthDeps;
 
 export class HeldRules {
   readonly #clock: Pick<Clock, "now">;
+  #toldAt = -TELL_EVERY_MS;
   readonly #allow: AddressBlocks;
   readonly #deny: AddressBlocks;
   readonly #rate: TokenBucket | undefined;
@@ -59,6 +63,14 @@ export class HeldRules {
     connection: object | undefined,
   ): Promise<Refusal | undefined> | Refusal | undefined {
     return this.#admit(ip, "request_rate_limited") ?? this.#auth?.admit(ip, headers, connection);
+  }
+
+  /** Whether a refusal is worth a line in the log: one a second, so that a flood of requests does not become one of lines. */
+  mayTell(): boolean {
+    const now = this.#clock.now();
+    if (now - this.#toldAt < TELL_EVERY_MS) return false;
+    this.#toldAt = now;
+    return true;
   }
 
   /** Changes a request's fields on their way to the service. Credentials that were for the edge stay here. */

@@ -154,7 +154,9 @@ export class HttpExchange implements RelayOptions, DepartureListener {
         const admitted = rules.admitRequest(viewer.ip, head.headers, viewer.proxied ? undefined : viewer);
         const refusal = admitted instanceof Promise ? await admitted : admitted;
         if (departure.happened) return "close";
-        if (refusal !== undefined) return this.#refuse(refusal.code, undefined, refusal.headers);
+        if (refusal !== undefined) {
+          return this.#refuse(refusal.code, undefined, refusal.headers, rules.mayTell() ? "info" : "debug");
+        }
       }
       let tried: Set<AgentSession> | undefined;
       for (let attempt = 1;; attempt++) {
@@ -403,13 +405,18 @@ export class HttpExchange implements RelayOptions, DepartureListener {
   }
 
   /** Answers with Postern's own error. */
-  #refuse(code: ErrorCode, cause?: unknown, headers?: readonly Header[]): ExchangeResult {
+  #refuse(
+    code: ErrorCode,
+    cause?: unknown,
+    headers?: readonly Header[],
+    level: "info" | "debug" = "info",
+  ): ExchangeResult {
     const { context, head, writer, requestId } = this.#in;
     const error = new PosternError(code);
     const { status = 502, title } = error.facts;
     context.metrics.refusals.inc({ code, layer: "http" });
     context.metrics.service(code === "unknown_host" ? "unknown" : head.hostname).answered(status);
-    context.log(code === "internal_error" ? "error" : "info", "request refused", {
+    context.log(code === "internal_error" ? "error" : level, "request refused", {
       request_id: requestId,
       code,
       host: head.hostname,

@@ -108,3 +108,11 @@ Deno.test("HeldRules refuse a denied address before anything is counted", () => 
   assert.equal((held.admitRequest("10.0.0.1", NO_HEADERS, undefined) as Refusal).code, "address_denied");
   assert.equal(held.admitRequest("10.0.0.2", NO_HEADERS, undefined), undefined);
 });
+
+Deno.test("HeldRules.mayTell() is true once a second", () => {
+  const clock = new VirtualClock();
+  const held = new HeldRules({ deny: ["10.0.0.1"] }, deps(clock));
+  assert.deepEqual([held.mayTell(), held.mayTell()], [true, false]);
+  clock.advance(1_000);
+  assert.deepEqual([held.mayTell(), held.mayTell()], [true, false]);
+});

@@ -4,6 +4,8 @@ import type { AgentSession } from "../../src/edge/agent_session.ts";
 import { ConnectionLimits } from "../../src/edge/connection_limits.ts";
 import type { EdgeContext } from "../../src/edge/context.ts";
 import { TcpServices } from "../../src/edge/tcp_services.ts";
+import { Deadlines, systemClock } from "../../src/driver/mod.ts";
+import { createMetrics } from "../../src/telemetry/mod.ts";
 import { accepts, freePort } from "../support/ports.ts";
 import { settle } from "../support/virtual_clock.ts";
 
@@ -12,6 +14,12 @@ const sessions: AgentSession[] = [];
 const context = {
   config: edgeDefaults({}),
   sessions: { all: sessions, routes: { group: () => undefined } },
+  clock: systemClock,
+  // For a connection that the listener takes just before it is closed.
+  deadlines: new Deadlines(systemClock),
+  metrics: createMetrics(),
+  log: () => {},
+  newRequestId: () => "request",
 } as unknown as EdgeContext;
 
 Deno.test("TcpServices.open() refuses a port that somebody else has with tcp_port_unavailable", () => {
