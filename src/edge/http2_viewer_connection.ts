@@ -298,7 +298,7 @@ export class Http2ViewerConnection implements Http2Handler {
     const writer = new Http2ResponseWriter(stream, this.#socket.remoteAddress, accept, departure.tell);
     stream.handler = writer;
     if (this.#connection.requests >= config.limits.requestsPerConnection) this.#retire();
-    if (head instanceof PosternError) this.#refuse(writer, head);
+    if (head instanceof PosternError) this.#refuse(writer, head, isHead(block));
     else await this.#exchange(stream, head, writer, departure);
     await writer.flushed();
     writer.finish();
@@ -333,7 +333,11 @@ export class Http2ViewerConnection implements Http2Handler {
       else await controlExchange(input);
     } catch (error) {
       const known = error instanceof PosternError;
-      this.#refuse(writer, known ? error : new PosternError("internal_error", undefined, { cause: error }));
+      this.#refuse(
+        writer,
+        known ? error : new PosternError("internal_error", undefined, { cause: error }),
+        head.method === "HEAD",
+      );
     } finally {
       reader.release();
     }
@@ -347,7 +351,7 @@ export class Http2ViewerConnection implements Http2Handler {
     else if (over >= HTTP2_LIMITS.maxConcurrentStreams) this.#connection.finish();
   }
 
-  #refuse(writer: Http2ResponseWriter, error: PosternError): void {
+  #refuse(writer: Http2ResponseWriter, error: PosternError, head: boolean): void {
     if (writer.failed) return;
     const { metrics, log, newRequestId } = this.#context;
     const requestId = newRequestId();
@@ -358,6 +362,11 @@ export class Http2ViewerConnection implements Http2Handler {
       remote: this.#socket.remoteAddress,
       cause: error.cause instanceof Error ? error.cause.stack : undefined,
     });
-    writer.refuse(explainedError(error, { requestId, accept: null }));
+    writer.refuse(explainedError(error, { requestId, accept: null, head }));
   }
+}
+
+/** Whether a head that may be unusable asks for none but a head. */
+function isHead({ names, values }: HeaderBlock): boolean {
+  return values[names.indexOf(":method")] === "HEAD";
 }

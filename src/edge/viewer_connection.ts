@@ -2,6 +2,7 @@
 import { codeOf, type ErrorCode, PosternError } from "../errors/mod.ts";
 import { SocketReader, SocketWriter } from "../driver/mod.ts";
 import { BodyReader, errorResponseOf, parseRequestHead, persistent, type RequestHead } from "../http1/mod.ts";
+import { http1Required } from "../http2/mod.ts";
 import type { ByteStream } from "../ports/mod.ts";
 import { DEFAULT_CARRIER_PATH } from "../wire/websocket/mod.ts";
 import type { AgentGate } from "./agent_gate.ts";
@@ -257,6 +258,8 @@ export class ViewerConnection {
       cause: codeOf(error) === "internal_error" && error instanceof Error ? error.stack : undefined,
     });
     this.#writer.events = NOBODY;
+    // Who begins with HTTP/2 reads nothing else.
+    if (known.code === "http_h2_preface") return this.#writer.write(http1Required(), 0);
     this.#writer.write(
       errorResponseOf(known, { requestId: this.#context.newRequestId(), close: true, accept: null }),
       0,

@@ -16,6 +16,7 @@ import {
   Flag,
   FRAME_HEADER_BYTES,
   FrameType,
+  goaway,
   H2Error,
   type H2ErrorNumber,
   LARGEST_FRAME_SETTING,
@@ -549,12 +550,8 @@ export class Http2Connection {
     if (cut) stream.handler?.onReset();
   }
 
-  /** The debug data is a code of ours, for whoever looks at the peer's log. */
   #goaway(lastStreamId: number, code: number, debug: string): void {
-    const payload = new Uint8Array(8 + debug.length);
-    payload.set(uint32(lastStreamId, code));
-    for (let at = 0; at < debug.length; at++) payload[8 + at] = debug.charCodeAt(at);
-    this.#sender.control(FrameType.goaway, 0, 0, payload);
+    this.#sender.send(goaway(lastStreamId, code, debug));
   }
 }
 

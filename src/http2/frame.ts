@@ -93,6 +93,14 @@ export function frame(
 
 const EMPTY = new Uint8Array(0);
 
+/** GOAWAY: the last stream that was looked at, a number of RFC 9113 7, and text for whoever looks at the peer's log. */
+export function goaway(lastStreamId: number, code: number, debug: string): Uint8Array<ArrayBuffer> {
+  const payload = new Uint8Array(8 + debug.length);
+  payload.set(uint32(lastStreamId, code));
+  for (let at = 0; at < debug.length; at++) payload[8 + at] = debug.charCodeAt(at);
+  return frame(FrameType.goaway, 0, 0, payload);
+}
+
 /** Writes a frame's header at the front of `out`. */
 export function writeFrameHeader(
   out: Uint8Array,

@@ -46,6 +46,11 @@ export class Sender {
     this.#events = events;
   }
 
+  /** Frames as they are, that no window counts. */
+  send(bytes: Uint8Array): void {
+    this.#output.write(bytes);
+  }
+
   /** A frame that no window counts. */
   control(type: number, flags: number, streamId: number, payload?: Uint8Array): void {
     this.#output.write(frame(type, flags, streamId, payload));

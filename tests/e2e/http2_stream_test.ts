@@ -337,7 +337,7 @@ Deno.test("a viewer that reads nothing is not read either: its answers do not pi
   });
   const conn = await Deno.connect({ hostname: "127.0.0.1", port: stack.port });
   const request = (stream: number) =>
-    frame(FrameType.headers, 0x5, stream, block(fields(stack, "GET", "/nowhere")));
+    frame(FrameType.headers, 0x5, stream, block(fields(stack, "HEAD", "/", ["connection", "close"])));
   const send = async (bytes: Uint8Array) => {
     for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));
   };

@@ -1,8 +1,12 @@
 import { Buffer } from "node:buffer";
 import assert from "node:assert/strict";
+import { H2Error } from "../../src/http2/mod.ts";
 import { CertificateAuthority } from "../support/certificates.ts";
 import { curl } from "../support/curl.ts";
-import { type Stack, startStack } from "../support/stack.ts";
+import { Chromium } from "../support/chromium.ts";
+import { Http2Client } from "../support/http2_client.ts";
+import { Process } from "../support/process.ts";
+import { eventually, metricOf, type Stack, startStack } from "../support/stack.ts";
 
 const names = ["DNS:localhost", "DNS:*.localhost", "DNS:shop.localhost"];
 
@@ -91,6 +95,12 @@ Deno.test("h2c is spoken with those that h2c_from names, and refused to all othe
   await using other = await startStack({ edge: { h2c_from: "10.0.0.0/8" } });
   const refused = await curl(other.url("shop"), { args });
   assert.notEqual(refused.code, 0);
+  using client = await Http2Client.connect(other.port);
+  await eventually("GOAWAY", () => client.goaways.length > 0);
+  assert.deepEqual([client.goaways[0].number, client.goaways[0].debug], [
+    H2Error.http11Required,
+    "http_h2_preface",
+  ]);
 });
 
 Deno.test("a host that neither SNI nor the certificate covers is 421 misdirected_request", async () => {
@@ -114,4 +124,55 @@ Deno.test("control answers over HTTP/2 as over HTTP/1.1", async () => {
   const first = await curl(url, { args: [...secure.cacert, "--http1.1"] });
   assert.equal(second.httpVersion, "2");
   assert.deepEqual(second.status, first.status);
+});
+
+Deno.test("hundreds of streams at once on a few connections all get their answers", async () => {
+  await using origin = echo();
+  await using secure = await secureStack(origin.addr.port);
+  const { stack } = secure;
+  const result = await Process.run("h2load", {
+    args: [
+      "-n2000",
+      "-c4",
+      "-m100",
+      `--connect-to=127.0.0.1:${stack.port}`,
+      `https://${stack.host("shop")}/`,
+    ],
+  });
+  assert.match(
+    result.stdout,
+    /2000 succeeded, 0 failed, 0 errored, 0 timeout/,
+    result.stdout + result.stderr,
+  );
+  assert.match(result.stdout, /Application protocol: h2/);
+});
+
+Deno.test("a page that Chromium loads over HTTP/2 uploads and opens a WebSocket over that same connection", async () => {
+  await using origin = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
+    if (request.headers.get("upgrade") === "websocket") {
+      const { socket, response } = Deno.upgradeWebSocket(request);
+      socket.onmessage = ({ data }) => socket.send(`${data} too`);
+      return response;
+    }
+    if (request.method === "POST") return new Response(String((await request.arrayBuffer()).byteLength));
+    return new Response("<!doctype html><title>page</title>", { headers: { "content-type": "text/html" } });
+  });
+  await using secure = await secureStack(origin.addr.port);
+  await using browser = await Chromium.start({ ignoreCertificates: true });
+  const page = await browser.open(`https://${secure.stack.host("shop")}/`);
+  const result = await page.evaluate(`(async () => {
+    const [navigation] = performance.getEntriesByType("navigation");
+    const posted = await (await fetch("/", { method: "POST", body: new Uint8Array(3_000_000) })).text();
+    const said = await new Promise((resolve, reject) => {
+      const socket = new WebSocket("wss://" + location.host + "/ws");
+      socket.onopen = () => socket.send("you");
+      socket.onmessage = ({ data }) => resolve(data);
+      socket.onerror = () => reject(new Error("the socket failed"));
+    });
+    return [navigation.nextHopProtocol, posted, said];
+  })()`);
+  assert.deepEqual(result, ["h2", "3000000", "you too"]);
+  // Chromium takes the connection that it has for it (RFC 8441).
+  const series = 'postern_viewer_connections_total{protocol="h2"}';
+  assert.equal(metricOf(await secure.stack.metrics(), series), 1);
 });

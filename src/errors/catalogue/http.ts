@@ -72,8 +72,10 @@ export const HTTP_ERRORS = {
     blame: "viewer",
     retryable: false,
     status: 505,
-    cause: "The connection opens with the HTTP/2 preface where HTTP/1.1 is expected.",
-    remedy: "Use HTTP/2 over TLS with ALPN, or HTTP/1.1.",
+    cause:
+      "The connection opens with the HTTP/2 preface where HTTP/1.1 is expected: without TLS HTTP/2 is spoken only with addresses that `h2c_from` names. The answer is GOAWAY with HTTP_1_1_REQUIRED.",
+    remedy:
+      "Use HTTP/2 over TLS with ALPN, or HTTP/1.1; for a load balancer of yours add its address to `h2c_from`.",
   },
   http_head_too_large: {
     title: "Message head too large",
