@@ -47,6 +47,13 @@ Deno.test("CertificateStore.contextFor() takes the exact name, then the wildcard
   for (const other of ["a.b.edge.test", "edge.test", "other.test", "*", ".edge.test", "x", undefined]) {
     assert.equal(store.contextFor(other), fallback, `${other}`);
   }
+  assert.deepEqual(
+    [["x.edge.test", "y.edge.test"], ["app.edge.test", "x.edge.test"], ["x.edge.test", "default.test"], [
+      "unknown.test",
+      "default.test",
+    ], ["x.edge.test", "a.b.edge.test"]].map(([name, host]) => store.coversBoth(name, host)),
+    [true, true, false, true, false],
+  );
   const strict = await CertificateStore.load({ files, unknownNames: "refuse" });
   assert.notEqual(strict.contextFor("default.test"), undefined);
   assert.equal(strict.contextFor("other.test"), undefined);
