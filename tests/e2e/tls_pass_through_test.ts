@@ -73,10 +73,12 @@ Deno.test("requests for a service of protocol tls that come in clear, or over an
   });
   const plain = await curl(stack.url("vault"));
   assert.deepEqual([plain.status, JSON.parse(plain.text).code], [421, "misdirected_request"]);
-  const fronted = await curl(`https://localhost:${stack.port}/`, {
-    args: ["-k", "-H", `Host: ${stack.host("vault")}`],
-  });
-  assert.deepEqual([fronted.status, JSON.parse(fronted.text).code], [421, "misdirected_request"]);
+  for (const version of ["--http1.1", "--http2"]) {
+    const fronted = await curl(`https://localhost:${stack.port}/`, {
+      args: ["-k", version, "-H", `Host: ${stack.host("vault")}`],
+    });
+    assert.deepEqual([fronted.status, JSON.parse(fronted.text).code], [421, "misdirected_request"], version);
+  }
 });
 
 Deno.test("the service gets every byte that the viewer sent, and half-close is kept in both directions", async () => {
