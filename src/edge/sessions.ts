@@ -22,6 +22,8 @@ export class Sessions {
   readonly #log: Log;
   readonly #limits: ReplacementLimits;
   readonly #sessions = new Map<string, AgentSession>();
+  /** The same by tunnel, so that one agent's coming, or a list of tunnels, does not look at everybody's sessions. */
+  readonly #ofTunnel = new Map<string, Set<AgentSession>>();
   readonly #replacements = new Map<string, number[]>();
   readonly #emptyWaiters: (() => void)[] = [];
 
@@ -39,7 +41,7 @@ export class Sessions {
     return [...this.#sessions.values()];
   }
   ofTunnel(tunnelId: string): AgentSession[] {
-    return this.all.filter((session) => session.tunnelId === tunnelId);
+    return [...this.#ofTunnel.get(tunnelId) ?? []];
   }
 
   /** Throws `replace_rate_limited` when this agent replaces its sessions too fast. Call before {@link add}. */
@@ -74,6 +76,9 @@ export class Sessions {
       this.#countReplacement(replacementKey(session.tunnelId, session.agentId, session.carrier?.index ?? 0));
     }
     this.#sessions.set(session.id, session);
+    const ofTunnel = this.#ofTunnel.get(session.tunnelId);
+    if (ofTunnel === undefined) this.#ofTunnel.set(session.tunnelId, new Set([session]));
+    else ofTunnel.add(session);
   }
 
   #countReplacement(key: string): void {
@@ -98,6 +103,9 @@ export class Sessions {
   remove(session: AgentSession): void {
     this.routes.remove(session);
     this.#sessions.delete(session.id);
+    const ofTunnel = this.#ofTunnel.get(session.tunnelId);
+    ofTunnel?.delete(session);
+    if (ofTunnel?.size === 0) this.#ofTunnel.delete(session.tunnelId);
     if (this.#sessions.size === 0) { for (const wake of this.#emptyWaiters.splice(0)) wake(); }
   }
 

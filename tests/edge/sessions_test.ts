@@ -170,3 +170,16 @@ Deno.test("Sessions counts replacements for each place: eight carriers that reco
   sessions.add(session({ carrier: { group: "b".repeat(22), index: 0 } }).session, undefined, 0);
   sessions.checkReplacement("tunnel", "agent", 0);
 });
+
+Deno.test("Sessions.ofTunnel() tells the sessions of one tunnel as they come and go", () => {
+  const { sessions } = setup();
+  const [a, b, other] = [session({ agent: "a" }), session({ agent: "b" }), session({ tunnel: "other" })];
+  for (const each of [a, b, other]) sessions.add(each.session, undefined, 0);
+  assert.deepEqual(sessions.ofTunnel("tunnel"), [a.session, b.session]);
+  sessions.remove(a.session);
+  sessions.remove(a.session);
+  assert.deepEqual(sessions.ofTunnel("tunnel"), [b.session]);
+  sessions.remove(b.session);
+  assert.deepEqual(sessions.ofTunnel("tunnel"), []);
+  assert.deepEqual(sessions.ofTunnel("other"), [other.session]);
+});
