@@ -80,7 +80,7 @@ Deno.test("connectWebSocket() tells a proxy's refusals apart, and no error repea
     ["HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "proxy_auth_required"],
     ["HTTP/1.1 403 Forbidden\r\n\r\n", "proxy_refused"],
     ["HTTP/1.1 502 Bad Gateway\r\n\r\n", "proxy_refused"],
-    ["HTTP/1.1 101 Switching\r\n\r\n", "proxy_refused"],
+    ["HTTP/1.1 101 Switching\r\n\r\n", "proxy_response_invalid"],
     ["HTTP/1.1 200 OK\r\n\r\nearly", "proxy_response_invalid"],
     ["SSH-2.0-OpenSSH\r\n\r\n", "proxy_response_invalid"],
     ["HTTP/1.1 200", "proxy_response_invalid"],

@@ -1,7 +1,10 @@
 import { type ErrorCode, PosternError } from "../../errors/mod.ts";
+import { HEAD_LIMITS, type HeadLimits, parseResponseHead } from "../../http1/mod.ts";
 
 /** Longest response head that a client of a carrier or proxy reads. */
 export const MAX_RESPONSE_HEAD_BYTES = 8192;
+
+const LIMITS: HeadLimits = Object.freeze({ ...HEAD_LIMITS, maxHeadBytes: MAX_RESPONSE_HEAD_BYTES });
 
 /** A parsed head. Header names are lower-case; values of one name are kept apart. All of it is peer text. */
 export interface ResponseHead {
@@ -29,54 +32,34 @@ export class ResponseHeadReader {
     const room = this.#buffer.length - before;
     this.#buffer.set(bytes.length > room ? bytes.subarray(0, room) : bytes, before);
     this.#filled += Math.min(room, bytes.length);
-    const end = this.#headEnd(Math.max(0, before - 3));
-    if (end < 0) {
-      if (this.#filled === this.#buffer.length) {
+    const parsed = this.#parse(before);
+    if (parsed === null) return null;
+    const headers = new Map<string, string[]>();
+    for (const [name, value] of parsed.headers) {
+      const key = name.toLowerCase();
+      const values = headers.get(key);
+      if (values) values.push(value);
+      else headers.set(key, [value]);
+    }
+    const head = { http11: parsed.minor === 1, status: parsed.status, headers };
+    return { head, taken: parsed.bytes - before };
+  }
+
+  #parse(seen: number) {
+    try {
+      return parseResponseHead(this.#buffer, 0, this.#filled, LIMITS, seen);
+    } catch (error) {
+      if (!(error instanceof PosternError)) throw error;
+      const { violation } = error.detail;
+      if (violation === "http_head_too_large") {
         throw new PosternError(
           this.#tooLarge,
           `Cannot read the answer: its head is over ${MAX_RESPONSE_HEAD_BYTES} bytes`,
         );
       }
-      return null;
+      throw new PosternError(this.#invalid, `Cannot read the answer: it breaks HTTP/1 (${violation})`, {
+        detail: { violation },
+      });
     }
-    return { head: parseHead(this.#buffer.subarray(0, end - 4), this.#invalid), taken: end - before };
   }
-
-  /** Offset behind the empty line, or -1. */
-  #headEnd(from: number): number {
-    const buffer = this.#buffer;
-    for (let at = from; at + 4 <= this.#filled; at++) {
-      if (buffer[at] === 13 && buffer[at + 1] === 10 && buffer[at + 2] === 13 && buffer[at + 3] === 10) {
-        return at + 4;
-      }
-    }
-    return -1;
-  }
-}
-
-const latin1 = new TextDecoder("latin1");
-const statusLine = /^HTTP\/1\.([01]) ([1-5][0-9][0-9])(?: .*)?$/;
-const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-// deno-lint-ignore no-control-regex
-const controls = /[\x00-\x08\x0a-\x1f\x7f]/;
-
-function parseHead(bytes: Uint8Array, invalid: ErrorCode): ResponseHead {
-  const [first, ...lines] = latin1.decode(bytes).split("\r\n");
-  const status = statusLine.exec(first);
-  if (!status || controls.test(first)) {
-    throw new PosternError(invalid, "Cannot read the answer: it does not begin with an HTTP/1 status line");
-  }
-  const headers = new Map<string, string[]>();
-  for (const line of lines) {
-    const colon = line.indexOf(":");
-    const name = line.slice(0, colon).toLowerCase();
-    if (colon < 1 || !token.test(name) || controls.test(line)) {
-      throw new PosternError(invalid, "Cannot read the answer: a header line is malformed");
-    }
-    const values = headers.get(name);
-    const value = line.slice(colon + 1).trim();
-    if (values) values.push(value);
-    else headers.set(name, [value]);
-  }
-  return { http11: status[1] === "1", status: Number(status[2]), headers };
 }
