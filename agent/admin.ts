@@ -18,17 +18,23 @@ export function adminHandler(facts: AdminFacts): (request: Request) => Response 
     }
     switch (new URL(request.url).pathname) {
       case "/healthz":
-        return text(request, 200, "ok\n");
+        return json(request, 200, { status: "ok" });
       case "/readyz":
-        return facts.isReady() ? text(request, 200, "ready\n") : text(request, 503, "not ready\n");
+        return facts.isReady()
+          ? json(request, 200, { status: "ready" })
+          : json(request, 503, { status: "not ready" });
       case "/status":
-        return text(request, 200, `${JSON.stringify(facts.status())}\n`, "application/json");
+        return json(request, 200, facts.status());
       case "/metrics":
         return metrics(request);
       default:
         return text(request, 404, "Not found\n");
     }
   };
+}
+
+function json(request: Request, status: number, value: unknown): Response {
+  return text(request, status, JSON.stringify(value), "application/json");
 }
 
 function text(request: Request, status: number, body: string, type = "text/plain; charset=utf-8"): Response {

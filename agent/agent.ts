@@ -73,6 +73,8 @@ export interface RunningAgent {
 const TICK_MS = 1_000;
 /** Ticks after which buffers that nobody needed meanwhile are let go. */
 const TRIM_TICKS = 5;
+/** Answers that the status tells. */
+const MAX_RECENT = 16;
 
 /**
  * Starts publishing what the configuration names. Resolves when everything local is in order; throws what reading the
@@ -251,13 +253,25 @@ class Agent implements RunningAgent {
     const failures = services.flatMap(({ lastError }) => lastError === undefined ? [] : [lastError]);
     const lastError = failures.sort((a, b) => b.at - a.at)[0];
     return {
+      role: "agent",
       state: stateOf(services),
       services: services.map((each) => each.status()),
-      rttMs: leading?.rttMs ?? null,
+      rtt_ms: leading?.rttMs ?? null,
       edge: leading?.edge ?? null,
+      recent: this.#recent(),
       since: services.reduce((latest, { since }) => Math.max(latest, since), 0),
-      ...(lastError === undefined ? {} : { lastError }),
+      ...(lastError === undefined ? {} : { last_error: lastError }),
     };
+  }
+
+  #recent(): AgentStatus["recent"] {
+    const offset = this.#clock.wall() - this.#clock.now();
+    return this.#services
+      .flatMap((service) =>
+        service.recent.list(offset).map((each) => ({ service: service.publicName, ...each }))
+      )
+      .sort((a, b) => b.at - a.at)
+      .slice(0, MAX_RECENT);
   }
 
   onStatus(callback: (status: AgentStatus) => void): () => void {

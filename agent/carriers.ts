@@ -68,7 +68,7 @@ export class Carriers {
   get edge(): string | null {
     return this.#first.edge;
   }
-  get lastError(): AgentStatus["lastError"] {
+  get lastError(): AgentStatus["last_error"] {
     return this.#first.lastError;
   }
   get isOnline(): boolean {

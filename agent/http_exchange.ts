@@ -209,7 +209,7 @@ export class HttpExchange implements StreamHandler, SocketWriterEvents {
   /** What follows the final head. */
   #pass(connection: OriginConnection, head: ResponseHead): Promise<void> {
     this.#deadline?.lift();
-    this.#service.countResponse(head.status, this.#startedAt);
+    this.#service.countResponse(this.#request!, head.status, this.#startedAt);
     return head.status === 101 ? this.#upgrade(connection) : this.#relay(connection, head);
   }
 

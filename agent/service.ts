@@ -15,6 +15,7 @@ import type { DatagramSeries, Metrics, ServiceSeries } from "../src/telemetry/mo
 import type { ResetReason, StreamKind } from "../src/wire/mod.ts";
 import { HttpExchange } from "./http_exchange.ts";
 import { OriginPool } from "./origin_pool.ts";
+import { RecentRequests } from "./recent_requests.ts";
 import { TcpConnection } from "./tcp_connection.ts";
 import { acceptUdpFlow } from "./udp_flow.ts";
 import { UdpTarget } from "./udp_target.ts";
@@ -49,6 +50,10 @@ export class Service {
   readonly headLimits: HeadLimits;
   /** What the edge opens for it: TLS that passes through is bytes like any other. */
   readonly #kind: StreamKind;
+  /** Answers of http. */
+  readonly recent = new RecentRequests();
+  /** As control has named it; empty before. */
+  publicName = "";
   requests = 0;
   bytesIn = 0;
   bytesOut = 0;
@@ -93,6 +98,7 @@ export class Service {
 
   /** The name by which metrics know the service, once control has given it one. */
   name(name: string): void {
+    this.publicName = name;
     this.#series = this.#metrics.service(name);
   }
 
@@ -125,9 +131,16 @@ export class Service {
     this.#series.bytesOut += toViewer;
   }
 
-  countResponse(status: number, sinceMs: number): void {
+  /** Books the head of a response to a request that came at `sinceMs`. */
+  countResponse(
+    request: { readonly method: string; readonly target: string },
+    status: number,
+    sinceMs: number,
+  ): void {
+    const now = this.clock.now();
     this.#series.answered(status);
-    this.#series.observe((this.clock.now() - sinceMs) / 1_000);
+    this.#series.observe((now - sinceMs) / 1_000);
+    this.recent.add(request.method, request.target, status, now - sinceMs, now);
   }
 
   countRefusal(reason: ResetReason): void {

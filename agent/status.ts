@@ -1,6 +1,7 @@
 /** What an agent tells about itself: on its status page, to the CLI's live view and to `postern status`. */
 
 import type { ServiceProtocol } from "../src/config/mod.ts";
+import type { RecentRequest } from "./recent_requests.ts";
 
 /** Where the agent's channel stands, in the words of the channel's lifecycle. */
 export type AgentState =
@@ -28,21 +29,24 @@ export interface ServiceStatus {
   /** Requests (http), connections (tcp, tls) or flows (udp) so far. */
   readonly requests: number;
   /** Bytes from viewers to the origin. */
-  readonly bytesIn: number;
+  readonly bytes_in: number;
   /** Bytes from the origin to viewers. */
-  readonly bytesOut: number;
+  readonly bytes_out: number;
 }
 
-/** A snapshot; JSON as it stands. */
+/** A snapshot; JSON as it stands, in the names that control's API uses. */
 export interface AgentStatus {
+  readonly role: "agent";
   readonly state: AgentState;
   readonly services: readonly ServiceStatus[];
   /** Last heartbeat round trip in milliseconds; null before the first. */
-  readonly rttMs: number | null;
+  readonly rtt_ms: number | null;
   /** Name or address of the edge, null while none is chosen. */
   readonly edge: string | null;
   /** When this state was entered, milliseconds since the Unix epoch. */
   readonly since: number;
+  /** The last answers of all http services, newest first. */
+  readonly recent: readonly (RecentRequest & { readonly service: string })[];
   /** The failure that the agent met last; `message` may hold text from a peer: show it escaped. */
-  readonly lastError?: { readonly code: string; readonly message: string; readonly at: number };
+  readonly last_error?: { readonly code: string; readonly message: string; readonly at: number };
 }

@@ -105,7 +105,7 @@ export class Supervisor {
   #name: string;
   #url: string | undefined;
   #rttMs: number | null = null;
-  #lastError: AgentStatus["lastError"];
+  #lastError: AgentStatus["last_error"];
   /** What control answered the last request for a tunnel with, if it refused. */
   #refusal: unknown;
   /** The failure that was met last and how often in a row. */
@@ -143,7 +143,7 @@ export class Supervisor {
   get edge(): string | null {
     return this.#edge;
   }
-  get lastError(): AgentStatus["lastError"] {
+  get lastError(): AgentStatus["last_error"] {
     return this.#lastError;
   }
   get isOnline(): boolean {
@@ -170,8 +170,8 @@ export class Supervisor {
         ? "offline"
         : "pending",
       requests: service.requests,
-      bytesIn: service.bytesIn,
-      bytesOut: service.bytesOut,
+      bytes_in: service.bytesIn,
+      bytes_out: service.bytesOut,
     };
   }
 

@@ -73,7 +73,8 @@ async function ask(address: string): Promise<Found | undefined> {
 /** An agent tells a state and round trip; an edge does not. */
 function isAgentStatus(status: object): status is AgentStatus {
   const facts = status as Partial<AgentStatus>;
-  return typeof facts.state === "string" && Array.isArray(facts.services) && "rttMs" in facts &&
+  return typeof facts.state === "string" && Array.isArray(facts.services) && "rtt_ms" in facts &&
+    facts.role === "agent" && Array.isArray(facts.recent) &&
     typeof facts.since === "number";
 }
 

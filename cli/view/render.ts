@@ -13,6 +13,8 @@ export interface RenderOptions {
 
 /** Most services that are listed; the rest is counted. */
 const maxListed = 20;
+/** Most requests that are listed. */
+const maxRecent = 8;
 
 const green = 32;
 const yellow = 33;
@@ -50,7 +52,7 @@ export function renderStatus(status: AgentStatus, options: RenderOptions): strin
       ? cut
       : `${cut.slice(0, at)}\x1b[${tone}m${painted}\x1b[0m${cut.slice(at + painted.length)}`;
   };
-  const edge = [status.edge, status.rttMs === null ? null : millisecondsText(status.rttMs)].filter((part) =>
+  const edge = [status.edge, status.rtt_ms === null ? null : millisecondsText(status.rtt_ms)].filter((part) =>
     part !== null
   );
   const isOver = status.state === "closed" || status.state === "failed";
@@ -70,15 +72,28 @@ export function renderStatus(status: AgentStatus, options: RenderOptions): strin
       line(
         undefined,
         `     ${counted[service.protocol]} ${service.requests}` +
-          `   in ${bytesText(service.bytesIn)}   out ${bytesText(service.bytesOut)}`,
+          `   in ${bytesText(service.bytes_in)}   out ${bytesText(service.bytes_out)}`,
       ),
     );
   }
   if (status.services.length > maxListed) {
     lines.push(line(undefined, `and ${status.services.length - maxListed} more`));
   }
-  if (status.lastError !== undefined) {
-    const { code, message, at } = status.lastError;
+  if (status.recent.length > 0) {
+    lines.push("", line(undefined, "recent requests"));
+    for (const { service, method, path, status: code, ms } of status.recent.slice(0, maxRecent)) {
+      const where = status.services.length > 1 ? `${service}  ` : "";
+      lines.push(
+        line(
+          code >= 500 ? red : undefined,
+          `  ${code}  ${where}${method} ${path}  ${millisecondsText(ms)}`,
+          String(code),
+        ),
+      );
+    }
+  }
+  if (status.last_error !== undefined) {
+    const { code, message, at } = status.last_error;
     lines.push(
       "",
       line(red, `last error ${elapsedText(options.now - at)} ago: ${code}`, code),

@@ -14,6 +14,7 @@ import {
   revokeManagementToken,
   revokeTokens,
 } from "./credentials.ts";
+import { frontPage, frontPagePath, frontPagePolicy, wantsPage } from "./front_page.ts";
 import { type ControlEnv, jsonBody, problemOf, rateLimit, requestId } from "./http.ts";
 import { RateLimiter } from "./rate_limit.ts";
 import {
@@ -47,12 +48,14 @@ const GROUPS: Readonly<Record<string, RateGroup>> = {
   [evidenceRoute.path]: "attest",
   [jwksRoute.path]: "read",
   [openApiPath]: "read",
+  [frontPagePath]: "read",
 };
 
 /** Methods of each path, for the Allow header. */
 const METHODS = new Map<string, string>([
   ...ROUTES.map((route): [string, string] => [route.path, route.method.toUpperCase()]),
   [openApiPath, "GET"],
+  [frontPagePath, "GET"],
 ]);
 
 /** The paths that {@link controlApp} answers, for a front that has to tell them from others. */
@@ -88,10 +91,16 @@ export function controlApp(deps: ControlDeps): OpenAPIHono<ControlEnv> {
 
   const document = openApiDocument();
   app.get(openApiPath, (context) => context.json(document));
+  app.get(frontPagePath, (context) => {
+    if (!wantsPage(context.req.header("Accept"))) throw notFound();
+    context.header("Content-Security-Policy", frontPagePolicy);
+    context.header("X-Content-Type-Options", "nosniff");
+    return context.html(frontPage);
+  });
   app.notFound((context) => {
     const allow = METHODS.get(context.req.path);
     throw allow === undefined
-      ? new PosternError("endpoint_not_found", "Cannot serve request: there is no such endpoint")
+      ? notFound()
       : new PosternError("method_not_allowed", `Cannot serve request: only ${allow} is allowed`, {
         detail: { allow },
       });
@@ -239,6 +248,10 @@ function addAttestationRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): 
     const issued = await answerChallenge(deps, request.challenge_id, request.evidence);
     return context.json({ stage1_token: issued.token }, 200);
   });
+}
+
+function notFound(): PosternError {
+  return new PosternError("endpoint_not_found", "Cannot serve request: there is no such endpoint");
 }
 
 function toldOf(deps: ControlDeps, issued: IssuedManagement) {

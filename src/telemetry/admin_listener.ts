@@ -10,36 +10,56 @@ export interface AdminListener {
   close(): Promise<void>;
 }
 
-/** Listens, or says in the log why not: a node works without, and two on one machine must not keep each other from it. */
-export function serveAdmin(options: {
+interface AdminOptions {
   readonly listen: Address;
   readonly answer: (request: Request) => Response | Promise<Response>;
   readonly log: Log;
-}): AdminListener | undefined {
-  const { listen, answer, log } = options;
-  const stop = new AbortController();
+}
+
+/**
+ * Listens: on a free port when the one that is asked for is taken, for two nodes on one machine must not keep each other from
+ * it. Where that fails too it says in the log why: a node works without.
+ */
+export function serveAdmin(options: AdminOptions): AdminListener | undefined {
+  const { listen, log } = options;
+  const wanted = formatAddress(listen);
   try {
-    const server = Deno.serve({
-      hostname: listen.host,
-      port: listen.port,
-      signal: stop.signal,
-      onListen() {},
-      onError(error) {
-        log("error", "admin request failed", { cause: String(error) });
-        return new Response("Internal error\n", { status: 500 });
-      },
-    }, (request) => answer(request));
-    const { hostname, port } = server.addr;
-    return {
-      address: formatAddress({ host: hostname, port }),
-      port,
-      close() {
-        stop.abort();
-        return server.finished;
-      },
-    };
+    return listenAt(listen, options);
   } catch (error) {
-    log("warn", "admin listener is off", { address: formatAddress(listen), cause: String(error) });
-    return undefined;
+    if (!(error instanceof Deno.errors.AddrInUse)) return off(options, error);
   }
+  try {
+    const listener = listenAt({ ...listen, port: 0 }, options);
+    log("warn", "admin address is in use, another port is taken", { wanted, address: listener.address });
+    return listener;
+  } catch (error) {
+    return off(options, error);
+  }
+}
+
+function off({ listen, log }: AdminOptions, error: unknown): undefined {
+  log("warn", "admin listener is off", { address: formatAddress(listen), cause: String(error) });
+}
+
+function listenAt(listen: Address, { answer, log }: AdminOptions): AdminListener {
+  const stop = new AbortController();
+  const server = Deno.serve({
+    hostname: listen.host,
+    port: listen.port,
+    signal: stop.signal,
+    onListen() {},
+    onError(error) {
+      log("error", "admin request failed", { cause: String(error) });
+      return new Response("Internal error\n", { status: 500 });
+    },
+  }, (request) => answer(request));
+  const { hostname, port } = server.addr;
+  return {
+    address: formatAddress({ host: hostname, port }),
+    port,
+    close() {
+      stop.abort();
+      return server.finished;
+    },
+  };
 }

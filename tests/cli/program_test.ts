@@ -95,7 +95,15 @@ Deno.test("postern completions prints a script for each shell", async () => {
 });
 
 Deno.test("postern status reads what an edge and an agent tell", async () => {
-  const agent = { state: "online", edge: "e1", rttMs: 1, since: Date.now(), services: [] };
+  const agent = {
+    role: "agent",
+    recent: [],
+    state: "online",
+    edge: "e1",
+    rtt_ms: 1,
+    since: Date.now(),
+    services: [],
+  };
   const edge = { role: "edge", edgeId: "e1", agents: 2, services: [1, 2, 3] };
   let body: unknown = agent;
   await using server = Deno.serve(

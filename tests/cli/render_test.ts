@@ -6,9 +6,11 @@ import { renderStatus } from "../../cli/view/render.ts";
 import { isEdgeStatus, renderEdgeStatus } from "../../cli/view/render_edge.ts";
 
 const online: AgentStatus = {
+  role: "agent",
+  recent: [],
   state: "online",
   edge: "edge-1",
-  rttMs: 12.34,
+  rtt_ms: 12.34,
   since: 0,
   services: [
     {
@@ -18,8 +20,8 @@ const online: AgentStatus = {
       target: "127.0.0.1:3000",
       state: "online",
       requests: 12,
-      bytesIn: 1536,
-      bytesOut: 5_000_000,
+      bytes_in: 1536,
+      bytes_out: 5_000_000,
     },
     {
       name: "db",
@@ -27,14 +29,22 @@ const online: AgentStatus = {
       target: "db:5432",
       state: "pending",
       requests: 0,
-      bytesIn: 0,
-      bytesOut: 0,
+      bytes_in: 0,
+      bytes_out: 0,
     },
   ],
 };
 
 Deno.test("renderStatus() counts no time for what is over", () => {
-  const status = { state: "closed" as const, services: [], rttMs: null, edge: null, since: 0 };
+  const status = {
+    role: "agent" as const,
+    recent: [],
+    state: "closed" as const,
+    services: [],
+    rtt_ms: null,
+    edge: null,
+    since: 0,
+  };
   assert.equal(renderStatus(status, { columns: 80, color: false, now: 5_000 })[0], "postern  closed");
 });
 
@@ -108,14 +118,16 @@ Deno.test("renderStatus() shows state, edge, round trip and services", () => {
 });
 
 Deno.test("renderStatus() shows the last failure escaped", () => {
-  const lastError = { code: "connect_refused", message: "evil\x1b[2Jtext", at: 5000 };
+  const last_error = { code: "connect_refused", message: "evil\x1b[2Jtext", at: 5000 };
   const status: AgentStatus = {
+    role: "agent",
+    recent: [],
     state: "connecting",
     edge: null,
-    rttMs: null,
+    rtt_ms: null,
     since: 0,
     services: [],
-    lastError,
+    last_error,
   };
   assert.deepEqual(renderStatus(status, { columns: 80, color: false, now: 6000 }), [
     "postern  connecting for 6s",
@@ -145,7 +157,7 @@ Deno.test("renderStatus() fits any width and prints no control characters, whate
       ...online,
       edge,
       services: [{ ...online.services[0], url }],
-      lastError: { code: "internal_error", message, at: 0 },
+      last_error: { code: "internal_error", message, at: 0 },
     };
     for (const line of renderStatus(status, { columns, color: false, now: 0 })) {
       assert.ok([...line].length <= columns);
@@ -173,4 +185,21 @@ Deno.test("amounts are short", () => {
     "1d1h",
   ]);
   assert.deepEqual([0.5, 12.6].map(millisecondsText), ["0.50 ms", "13 ms"]);
+});
+
+Deno.test("renderStatus() lists recent requests, escaped, with the service's name where there are several", () => {
+  const recent = [
+    { service: "web", method: "GET", path: "/a\x1b[2Jb", status: 200, ms: 1.5, at: 0 },
+    { service: "web", method: "POST", path: "/fails", status: 502, ms: 12, at: 0 },
+  ];
+  const one = { ...online, services: online.services.slice(0, 1), recent };
+  const lines = renderStatus(one, { columns: 100, color: false, now: 5_000 });
+  const at = lines.indexOf("recent requests");
+  assert.deepEqual(lines.slice(at + 1, at + 3), [
+    "  200  GET /a\\u001b[2Jb  1.50 ms",
+    "  502  POST /fails  12 ms",
+  ]);
+  const many = Array.from({ length: 30 }, (_, n) => ({ ...recent[0], path: `/${n}` }));
+  const several = renderStatus({ ...online, recent: many }, { columns: 100, color: false, now: 5_000 });
+  assert.equal(several.filter((line) => / {2}200 {2}web {2}GET /.test(line)).length, 8);
 });

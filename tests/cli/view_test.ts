@@ -24,10 +24,18 @@ function statusIn(state: AgentStatus["state"], requests = 0): AgentStatus {
     target: "127.0.0.1:3000",
     state: "online" as const,
     requests,
-    bytesIn: 0,
-    bytesOut: 0,
+    bytes_in: 0,
+    bytes_out: 0,
   };
-  return { state, edge: null, rttMs: null, since: 0, services: state === "online" ? [service] : [] };
+  return {
+    role: "agent",
+    recent: [],
+    state,
+    edge: null,
+    rtt_ms: null,
+    since: 0,
+    services: state === "online" ? [service] : [],
+  };
 }
 
 /** What stays on the screen after the writes: understands just the sequences that the view may use. */

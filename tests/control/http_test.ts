@@ -198,3 +198,24 @@ Deno.test("the limit of a body is the configured one: body_too_large", async () 
   assert.equal((await post(padded(1_024))).status, 200);
   assertProblem(await post(padded(1_025)), 413, "body_too_large");
 });
+
+Deno.test("GET / shows browsers a page that loads nothing, and tells others endpoint_not_found", async () => {
+  await using control = await openControl();
+  const ask = (accept?: string) =>
+    control.app.fetch(
+      new Request(`${issuer}/`, { headers: accept === undefined ? {} : { Accept: accept } }),
+      {
+        clientIp: "192.0.2.1",
+      },
+    );
+  const page = await ask("text/html,application/xhtml+xml;q=0.9,*/*;q=0.8");
+  assert.equal(page.status, 200);
+  assert.match(page.headers.get("Content-Type") ?? "", /^text\/html/);
+  assert.match(page.headers.get("Content-Security-Policy") ?? "", /default-src 'none'/);
+  assert.match(await page.text(), /<title>Postern<\/title>/);
+  for (const accept of [undefined, "*/*", "application/json", "text/htmlx"]) {
+    const answer = await ask(accept);
+    assert.equal(answer.status, 404, accept);
+    assert.equal((await answer.json()).code, "endpoint_not_found");
+  }
+});

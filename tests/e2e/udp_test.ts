@@ -151,7 +151,7 @@ Deno.test("metrics and status tell flows, datagrams and drops; a note tells when
   assert.ok(of("datagrams_total", 'direction="in",') >= 1);
   assert.ok(of("datagrams_total", 'direction="out",') >= 1);
   assert.equal(metricOf(metrics, "postern_udp_flows"), 1);
-  const { requests, bytesIn, bytesOut } = stack.agent.status().services[0];
+  const { requests, bytes_in: bytesIn, bytes_out: bytesOut } = stack.agent.status().services[0];
   assert.deepEqual([requests, bytesIn >= 10, bytesOut >= 10], [1, true, true]);
   const note = stack.lines.find(({ event }) => event === "control has a note");
   assert.match(String(note?.fields.note), /udp_idle_seconds was set to 5/);
