@@ -357,3 +357,31 @@ Deno.test("a viewer that reads nothing is not read either: its answers do not pi
   conn.close();
   assert.ok(blocked, `${sent} requests were taken`);
 });
+
+Deno.test("under load an edge that stops answers every request that came before its viewers knew", async () => {
+  await using origin = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    () => new Response("answered"),
+  );
+  await using stack = await start(`127.0.0.1:${origin.addr.port}`, { drain_timeout: "10s" });
+  const clients = await Promise.all(Array.from({ length: 4 }, () => Http2Client.connect(stack.port)));
+  let stopped: Promise<void> | undefined;
+  let answered = 0;
+  const failures: unknown[] = [];
+  await Promise.all(clients.map(async (client) => {
+    while (client.goaways.length === 0) {
+      const streams = await Promise.all(
+        Array.from({ length: 8 }, () => client.request(fields(stack, "GET"))),
+      );
+      const states = await Promise.all(streams.map((stream) => client.over(stream)));
+      for (const state of states) {
+        if (state.body === "answered" && state.ended) answered++;
+        else failures.push(state);
+      }
+      if (answered > 200) stopped ??= stack.edge.stop();
+    }
+  }));
+  assert.deepEqual(failures, []);
+  await stopped;
+  for (const client of clients) client[Symbol.dispose]();
+});

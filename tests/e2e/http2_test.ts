@@ -6,6 +6,7 @@ import { curl } from "../support/curl.ts";
 import { Chromium } from "../support/chromium.ts";
 import { Http2Client } from "../support/http2_client.ts";
 import { Process } from "../support/process.ts";
+import { RawOrigin } from "../support/raw_origin.ts";
 import { eventually, metricOf, type Stack, startStack } from "../support/stack.ts";
 
 const names = ["DNS:localhost", "DNS:*.localhost", "DNS:shop.localhost"];
@@ -27,6 +28,7 @@ function echo(): Deno.HttpServer<Deno.NetAddr> {
 
 interface Secure extends AsyncDisposable {
   readonly stack: Stack;
+  readonly caPath: string;
   readonly cacert: string[];
 }
 
@@ -43,6 +45,7 @@ async function secureStack(port: number, edge: Record<string, string> = {}): Pro
   });
   return {
     stack,
+    caPath: ca.ca.certPath,
     cacert: ["--cacert", ca.ca.certPath],
     async [Symbol.asyncDispose]() {
       await stack[Symbol.asyncDispose]();
@@ -175,4 +178,27 @@ Deno.test("a page that Chromium loads over HTTP/2 uploads and opens a WebSocket 
   // Chromium takes the connection that it has for it (RFC 8441).
   const series = 'postern_viewer_connections_total{protocol="h2"}';
   assert.equal(metricOf(await secure.stack.metrics(), series), 1);
+});
+
+Deno.test("node:http2 sees interim responses, trailers and bodies as the origin sent them", async () => {
+  await using origin = RawOrigin.start(async (socket) => {
+    for (;;) {
+      const head = await socket.through("\r\n\r\n");
+      if (head.startsWith("POST")) await socket.through("0\r\n\r\n");
+      await socket.send("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
+      await socket.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+      if (!head.startsWith("HEAD")) await socket.send("2\r\nok\r\n0\r\nX-Sum: 9\r\n\r\n");
+    }
+  });
+  await using secure = await secureStack(origin.port);
+  const fixture = new URL("fixture_http2_client.ts", import.meta.url).pathname;
+  const { stdout, stderr } = await Process.run(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", fixture, String(secure.stack.port), secure.caPath, "shop.localhost"],
+  });
+  const whole = { interim: 103, status: 200, trailer: "9", body: "ok" };
+  assert.deepEqual(
+    JSON.parse(stdout || "null"),
+    [whole, whole, { interim: 103, status: 200, body: "" }],
+    stderr,
+  );
 });
