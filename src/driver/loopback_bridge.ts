@@ -1,6 +1,7 @@
 /** A TCP socket of this machine whose other end is any socket: for TLS inside the TLS session with a proxy. */
 import type { ByteStream } from "../ports/mod.ts";
 import type { Socket, TcpSocket } from "./network.ts";
+import { connectError } from "./network_error.ts";
 import { TcpStream, writeAll } from "./tcp_stream.ts";
 
 /** Bytes under way in each direction. */
@@ -10,14 +11,14 @@ const MAX_STRANGERS = 16;
 
 /**
  * Joins the far socket with a fresh connection over 127.0.0.1, and hands out the near end of that. Both end together;
- * half-close goes through. What crosses loopback is the TLS session with the target: who could listen learns nothing.
+ * half-close goes through. Throws what `connectError` makes of this machine's refusal. What crosses loopback is the TLS session with the target: who could listen learns nothing.
  */
 export async function overLoopback(far: Socket): Promise<TcpSocket> {
   let near: Deno.TcpConn | undefined;
   try {
     using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     near = await Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port });
-    near.setNoDelay(true);
+    near.setNoDelay(true); // the connection stands, so that accepting it waits for nothing
     const inner = new TcpStream(await acceptFrom(listener, near.localAddr.port));
     const outer = new TcpStream(far);
     const close = () => {
@@ -29,7 +30,7 @@ export async function overLoopback(far: Socket): Promise<TcpSocket> {
   } catch (error) {
     near?.close();
     far.close();
-    throw error;
+    throw connectError(error, "this machine's own loopback");
   }
 }
 
