@@ -4,32 +4,6 @@ import { eventually, startStack, within } from "../support/stack.ts";
 
 const end = "\r\n\r\n";
 
-Deno.test("trailers and chunks go through in both directions", async () => {
-  await using origin = RawOrigin.start(async (socket) => {
-    const head = await socket.through(end);
-    assert.match(head, /transfer-encoding: chunked/i);
-    const body = await socket.through("\r\n\r\n");
-    assert.match(body, /one/);
-    assert.match(body, /two/);
-    assert.match(body, /\r\n0\r\nX-Sum: 6\r\n\r\n$/);
-    await socket.send(
-      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Check\r\n\r\n" +
-        "4\r\nfour\r\n1\r\n5\r\n0\r\nX-Check: good\r\n\r\n",
-    );
-  });
-  await using stack = await startStack({ services: [{ name: "web", target: origin.target }] });
-  using viewer = await stack.connect();
-  await viewer.send(
-    `POST / HTTP/1.1\r\nHost: ${stack.host("web")}\r\nTE: trailers\r\nTransfer-Encoding: chunked\r\n\r\n` +
-      "3\r\none\r\n3\r\ntwo\r\n0\r\nX-Sum: 6\r\n\r\n",
-  );
-  const response = await viewer.response();
-  assert.equal(response.status, 200);
-  assert.equal(response.body, "four5");
-  assert.equal(response.headers.get("trailer"), "X-Check");
-  assert.equal(response.trailers.get("x-check"), "good");
-});
-
 Deno.test("the largest head that the edge takes reaches the origin: a long target, many fields, many bytes", async () => {
   await using origin = RawOrigin.start(async (socket) => {
     const head = await socket.through(end);
@@ -52,36 +26,6 @@ Deno.test("the largest head that the edge takes reaches the origin: a long targe
     assert.equal(response.status, 200, `${request.length} bytes`);
     assert.ok(Number(response.body) > request.length);
   }
-});
-
-Deno.test("Expect: 100-continue waits for the origin's word, and a refusal comes instead of it", async () => {
-  await using origin = RawOrigin.start(async (socket) => {
-    const head = await socket.through(end);
-    assert.match(head, /expect: 100-continue/i);
-    if (head.includes("/no")) {
-      return await socket.send(
-        "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-      );
-    }
-    await socket.send("HTTP/1.1 100 Continue\r\n\r\n");
-    const body = await socket.exactly(4);
-    await socket.send(`HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n`);
-    await socket.send(body);
-  });
-  await using stack = await startStack({ services: [{ name: "web", target: origin.target }] });
-  const expecting = (path: string) =>
-    `POST ${path} HTTP/1.1\r\nHost: ${
-      stack.host("web")
-    }\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n`;
-  using viewer = await stack.connect();
-  await viewer.send(expecting("/yes"));
-  assert.equal((await viewer.response()).status, 100);
-  await viewer.send("body");
-  assert.equal((await viewer.response()).body, "body");
-
-  using refused = await stack.connect();
-  await refused.send(expecting("/no"));
-  assert.equal((await refused.response()).status, 413);
 });
 
 Deno.test("several requests sent at once on one connection are answered in order, and the origin's connection is used again", async () => {

@@ -191,6 +191,11 @@ export const CONNECTIONS: readonly Behaviour[] = [
     viewer: ask("GET / HTTP/1.0\r\nHost: HOST\r\n\r\n"),
   },
   {
+    name: "a viewer of HTTP/1.0 and an answer without length",
+    origin: answer("HTTP/1.1 200 OK\r\nX-A: b\r\n\r\nuntil the end", "close"),
+    viewer: ask("GET / HTTP/1.0\r\nHost: HOST\r\nConnection: keep-alive\r\n\r\n"),
+  },
+  {
     name: "a viewer of HTTP/1.0 that asks for keep-alive",
     origin: answer(ok("ok", "Connection: keep-alive\r\n")),
     viewer: ask("GET / HTTP/1.0\r\nHost: HOST\r\nConnection: keep-alive\r\n\r\n"),
