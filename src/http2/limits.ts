@@ -34,8 +34,11 @@ export const HTTP2_LIMITS: Http2Limits = Object.freeze({
   maxStreamWindowBytes: 524_288,
 });
 
-/** Longest header block as it is sent, over HEADERS and CONTINUATION together: `h2_header_flood` beyond. */
-export const MAX_BLOCK_BYTES = 65_536;
+/**
+ * Longest header block as it is sent, over HEADERS and CONTINUATION together: `h2_header_flood` beyond. Twice what a list
+ * may be at most, so that most who send too much are told by 431.
+ */
+export const MAX_BLOCK_BYTES = 131_072;
 /** CONTINUATION frames of one block: `h2_header_flood` beyond. */
 export const MAX_CONTINUATIONS = 16;
 /** Bytes that wait for the socket before streams are asked for more: their data then waits where its credit counts. */

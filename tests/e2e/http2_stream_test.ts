@@ -385,3 +385,19 @@ Deno.test("under load an edge that stops answers every request that came before 
   await stopped;
   for (const client of clients) client[Symbol.dispose]();
 });
+
+Deno.test("a small answer that breaks off is 502 origin_reset as a whole, and none of it is seen", async () => {
+  await using origin = RawOrigin.start(async (socket) => {
+    await socket.through("\r\n\r\n");
+    await socket.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\npart");
+  });
+  await using stack = await start(origin.target);
+  using client = await Http2Client.connect(stack.port);
+  const { blocks, body, ended } = await client.over(await client.request(fields(stack, "GET")));
+  assert.deepEqual([blocks.length, blocks[0][":status"], JSON.parse(body).code, ended], [
+    1,
+    "502",
+    "origin_reset",
+    true,
+  ]);
+});

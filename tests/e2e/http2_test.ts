@@ -202,3 +202,17 @@ Deno.test("node:http2 sees interim responses, trailers and bodies as the origin 
     stderr,
   );
 });
+
+Deno.test("a head that is too large over HTTP/2 is 431, answered on its stream", async () => {
+  await using origin = echo();
+  await using secure = await secureStack(origin.addr.port, { "limits.max_head_bytes": "8KiB" });
+  const { stack, cacert } = secure;
+  const url = `https://${stack.host("shop")}/`;
+  const large = Array.from({ length: 3 }, (_, at) => ["-H", `X-${at}: ${"~".repeat(7_000)}`]).flat();
+  const answer = await curl(url, { args: [...cacert, "--http2", ...large] });
+  assert.deepEqual(
+    [answer.status, JSON.parse(answer.text).code],
+    [431, "http_head_too_large"],
+    answer.stderr,
+  );
+});

@@ -125,10 +125,10 @@ const VIOLATIONS: readonly {
     number: H2Error.enhanceYourCalm,
   },
   {
-    name: "a header block above 64 KiB",
+    name: "a header block above 128 KiB",
     send: [
       frame(FrameType.headers, 1, 1, new Uint8Array(16_384)),
-      ...Array.from({ length: 4 }, () => frame(FrameType.continuation, 0, 1, new Uint8Array(16_384))),
+      ...Array.from({ length: 8 }, () => frame(FrameType.continuation, 0, 1, new Uint8Array(16_384))),
     ],
     code: "h2_header_flood",
     number: H2Error.enhanceYourCalm,

@@ -55,7 +55,7 @@ export const HTTP2_ERRORS = {
     blame: "viewer",
     retryable: false,
     cause:
-      "A header block is longer than 64 KiB compressed, or in more than 16 CONTINUATION frames. The connection ended with GOAWAY and ENHANCE_YOUR_CALM.",
+      "A header block is longer than 128 KiB compressed, or in more than 16 CONTINUATION frames. The connection ended with GOAWAY and ENHANCE_YOUR_CALM.",
     remedy: "Send fewer or shorter header fields, in frames of full size.",
   },
   h2_bad_pseudo_header: {
