@@ -1,5 +1,5 @@
 /** All of an agent's services in one process, and what it tells about them. */
-import { type CarrierPlace, type ChannelLimits, HEARTBEAT_LIMITS } from "../src/channel/mod.ts";
+import { type CarrierPlace, channelLimits } from "../src/channel/mod.ts";
 import { type AgentConfig, isLoopbackHost, readSecretFile } from "../src/config/mod.ts";
 import {
   connectWebSocket,
@@ -16,7 +16,6 @@ import {
   WireBuffers,
 } from "../src/driver/mod.ts";
 import type { PosternError } from "../src/errors/mod.ts";
-import { MUX_LIMITS } from "../src/mux/mod.ts";
 import type { Clock, Log, Random, SealingCore } from "../src/ports/mod.ts";
 import { type AdminListener, createMetrics, type Metrics, noLog, serveAdmin } from "../src/telemetry/mod.ts";
 import { MAX_RECORD_BYTES } from "../src/wire/mod.ts";
@@ -172,7 +171,7 @@ class Agent implements RunningAgent {
     const { origin, services } = config;
     const { network } = deps;
     const datagramBudget = new DatagramBudget();
-    const limits = channelLimits(config);
+    const limits = channelLimits({ ...config, maxStreams: config.limits.maxStreams });
     const connect = connector(parts, buffers.core);
     this.#services = services.map((service) =>
       new Service({ config: service, origin, clock, deadlines, slabs, log, metrics, network, datagramBudget })
@@ -341,21 +340,6 @@ function stateOf(services: readonly Carriers[]): AgentState {
   if (states.every((state) => state === first)) return first;
   if (states.includes("online")) return "degraded";
   return states.find((state) => state !== "failed" && state !== "closed") ?? "failed";
-}
-
-function channelLimits(config: AgentConfig): ChannelLimits {
-  const { channel, limits } = config;
-  return {
-    stepMs: channel.handshakeStepMs,
-    heartbeat: HEARTBEAT_LIMITS, // the edge tells what counts when the channel is ready
-    rekey: { records: channel.rekey.records, bytes: channel.rekey.bytes, ms: channel.rekey.intervalMs },
-    mux: {
-      ...MUX_LIMITS,
-      maxStreamWindowBytes: limits.maxStreamWindowBytes,
-      channelWindowBytes: limits.maxChannelWindowBytes,
-      maxStreams: limits.maxStreams,
-    },
-  };
 }
 
 /** Dials edges; records are masked by the core, in whose memory they lie. */

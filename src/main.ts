@@ -292,15 +292,7 @@ function controlConfigOf(config: EdgeConfig): ControlConfig {
     anonymousTunnels: config.anonymousTunnels,
     tcpPorts: config.tcpPorts,
     udpPorts: config.udpPorts,
-    tokens: {
-      stage0Ms: tokens.stage0Ms,
-      stage1Ms: tokens.stage1Ms,
-      managementMs: tokens.managementMs,
-      managementFamilyMs: tokens.managementFamilyMs,
-      recreateMs: tokens.recreateMs,
-      recreateMaxMs: tokens.recreateMaxMs,
-      clockSkewMs: tokens.clockSkewMs,
-    },
+    tokens,
     reauth: { ...controlDefaults.reauth, intervalMs: 0 }, // this edge does not ask again: tokens say so
     limits: {
       maxBodyBytes: limits.maxControlBodyBytes,

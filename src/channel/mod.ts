@@ -11,6 +11,7 @@ export {
 } from "./handshake_payload.ts";
 export { Heartbeat, HEARTBEAT_LIMITS, type HeartbeatLimits } from "./heartbeat.ts";
 export { carriesTraffic, type ChannelState, isTerminal, Lifecycle, takesNewStreams } from "./lifecycle.ts";
+export { channelLimits, type ConfiguredChannel } from "./configured_limits.ts";
 export { CHANNEL_LIMITS, type ChannelLimits } from "./limits.ts";
 export { RecordKey, REKEY_LIMITS, type RekeyLimits } from "./record_key.ts";
 export { RecordOpener } from "./record_opener.ts";

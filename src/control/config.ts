@@ -1,6 +1,7 @@
 /** Settings of the control plane, and what it is handed. */
 import type { EvidenceVerifier } from "../attestation/mod.ts";
 import type { Keyset, TokenKind, Transport } from "../identity/mod.ts";
+import type { EdgeConfig } from "../config/mod.ts";
 import type { Clock, Log, Random, Revised, Store } from "../ports/mod.ts";
 
 /** A token bucket: `burst` at once, refilled evenly. */
@@ -31,16 +32,7 @@ export interface ControlConfig {
   readonly pinFirstAgent: boolean;
   /** Names refused in addition to the built-in ones. */
   readonly reservedNames: readonly string[];
-  readonly tokens: {
-    readonly stage0Ms: number;
-    readonly stage1Ms: number;
-    readonly managementMs: number;
-    /** How long a management token and those refreshed out of it are valid. */
-    readonly managementFamilyMs: number;
-    readonly recreateMs: number;
-    readonly recreateMaxMs: number;
-    readonly clockSkewMs: number;
-  };
+  readonly tokens: EdgeConfig["tokens"];
   readonly reauth: {
     /** 0: agents are never asked again. */
     readonly intervalMs: number;
@@ -66,42 +58,27 @@ export interface ControlConfig {
   readonly rates: Readonly<Record<RateGroup, RateLimit>>;
 }
 
-/** Everything but issuer and domain, which only the deployment knows. */
-export const controlDefaults: Omit<ControlConfig, "issuer" | "publicDomain"> = Object.freeze({
-  edgeAudience: ["postern-edge"],
-  anonymousTunnels: false,
-  tcpPorts: null,
-  udpPorts: null,
-  policyVersion: "default@1",
-  pinFirstAgent: false,
-  reservedNames: [],
-  tokens: {
-    stage0Ms: 60_000,
-    stage1Ms: 30_000,
-    managementMs: 86_400_000,
-    managementFamilyMs: 2_592_000_000,
-    recreateMs: 3_600_000,
-    recreateMaxMs: 604_800_000,
-    clockSkewMs: 30_000,
-  },
-  reauth: { intervalMs: 300_000, graceMs: 10_000, maintenanceCapMs: 1_800_000 },
-  handshakeMaxAgeMs: 60_000,
-  challengeMs: 30_000,
-  candidatesMs: 300_000,
-  limits: {
-    maxBodyBytes: 262_144,
-    maxTunnelsPerOwner: 100,
-    maxAnonymousTunnels: 10_000,
-    maxTunnelsPerAddress: 32,
-    maxAgentsPerTunnel: 64,
-  },
-  rates: {
-    create: { perMinute: 60, burst: 20 },
-    manage: { perMinute: 120, burst: 40 },
-    attest: { perMinute: 240, burst: 80 },
-    read: { perMinute: 300, burst: 100 },
-  },
-});
+/** What is no setting. */
+export const controlDefaults: Omit<ControlConfig, "issuer" | "publicDomain" | "tokens" | "limits"> = Object
+  .freeze({
+    edgeAudience: ["postern-edge"],
+    anonymousTunnels: false,
+    tcpPorts: null,
+    udpPorts: null,
+    policyVersion: "default@1",
+    pinFirstAgent: false,
+    reservedNames: [],
+    reauth: { intervalMs: 300_000, graceMs: 10_000, maintenanceCapMs: 1_800_000 },
+    handshakeMaxAgeMs: 60_000,
+    challengeMs: 30_000,
+    candidatesMs: 300_000,
+    rates: {
+      create: { perMinute: 60, burst: 20 },
+      manage: { perMinute: 120, burst: 40 },
+      attest: { perMinute: 240, burst: 80 },
+      read: { perMinute: 300, burst: 100 },
+    },
+  });
 
 /** An edge that agents may connect to. */
 export interface EdgeDescription {

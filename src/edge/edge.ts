@@ -2,7 +2,7 @@
 import { AddressBlocks } from "../bytes/mod.ts";
 import type { EdgeConfig } from "../config/mod.ts";
 import { publicUrlOf } from "../config/mod.ts";
-import { CHANNEL_LIMITS, type ChannelLimits, type SuiteName } from "../channel/mod.ts";
+import { channelLimits, type SuiteName } from "../channel/mod.ts";
 import type { X25519KeyPair } from "../crypto/mod.ts";
 import { Deadlines, Slabs, type WireBuffers } from "../driver/mod.ts";
 import type { CertificateStore } from "../driver/tls/mod.ts";
@@ -96,7 +96,7 @@ export class Edge {
       edgeStatic: options.edgeStatic,
       edgeId: options.edgeId,
       version: options.version,
-      limits: channelLimits(config),
+      limits: channelLimits({ ...config, maxStreams: config.limits.maxStreamsPerChannel }),
       unread: this.#unread,
       suites: suitesOf(config),
       urls: (claims) => this.#urls(claims),
@@ -262,20 +262,4 @@ function viewerGate(
 
 function suitesOf(config: EdgeConfig): SuiteName[] {
   return config.channel.hybrid === "required" ? ["hybrid"] : ["hybrid", "classic"];
-}
-
-/** The channel's numbers, as this edge is configured. */
-export function channelLimits(config: Pick<EdgeConfig, "channel" | "heartbeat" | "limits">): ChannelLimits {
-  const { rekey } = config.channel;
-  return {
-    stepMs: config.channel.handshakeStepMs,
-    heartbeat: config.heartbeat,
-    rekey: { records: rekey.records, bytes: rekey.bytes, ms: rekey.intervalMs },
-    mux: {
-      ...CHANNEL_LIMITS.mux,
-      maxStreams: config.limits.maxStreamsPerChannel,
-      maxStreamWindowBytes: config.limits.maxStreamWindowBytes,
-      channelWindowBytes: config.limits.maxChannelWindowBytes,
-    },
-  };
 }

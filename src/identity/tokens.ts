@@ -3,25 +3,18 @@ import type { ManagementClaims, RecreateClaims, Stage0Claims, Stage1Claims } fro
 import type { SigningKeys, VerificationKeys } from "./keys.ts";
 import { type Expectation, type Issue, type IssuedToken, issueToken, verifyToken } from "./token.ts";
 
-/** Default lives in seconds. */
-export const stage0TtlSeconds = 60;
-export const stage1TtlSeconds = 30;
-export const managementTtlSeconds = 86_400;
-export const recreateTtlSeconds = 3_600;
 /** Shortest life that a caller may ask of a recreate token; the longest is configured. */
 export const minRecreateTtlSeconds = 60;
 
 /** Claims that the caller supplies; `iat`, `exp` and `jti` are set here. */
 export type Draft<Claims> = Omit<Claims, "iat" | "exp" | "jti">;
-/** Issue with the kind's default life unless another is given. */
-export type IssueWithDefault = Omit<Issue, "ttlSeconds"> & { readonly ttlSeconds?: number };
 
 export function issueStage0(
   claims: Draft<Stage0Claims>,
   keys: SigningKeys,
-  issue: IssueWithDefault,
+  issue: Issue,
 ): Promise<IssuedToken> {
-  return issueToken("stage0", claims, keys, { ttlSeconds: stage0TtlSeconds, ...issue });
+  return issueToken("stage0", claims, keys, issue);
 }
 
 export function verifyStage0(
@@ -35,9 +28,9 @@ export function verifyStage0(
 export function issueStage1(
   claims: Draft<Stage1Claims>,
   keys: SigningKeys,
-  issue: IssueWithDefault,
+  issue: Issue,
 ): Promise<IssuedToken> {
-  return issueToken("stage1", claims, keys, { ttlSeconds: stage1TtlSeconds, ...issue });
+  return issueToken("stage1", claims, keys, issue);
 }
 
 export function verifyStage1(
@@ -51,9 +44,9 @@ export function verifyStage1(
 export function issueRecreate(
   claims: Draft<RecreateClaims>,
   keys: SigningKeys,
-  issue: IssueWithDefault,
+  issue: Issue,
 ): Promise<IssuedToken> {
-  return issueToken("recreate", claims, keys, { ttlSeconds: recreateTtlSeconds, ...issue });
+  return issueToken("recreate", claims, keys, issue);
 }
 
 export function verifyRecreate(
@@ -67,9 +60,9 @@ export function verifyRecreate(
 export function issueManagement(
   claims: Draft<ManagementClaims>,
   keys: SigningKeys,
-  issue: IssueWithDefault,
+  issue: Issue,
 ): Promise<IssuedToken> {
-  return issueToken("management", claims, keys, { ttlSeconds: managementTtlSeconds, ...issue });
+  return issueToken("management", claims, keys, issue);
 }
 
 export function verifyManagement(

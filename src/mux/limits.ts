@@ -19,8 +19,8 @@ export interface MuxLimits {
 }
 
 export const MUX_LIMITS: MuxLimits = Object.freeze({
-  maxStreamWindowBytes: 16_777_216,
-  channelWindowBytes: 67_108_864,
+  maxStreamWindowBytes: 8_388_608,
+  channelWindowBytes: 33_554_432,
   maxStreams: 16_384,
   maxWaitingControl: 65_536,
 });

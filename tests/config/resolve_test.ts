@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { CHANNEL_LIMITS } from "../../src/channel/mod.ts";
+import { CHANNEL_LIMITS, channelLimits } from "../../src/channel/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
 import { CHANNEL_WINDOW_BYTES, STREAM_WINDOW_BYTES } from "../../src/mux/mod.ts";
 import {
+  agentDefaults,
   agentSchema,
   edgeDefaults,
   edgeSchema,
@@ -214,6 +215,13 @@ Deno.test("the settings of a channel have the defaults of the channel itself, an
   assert.deepEqual(heartbeat, CHANNEL_LIMITS.heartbeat);
   const { intervalMs: ms, ...rekey } = channel.rekey;
   assert.deepEqual({ ...rekey, ms }, CHANNEL_LIMITS.rekey);
+  const edge = edgeDefaults();
+  const agent = agentDefaults();
+  assert.deepEqual(
+    channelLimits({ ...edge, maxStreams: edge.limits.maxStreamsPerChannel }),
+    channelLimits({ ...agent, maxStreams: agent.limits.maxStreams }),
+  );
+  assert.deepEqual(channelLimits({ ...agent, maxStreams: agent.limits.maxStreams }), CHANNEL_LIMITS);
   const windows = (stream: number, whole: number): Layers => ({
     flags: {
       "limits-max-stream-window-bytes": String(stream),

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { isErrorCode } from "../../src/errors/mod.ts";
-import { controlDefaults, controlPaths, openApiDocument } from "../../src/control/mod.ts";
-import { assertProblem, issuer, openControl } from "./support.ts";
+import { controlPaths, openApiDocument } from "../../src/control/mod.ts";
+import { assertProblem, defaultLimits, issuer, openControl } from "./support.ts";
 
 const post = (path: string, body: BodyInit | null, headers: Record<string, string> = {}) =>
   new Request(`${issuer}${path}`, {
@@ -11,7 +11,7 @@ const post = (path: string, body: BodyInit | null, headers: Record<string, strin
     headers: { "Content-Type": "application/json", ...headers },
   });
 
-const { maxBodyBytes } = controlDefaults.limits;
+const { maxBodyBytes } = defaultLimits;
 
 Deno.test("a body above its limit is refused, declared or not: body_too_large", async () => {
   await using control = await openControl();
@@ -184,7 +184,7 @@ Deno.test("any JSON to any route is answered with success or a problem of a know
 });
 
 Deno.test("the limit of a body is the configured one: body_too_large", async () => {
-  const limits = { ...controlDefaults.limits, maxBodyBytes: 1_024 };
+  const limits = { ...defaultLimits, maxBodyBytes: 1_024 };
   await using control = await openControl({ config: { anonymousTunnels: true, limits } });
   const padded = (bytes: number) => "{}".padEnd(bytes, " ");
   const post = (body: string) =>

@@ -17,10 +17,19 @@ import {
   openKeyset,
   type Presence,
 } from "../../src/control/mod.ts";
+import { edgeDefaults } from "../../src/config/mod.ts";
 import type { Role } from "../../src/identity/mod.ts";
 import { openSqliteStore, type SqliteOptions } from "../../src/store/mod.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 import { countingRandom } from "../identity/support.ts";
+
+const settings = edgeDefaults();
+
+/** The limits of an edge that is not told otherwise. */
+export const defaultLimits: ControlConfig["limits"] = {
+  ...settings.limits,
+  maxBodyBytes: settings.limits.maxControlBodyBytes,
+};
 
 export const issuer = "https://control.example";
 export const edgeKey = toBase64Url(new Uint8Array(32).fill(5));
@@ -64,7 +73,14 @@ export async function openControl(options: ControlOptions = {}) {
     keyset,
     clock,
     random,
-    config: { ...controlDefaults, issuer, publicDomain: "tunnel.example", ...options.config },
+    config: {
+      ...controlDefaults,
+      tokens: settings.tokens,
+      limits: defaultLimits,
+      issuer,
+      publicDomain: "tunnel.example",
+      ...options.config,
+    },
     edges: () => options.edges ?? [edgeOf()],
     presence: (tunnelId) => presences.get(tunnelId) ?? { status: "offline", agents: 0 },
     events: {

@@ -51,7 +51,7 @@ Deno.test("Keyset.rotate() after a long sleep still publishes for a whole period
 Deno.test("Keyset.load() reads what record() wrote, through JSON", async () => {
   const random = countingRandom();
   const keyset = await Keyset.create(nowMs, random, policy);
-  const { token } = await issueStage0(stage0Draft, keyset, { nowMs, random });
+  const { token } = await issueStage0(stage0Draft, keyset, { nowMs, random, ttlSeconds: 60 });
   await keyset.rotate(nowMs + 23 * hour, random);
   await keyset.rotate(nowMs + 24 * hour, random);
   const record = JSON.parse(JSON.stringify(keyset.record()));
@@ -83,7 +83,7 @@ Deno.test("Keyset.jwks() shows no private part", async () => {
 Deno.test("importJwks() verifies with a published set and passes over keys of other types", async () => {
   const random = countingRandom();
   const keyset = await Keyset.create(nowMs, random);
-  const { token } = await issueStage0(stage0Draft, keyset, { nowMs, random });
+  const { token } = await issueStage0(stage0Draft, keyset, { nowMs, random, ttlSeconds: 60 });
   const document = { keys: [{ kty: "EC", crv: "P-256" }, ...keyset.jwks().keys] };
   const keys = await importJwks(JSON.parse(JSON.stringify(document)));
   assert.deepEqual(keys.kids, kids(keyset));

@@ -6,7 +6,11 @@ Deno.test("spendToken() accepts a token once, as long as any verifier accepts it
   let wallMs = nowMs;
   const store = openSqliteStore(":memory:", { wall: () => wallMs });
   const keyset = await newKeyset();
-  const { token } = await issueStage0(stage0Draft, keyset, { nowMs, random: countingRandom() });
+  const { token } = await issueStage0(stage0Draft, keyset, {
+    nowMs,
+    random: countingRandom(),
+    ttlSeconds: 60,
+  });
   const claims = await verifyStage0(token, keyset, atEdge);
   await spendToken(store, "stage0", claims);
   await refusedWith("token_replayed", spendToken(store, "stage0", claims));

@@ -31,7 +31,7 @@ import {
   stage1Draft,
 } from "./support.ts";
 
-const issue = { nowMs, random: countingRandom() };
+const issue = { nowMs, random: countingRandom(), ttlSeconds: 60 };
 const typ = "postern-stage0+jwt";
 const claims = { ...stage0Draft, iat: nowSeconds, exp: nowSeconds + 60, jti: "jti-0123456789" };
 

@@ -102,7 +102,7 @@ export class RogueAgent implements AsyncDisposable {
           ...claims,
         },
         keyset,
-        { nowMs, random: systemRandom },
+        { nowMs, random: systemRandom, ttlSeconds: 60 },
       );
       return issued.token;
     } finally {
