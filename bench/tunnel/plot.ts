@@ -31,6 +31,15 @@ const HEAD = 66;
 const LEAST = 1 / 16;
 const MOST = 16;
 const CURVE_HEIGHT = 230;
+/** Left of each of both curves. */
+const GAP = 60;
+
+/** What must not be overlooked when a colour is better. */
+const LEGEND: Readonly<Record<string, string>> = {
+  bore: "bore (no encryption)",
+  nginx: "nginx (no tunnel)",
+  direct: "direct (no tunnel)",
+};
 
 const STYLE = `
   text { font: 12px system-ui, sans-serif; fill: #343a40 }
@@ -90,9 +99,9 @@ function ratioPlot(results: Results, setting: Setting): Part {
     const label = ratio >= 1 ? `${ratio}×` : `1/${1 / ratio}`;
     lines.push(text(at, bottom + 16, label, "faint", "middle"));
   }
-  rows.forEach(({ id, title, unit }, index) => {
+  rows.forEach(({ id, title }, index) => {
     const y = HEAD + index * ROW + ROW / 2;
-    lines.push(text(LEFT - 10, y + 4, unit === "Gbit/s" ? title : `${title}`, "", "end"));
+    lines.push(text(LEFT - 10, y + 4, title, "", "end"));
     lines.push(`<line class="grid" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${y}" y2="${y}"/>`);
     for (const peer of peers) {
       const ratio = betterBy(results, id, peer);
@@ -128,9 +137,9 @@ function curvePlot(results: Results, setting: Setting, top: number): Part {
     text(16, top + 24, "Share of a 1 Gbit/s link that one stream gets, by round trip", "title"),
     ...legend(peers, 16, top + 44),
   ];
-  const half = (WIDTH - 3 * 48) / 2;
+  const half = (WIDTH - GAP * 2 - RIGHT) / 2;
   (["up", "down"] as const).forEach((direction, column) => {
-    lines.push(...panel(results, peers, direction, 60 + column * (half + 40), top + HEAD + 16, half - 10));
+    lines.push(...panel(results, peers, direction, GAP + column * (half + GAP), top + HEAD + 16, half));
   });
   return { svg: `${lines.join("\n")}\n`, height: HEAD + CURVE_HEIGHT + 64 };
 }
@@ -178,8 +187,9 @@ function panel(
 function legend(peers: readonly string[], left: number, y: number): string[] {
   let at = left;
   return peers.flatMap((peer) => {
-    const lines = [dot(at + 5, y - 4, peer, peer), text(at + 14, y, peer)];
-    at += 30 + peer.length * 7;
+    const label = LEGEND[peer] ?? peer;
+    const lines = [dot(at + 5, y - 4, peer, label), text(at + 14, y, label)];
+    at += 30 + label.length * 6.4;
     return lines;
   });
 }

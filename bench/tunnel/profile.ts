@@ -28,6 +28,7 @@ export async function profile(
     for (const peer of own) {
       const stem = `${cell.name}.${peer.name}`;
       printError(`bench: profile ${cell.name} ${peer.name}`);
+      let lastMs = 0;
       {
         await using scope = workspace.scope();
         const folder = await Deno.makeTempDir({ prefix: "postern-profile-" });
@@ -39,11 +40,13 @@ export async function profile(
         const denoFlags = [...options.denoFlags, ...flags];
         const tunnel = scope.use(await peer.start({ origin, denoFlags, folder }));
         await cell.run(tunnel, WARM_UP_MS);
+        const startedAt = performance.now();
         await cell.run(tunnel, options.seconds * 1000);
+        lastMs = performance.now() - startedAt;
       }
       for (const role of ["edge", "agent"]) {
         const path = `${DIRECTORY}/${stem}.${role}`;
-        const summary = summarize(JSON.parse(await Deno.readTextFile(`${path}.cpuprofile`)), ROWS);
+        const summary = summarize(JSON.parse(await Deno.readTextFile(`${path}.cpuprofile`)), ROWS, lastMs);
         await Deno.writeTextFile(`${path}.txt`, summary);
         print(`${path}.cpuprofile\n${summary}`);
       }

@@ -19,14 +19,22 @@ export interface CpuProfile {
 
 const IDLE = "(idle)";
 
-/** The `rows` functions with the most self time; shares are of the time in which the process was not idle. */
-export function summarize({ nodes, samples, timeDeltas }: CpuProfile, rows: number): string {
+/**
+ * The `rows` functions with the most self time in the last `lastMs` of the profile; what is before is the start of the
+ * program. Shares are of the time in which the process was not idle.
+ */
+export function summarize(
+  { nodes, samples, timeDeltas }: CpuProfile,
+  rows: number,
+  lastMs = Infinity,
+): string {
   const names = new Map(nodes.map(({ id, callFrame }) => [id, nameOf(callFrame)]));
   const selfUs = new Map<string, number>();
-  samples.forEach((id, at) => {
-    const name = names.get(id)!;
+  for (let at = samples.length - 1, leftUs = lastMs * 1000; at >= 0 && leftUs > 0; at--) {
+    leftUs -= timeDeltas[at];
+    const name = names.get(samples[at])!;
     selfUs.set(name, (selfUs.get(name) ?? 0) + timeDeltas[at]);
-  });
+  }
   const idleUs = selfUs.get(IDLE) ?? 0;
   selfUs.delete(IDLE);
   const busyUs = [...selfUs.values()].reduce((sum, us) => sum + us, 0);

@@ -20,3 +20,9 @@ Deno.test("summarize() sorts functions by self time and leaves idle time out of 
       "       1 ms  25.0 %  (anonymous)\n",
   );
 });
+
+Deno.test("summarize() looks at the last milliseconds only, when asked", () => {
+  const nodes = [{ id: 1, callFrame: frame("start") }, { id: 2, callFrame: frame("load") }];
+  const text = summarize({ nodes, samples: [1, 2, 2], timeDeltas: [9_000, 1_000, 1_000] }, 10, 2);
+  assert.equal(text, "2 ms busy, 0 ms idle; self time:\n       2 ms 100.0 %  load\n");
+});
