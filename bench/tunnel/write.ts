@@ -24,7 +24,12 @@ export async function writeReports(results: Results, setting: Setting): Promise<
   const updated = withTable(text, table);
   if (updated === undefined) printError("bench: README.md has no place for the table");
   else await Deno.writeTextFile(README, updated);
-  const files = [README, new URL("tunnel.md", FOLDER), new URL("tunnel.json", FOLDER)];
+  const files = [
+    README,
+    new URL("tunnel.md", FOLDER),
+    new URL("tunnel.json", FOLDER),
+    new URL("tunnel.svg", FOLDER),
+  ];
   await Process.run(Deno.execPath(), { args: ["fmt", "-q", ...files.map(({ pathname }) => pathname)] });
 }
 
