@@ -23,7 +23,7 @@ export const challengePayload = z.union([
     edge_id: z.string().min(1).max(128),
     edge_version: version,
   }),
-  z.strictObject({ error: code, retry_after_ms: z.int().min(0).max(3_600_000).optional() }),
+  z.strictObject({ error: code }),
 ]);
 export type ChallengePayload = z.infer<typeof challengePayload>;
 

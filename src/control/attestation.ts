@@ -72,7 +72,7 @@ export async function openChallenge(deps: ControlDeps, request: ChallengeRequest
 
 /**
  * Judges the answer to a challenge; whatever comes of it, the challenge is spent. Throws `challenge_unknown`,
- * `challenge_expired`, `policy_changed`, `tunnel_gone`, `agent_limit_reached`, `agent_not_bound`, and what the
+ * `challenge_expired`, `policy_changed`, `tunnel_gone`, `agent_limit_reached`, and what the
  * verifier of the evidence throws.
  */
 export async function answerChallenge(
@@ -151,11 +151,9 @@ async function judge(deps: ControlDeps, challenge: Challenge, evidence: Evidence
 async function bindAgent(deps: ControlDeps, tunnelId: string, agentId: string): Promise<void> {
   const { store, clock, config } = deps;
   if (await store.tunnel(tunnelId) === undefined) throw gone();
-  const maxAgents = config.pinFirstAgent ? 1 : config.limits.maxAgentsPerTunnel;
-  if (await store.bindAgent(tunnelId, agentId, clock.wall(), maxAgents) !== "too_many") return;
-  throw config.pinFirstAgent
-    ? new PosternError("agent_not_bound", "Cannot admit agent: the tunnel belongs to another one")
-    : new PosternError("agent_limit_reached", "Cannot admit agent: the tunnel has as many as it may have");
+  const { maxAgentsPerTunnel } = config.limits;
+  if (await store.bindAgent(tunnelId, agentId, clock.wall(), maxAgentsPerTunnel) !== "too_many") return;
+  throw new PosternError("agent_limit_reached", "Cannot admit agent: the tunnel has as many as it may have");
 }
 
 function issueStage1Token(

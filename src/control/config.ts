@@ -28,8 +28,6 @@ export interface ControlConfig {
   readonly udpPorts: { readonly first: number; readonly last: number } | null;
   /** `policy@version` that evidence is judged under. */
   readonly policyVersion: string;
-  /** Only the first agent that proves itself may serve a tunnel. */
-  readonly pinFirstAgent: boolean;
   /** Names refused in addition to the built-in ones. */
   readonly reservedNames: readonly string[];
   readonly tokens: EdgeConfig["tokens"];
@@ -66,7 +64,6 @@ export const controlDefaults: Omit<ControlConfig, "issuer" | "publicDomain" | "t
     tcpPorts: null,
     udpPorts: null,
     policyVersion: "default@1",
-    pinFirstAgent: false,
     reservedNames: [],
     reauth: { intervalMs: 300_000, graceMs: 10_000, maintenanceCapMs: 1_800_000 },
     handshakeMaxAgeMs: 60_000,

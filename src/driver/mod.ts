@@ -14,7 +14,6 @@ export {
 } from "./dial.ts";
 export { type EgressOptions, type EgressTarget, openStream, type ProxyChooser } from "./egress.ts";
 export { type HttpProxy, parseProxyUrl } from "./http_proxy.ts";
-export { type MemoryStreamOptions, memoryStreamPair } from "./memory_stream.ts";
 export {
   type Network,
   type Socket,

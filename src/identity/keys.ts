@@ -1,12 +1,6 @@
 /** Ed25519 keys of tokens: what signs, what verifies, and the published set (RFC 7517, RFC 8037). */
 import { calculateJwkThumbprint } from "jose";
-import { z } from "zod";
 import { concat, fromHex } from "../bytes/mod.ts";
-import { PosternError } from "../errors/mod.ts";
-import { base64Url32 } from "./claims.ts";
-
-/** Most keys that are read from a published set. */
-export const maxJwksKeys = 64;
 
 /** Finds public keys by key id. */
 export interface VerificationKeys {
@@ -69,41 +63,4 @@ async function importPublic(x: string): Promise<CryptoKey> {
   return await crypto.subtle.importKey("jwk", { kty: "OKP", crv: "Ed25519", x }, "Ed25519", false, [
     "verify",
   ]);
-}
-
-const jwksSchema = z.object({ keys: z.array(z.looseObject({ kty: z.string() })).max(maxJwksKeys) });
-const ed25519Schema = z.object({
-  kty: z.literal("OKP"),
-  crv: z.literal("Ed25519"),
-  x: base64Url32,
-  kid: z.string().min(1).max(128),
-  use: z.literal("sig").optional(),
-  alg: z.enum(["EdDSA", "Ed25519"]).optional(),
-});
-
-/**
- * Reads a published key set, e.g. one fetched from another control plane. Keys of other types are passed over
- * (RFC 7517 5). Throws `jwks_malformed`.
- */
-export async function importJwks(document: unknown): Promise<VerificationKeys & { readonly kids: string[] }> {
-  const set = jwksSchema.safeParse(document);
-  if (!set.success) throw new PosternError("jwks_malformed", "Cannot read key set: it is not a JWK set");
-  const keys = new Map<string, CryptoKey>();
-  for (const entry of set.data.keys) {
-    if (entry.kty !== "OKP") continue;
-    const key = ed25519Schema.safeParse(entry);
-    if (!key.success) {
-      throw new PosternError("jwks_malformed", "Cannot read key set: an OKP key is not an Ed25519 key");
-    }
-    keys.set(key.data.kid, await importOrRefuse(key.data.x));
-  }
-  return { publicKey: (kid) => keys.get(kid), kids: [...keys.keys()] };
-}
-
-async function importOrRefuse(x: string): Promise<CryptoKey> {
-  try {
-    return await importPublic(x);
-  } catch (cause) {
-    throw new PosternError("jwks_malformed", "Cannot read key set: a key is not a point", { cause });
-  }
 }

@@ -16,11 +16,9 @@ export {
   type TunnelProtocol,
 } from "./claims.ts";
 export {
-  importJwks,
   type Jwks,
   type KeyPair,
   keyPairOfSeed,
-  maxJwksKeys,
   type PublicJwk,
   type SigningKeys,
   type VerificationKeys,

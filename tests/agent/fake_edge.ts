@@ -5,7 +5,6 @@ import {
   ChannelPump,
   type DatagramNetwork,
   Deadlines,
-  memoryStreamPair,
   Slabs,
   systemRandom,
   WireBuffers,
@@ -22,6 +21,7 @@ import { loadCore } from "../../wasm/mod.ts";
 import { Service } from "../../agent/service.ts";
 import { type Carrier, Session, type SessionEvents } from "../../agent/session.ts";
 import { settle, VirtualClock } from "../support/virtual_clock.ts";
+import { memoryStreamPair } from "../support/memory_stream.ts";
 
 const core = loadCore();
 const NO_RULES = agentDefaults({}, [{}]).services[0].rules;

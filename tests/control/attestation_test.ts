@@ -162,7 +162,7 @@ Deno.test("evidence under a policy that was replaced meanwhile: policy_changed",
   assertProblem(await control.post("/attest/evidence", { challenge_id, evidence }), 409, "policy_changed");
 });
 
-Deno.test("agents of one tunnel are limited, or the first is pinned: agent_limit_reached, agent_not_bound", async () => {
+Deno.test("agents of one tunnel are limited: agent_limit_reached", async () => {
   const limits = {
     maxBodyBytes: 1_024,
     maxTunnelsPerOwner: 9,
@@ -176,11 +176,6 @@ Deno.test("agents of one tunnel are limited, or the first is pinned: agent_limit
   const token = await stage0Of(limited);
   for (const seed of [1, 2, 1]) assert.equal((await attest(limited, token, seed)).status, 200);
   assertProblem(await attest(limited, token, 3), 403, "agent_limit_reached");
-
-  await using pinned = await openControl({ config: { ...anonymous, pinFirstAgent: true } });
-  const other = await stage0Of(pinned);
-  for (const seed of [1, 1]) assert.equal((await attest(pinned, other, seed)).status, 200);
-  assertProblem(await attest(pinned, other, 2), 403, "agent_not_bound");
 });
 
 Deno.test("POST /attest/challenge opens four challenges for one stage 0 token, and no more: challenge_limit_reached", async () => {

@@ -3,8 +3,8 @@ import * as fc from "fast-check";
 import { dialTcp, type Network, type TcpSocket } from "../../src/driver/mod.ts";
 import { attemptOrder, MAX_ADDRESSES } from "../../src/driver/happy_eyeballs.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
-import { memoryStreamPair } from "../../src/driver/mod.ts";
 import { loggedSocket } from "./scripted_socket.ts";
+import { memoryStreamPair } from "../support/memory_stream.ts";
 
 Deno.test("attemptOrder() takes turns between the families, beginning with the resolver's first", () => {
   assert.deepEqual(attemptOrder(["2001:db8::1", "2001:db8::2", "192.0.2.1", "192.0.2.2"]), [

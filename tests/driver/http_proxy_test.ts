@@ -4,7 +4,6 @@ import {
   acceptWebSocketStream,
   connectWebSocket,
   dialTcp,
-  memoryStreamPair,
   parseProxyUrl,
   type ProxyChooser,
   systemClock,
@@ -15,6 +14,7 @@ import type { ByteStream } from "../../src/ports/mod.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 import { listen, readRequest, receive, send } from "./echo.ts";
 import { loggedNetwork } from "./scripted_socket.ts";
+import { memoryStreamPair } from "../support/memory_stream.ts";
 
 const clock = systemClock;
 const options = { clock, random: systemRandom };

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { utf8 } from "../../src/bytes/mod.ts";
-import { memoryStreamPair, TcpStream, writeAll } from "../../src/driver/mod.ts";
+import { TcpStream, writeAll } from "../../src/driver/mod.ts";
 import { overLoopback } from "../../src/driver/loopback_bridge.ts";
 import type { ByteStream } from "../../src/ports/mod.ts";
 import { pattern } from "../support/mux_pair.ts";
 import { loggedSocket } from "./scripted_socket.ts";
+import { memoryStreamPair } from "../support/memory_stream.ts";
 
 async function readAll(stream: ByteStream): Promise<Uint8Array> {
   const chunk = new Uint8Array(65_536);

@@ -7,13 +7,7 @@ import {
   HandshakeResponder,
 } from "../../src/channel/mod.ts";
 import { generateX25519KeyPair } from "../../src/crypto/mod.ts";
-import {
-  ChannelPump,
-  type MemoryStreamOptions,
-  memoryStreamPair,
-  type WireBuffer,
-  WireBuffers,
-} from "../../src/driver/mod.ts";
+import { ChannelPump, type WireBuffer, WireBuffers } from "../../src/driver/mod.ts";
 import type { PosternError } from "../../src/errors/mod.ts";
 import type { MuxStream, StreamHandler } from "../../src/mux/mod.ts";
 import type { ByteStream, Random } from "../../src/ports/mod.ts";
@@ -22,6 +16,7 @@ import { WebSocketFraming } from "../../src/wire/websocket/mod.ts";
 import { referenceCore } from "../reference/sealing_core.ts";
 import { READY, TOKEN } from "../support/channel_pair.ts";
 import { settle, VirtualClock } from "../support/virtual_clock.ts";
+import { type MemoryStreamOptions, memoryStreamPair } from "../support/memory_stream.ts";
 
 const random: Random = (bytes) => crypto.getRandomValues(new Uint8Array(bytes));
 const edgeStatic = generateX25519KeyPair(random);

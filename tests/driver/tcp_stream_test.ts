@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { utf8 } from "../../src/bytes/mod.ts";
-import { memoryStreamPair, type TcpSocket, TcpStream, writeAll } from "../../src/driver/mod.ts";
+import { type TcpSocket, TcpStream, writeAll } from "../../src/driver/mod.ts";
 import { type CallLog, loggedSocket } from "./scripted_socket.ts";
+import { memoryStreamPair } from "../support/memory_stream.ts";
 
 async function loopbackPair(): Promise<[TcpStream, TcpStream, Deno.TcpConn]> {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });

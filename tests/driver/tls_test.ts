@@ -3,7 +3,6 @@ import { utf8 } from "../../src/bytes/mod.ts";
 import {
   acceptWebSocketStream,
   connectWebSocket,
-  memoryStreamPair,
   type Network,
   systemClock,
   systemRandom,
@@ -14,6 +13,7 @@ import { VirtualClock } from "../support/virtual_clock.ts";
 import { listen, readRequest, receive, send } from "./echo.ts";
 import { loggedNetwork, loggedTls } from "./scripted_socket.ts";
 import { makeTestCa } from "./test_ca.ts";
+import { memoryStreamPair } from "../support/memory_stream.ts";
 
 const clock = systemClock;
 const options = { clock, random: systemRandom };

@@ -3,7 +3,6 @@ import { utf8 } from "../../src/bytes/mod.ts";
 import {
   acceptWebSocketStream,
   connectWebSocket,
-  memoryStreamPair,
   systemClock,
   systemRandom,
   type WebSocketClientOptions,
@@ -13,6 +12,7 @@ import type { ByteStream } from "../../src/ports/mod.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 import { listen, readRequest, receive, send } from "./echo.ts";
 import { type CallLog, loggedNetwork } from "./scripted_socket.ts";
+import { memoryStreamPair } from "../support/memory_stream.ts";
 
 const options: WebSocketClientOptions = { clock: systemClock, random: systemRandom };
 

@@ -1,15 +1,10 @@
 import assert from "node:assert/strict";
 import { utf8 } from "../../src/bytes/mod.ts";
-import {
-  acceptWebSocketStream,
-  memoryStreamPair,
-  systemClock,
-  TcpStream,
-  writeAll,
-} from "../../src/driver/mod.ts";
+import { acceptWebSocketStream, systemClock, TcpStream, writeAll } from "../../src/driver/mod.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 import { listen, readRequest, receive, type Received, send } from "./echo.ts";
 import { type CallLog, loggedSocket } from "./scripted_socket.ts";
+import { memoryStreamPair } from "../support/memory_stream.ts";
 
 const clock = systemClock;
 const protocol = "postern.v1";

@@ -3,14 +3,7 @@ import { toBase64Url, utf8 } from "../../src/bytes/mod.ts";
 import { type Challenge, Channel, CHANNEL_LIMITS, HandshakeInitiator } from "../../src/channel/mod.ts";
 import { edgeDefaults } from "../../src/config/mod.ts";
 import { generateX25519KeyPair } from "../../src/crypto/mod.ts";
-import {
-  ChannelPump,
-  Deadlines,
-  memoryStreamPair,
-  Slabs,
-  SocketReader,
-  WireBuffers,
-} from "../../src/driver/mod.ts";
+import { ChannelPump, Deadlines, Slabs, SocketReader, WireBuffers } from "../../src/driver/mod.ts";
 import { AgentGate, type TokenGate } from "../../src/edge/agent_gate.ts";
 import { Guards } from "../../src/edge/guards.ts";
 import { Sessions } from "../../src/edge/sessions.ts";
@@ -24,6 +17,7 @@ import { referenceCore } from "../reference/sealing_core.ts";
 import { TOKEN } from "../support/channel_pair.ts";
 import { OPENING, StreamUser } from "../support/mux_pair.ts";
 import { settle, VirtualClock } from "../support/virtual_clock.ts";
+import { memoryStreamPair } from "../support/memory_stream.ts";
 
 const random: Random = (bytes) => crypto.getRandomValues(new Uint8Array(bytes));
 const code = (expected: ErrorCode) => (error: unknown) =>

@@ -1,7 +1,7 @@
 /** Who connects is looked at within bounds: of bytes, and of time, which is virtual here. */
 import assert from "node:assert/strict";
 import { edgeDefaults } from "../../src/config/mod.ts";
-import { Deadlines, memoryStreamPair, writeAll } from "../../src/driver/mod.ts";
+import { Deadlines, writeAll } from "../../src/driver/mod.ts";
 import { ConnectionLimits } from "../../src/edge/connection_limits.ts";
 import { type FirstBytes, readFirstBytes } from "../../src/edge/first_bytes.ts";
 import { ProxyFront } from "../../src/edge/proxy_front.ts";
@@ -10,6 +10,7 @@ import type { ByteStream } from "../../src/ports/mod.ts";
 import { MAX_PROXY_HEADER_BYTES, proxyHeader } from "../../src/wire/proxy_protocol/mod.ts";
 import { MAX_CLIENT_HELLO_BYTES, MAX_HELLO_RECORDS } from "../../src/wire/tls/mod.ts";
 import { settle, VirtualClock } from "../support/virtual_clock.ts";
+import { memoryStreamPair } from "../support/memory_stream.ts";
 
 /** How late a deadline may be noticed. */
 const grainMs = 250;

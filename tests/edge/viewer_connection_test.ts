@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { utf8 } from "../../src/bytes/mod.ts";
 import { edgeDefaults } from "../../src/config/mod.ts";
 import type { ChannelPump } from "../../src/driver/mod.ts";
-import { Deadlines, memoryStreamPair, Slabs } from "../../src/driver/mod.ts";
+import { Deadlines, Slabs } from "../../src/driver/mod.ts";
 import type { AgentGate } from "../../src/edge/agent_gate.ts";
 import { AgentSession } from "../../src/edge/agent_session.ts";
 import { TrustedProxies } from "../../src/edge/client_ip.ts";
@@ -16,6 +16,7 @@ import type { ByteStream } from "../../src/ports/mod.ts";
 import { createMetrics, noTracer, requestIds } from "../../src/telemetry/mod.ts";
 import { MuxPair, StreamUser } from "../support/mux_pair.ts";
 import { settle, VirtualClock } from "../support/virtual_clock.ts";
+import { memoryStreamPair } from "../support/memory_stream.ts";
 
 /** How late a deadline may be noticed. */
 const grainMs = 250;

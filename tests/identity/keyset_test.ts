@@ -1,12 +1,6 @@
 import assert from "node:assert/strict";
-import {
-  importJwks,
-  issueStage0,
-  Keyset,
-  type RotationPolicy,
-  verifyStage0,
-} from "../../src/identity/mod.ts";
-import { atEdge, b64, countingRandom, nowMs, refusedWith, stage0Draft } from "./support.ts";
+import { issueStage0, Keyset, type RotationPolicy, verifyStage0 } from "../../src/identity/mod.ts";
+import { atEdge, countingRandom, nowMs, refusedWith, stage0Draft } from "./support.ts";
 
 const hour = 3_600_000;
 const policy: RotationPolicy = { rotateEveryMs: 24 * hour, publishBeforeMs: hour, retainMs: 48 * hour };
@@ -78,29 +72,4 @@ Deno.test("Keyset.jwks() shows no private part", async () => {
   assert.equal(text.includes('"d"'), false);
   assert.equal(text.includes(keyset.record().current.d), false);
   assert.deepEqual(Object.keys(keyset.jwks().keys[0]).sort(), ["alg", "crv", "kid", "kty", "use", "x"]);
-});
-
-Deno.test("importJwks() verifies with a published set and passes over keys of other types", async () => {
-  const random = countingRandom();
-  const keyset = await Keyset.create(nowMs, random);
-  const { token } = await issueStage0(stage0Draft, keyset, { nowMs, random, ttlSeconds: 60 });
-  const document = { keys: [{ kty: "EC", crv: "P-256" }, ...keyset.jwks().keys] };
-  const keys = await importJwks(JSON.parse(JSON.stringify(document)));
-  assert.deepEqual(keys.kids, kids(keyset));
-  await verifyStage0(token, keys, atEdge);
-});
-
-Deno.test("importJwks() refuses what is no key set: jwks_malformed", async () => {
-  const okp = { kty: "OKP", crv: "Ed25519", kid: "k", x: b64(1) };
-  const documents = [
-    null,
-    {},
-    { keys: {} },
-    { keys: [{}] },
-    { keys: [{ ...okp, crv: "X25519" }] },
-    { keys: [{ ...okp, x: "AAAA" }] },
-    { keys: [{ ...okp, kid: undefined }] },
-    { keys: Array.from({ length: 65 }, () => okp) },
-  ];
-  for (const document of documents) await refusedWith("jwks_malformed", importJwks(document));
 });

@@ -67,14 +67,4 @@ export const ATTESTATION_ERRORS = {
     remedy: "Keep the agent's identity file between runs: a new identity counts as a new agent. " +
       "Deleting and creating the tunnel starts over.",
   },
-  agent_not_bound: {
-    title: "Tunnel belongs to another agent",
-    blame: "peer",
-    retryable: false,
-    status: 403,
-    exit: 4,
-    cause:
-      "The operator admits only the first agent that proved itself for a tunnel, and this is another one.",
-    remedy: "Run the first agent, or delete the tunnel and create it again with the new one.",
-  },
 } as const satisfies Record<string, ErrorFacts>;

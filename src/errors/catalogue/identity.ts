@@ -175,14 +175,4 @@ export const IDENTITY_ERRORS = {
     remedy:
       "Restore the state directory from a backup. Removing the key set makes new keys and ends all tokens.",
   },
-  jwks_malformed: {
-    title: "Published key set cannot be read",
-    blame: "control",
-    retryable: true,
-    status: 502,
-    exit: 1,
-    cause:
-      "The document at the key set address is not a JWK set of at most 64 keys with Ed25519 public keys.",
-    remedy: "Check the address of the control plane's key set and what answers there.",
-  },
 } as const satisfies Record<string, ErrorFacts>;

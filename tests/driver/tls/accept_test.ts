@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { memoryStreamPair, systemClock, writeAll } from "../../../src/driver/mod.ts";
+import { systemClock, writeAll } from "../../../src/driver/mod.ts";
 import { acceptTls } from "../../../src/driver/tls/mod.ts";
 import { codeOf } from "../../../src/errors/mod.ts";
 import { CertificateAuthority } from "../../support/certificates.ts";
@@ -7,6 +7,7 @@ import { Process } from "../../support/process.ts";
 import { settle, VirtualClock } from "../../support/virtual_clock.ts";
 import { openSslHello } from "./openssl_hello.ts";
 import { connectOver, contextsOf, handshakeTimeoutMs, readAll, TlsServer } from "./tls_server.ts";
+import { memoryStreamPair } from "../../support/memory_stream.ts";
 
 const decoder = new TextDecoder();
 

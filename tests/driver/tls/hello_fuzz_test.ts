@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { memoryStreamPair, writeAll } from "../../../src/driver/mod.ts";
+import { writeAll } from "../../../src/driver/mod.ts";
 import { GatedTransport } from "../../../src/driver/tls/gated_transport.ts";
 import { acceptTls } from "../../../src/driver/tls/mod.ts";
 import { TlsServerSocket } from "../../../src/driver/tls/tls_server_socket.ts";
@@ -9,6 +9,7 @@ import { mutate, seeded } from "../../support/mutation.ts";
 import { VirtualClock } from "../../support/virtual_clock.ts";
 import { openSslHello } from "./openssl_hello.ts";
 import { contextsOf } from "./tls_server.ts";
+import { memoryStreamPair } from "../../support/memory_stream.ts";
 
 const mutations = 600;
 /** What a client that sends one broken message and leaves can bring about. */

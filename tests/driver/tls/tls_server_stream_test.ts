@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { memoryStreamPair, systemClock, writeAll } from "../../../src/driver/mod.ts";
+import { systemClock, writeAll } from "../../../src/driver/mod.ts";
 import { type AcceptedTls, acceptTls } from "../../../src/driver/tls/mod.ts";
 import type { ByteStream } from "../../../src/ports/mod.ts";
 import { CertificateAuthority } from "../../support/certificates.ts";
@@ -15,6 +15,7 @@ import {
   readAll,
   TlsServer,
 } from "./tls_server.ts";
+import { memoryStreamPair } from "../../support/memory_stream.ts";
 
 const bulkBytes = 20 * 1024 * 1024;
 

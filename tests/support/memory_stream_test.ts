@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { utf8 } from "../../src/bytes/mod.ts";
-import { memoryStreamPair, writeAll } from "../../src/driver/mod.ts";
+import { writeAll } from "../../src/driver/mod.ts";
 import type { ByteStream } from "../../src/ports/mod.ts";
+import { memoryStreamPair } from "./memory_stream.ts";
 
 async function readToEnd(stream: ByteStream, chunkBytes = 1000): Promise<Uint8Array> {
   const all: number[] = [];

@@ -1,5 +1,5 @@
-import { PosternError } from "../errors/mod.ts";
-import type { ByteStream } from "../ports/mod.ts";
+import { PosternError } from "../../src/errors/mod.ts";
+import type { ByteStream } from "../../src/ports/mod.ts";
 
 /** Bytes that one direction holds unless configured otherwise. */
 const defaultBufferBytes = 65_536;
