@@ -39,7 +39,7 @@ const DEFAULT_LIFE_MS = 3_600_000;
 
 export class Registration {
   readonly #control: Pick<ControlClient, "create" | "hasToken">;
-  readonly #store: TunnelStore;
+  readonly #store: Pick<TunnelStore, "get" | "set">;
   readonly #service: ServiceConfig;
   readonly #key: string;
   readonly #log: Log;
@@ -51,7 +51,7 @@ export class Registration {
   constructor(
     options: {
       control: Pick<ControlClient, "create" | "hasToken">;
-      store: TunnelStore;
+      store: Pick<TunnelStore, "get" | "set">;
       service: ServiceConfig;
       key: string;
       log: Log;
