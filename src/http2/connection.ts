@@ -14,7 +14,6 @@ import { connectionError, numberOf } from "./error.ts";
 import {
   DEFAULT_WINDOW_BYTES,
   Flag,
-  FRAME_HEADER_BYTES,
   FrameType,
   goaway,
   H2Error,
@@ -23,15 +22,14 @@ import {
   MAX_FRAME_BYTES,
   MAX_STREAM_ID,
   MAX_WINDOW_BYTES,
-  PREFACE,
-  readUint32,
   SettingId,
   settingsPayload,
   uint32,
 } from "./frame.ts";
+import { FrameReader, type FrameSink } from "./frame_reader.ts";
 import { HeaderBlock } from "./header_block.ts";
 import { HpackDecoder } from "./hpack_decoder.ts";
-import { Allowance, type Http2Limits, MAX_BLOCK_BYTES, MAX_CONTINUATIONS } from "./limits.ts";
+import { Allowance, type Http2Limits } from "./limits.ts";
 import { type Http2Output, Sender } from "./sender.ts";
 import { Http2Stream } from "./stream.ts";
 
@@ -43,36 +41,18 @@ export interface Http2Handler {
   wake(): void;
 }
 
-/** A header block under way: HEADERS came, CONTINUATION follows. */
-interface OpenBlock {
-  readonly streamId: number;
-  readonly endStream: boolean;
-  bytes: Uint8Array;
-  continuations: number;
-}
-
-/** DATA under way; without a stream it is thrown away. */
-interface OpenData {
-  readonly stream: Http2Stream | undefined;
-  /** Bytes of the body, and of padding, that are to come. */
-  left: number;
-  padding: number;
-  readonly end: boolean;
-}
-
-export class Http2Connection {
+export class Http2Connection implements FrameSink {
   readonly #limits: Http2Limits;
   readonly #handler: Http2Handler;
+  readonly #reader = new FrameReader(this);
   readonly #decoder = new HpackDecoder();
   readonly #sender: Sender;
   readonly #streams = new Map<number, Http2Stream>();
   readonly #resets: Allowance;
   readonly #controlFrames: Allowance;
-  #sawPreface = false;
-  #sawSettings = false;
   #lastStreamId = 0;
-  #block: OpenBlock | undefined;
-  #data: OpenData | undefined;
+  /** Of the DATA that is under way; undefined when that is thrown away. */
+  #dataStream: Http2Stream | undefined;
   #receiveWindow: number;
   #consumed = 0;
   #now = 0;
@@ -105,7 +85,7 @@ export class Http2Connection {
   }
   /** Whether a frame or a header block other than DATA has begun and is not whole; while it is so, a deadline is due. */
   get hasOpenBlock(): boolean {
-    return this.#block !== undefined;
+    return this.#reader.hasOpenBlock;
   }
   /** Whether {@link finish} was called or the connection has failed. */
   get isFinishing(): boolean {
@@ -143,7 +123,7 @@ export class Http2Connection {
     let at = start;
     try {
       while (this.#failed === undefined) {
-        const next = this.#next(buffer, at, end);
+        const next = this.#reader.next(buffer, at, end);
         if (next < 0) break;
         at = next;
       }
@@ -230,128 +210,29 @@ export class Http2Connection {
     this.#consumed = 0;
   }
 
-  /** One frame, or a part of DATA; the offset behind it, or -1 when more is needed. */
-  #next(buffer: Uint8Array, at: number, end: number): number {
-    if (!this.#sawPreface) return this.#readPreface(buffer, at, end);
-    if (this.#data !== undefined) return this.#readData(this.#data, buffer, at, end);
-    if (end - at < FRAME_HEADER_BYTES) return -1;
-    const length = (buffer[at] << 16) | (buffer[at + 1] << 8) | buffer[at + 2];
-    const type = buffer[at + 3];
-    const flags = buffer[at + 4];
-    const streamId = readUint32(buffer, at + 5) & MAX_STREAM_ID;
-    if (length > MAX_FRAME_BYTES) throw connectionError("h2_frame_size", `a frame has ${length} bytes`);
-    if (!this.#sawSettings && (type !== FrameType.settings || (flags & Flag.ack) !== 0)) {
-      throw connectionError("h2_protocol_violation", "the preface is not followed by SETTINGS");
-    }
-    if (this.#block !== undefined && (type !== FrameType.continuation || streamId !== this.#block.streamId)) {
-      throw connectionError("h2_protocol_violation", "a header block is interrupted");
-    }
-    const payload = at + FRAME_HEADER_BYTES;
-    if (type === FrameType.data) return this.#openData(buffer, payload, end, length, flags, streamId);
-    if (end - payload < length) return -1;
-    this.#frame(type, flags, streamId, buffer.subarray(payload, payload + length));
-    return payload + length;
-  }
-
-  #readPreface(buffer: Uint8Array, at: number, end: number): number {
-    const there = Math.min(PREFACE.length, end - at);
-    for (let index = 0; index < there; index++) {
-      if (buffer[at + index] !== PREFACE.charCodeAt(index)) {
-        throw connectionError("h2_protocol_violation", "the client's preface is malformed");
-      }
-    }
-    if (there < PREFACE.length) return -1;
-    this.#sawPreface = true;
-    return at + there;
-  }
-
-  #frame(type: number, flags: number, streamId: number, payload: Uint8Array): void {
-    switch (type) {
-      case FrameType.headers:
-        return this.#onHeaders(flags, streamId, payload);
-      case FrameType.continuation:
-        return this.#onContinuation(flags, payload);
-      case FrameType.rstStream:
-        return this.#onReset(streamId, payload);
-      case FrameType.settings:
-        return this.#onSettings(flags, streamId, payload);
-      case FrameType.windowUpdate:
-        return this.#onWindowUpdate(streamId, payload);
-      case FrameType.ping:
-        if (streamId !== 0) throw connectionError("h2_protocol_violation", "PING names a stream");
-        expectLength(payload, 8, "PING");
-        this.#spend();
-        if ((flags & Flag.ack) === 0) this.#sender.control(FrameType.ping, Flag.ack, 0, payload);
-        return;
-      case FrameType.pushPromise:
-        throw connectionError("h2_protocol_violation", "a client cannot push");
-      case FrameType.goaway:
-        if (streamId !== 0) throw connectionError("h2_protocol_violation", "GOAWAY names a stream");
-        if (payload.length < 8) throw connectionError("h2_frame_size", "GOAWAY is too short");
-        return this.#spend();
-      case FrameType.priority:
-        if (streamId === 0) throw connectionError("h2_protocol_violation", "PRIORITY names no stream");
-        expectLength(payload, 5, "PRIORITY");
-        return this.#spend();
-      default: // 4.1: unknown types are ignored, though not without end
-        return this.#spend();
-    }
-  }
-
-  /** A frame that asks for work and brings none. */
-  #spend(): void {
+  /** @internal For the reader, as are all below that begin with `on`. */
+  onIdleFrame(): void {
     if (!this.#controlFrames.take(this.#now)) {
       throw connectionError("h2_control_flood", "too many frames that carry no request");
     }
   }
 
-  #onHeaders(flags: number, streamId: number, payload: Uint8Array): void {
-    if (streamId === 0) throw connectionError("h2_protocol_violation", "HEADERS names no stream");
-    if (streamId % 2 === 0) throw connectionError("h2_protocol_violation", "a client's stream is even");
-    let fragment = unpadded(payload, flags);
-    if ((flags & Flag.priority) !== 0) {
-      if (fragment.length < 5) throw connectionError("h2_frame_size", "HEADERS is too short");
-      fragment = fragment.subarray(5);
-    }
-    const block: OpenBlock = {
-      streamId,
-      endStream: (flags & Flag.endStream) !== 0,
-      bytes: fragment,
-      continuations: 0,
-    };
-    if ((flags & Flag.endHeaders) !== 0) return this.#onBlock(block);
-    block.bytes = fragment.slice();
-    this.#block = block;
+  /** @internal */
+  onPing(payload: Uint8Array): void {
+    this.#sender.control(FrameType.ping, Flag.ack, 0, payload);
   }
 
-  #onContinuation(flags: number, payload: Uint8Array): void {
-    const block = this.#block;
-    if (block === undefined) {
-      throw connectionError("h2_protocol_violation", "CONTINUATION follows no header block");
-    }
-    const bytes = block.bytes.length + payload.length;
-    if (bytes > MAX_BLOCK_BYTES || ++block.continuations > MAX_CONTINUATIONS) {
-      throw connectionError("h2_header_flood", "a header block does not end");
-    }
-    const joined = new Uint8Array(bytes);
-    joined.set(block.bytes);
-    joined.set(payload, block.bytes.length);
-    block.bytes = joined;
-    if ((flags & Flag.endHeaders) === 0) return;
-    this.#block = undefined;
-    this.#onBlock(block);
-  }
-
-  #onBlock({ streamId, endStream, bytes }: OpenBlock): void {
+  /** @internal */
+  onHeaders(streamId: number, endStream: boolean, bytes: Uint8Array): void {
     const block = new HeaderBlock(this.#limits);
     // Whatever becomes of the stream, the table is shared: every block is decoded.
     this.#decoder.decode(bytes, 0, bytes.length, (name, value) => block.add(name, value));
     const known = this.#streams.get(streamId);
     if (known !== undefined) return this.#onTrailers(known, block, endStream);
-    if (streamId <= this.#lastStreamId) return this.#spend(); // cut by us while this was on its way, or by the peer
+    if (streamId <= this.#lastStreamId) return this.onIdleFrame(); // cut by us while this was on its way, or by the peer
     this.#lastStreamId = streamId;
     if (this.#finishedAt !== undefined || this.#streams.size >= this.#limits.maxConcurrentStreams) {
-      this.#spend();
+      this.onIdleFrame();
       return this.#sender.control(FrameType.rstStream, 0, streamId, uint32(H2Error.refusedStream));
     }
     const stream = new Http2Stream(
@@ -385,94 +266,57 @@ export class Http2Connection {
     }
   }
 
-  /** The header of DATA: its payload is taken as it comes, so a frame need not fit into the buffer. */
-  #openData(
-    buffer: Uint8Array,
-    at: number,
-    end: number,
-    length: number,
-    flags: number,
-    streamId: number,
-  ): number {
-    if (streamId === 0) throw connectionError("h2_protocol_violation", "DATA names no stream");
+  /** @internal */
+  onDataStart(streamId: number, length: number, bytes: number, endStream: boolean): void {
     if (streamId > this.#lastStreamId) {
       throw connectionError("h2_protocol_violation", "DATA of an idle stream");
     }
-    let padding = 0;
-    let left = length;
-    if ((flags & Flag.padded) !== 0) {
-      if (length === 0) throw connectionError("h2_frame_size", "padded DATA is empty");
-      if (at >= end) return -1;
-      padding = buffer[at++];
-      left -= 1 + padding;
-      if (left < 0) throw connectionError("h2_protocol_violation", "padding is longer than its frame");
-    }
     if (length > this.#receiveWindow) throw connectionError("h2_flow_control", "DATA is beyond the window");
     this.#receiveWindow -= length;
-    const ended = (flags & Flag.endStream) !== 0;
     let stream = this.#streams.get(streamId);
-    if (stream === undefined) this.#spend(); // cut by us while this was on its way
+    if (stream === undefined) this.onIdleFrame(); // cut by us while this was on its way
     else if (stream.remoteEnded || length > stream.receiveWindow) {
       this.#violate(stream, stream.remoteEnded ? H2Error.streamClosed : H2Error.flowControl);
       stream = undefined;
     } else stream.receiveWindow -= length;
-    if (left === 0 && !ended) this.#spend();
+    if (bytes === 0 && !endStream) this.onIdleFrame();
     // Padding, and what nobody reads, is credit at once.
-    const lost = stream === undefined ? length : length - left;
+    const lost = stream === undefined ? length : length - bytes;
     if (lost > 0 && stream !== undefined) this.consumed(stream, lost);
     else if (lost > 0) this.#returnCredit(lost);
-    this.#data = { stream, left, padding, end: ended };
-    return at;
+    this.#dataStream = stream;
   }
 
-  #readData(data: OpenData, buffer: Uint8Array, at: number, end: number): number {
-    const part = Math.min(data.left, end - at);
-    if (part > 0) {
-      data.left -= part;
-      const { stream } = data;
-      if (stream !== undefined && !stream.closed) {
-        stream.receivedBytes += part;
-        stream.keep(buffer, at, at + part);
-        stream.handler?.onReadable();
-      } else if (stream !== undefined) this.#returnCredit(part);
-      at += part;
-    }
-    const padding = data.left === 0 ? Math.min(data.padding, end - at) : 0;
-    data.padding -= padding;
-    at += padding;
-    if (data.left > 0 || data.padding > 0) return part + padding > 0 ? at : -1;
-    this.#data = undefined;
-    if (data.end && data.stream !== undefined && !data.stream.closed) this.#endedThere(data.stream);
-    return at;
+  /** @internal */
+  onData(buffer: Uint8Array, start: number, end: number): void {
+    const stream = this.#dataStream;
+    if (stream === undefined) return;
+    if (stream.closed) return this.#returnCredit(end - start);
+    stream.receivedBytes += end - start;
+    stream.keep(buffer, start, end);
+    stream.handler?.onReadable();
   }
 
-  #onReset(streamId: number, payload: Uint8Array): void {
-    expectLength(payload, 4, "RST_STREAM");
+  /** @internal */
+  onDataEnd(endStream: boolean): void {
+    const stream = this.#dataStream;
+    this.#dataStream = undefined;
+    if (endStream && stream !== undefined && !stream.closed) this.#endedThere(stream);
+  }
+
+  /** @internal */
+  onReset(streamId: number): void {
     if (streamId === 0 || streamId > this.#lastStreamId) {
       throw connectionError("h2_protocol_violation", "RST_STREAM names no stream that was opened");
     }
     const stream = this.#streams.get(streamId);
-    if (stream === undefined) return this.#spend();
+    if (stream === undefined) return this.onIdleFrame();
     this.#close(stream, true);
     this.#countReset();
   }
 
-  #onSettings(flags: number, streamId: number, payload: Uint8Array): void {
-    if (streamId !== 0) throw connectionError("h2_protocol_violation", "SETTINGS names a stream");
-    if (payload.length % 6 !== 0) throw connectionError("h2_frame_size", "SETTINGS is cut");
-    if (payload.length > 6 * MAX_SETTINGS) {
-      throw connectionError("h2_control_flood", "SETTINGS has too many entries");
-    }
-    this.#spend();
-    if ((flags & Flag.ack) !== 0) return expectLength(payload, 0, "SETTINGS with ACK");
-    this.#sawSettings = true;
-    for (let at = 0; at < payload.length; at += 6) {
-      this.#onSetting((payload[at] << 8) | payload[at + 1], readUint32(payload, at + 2));
-    }
-    this.#sender.control(FrameType.settings, Flag.ack, 0);
-  }
-
-  #onSetting(id: number, value: number): void {
+  /** @internal */
+  onSetting(id: number, value: number): void {
     switch (id) {
       case SettingId.headerTableSize:
         return this.#sender.encoder.allowTable(value);
@@ -490,6 +334,11 @@ export class Http2Connection {
     }
   }
 
+  /** @internal */
+  onSettingsEnd(): void {
+    this.#sender.control(FrameType.settings, Flag.ack, 0);
+  }
+
   /** 6.9.2: windows of open streams move by the difference, below zero too. */
   #changeWindows(initial: number): void {
     const difference = initial - this.#sender.initialWindow;
@@ -503,9 +352,8 @@ export class Http2Connection {
     }
   }
 
-  #onWindowUpdate(streamId: number, payload: Uint8Array): void {
-    expectLength(payload, 4, "WINDOW_UPDATE");
-    const increment = readUint32(payload, 0) & MAX_WINDOW_BYTES;
+  /** @internal */
+  onWindowUpdate(streamId: number, increment: number): void {
     if (streamId > this.#lastStreamId) {
       throw connectionError("h2_protocol_violation", "WINDOW_UPDATE of an idle stream");
     }
@@ -514,11 +362,11 @@ export class Http2Connection {
       return this.#sender.widen(increment);
     }
     const stream = this.#streams.get(streamId);
-    if (stream === undefined) return this.#spend();
+    if (stream === undefined) return this.onIdleFrame();
     if (increment === 0) return this.#violate(stream, H2Error.protocol);
     stream.sendWindow += increment;
     if (stream.sendWindow > MAX_WINDOW_BYTES) return this.#violate(stream, H2Error.flowControl);
-    if (increment < SMALL_INCREMENT) this.#spend();
+    if (increment < SMALL_INCREMENT) this.onIdleFrame();
     this.wantsToSend(stream);
   }
 
@@ -557,18 +405,3 @@ export class Http2Connection {
 
 /** A window that grows by less at a time serves no reader. */
 const SMALL_INCREMENT = 64;
-/** Entries of one SETTINGS frame: each may touch every stream. */
-const MAX_SETTINGS = 32;
-
-/** A payload without its padding and the octet that says how much. */
-function unpadded(payload: Uint8Array, flags: number): Uint8Array {
-  if ((flags & Flag.padded) === 0) return payload;
-  if (payload.length === 0) throw connectionError("h2_frame_size", "a padded frame is empty");
-  const end = payload.length - payload[0];
-  if (end < 1) throw connectionError("h2_protocol_violation", "padding is longer than its frame");
-  return payload.subarray(1, end);
-}
-
-function expectLength(payload: Uint8Array, bytes: number, name: string): void {
-  if (payload.length !== bytes) throw connectionError("h2_frame_size", `${name} has ${payload.length} bytes`);
-}
