@@ -132,6 +132,12 @@ export const edgeLimitSettings = {
     "Requests at the same time on one HTTP/2 connection.",
     "COUNT",
   ),
+  maxHttp2RequestsPerAddress: setting(
+    count(1, 1_000_000),
+    "2048",
+    "HTTP/2 requests from one address (IPv6: one /64) at the same time, over all its connections.",
+    "COUNT",
+  ),
   requestsPerConnection: setting(count(1, 1_000_000), "10000", "Requests on one viewer connection.", "COUNT"),
   maxTunnelsPerOwner: setting(count(1, 1_000_000), "100", "Tunnels of one owner.", "COUNT"),
   maxAnonymousTunnels: setting(count(1, 1_000_000), "10000", "Anonymous tunnels, all together.", "COUNT"),

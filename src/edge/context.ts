@@ -4,6 +4,7 @@ import type { Deadlines, Slabs } from "../driver/mod.ts";
 import type { Clock, Log, Random, Revised } from "../ports/mod.ts";
 import type { Metrics, Tracer } from "../telemetry/mod.ts";
 import type { Guards } from "./guards.ts";
+import type { OpenRequests } from "./open_requests.ts";
 import type { ViewerGate } from "./viewer_gate.ts";
 import type { Sessions } from "./sessions.ts";
 
@@ -25,6 +26,8 @@ export interface EdgeContext {
   readonly knownRoute: (hostname: string) => Promise<KnownRoute | undefined>;
   readonly guards: Guards;
   readonly viewers: Pick<ViewerGate, "admits">;
+  /** Those of HTTP/2. */
+  readonly openRequests: OpenRequests;
   /** Answers a request to the control plane. */
   readonly control: (request: Request, clientIp: string) => Promise<Response>;
 }

@@ -17,6 +17,7 @@ import { ConnectionLimits } from "./connection_limits.ts";
 import type { EdgeContext } from "./context.ts";
 import { Guards } from "./guards.ts";
 import { GoneServices } from "./gone_services.ts";
+import { OpenRequests } from "./open_requests.ts";
 import { EdgeListener } from "./listener.ts";
 import { Sessions } from "./sessions.ts";
 import type { ServiceGuard } from "./service_guard.ts";
@@ -83,6 +84,7 @@ export class Edge {
       knownRoute: options.knownRoute,
       guards: this.#guards,
       viewers,
+      openRequests: new OpenRequests(config.limits.maxHttp2RequestsPerAddress),
       control: options.control,
     };
     this.#tcp = new TcpServices(context, viewers);

@@ -1,4 +1,5 @@
 /** One connection on the public listener that speaks HTTP/2: every stream is an exchange like those of HTTP/1.1. */
+import { networkOf } from "../bytes/mod.ts";
 import { type Deadline, SocketReader, SocketWriter } from "../driver/mod.ts";
 import { type ErrorCode, PosternError } from "../errors/mod.ts";
 import { explainedError, type RequestHead } from "../http1/mod.ts";
@@ -49,6 +50,8 @@ export class Http2ViewerConnection implements Http2Handler {
   readonly #writer: SocketWriter;
   readonly #connection: Http2Connection;
   readonly #direct: Viewer;
+  /** Who counts as the direct viewer. */
+  readonly #network: string;
   readonly #trusted: boolean;
   readonly #watch: ProgressWatch;
   readonly #stalls: Http2StallWatch;
@@ -89,6 +92,7 @@ export class Http2ViewerConnection implements Http2Handler {
     const address = socket.remoteAddress;
     const ip = withoutPort(address);
     this.#direct = { ip, address, scheme, proxied: false };
+    this.#network = networkOf(ip);
     this.#trusted = proxies.trusts(ip);
     this.#watch = new ProgressWatch({
       deadlines,
@@ -311,10 +315,15 @@ export class Http2ViewerConnection implements Http2Handler {
     departure: Departure,
   ): Promise<void> {
     const context = this.#context;
+    const viewer = this.#trusted ? viewerBehind(this.#options.proxies, this.#direct, head) : this.#direct;
+    const network = this.#trusted ? networkOf(viewer.ip) : this.#network;
+    if (!context.openRequests.enter(network)) {
+      return this.#refuse(writer, new PosternError("viewer_limit"), head.method === "HEAD");
+    }
     const reader = new SocketReader(writer, context.slabs);
     const input = {
       context,
-      viewer: this.#trusted ? viewerBehind(this.#options.proxies, this.#direct, head) : this.#direct,
+      viewer,
       socket: writer,
       reader,
       writer,
@@ -340,6 +349,7 @@ export class Http2ViewerConnection implements Http2Handler {
       );
     } finally {
       reader.release();
+      context.openRequests.leave(network);
     }
   }
 

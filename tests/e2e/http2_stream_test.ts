@@ -401,3 +401,31 @@ Deno.test("a small answer that breaks off is 502 origin_reset as a whole, and no
     true,
   ]);
 });
+
+Deno.test("one address has so many HTTP/2 requests under way over all its connections, behind a proxy each viewer: viewer_limit", async () => {
+  await using origin = RawOrigin.start(async (socket) => {
+    await socket.through("\r\n\r\n");
+    await socket.rest().catch(() => {});
+  });
+  await using stack = await start(origin.target, {
+    "limits.max_http2_requests_per_address": "3",
+    trusted_proxies: "127.0.0.0/8",
+  });
+  using first = await Http2Client.connect(stack.port);
+  using second = await Http2Client.connect(stack.port);
+  const from = (ip: string): Fields => fields(stack, "GET", "/", ["x-forwarded-for", ip]);
+  const open = [await first.request(from("192.0.2.1")), await first.request(from("192.0.2.1"))];
+  await second.request(from("192.0.2.1"));
+  await eventually("three are at the origin", () => origin.connections === 3);
+  const refused = await second.over(await second.request(from("192.0.2.1")));
+  assert.equal(refused.blocks[0][":status"], "503");
+  assert.equal(JSON.parse(refused.body).code, "viewer_limit");
+  await second.request(from("192.0.2.2"));
+  await eventually("another viewer is served", () => origin.connections === 4);
+  await first.reset(open[0]);
+  await eventually("who has ended makes room", async () => {
+    const state = second.state(await second.request(from("192.0.2.1")));
+    await eventually("refused, or at the origin", () => state.ended || origin.connections > 4);
+    return origin.connections > 4;
+  });
+});

@@ -75,7 +75,8 @@ export const EDGE_ERRORS = {
     blame: "local",
     retryable: true,
     status: 503,
-    cause: "The edge, or the viewer's address, has as many connections open as is allowed.",
+    cause:
+      "The edge, or the viewer's address, has as many connections open, or requests under way, as is allowed.",
     remedy: "Try again later; raise the connection limits of the edge if it can carry more.",
   },
   address_denied: {
