@@ -5,24 +5,18 @@
  */
 import { PosternError } from "../errors/mod.ts";
 import {
-  FRAME_HEADER_BYTES,
-  FRAME_TABLE,
   FrameFlag,
   FrameReader,
   FrameType,
-  MAX_DATA_BYTES,
-  openingBytes,
   readOpening,
-  resetNumber,
   type ResetReason,
   resetReason,
   type StreamOpening,
-  writeFrameHeader,
-  writeOpening,
 } from "../wire/mod.ts";
+import { ControlQueue, CREDIT_FRAME_BYTES, writeCredit } from "./control_queue.ts";
 import { CreditBudget, CreditLedger } from "./credit_ledger.ts";
 import { CHANNEL_WINDOW_BYTES, MAX_TRAILER_BYTES, type MuxLimits, STREAM_WINDOW_BYTES } from "./limits.ts";
-import { Scheduler } from "./scheduler.ts";
+import { Sender } from "./sender.ts";
 import { MuxStream, type StreamHandler } from "./stream.ts";
 import { StreamTable } from "./stream_table.ts";
 import type { UnreadBudget, UnreadMember } from "./unread_budget.ts";
@@ -37,35 +31,27 @@ export interface MuxEvents {
   onChannelFrame(type: FrameType, buffer: Uint8Array, start: number, end: number): void;
 }
 
-/** Free space below which `fill` does not start a DATA frame while others wait: tiny frames cost more than they carry. */
-const MIN_DATA_BYTES = 512;
-
 export class Mux implements UnreadMember {
   /** Latest round trip, for window tuning. */
   rttMs = 1;
   readonly #events: MuxEvents;
   readonly #limits: MuxLimits;
   readonly #streams = new StreamTable();
-  readonly #scheduler = new Scheduler();
+  readonly #control: ControlQueue;
+  readonly #sender: Sender;
   readonly #reader = new FrameReader();
-  readonly #sendCredit: CreditLedger;
   readonly #receiveCredit: CreditLedger;
   readonly #growth: CreditBudget;
-  #control: Uint8Array[] = [];
-  #flooded = false;
   /** Streams whose peer is to be granted credit; a set, so that a stream waits once. */
   readonly #creditDue = new Set<MuxStream>();
   /** Streams whose credit waits until there is less unread data in the process. */
   readonly #withheld = new Set<MuxStream>();
   #channelCreditDue = false;
-  /** Streams with bytes to send that only the channel's credit holds back. */
-  readonly #starved = new Set<MuxStream>();
   /** Streams that ended both ways while their user still holds bytes. */
   readonly #unread = new StreamTable();
   #nextId: number;
   #lastPeerId = 0;
   #peerStreams = 0;
-  #recordFull = false;
   /** Undefined where nothing bounds all channels together, and when this one is over. */
   #budget: UnreadBudget | undefined;
 
@@ -82,11 +68,15 @@ export class Mux implements UnreadMember {
     this.#limits = options.limits;
     this.#nextId = options.initiator ? 1 : 2;
     const windowBytes = Math.max(options.limits.channelWindowBytes, CHANNEL_WINDOW_BYTES);
-    this.#sendCredit = new CreditLedger(CHANNEL_WINDOW_BYTES);
+    this.#control = new ControlQueue(options.limits.maxWaitingControl, () => this.#events.wake());
+    this.#sender = new Sender({
+      wake: () => this.#events.wake(),
+      onEnded: (stream) => this.#endedHere(stream),
+    });
     this.#receiveCredit = new CreditLedger(windowBytes);
     this.#growth = new CreditBudget(windowBytes / 2);
     if (windowBytes > CHANNEL_WINDOW_BYTES) {
-      this.#sendNumber(FrameType.credit, 0, windowBytes - CHANNEL_WINDOW_BYTES, 4);
+      this.#control.credit(windowBytes - CHANNEL_WINDOW_BYTES);
     }
   }
 
@@ -98,7 +88,7 @@ export class Mux implements UnreadMember {
   /** Bytes of the channel, all streams together: what may be sent, may arrive, waits for users, and may windows grow by. */
   get credit(): { sendable: number; receivable: number; unread: number; growth: number } {
     return {
-      sendable: this.#sendCredit.available,
+      sendable: this.#sender.credit.available,
       receivable: this.#receiveCredit.available,
       unread: this.#receiveCredit.held,
       growth: this.#growth.left,
@@ -112,7 +102,7 @@ export class Mux implements UnreadMember {
 
   /** Whether `fill` would write something. */
   get pending(): boolean {
-    return this.#control.length > 0 || this.#scheduler.waiting > 0 || this.#channelCreditDue ||
+    return !this.#control.isEmpty || this.#sender.pending || this.#channelCreditDue ||
       this.#creditDue.size > 0;
   }
 
@@ -128,26 +118,15 @@ export class Mux implements UnreadMember {
         detail: { unread: this.#budget.held },
       });
     }
-    if (this.#control.length >= this.#limits.maxWaitingControl) throw this.#flood();
-    const frame = new Uint8Array(FRAME_HEADER_BYTES + openingBytes(opening));
-    writeFrameHeader(frame, 0, FrameType.open, 0, frame.length - FRAME_HEADER_BYTES, id);
-    writeOpening(frame, FRAME_HEADER_BYTES, opening);
-    const stream = this.#newStream(id, opening, handler);
+    if (this.#control.isFull) throw this.#control.flood();
+    this.#control.open(id, opening);
     this.#nextId += 2;
-    this.#pushControl(frame);
-    return stream;
+    return this.#newStream(id, opening, handler);
   }
 
   /** Queues a frame of the channel itself; it goes before all data. RangeError when it is longer than its type allows. */
   sendChannelFrame(type: FrameType, payload: Uint8Array): void {
-    const { name, maxBytes } = FRAME_TABLE[type];
-    if (payload.length > maxBytes) {
-      throw new RangeError(`${payload.length} bytes in ${name}, which takes ${maxBytes}`);
-    }
-    const frame = new Uint8Array(FRAME_HEADER_BYTES + payload.length);
-    writeFrameHeader(frame, 0, type, 0, payload.length, 0);
-    frame.set(payload, FRAME_HEADER_BYTES);
-    this.#pushControl(frame);
+    this.#control.channelFrame(type, payload);
   }
 
   /**
@@ -161,7 +140,7 @@ export class Mux implements UnreadMember {
       reader.read(buffer, at, end);
       at = reader.payloadEnd;
       this.#dispatch(reader, buffer);
-      if (this.#flooded) throw this.#flood();
+      if (this.#control.isFlooded) throw this.#control.flood();
     }
   }
 
@@ -170,28 +149,19 @@ export class Mux implements UnreadMember {
    * @throws PosternError `control_flood`
    */
   fill(buffer: Uint8Array, start: number, limit: number, now: number): number {
-    if (this.#flooded) throw this.#flood();
-    let at = this.#fillControl(buffer, start, limit);
+    if (this.#control.isFlooded) throw this.#control.flood();
+    let at = this.#control.fill(buffer, start, limit);
     // What waits may be the OPEN of a stream, which its data must not overtake.
-    if (this.#control.length > 0) return at;
+    if (!this.#control.isEmpty) return at;
     at = this.#fillCredit(buffer, at, limit, now);
-    this.#recordFull = false;
-    while (!this.#recordFull && limit - at > FRAME_HEADER_BYTES + (at === start ? 0 : MIN_DATA_BYTES)) {
-      const stream = this.#scheduler.take();
-      if (stream === undefined) break;
-      stream.queued = false;
-      if (stream.gone) continue;
-      at = this.#fillFrom(stream, buffer, at, limit);
-    }
-    return at;
+    return this.#sender.fill(buffer, start, at, limit);
   }
 
   /** Cuts every stream, telling its user `reason`, and drops what waits to be sent. The channel is over. */
   abandon(reason: ResetReason): void {
     for (const stream of [...this.#streams]) this.#forget(stream, reason);
-    this.#control = [];
-    this.#flooded = false;
-    this.#starved.clear();
+    this.#control.clear();
+    this.#sender.clear();
     this.#unread.clear();
     // What users return from now on is of no account any more.
     this.#budget?.leave(this, this.#receiveCredit.held);
@@ -207,10 +177,7 @@ export class Mux implements UnreadMember {
 
   /** @internal A stream has bytes or an end to send. */
   ready(stream: MuxStream): void {
-    if (stream.queued || stream.gone || stream.localEnded) return;
-    stream.queued = true;
-    this.#scheduler.add(stream);
-    this.#events.wake();
+    this.#sender.ready(stream);
   }
 
   /** @internal */
@@ -220,7 +187,7 @@ export class Mux implements UnreadMember {
       this.#cut(stream);
       return this.#letGo(stream);
     }
-    this.#sendReset(stream.id, reason);
+    this.#control.reset(stream.id, reason);
     this.#forget(stream, undefined);
   }
 
@@ -282,7 +249,7 @@ export class Mux implements UnreadMember {
     }
     const opening = readOpening(buffer, start, end);
     this.#lastPeerId = id;
-    if (this.#peerStreams >= this.#limits.maxStreams) return this.#sendReset(id, "stream_limit");
+    if (this.#peerStreams >= this.#limits.maxStreams) return this.#control.reset(id, "stream_limit");
     const stream = this.#newStream(id, opening, NO_HANDLER);
     this.#peerStreams++;
     const answer = this.#events.onOpen(stream);
@@ -326,13 +293,7 @@ export class Mux implements UnreadMember {
   }
 
   #receiveCreditFrame(id: number, bytes: number): void {
-    if (id === 0) {
-      this.#sendCredit.grant(bytes);
-      const starved = [...this.#starved];
-      this.#starved.clear();
-      for (const stream of starved) this.ready(stream);
-      return;
-    }
+    if (id === 0) return this.#sender.grant(bytes);
     const stream = this.#streams.get(id);
     if (stream === undefined) return this.#mustHaveExisted(id);
     stream.sendCredit.grant(bytes);
@@ -370,27 +331,12 @@ export class Mux implements UnreadMember {
     }
     if (worst === undefined || worst.receiveCredit.held === 0) return;
     if (!worst.gone) {
-      this.#sendReset(worst.id, "slow_consumer");
+      this.#control.reset(worst.id, "slow_consumer");
       return this.#forget(worst, "slow_consumer");
     }
     this.#cut(worst);
     worst.handler.onReset("slow_consumer");
     this.#letGo(worst);
-  }
-
-  #fillControl(buffer: Uint8Array, start: number, limit: number): number {
-    if (this.#control.length === 0) return start; // most records: nothing is allocated for them
-    let at = start;
-    let taken = 0;
-    for (const frame of this.#control) {
-      if (at + frame.length > limit) break;
-      buffer.set(frame, at);
-      at += frame.length;
-      taken++;
-    }
-    if (taken === this.#control.length) this.#control = [];
-    else if (taken > 0) this.#control.splice(0, taken);
-    return at;
   }
 
   /** Writes the CREDIT frames that are due, the channel's first: it is everybody's. */
@@ -416,65 +362,10 @@ export class Mux implements UnreadMember {
     return at;
   }
 
-  /** Writes one DATA frame of the stream, and its end when it is due. */
-  #fillFrom(stream: MuxStream, buffer: Uint8Array, at: number, limit: number): number {
-    const allowance = this.#scheduler.allowance();
-    const room = Math.min(limit - at - FRAME_HEADER_BYTES, MAX_DATA_BYTES, allowance);
-    const credit = Math.min(stream.sendCredit.available, this.#sendCredit.available);
-    let bytes = 0;
-    let chunk = stream.chunk;
-    while (chunk !== undefined && bytes < room && bytes < credit) {
-      const part = Math.min(chunk.end - chunk.at, room - bytes, credit - bytes);
-      const from = chunk.at;
-      const target = at + FRAME_HEADER_BYTES + bytes;
-      if (from === 0 && part === chunk.bytes.length) buffer.set(chunk.bytes, target);
-      else buffer.set(chunk.bytes.subarray(from, from + part), target);
-      bytes += part;
-      stream.advance(part);
-      chunk = stream.chunk;
-    }
-    const ending = stream.endWanted && chunk === undefined;
-    const withTrailers = ending && stream.trailers !== undefined;
-    if (bytes === 0 && !ending) {
-      // Nothing but credit is missing: the CREDIT frame of the stream or of the channel makes it ready again.
-      if (stream.sendCredit.available > 0) this.#starved.add(stream);
-      return at;
-    }
-    stream.sendCredit.spend(bytes);
-    this.#sendCredit.spend(bytes);
-    this.#scheduler.spent(stream, bytes);
-    let end = at;
-    if (bytes > 0 || !withTrailers) {
-      const flags = ending && !withTrailers ? FrameFlag.end : 0;
-      writeFrameHeader(buffer, at, FrameType.data, flags, bytes, stream.id);
-      end = at + FRAME_HEADER_BYTES + bytes;
-    }
-    if (withTrailers) {
-      const trailers = stream.trailers!;
-      if (limit - end < FRAME_HEADER_BYTES + trailers.length) {
-        this.#recordFull = true; // the next one has room
-        this.ready(stream);
-        return end;
-      }
-      writeFrameHeader(
-        buffer,
-        end,
-        FrameType.data,
-        FrameFlag.end | FrameFlag.trailers,
-        trailers.length,
-        stream.id,
-      );
-      buffer.set(trailers, end + FRAME_HEADER_BYTES);
-      end += FRAME_HEADER_BYTES + trailers.length;
-    }
-    if (ending) {
-      stream.localEnded = true;
-      this.#forgetIfEnded(stream);
-      stream.handler.onTaken();
-      this.#letGo(stream);
-    } else if (chunk === undefined) stream.handler.onTaken();
-    else this.ready(stream);
-    return end;
+  #endedHere(stream: MuxStream): void {
+    this.#forgetIfEnded(stream);
+    stream.handler.onTaken();
+    this.#letGo(stream);
   }
 
   #forgetIfEnded(stream: MuxStream): void {
@@ -503,7 +394,7 @@ export class Mux implements UnreadMember {
     stream.receiveCredit.close();
     this.#creditDue.delete(stream);
     this.#withheld.delete(stream);
-    this.#starved.delete(stream);
+    this.#sender.forget(stream);
     if (stream.receiveCredit.held > 0) this.#unread.add(stream);
   }
 
@@ -521,31 +412,6 @@ export class Mux implements UnreadMember {
     this.#channelCreditDue = true;
     this.#events.wake();
   }
-
-  #sendReset(id: number, reason: ResetReason): void {
-    this.#sendNumber(FrameType.reset, id, resetNumber(reason), 2);
-  }
-
-  #sendNumber(type: FrameType, id: number, number: number, bytes: 2 | 4): void {
-    const frame = new Uint8Array(FRAME_HEADER_BYTES + bytes);
-    writeFrameHeader(frame, 0, type, 0, bytes, id);
-    for (let i = 0; i < bytes; i++) frame[FRAME_HEADER_BYTES + i] = number >>> (8 * (bytes - 1 - i));
-    this.#pushControl(frame);
-  }
-
-  #pushControl(frame: Uint8Array): void {
-    // Who resets a stream or returns credit is not to blame: the channel is told, by its next receive or fill.
-    if (this.#control.length >= this.#limits.maxWaitingControl) this.#flooded = true;
-    else this.#control.push(frame);
-    this.#events.wake();
-  }
-
-  #flood(): PosternError {
-    return new PosternError(
-      "control_flood",
-      `Cannot queue control frame: ${this.#control.length} wait already`,
-    );
-  }
 }
 
 /** Share of the channel's window that unread bytes may fill before the stream that holds most of them is cut. */
@@ -554,15 +420,7 @@ const RELIEF_SHARE = 7 / 8;
 /** Share of its window that a stream may hold under pressure and still get credit. */
 const QUICK_SHARE = 1 / 4;
 
-const CREDIT_FRAME_BYTES = FRAME_HEADER_BYTES + 4;
-
 const NO_HANDLER: StreamHandler = { onData() {}, onEnd() {}, onReset() {}, onTaken() {} };
-
-function writeCredit(buffer: Uint8Array, at: number, id: number, credit: number): number {
-  writeFrameHeader(buffer, at, FrameType.credit, 0, 4, id);
-  for (let i = 0; i < 4; i++) buffer[at + FRAME_HEADER_BYTES + i] = credit >>> (24 - 8 * i);
-  return at + CREDIT_FRAME_BYTES;
-}
 
 function readU32(buffer: Uint8Array, at: number): number {
   return ((buffer[at] << 24) | (buffer[at + 1] << 16) | (buffer[at + 2] << 8) | buffer[at + 3]) >>> 0;
