@@ -49,7 +49,7 @@ export const windowSettings = {
   /** The ceiling of one stream's auto-tuned window. */
   maxStreamWindowBytes: setting(
     size(256 * KiB, 256 * MiB),
-    "8MiB",
+    "16MiB",
     "Largest receive window of a stream.",
     "SIZE",
   ),

@@ -39,6 +39,11 @@ export interface CreditGrowth {
   readonly budget: CreditBudget;
 }
 
+/** Credit is worth a frame from this on, or from half a window where that is less. */
+const WORTH_BYTES = 131_072;
+/** Large windows are refilled in this many parts: by halves, a sender far away would stand still for half its window. */
+const REFILLS_OF_WINDOW = 8;
+
 /** Most credit that may be outstanding: what a CREDIT frame can grant at once. */
 const MAX_OUTSTANDING_BYTES = 0x7fff_ffff;
 
@@ -48,7 +53,9 @@ export class CreditLedger {
   #limit: number;
   #used = 0;
   #consumed = 0;
-  #halfWindowSince = -1;
+  /** Since when, and since how many bytes consumed, the time is taken for half a window. */
+  #measuredSince = -1;
+  #measuredFrom = 0;
   #closed = false;
   readonly #growth?: CreditGrowth;
 
@@ -88,14 +95,14 @@ export class CreditLedger {
     this.#limit += bytes;
   }
 
-  /**
-   * Receiver: the user is done with `bytes`. True when credit is due: half a window or more would be won, so that a CREDIT
-   * frame is worth its bytes.
-   */
+  /** Receiver: the user is done with `bytes`. True when credit is due: enough would be won to be worth a CREDIT frame. */
   consume(bytes: number): boolean {
     if (bytes > this.held) throw new RangeError(`consumed ${bytes} bytes of ${this.held}`);
     this.#consumed += bytes;
-    return !this.#closed && this.#won >= this.#window / 2;
+    return !this.#closed && this.#won >= Math.max(
+          Math.min(this.#window / 2, WORTH_BYTES),
+          this.#window / REFILLS_OF_WINDOW,
+        );
   }
 
   /**
@@ -106,14 +113,15 @@ export class CreditLedger {
   refill(now: number, rttMs: number, mayGrow = true): number {
     if (this.#closed) return 0;
     let credit = this.#won;
-    if (this.#growth !== undefined && credit >= this.#window / 2) {
-      const quick = this.#halfWindowSince >= 0 && now - this.#halfWindowSince <= 2 * Math.max(rttMs, 1);
+    if (this.#growth !== undefined && this.#consumed - this.#measuredFrom >= this.#window / 2) {
+      const quick = this.#measuredSince >= 0 && now - this.#measuredSince <= 2 * Math.max(rttMs, 1);
       const step = Math.min(this.#window, this.#growth.maxWindowBytes - this.#window);
       if (quick && mayGrow && step > 0 && this.#growth.budget.take(step)) {
         this.#window += step;
         credit += step;
       }
-      this.#halfWindowSince = now;
+      this.#measuredSince = now;
+      this.#measuredFrom = this.#consumed;
     }
     this.#limit += credit;
     return credit;

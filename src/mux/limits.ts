@@ -19,7 +19,7 @@ export interface MuxLimits {
 }
 
 export const MUX_LIMITS: MuxLimits = Object.freeze({
-  maxStreamWindowBytes: 8_388_608,
+  maxStreamWindowBytes: 16_777_216,
   channelWindowBytes: 33_554_432,
   maxStreams: 16_384,
   maxWaitingControl: 65_536,

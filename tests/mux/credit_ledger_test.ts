@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type ErrorCode, PosternError } from "../../src/errors/mod.ts";
-import { CreditBudget, CreditLedger } from "../../src/mux/mod.ts";
+import { CreditBudget, CreditLedger, STREAM_WINDOW_BYTES } from "../../src/mux/mod.ts";
 
 const code = (expected: ErrorCode) => (error: unknown) =>
   error instanceof PosternError && error.code === expected;
@@ -154,4 +154,38 @@ Deno.test("CreditBudget.take() takes all or nothing", () => {
   assert.equal(budget.take(1), false);
   budget.give(10);
   assert.equal(budget.left, 10);
+});
+
+Deno.test("CreditLedger refills a large window in eighths, so that a sender far away never stands still", () => {
+  const budget = new CreditBudget(16 * STREAM_WINDOW_BYTES);
+  const ledger = new CreditLedger(16 * STREAM_WINDOW_BYTES, {
+    maxWindowBytes: 16 * STREAM_WINDOW_BYTES,
+    budget,
+  });
+  const eighth = 2 * STREAM_WINDOW_BYTES;
+  ledger.spend(2 * eighth);
+  assert.equal(ledger.consume(eighth - 1), false);
+  assert.equal(ledger.consume(1), true);
+  assert.equal(ledger.refill(0, 50), eighth);
+  assert.equal(ledger.consume(eighth - 1), false);
+  assert.equal(ledger.consume(1), true);
+});
+
+Deno.test("CreditLedger measures the time for half a window over several refills", () => {
+  const budget = new CreditBudget(64 * STREAM_WINDOW_BYTES);
+  const ledger = new CreditLedger(16 * STREAM_WINDOW_BYTES, {
+    maxWindowBytes: 64 * STREAM_WINDOW_BYTES,
+    budget,
+  });
+  const eighth = 2 * STREAM_WINDOW_BYTES;
+  const refillAt = (now: number) => {
+    ledger.spend(eighth);
+    ledger.consume(eighth);
+    ledger.refill(now, 50);
+    return ledger.windowBytes / STREAM_WINDOW_BYTES;
+  };
+  // The first half begins the measurement; the second took 101 ms, more than two round trips; the third 60 ms.
+  assert.deepEqual([0, 1, 2, 3].map(refillAt), [16, 16, 16, 16]);
+  assert.deepEqual([30, 60, 90, 104].map(refillAt), [16, 16, 16, 16]);
+  assert.deepEqual([110, 120, 130, 164].map(refillAt), [16, 16, 16, 32]);
 });
