@@ -11,7 +11,7 @@ import {
   MAX_DATAGRAM_BYTES,
   type ResetReason,
 } from "../wire/mod.ts";
-import type { DatagramBudget } from "./datagram_budget.ts";
+import type { DatagramRoom } from "./datagram_budget.ts";
 
 /** Why a datagram went no further. */
 export type DatagramDrop =
@@ -60,7 +60,7 @@ interface Waiting {
 export class DatagramFlow implements StreamHandler {
   readonly #stream: MuxStream;
   readonly #user: DatagramFlowUser;
-  readonly #budget: DatagramBudget;
+  readonly #budget: DatagramRoom;
   readonly #clock: Clock;
   readonly #reader = new DatagramReader();
   /** To the stream: behind what the stream has been offered. */
@@ -73,7 +73,7 @@ export class DatagramFlow implements StreamHandler {
   #sendingBytes = 0;
   #over = false;
 
-  constructor(options: { stream: MuxStream; user: DatagramFlowUser; budget: DatagramBudget; clock: Clock }) {
+  constructor(options: { stream: MuxStream; user: DatagramFlowUser; budget: DatagramRoom; clock: Clock }) {
     this.#stream = options.stream;
     this.#user = options.user;
     this.#budget = options.budget;

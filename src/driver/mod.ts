@@ -29,7 +29,13 @@ export { TcpStream, writeAll } from "./tcp_stream.ts";
 export { connectWebSocket, type WebSocketClientOptions } from "./websocket_client.ts";
 export type { WebSocketConnection } from "./websocket_connection.ts";
 export { acceptWebSocketStream, type WebSocketServerOptions } from "./websocket_server.ts";
-export { DATAGRAM_BUDGET, DatagramBudget, type DatagramBudgetLimits } from "./datagram_budget.ts";
+export {
+  DATAGRAM_BUDGET,
+  DatagramBudget,
+  type DatagramBudgetLimits,
+  type DatagramRoom,
+  DatagramShare,
+} from "./datagram_budget.ts";
 export {
   type DatagramDrop,
   DatagramFlow,

@@ -1,9 +1,9 @@
 /** One viewer's address and port at one udp service: a stream to the agent, bounded answers, an idle timeout. */
 import {
-  type DatagramBudget,
   type DatagramDrop,
   DatagramFlow,
   type DatagramFlowUser,
+  type DatagramRoom,
   type Deadline,
   type Deadlines,
 } from "../driver/mod.ts";
@@ -24,7 +24,8 @@ const LEAVING_IDLE_MS = 1_000;
 export interface UdpFlowHost {
   readonly clock: Clock;
   readonly deadlines: Deadlines;
-  readonly budget: DatagramBudget;
+  readonly budget: DatagramRoom;
+  readonly port: number;
   readonly series: ServiceSeries;
   /** Answers to a viewer that has sent once: times its bytes, headers included; 0: no bound. */
   readonly amplification: number;
@@ -40,6 +41,7 @@ export class UdpFlow implements DatagramFlowUser {
   readonly key: string;
   readonly viewer: Deno.NetAddr;
   readonly network: string;
+  readonly port: number;
   readonly session: AgentSession;
   readonly requestId: string;
   /** Of the rules under which it was opened. */
@@ -74,6 +76,7 @@ export class UdpFlow implements DatagramFlowUser {
     this.key = options.key;
     this.viewer = viewer;
     this.network = networkOf(viewer.hostname);
+    this.port = host.port;
     this.session = session;
     this.requestId = requestId;
     this.rulesRevision = session.guard?.revision ?? 0;

@@ -2,6 +2,8 @@
 import {
   type DatagramBudget,
   type DatagramDrop,
+  type DatagramRoom,
+  DatagramShare,
   type DatagramSocket,
   type Deadlines,
   RECEIVE_BUFFER_BYTES,
@@ -27,13 +29,13 @@ const TELL_EVERY_MS = 60_000;
 export class UdpPort implements UdpFlowHost {
   readonly clock: Clock;
   readonly deadlines: Deadlines;
-  readonly budget: DatagramBudget;
+  readonly budget: DatagramRoom;
   readonly series: ServiceSeries;
   readonly amplification: number;
   readonly #context: EdgeContext;
   readonly #table: UdpFlowTable;
   readonly #socket: DatagramSocket;
-  readonly #port: number;
+  readonly port: number;
   readonly #route: string;
   readonly #flows = new Map<string, UdpFlow>();
   readonly #newFlows: TokenBucket;
@@ -51,11 +53,11 @@ export class UdpPort implements UdpFlowHost {
     this.#context = context;
     this.clock = context.clock;
     this.deadlines = context.deadlines;
-    this.budget = options.budget;
+    this.budget = new DatagramShare(options.budget);
     this.amplification = context.config.udpAmplification;
     this.#table = options.table;
     this.#socket = options.socket;
-    this.#port = port;
+    this.port = port;
     this.#route = `udp:${port}`;
     this.series = context.metrics.service(this.#route);
     const perSecond = context.config.limits.udpFlowsPerSecond;
@@ -123,7 +125,7 @@ export class UdpPort implements UdpFlowHost {
     const now = this.clock.now();
     if (now - (this.#toldAt.get(reason) ?? -Infinity) < TELL_EVERY_MS) return;
     this.#toldAt.set(reason, now);
-    this.#context.log("warn", "udp datagrams dropped", { port: this.#port, reason });
+    this.#context.log("warn", "udp datagrams dropped", { port: this.port, reason });
   }
 
   onConfirmed(flow: UdpFlow): void {
@@ -134,7 +136,7 @@ export class UdpPort implements UdpFlowHost {
     this.#flows.delete(flow.key);
     this.#table.remove(flow);
     this.series.datagrams.flowEnded(result);
-    this.#context.log("debug", "udp flow ended", { request_id: flow.requestId, port: this.#port, result });
+    this.#context.log("debug", "udp flow ended", { request_id: flow.requestId, port: this.port, result });
   }
 
   #open(key: string, payload: Uint8Array, from: Deno.NetAddr): void {
@@ -156,7 +158,7 @@ export class UdpPort implements UdpFlowHost {
     session: AgentSession,
     before?: UdpFlow,
   ): void {
-    const refused = this.#table.refuses(networkOf(from.hostname));
+    const refused = this.#table.refuses(networkOf(from.hostname), this.port);
     if (refused !== undefined) return this.onDrop(refused);
     const { log, newRequestId } = this.#context;
     const requestId = newRequestId();
@@ -165,14 +167,14 @@ export class UdpPort implements UdpFlowHost {
       const idleMs = session.guard?.rules?.udpIdleMs ?? DEFAULT_IDLE_MS;
       flow = new UdpFlow({ host: this, key, viewer: from, session, requestId, idleMs, before });
     } catch (error) {
-      log("debug", "udp flow refused", { port: this.#port, code: codeOf(error) });
+      log("debug", "udp flow refused", { port: this.port, code: codeOf(error) });
       return this.onDrop("channel");
     }
     this.#flows.set(key, flow);
     this.#table.add(flow);
     if (flow.isConfirmed) this.#table.confirm(flow);
     session.requests++;
-    log("debug", "udp flow opened", { request_id: requestId, port: this.#port, viewer: from.hostname });
+    log("debug", "udp flow opened", { request_id: requestId, port: this.port, viewer: from.hostname });
     flow.receive(payload);
   }
 

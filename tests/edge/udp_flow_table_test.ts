@@ -3,7 +3,7 @@ import { type TabledFlow, UdpFlowTable } from "../../src/edge/udp_flow_table.ts"
 
 class Flow implements TabledFlow {
   evicted = false;
-  constructor(readonly table: UdpFlowTable, readonly network: string) {}
+  constructor(readonly table: UdpFlowTable, readonly network: string, readonly port: number) {}
 
   evict(): void {
     this.evicted = true;
@@ -11,10 +11,10 @@ class Flow implements TabledFlow {
   }
 }
 
-function add(table: UdpFlowTable, network: string): Flow | string {
-  const refused = table.refuses(network);
+function add(table: UdpFlowTable, network: string, port = 53): Flow | string {
+  const refused = table.refuses(network, port);
   if (refused !== undefined) return refused;
-  const flow = new Flow(table, network);
+  const flow = new Flow(table, network, port);
   table.add(flow);
   return flow;
 }
@@ -28,7 +28,7 @@ Deno.test("UdpFlowTable holds the limit of each address, whatever others have: a
   assert.ok(add(table, "a") instanceof Flow);
 });
 
-Deno.test("UdpFlowTable evicts the oldest flow that has sent once, never one that has sent more: flow_limit", () => {
+Deno.test("UdpFlowTable evicts the oldest flow of the port that has sent once, never one that has sent more: flow_limit", () => {
   const table = new UdpFlowTable({ maxFlows: 3, maxFlowsPerAddress: 10 });
   const flows = ["a", "b", "c"].map((network) => add(table, network) as Flow);
   table.confirm(flows[0]);
@@ -44,4 +44,22 @@ Deno.test("UdpFlowTable forgets addresses with their last flow", () => {
   const flows = Array.from({ length: 1_000 }, (_, n) => add(table, `network ${n}`) as Flow);
   for (const flow of flows) table.remove(flow);
   assert.deepEqual([table.size, table.networks], [0, 0]);
+});
+
+Deno.test("UdpFlowTable lets a port with fewer flows take the oldest of the port with most, until both have as many", () => {
+  const table = new UdpFlowTable({ maxFlows: 6, maxFlowsPerAddress: 10 });
+  const flows = Array.from({ length: 6 }, (_, n) => add(table, `network ${n}`, 1) as Flow);
+  for (const flow of flows.slice(0, 5)) table.confirm(flow);
+  const others: (Flow | string)[] = [];
+  for (let n = 0; n < 3; n++) {
+    const other = add(table, `other ${n}`, 2);
+    if (other instanceof Flow) table.confirm(other);
+    others.push(other);
+  }
+  assert.deepEqual(flows.map(({ evicted }) => evicted), [true, true, false, false, false, true]);
+  assert.ok(others.every((other) => other instanceof Flow && !other.evicted));
+  assert.equal(add(table, "more", 1), "flow_limit");
+  assert.equal(add(table, "more", 2), "flow_limit");
+  assert.ok(add(table, "third", 3) instanceof Flow);
+  assert.equal(table.size, 6);
 });
