@@ -14,45 +14,20 @@ import {
   RECORD_HEADER_BYTES,
   RECORD_TAG_BYTES,
   RecordKind,
-  resetNumber,
   type ResetReason,
-  resetReason,
   type StreamOpening,
   writeRecordHeader,
 } from "../wire/mod.ts";
+import type { ChannelRole } from "./channel_role.ts";
+import { Drain } from "./drain.ts";
 import type { ChannelEvents, Proof } from "./events.ts";
-import { type HandshakeInitiator, type HandshakeResponder, refusal } from "./handshake.ts";
-import {
-  type CarrierPlace,
-  decodePayload,
-  encodePayload,
-  type ReadyMessage,
-  readyMessage,
-} from "./handshake_payload.ts";
+import { refusal } from "./handshake.ts";
+import { decodePayload, encodePayload, type ReadyMessage, readyMessage } from "./handshake_payload.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { carriesTraffic, type ChannelState, isTerminal, Lifecycle, takesNewStreams } from "./lifecycle.ts";
 import type { ChannelLimits } from "./limits.ts";
 import { RecordOpener } from "./record_opener.ts";
 import { RecordSealer } from "./record_sealer.ts";
-
-/** Who this side is in the handshake. */
-export type ChannelRole =
-  | {
-    readonly side: "initiator";
-    readonly handshake: HandshakeInitiator;
-    readonly stage0Token: string;
-    readonly version: string;
-    /** Session that this channel takes over in an orderly way. */
-    readonly replaces?: string;
-    /** Its place among the agent's other channels for the service; undefined for an only one. */
-    readonly carrier?: CarrierPlace;
-  }
-  | {
-    readonly side: "responder";
-    readonly handshake: HandshakeResponder;
-    readonly edgeId: string;
-    readonly version: string;
-  };
 
 export class Channel {
   readonly #role: ChannelRole;
@@ -66,11 +41,9 @@ export class Channel {
   #opener: RecordOpener | undefined;
   #heartbeat: Heartbeat | undefined;
   #stepDeadline = Infinity;
-  #drainDeadline = Infinity;
+  readonly #drain = new Drain();
   #closeSent = false;
   #openingRead = false;
-  #goawaySent = false;
-  #goawayReceived = false;
   #ending: PosternError | "clean" | undefined;
   #now = 0;
 
@@ -121,7 +94,7 @@ export class Channel {
   }
   /** Monotonic time at which `timeout` is due. */
   get deadline(): number {
-    return Math.min(this.#stepDeadline, this.#drainDeadline, this.#beating?.deadline ?? Infinity);
+    return Math.min(this.#stepDeadline, this.#drain.deadline, this.#beating?.deadline ?? Infinity);
   }
   /** Whether `takeRecord` would write something. */
   get hasOutput(): boolean {
@@ -199,7 +172,7 @@ export class Channel {
         new PosternError("handshake_timeout", `Cannot open channel: ${this.state} took too long`),
       );
     }
-    if (now >= this.#drainDeadline) return this.#close(new PosternError("drain_deadline"));
+    if (now >= this.#drain.deadline) return this.#close(new PosternError("drain_deadline"));
     const heartbeat = this.#beating;
     if (heartbeat === undefined) return;
     if (heartbeat.isDead(now)) return this.fail(new PosternError("heartbeat_timeout"));
@@ -358,7 +331,7 @@ export class Channel {
 
   #onOpen(stream: MuxStream): StreamHandler | ResetReason {
     // Until the peer has answered our GOAWAY it does not know better: what it opened meanwhile is still served.
-    if (this.state === "draining") return this.#goawayReceived ? "draining" : this.#events.onOpen(stream);
+    if (this.state === "draining") return this.#drain.received ? "draining" : this.#events.onOpen(stream);
     if (this.state === "degraded" || this.#ending !== undefined) return "stream_limit";
     if (!takesNewStreams(this.state)) {
       throw new PosternError("record_unexpected", `Cannot take stream while ${this.state}`);
@@ -381,11 +354,8 @@ export class Channel {
           throw new PosternError("record_unexpected", `Cannot take GOAWAY while ${this.state}`);
         }
         if (this.#ending !== undefined) return;
-        const view = new DataView(payload.buffer, payload.byteOffset, 6);
-        const deadlineMs = view.getUint32(2);
-        const reason = resetReason(view.getUint16(0));
-        this.#goawayReceived = true;
-        if (!this.#goawaySent) this.#sendGoaway(reason, deadlineMs);
+        const { reason, deadlineMs } = this.#drain.read(payload);
+        if (!this.#drain.sent) this.#sendGoaway(reason, deadlineMs);
         if (this.state !== "draining" && carriesTraffic(this.state)) {
           this.#enterDraining(this.#now + deadlineMs);
         }
@@ -444,23 +414,18 @@ export class Channel {
   }
 
   #sendGoaway(reason: ResetReason, deadlineMs: number): void {
-    this.#goawaySent = true;
-    const payload = new Uint8Array(6);
-    const view = new DataView(payload.buffer);
-    view.setUint16(0, resetNumber(reason));
-    view.setUint32(2, Math.min(deadlineMs, 0xffff_ffff));
-    this.#mux.sendChannelFrame(FrameType.goaway, payload);
+    this.#mux.sendChannelFrame(FrameType.goaway, this.#drain.goaway(reason, deadlineMs));
   }
 
   #enterDraining(deadline: number): void {
-    this.#drainDeadline = deadline;
+    this.#drain.deadline = deadline;
     this.#lifecycle.to("draining");
     this.#events.wake();
   }
 
   /** Both sides know that no further stream comes, and none is open. */
   #endDrainIfIdle(): void {
-    const done = this.#goawaySent && this.#goawayReceived && this.#mux.openStreams === 0;
+    const done = this.#drain.isAgreed && this.#mux.openStreams === 0;
     if (done && this.state === "draining" && this.#ending === undefined) this.#close(undefined);
   }
 
@@ -470,7 +435,7 @@ export class Channel {
     if (this.#sealer === undefined) return this.#end(error);
     this.#ending = error ?? "clean";
     this.#stepDeadline = this.#now + this.#limits.stepMs; // a peer that does not read must not hold us
-    this.#drainDeadline = Infinity;
+    this.#drain.deadline = Infinity;
     // In an orderly end without streams the resets and credit that wait still go out before CLOSE.
     if (error !== undefined || this.#mux.openStreams > 0) this.#mux.abandon(cutReason(error));
     const code = error === undefined ? "" : codeOf(error);
@@ -489,7 +454,7 @@ export class Channel {
   #end(error: PosternError | undefined): void {
     if (isTerminal(this.state)) return;
     this.#stepDeadline = Infinity;
-    this.#drainDeadline = Infinity;
+    this.#drain.deadline = Infinity;
     this.#closeSent = true;
     this.#mux.abandon(cutReason(error));
     this.#sealer?.wipe();

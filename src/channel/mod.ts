@@ -1,6 +1,7 @@
 /** The channel: lifecycle, attested handshake, records, heartbeat, drain. Sans-IO. */
 export { Backoff, type BackoffLimits } from "./backoff.ts";
-export { Channel, type ChannelRole } from "./channel.ts";
+export { Channel } from "./channel.ts";
+export type { ChannelRole } from "./channel_role.ts";
 export type { Challenge, ChannelEvents, Proof } from "./events.ts";
 export { HandshakeInitiator, HandshakeResponder, refusal } from "./handshake.ts";
 export {
