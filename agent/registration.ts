@@ -1,36 +1,14 @@
 /** A service's tunnel at control: created, or taken up again under the same name. */
 import type { ServiceConfig } from "../src/config/mod.ts";
-import { codeOf, type ErrorCode, PosternError } from "../src/errors/mod.ts";
+import { codeOf, PosternError } from "../src/errors/mod.ts";
 import type { Log } from "../src/ports/mod.ts";
 import type { ServiceRules } from "../src/rules/mod.ts";
 import type { ControlClient } from "./control_client.ts";
 import type { CreateAnswer } from "./control_messages.ts";
 import { rulesOf } from "./service_rules.ts";
+import { TOKEN_IS_REFUSED, TOKEN_IS_SPENT } from "./token_refusals.ts";
 import { tokenTimes } from "./token_times.ts";
 import type { TunnelStore } from "./tunnel_store.ts";
-
-/** Refusals of a token, be it the recreate token or the management token that went with it. */
-const TOKEN_IS_REFUSED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  "token_malformed",
-  "token_too_large",
-  "token_wrong_algorithm",
-  "token_wrong_type",
-  "token_unknown_key",
-  "token_bad_signature",
-  "token_claims_invalid",
-  "token_wrong_issuer",
-  "token_wrong_audience",
-  "token_expired",
-  "token_not_yet_valid",
-]);
-
-/** Refusals after which the stored recreate token is of no use: without it a new attempt may succeed. */
-const TOKEN_IS_SPENT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  ...TOKEN_IS_REFUSED,
-  "tunnel_gone",
-  "name_mismatch",
-  "protocol_mismatch",
-]);
 
 /** Shortest time between two renewals. */
 const MIN_RENEWAL_MS = 30_000;

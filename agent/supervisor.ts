@@ -10,18 +10,12 @@
  *   an error that will not go away by itself -> done; a token that worked once may be put right: seldom tried again
  * ```
  */
-import {
-  Backoff,
-  type CarrierPlace,
-  type ChannelLimits,
-  type ChannelState,
-  type ReadyMessage,
-} from "../src/channel/mod.ts";
+import type { CarrierPlace, ChannelLimits, ChannelState, ReadyMessage } from "../src/channel/mod.ts";
 import type { EvidenceProvider } from "../src/attestation/mod.ts";
 import { fromBase64Url } from "../src/bytes/mod.ts";
 import type { AgentConfig } from "../src/config/mod.ts";
 import type { WireBuffers } from "../src/driver/mod.ts";
-import { type ErrorCode, PosternError } from "../src/errors/mod.ts";
+import { PosternError } from "../src/errors/mod.ts";
 import type { Clock, Log, Random } from "../src/ports/mod.ts";
 import type { Metrics } from "../src/telemetry/mod.ts";
 import type { ResetReason } from "../src/wire/mod.ts";
@@ -29,35 +23,10 @@ import type { ControlClient } from "./control_client.ts";
 import type { Candidate, CreateAnswer } from "./control_messages.ts";
 import { proverOf } from "./evidence.ts";
 import type { Registration } from "./registration.ts";
+import { Retries } from "./retries.ts";
 import type { Service } from "./service.ts";
 import { type Carrier, Session, type SessionEvents } from "./session.ts";
 import type { AgentState, AgentStatus, ServiceStatus } from "./status.ts";
-
-/** A session that lived this long ends a row of failures. */
-const STABLE_MS = 60_000;
-
-/** Least wait between two attempts, unless the first wait is shorter by itself: jitter may come out as none. */
-const MIN_RETRY_MS = 250;
-/** Wait while control refuses the agent's token: until somebody puts another one into its file. */
-const REFUSED_RETRY_MS = 60_000;
-/** Of the same failure in a row, the first and every tenth is logged. */
-const LOG_EVERY = 10;
-
-/** What no attempt changes as long as the agent has the token that it has. */
-const TOKEN_IS_OF_NO_USE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  "authorization_required",
-  "token_bad_signature",
-  "token_claims_invalid",
-  "token_expired",
-  "token_malformed",
-  "token_revoked",
-  "token_too_large",
-  "token_unknown_key",
-  "token_wrong_algorithm",
-  "token_wrong_audience",
-  "token_wrong_issuer",
-  "token_wrong_type",
-]);
 
 export interface SupervisorOptions {
   readonly config: AgentConfig;
@@ -86,7 +55,7 @@ export class Supervisor {
   /** Resolves when all is over: with the error that ended it, or undefined after {@link stop}. */
   readonly done: Promise<PosternError | undefined>;
   readonly #options: SupervisorOptions;
-  readonly #backoff: Backoff;
+  readonly #retries: Retries;
   readonly #abort = new AbortController();
   readonly #retiring = new Set<Session>();
   readonly #events: SessionEvents;
@@ -108,12 +77,11 @@ export class Supervisor {
   #lastError: AgentStatus["last_error"];
   /** What control answered the last request for a tunnel with, if it refused. */
   #refusal: unknown;
-  /** The failure that was met last and how often in a row. */
-  #row: { code: ErrorCode; times: number } | undefined;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
-    this.#backoff = new Backoff(options.config.retry, options.random);
+    const { config, random, log } = options;
+    this.#retries = new Retries({ limits: config.retry, random, log });
     this.#since = options.clock.wall();
     this.#name = options.service.config.name ?? "";
     this.online = new Promise((resolve, reject) => {
@@ -224,7 +192,7 @@ export class Supervisor {
     if (old !== undefined) this.#retire(old, config.drainTimeoutMs);
     if (this.#wasOnline) metrics.reconnects.inc();
     this.#wasOnline = true;
-    this.#row = undefined;
+    this.#retries.succeeded();
     this.#current = session;
     this.#pending = undefined;
     this.#currentSince = clock.now();
@@ -253,7 +221,7 @@ export class Supervisor {
     }
     stopRenewing();
     if (this.#stopping) return undefined;
-    if (this.#options.clock.now() - this.#currentSince >= STABLE_MS) this.#backoff.reset();
+    this.#retries.ended(this.#options.clock.now() - this.#currentSince);
     if (ended !== undefined) {
       this.#current = undefined;
       return await this.#failed(ended.error ?? new PosternError("peer_closed"));
@@ -261,7 +229,7 @@ export class Supervisor {
     if (this.#leaving === session) {
       this.#enter("draining");
       // All agents of an edge are told at the same moment.
-      await this.#sleep(this.#backoff.next(this.#options.clock.now()) ?? 0);
+      await this.#sleep(this.#retries.spreadMs(this.#options.clock.now()));
     }
     return undefined;
   }
@@ -298,42 +266,21 @@ export class Supervisor {
       log("warn", "session is kept: it cannot be replaced", fields);
       return await this.#keep();
     }
-    const isOfNoUse = TOKEN_IS_OF_NO_USE.has(error.code);
-    // A foreign token never works; one that did may be put right, also by the one who revoked it.
-    const isOver = isOfNoUse ? !this.#wasOnline && error === this.#refusal : !error.retryable;
-    if (isOver && (old === undefined || old.state !== "draining")) {
+    const isFinal = this.#retries.isFinal(error, error === this.#refusal);
+    if (isFinal && (old === undefined || old.state !== "draining")) {
       log("error", "service failed", fields);
       return error;
     }
-    const waitMs = this.#backoff.next(clock.now());
-    if (waitMs === undefined) {
+    const waitMs = this.#retries.next(error, clock.now(), fields);
+    if (waitMs instanceof PosternError) {
       log("error", "service failed", fields);
-      return new PosternError(
-        "backoff_exhausted",
-        `Cannot publish the service: no channel came about within the time to retry (${error.code})`,
-        { cause: error, detail: { code: error.code } },
-      );
+      return waitMs;
     }
-    const atLeastMs = Number(error.detail.retry_after_ms ?? 0);
-    const leastMs = isOfNoUse && this.#wasOnline
-      ? REFUSED_RETRY_MS
-      : Math.min(this.#options.config.retry.initialMs, MIN_RETRY_MS);
-    const delayMs = Math.max(waitMs, atLeastMs, leastMs);
-    const times = this.#inARow(error.code);
-    if (times === 1) log("warn", "no channel, trying again", { ...fields, wait_ms: delayMs });
-    else if (times % LOG_EVERY === 0) log("warn", "still no channel", { ...fields, times, wait_ms: delayMs });
     if (old === undefined) this.#enter("reconnecting");
     else this.#options.onChange();
-    await this.#sleep(delayMs);
+    await this.#sleep(waitMs);
     if (old !== undefined && old === this.#current && ended(old)) this.#current = undefined;
     return undefined;
-  }
-
-  /** Counts a failure: how often it was met in a row. */
-  #inARow(code: ErrorCode): number {
-    if (this.#row?.code === code) return ++this.#row.times;
-    this.#row = { code, times: 1 };
-    return 1;
   }
 
   /** Candidates and a fresh stage 0 token. */
