@@ -93,21 +93,37 @@ export class BasicAuth {
 
   async #hash(ip: string, credentials: Uint8Array, digest: string): Promise<Refusal | undefined> {
     const { clock, hashes } = this.#deps;
-    const waitMs = this.#failures.take(ip, clock.now());
-    if (waitMs > 0) return { code: "credentials_rate_limited", headers: [retryAfter(waitMs)] };
+    const now = clock.now();
+    const limited = (waitMs: number): Refusal => ({
+      code: "credentials_rate_limited",
+      headers: [retryAfter(waitMs)],
+    });
+    const waitMs = this.#failures.take(ip, now);
+    if (waitMs > 0) return limited(waitMs);
+    const waitForAllMs = hashes.attempts.take(ip, now);
+    if (waitForAllMs > 0) {
+      this.#failures.untake(ip);
+      return limited(waitForAllMs);
+    }
     const colon = credentials.indexOf(COLON);
     const user = this.#users.get(textOf(credentials.subarray(0, colon)));
     const expected = user ?? this.#nobody;
-    const hashing = hashes.run(() => derivePassword(credentials.subarray(colon + 1), expected));
+    const hashing = hashes.run(this, () => derivePassword(credentials.subarray(colon + 1), expected));
     if (hashing === undefined) {
-      this.#failures.untake(ip);
+      this.#untake(ip);
       return { code: "credentials_busy", headers: [retryAfter(1_000)] };
     }
     const matches = equalConstantTime(await hashing, expected.hash);
     if (!matches || user === undefined) return this.#refusal("credentials_refused");
-    this.#failures.untake(ip);
+    this.#untake(ip);
     if (this.#verified.size < MAX_VERIFIED) this.#verified.add(digest);
     return undefined;
+  }
+
+  /** It was no failure. */
+  #untake(ip: string): void {
+    this.#failures.untake(ip);
+    this.#deps.hashes.attempts.untake(ip);
   }
 
   #refusal(code: ErrorCode): Refusal {

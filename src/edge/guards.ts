@@ -1,6 +1,7 @@
 /** The guards of all services that this edge serves or waits for, by tunnel. */
 import type { Revised } from "../ports/mod.ts";
 import { HashQueue } from "./hash_queue.ts";
+import { seedOf } from "./refusal.ts";
 import type { RuleDeps } from "./held_rules.ts";
 import { ServiceGuard } from "./service_guard.ts";
 
@@ -18,7 +19,7 @@ export class Guards {
   readonly #kept = new Map<string, Kept>();
 
   constructor(deps: Omit<RuleDeps, "hashes">) {
-    this.#deps = { ...deps, hashes: new HashQueue() };
+    this.#deps = { ...deps, hashes: new HashQueue(seedOf(deps.random)) };
   }
 
   get size(): number {

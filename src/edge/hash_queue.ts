@@ -1,30 +1,54 @@
-/** Runs expensive hashes few at a time: however many passwords are tried, they take two cores' worth and bounded memory. */
+/**
+ * Runs expensive hashes few at a time: however many passwords are tried, they take two cores' worth and bounded memory. All
+ * services share it, so none of them, nor any address that tries passwords at many, may keep it from the others.
+ */
+import { AddressBuckets } from "./token_bucket.ts";
 
 /** Hashes at the same time; each takes 16 to 64 MiB. */
 const maxRunning = 2;
 /** Hashes that wait: about a second and a half of work. */
 export const maxQueuedHashes = 64;
+/** Those of one service. */
+export const maxQueuedOfService = 16;
+/** Failures of one address over all services: forty at once, then one in three seconds. */
+const ATTEMPTS = { intervalMs: 3_000, burst: 40 };
+const MAX_TRYING_ADDRESSES = 8_192;
+
+interface Waiting {
+  readonly service: object;
+  readonly start: () => void;
+}
 
 export class HashQueue {
-  readonly #waiting: (() => void)[] = [];
-  #running = 0;
+  /** Take one for each hash, and give it back where the password was right. */
+  readonly attempts: AddressBuckets;
+  readonly #waiting: Waiting[] = [];
+  readonly #running: object[] = [];
 
-  /** Runs the work when it is its turn; undefined when too many wait already. */
-  run<T>(work: () => Promise<T>): Promise<T> | undefined {
-    if (this.#running < maxRunning) return this.#start(work);
-    if (this.#waiting.length >= maxQueuedHashes) return undefined;
+  /** @param seed any 32 random bits */
+  constructor(seed: number) {
+    this.attempts = new AddressBuckets(ATTEMPTS, MAX_TRYING_ADDRESSES, seed);
+  }
+
+  /** Runs the work when it is its turn, services in turn; undefined when too many wait already. */
+  run<T>(service: object, work: () => Promise<T>): Promise<T> | undefined {
+    if (this.#running.length < maxRunning) return this.#start(service, work);
+    const ofService = this.#waiting.reduce((sum, waiting) => sum + (waiting.service === service ? 1 : 0), 0);
+    if (this.#waiting.length >= maxQueuedHashes || ofService >= maxQueuedOfService) return undefined;
     return new Promise((resolve, reject) => {
-      this.#waiting.push(() => this.#start(work).then(resolve, reject));
+      const start = () => void this.#start(service, work).then(resolve, reject);
+      this.#waiting.push({ service, start });
     });
   }
 
-  async #start<T>(work: () => Promise<T>): Promise<T> {
-    this.#running++;
+  async #start<T>(service: object, work: () => Promise<T>): Promise<T> {
+    this.#running.push(service);
     try {
       return await work();
     } finally {
-      this.#running--;
-      this.#waiting.shift()?.();
+      this.#running.splice(this.#running.indexOf(service), 1);
+      const other = this.#waiting.findIndex((waiting) => !this.#running.includes(waiting.service));
+      this.#waiting.splice(Math.max(other, 0), 1)[0]?.start();
     }
   }
 }

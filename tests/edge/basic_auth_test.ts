@@ -15,13 +15,13 @@ const ZOË = { name: "zoë", hash: await hashOf("pässword") };
 /** Counts the hashes that were asked for. */
 class CountingQueue extends HashQueue {
   count = 0;
-  override run<T>(work: () => Promise<T>): Promise<T> | undefined {
+  override run<T>(service: object, work: () => Promise<T>): Promise<T> | undefined {
     this.count++;
-    return super.run(work);
+    return super.run(service, work);
   }
 }
 
-function setup(hashes: HashQueue = new CountingQueue()) {
+function setup(hashes: HashQueue = new CountingQueue(1)) {
   const clock = new VirtualClock();
   const random = (bytes: number) => crypto.getRandomValues(new Uint8Array(bytes));
   const auth = new BasicAuth({ realm: "Shop", users: [ANN, ZOË] }, { clock, random, hashes });
@@ -101,9 +101,9 @@ Deno.test("BasicAuth hashes once for requests that show the same at the same tim
 });
 
 Deno.test("BasicAuth says credentials_busy when too many passwords wait, and books no failure", async () => {
-  const hashes = new HashQueue();
+  const hashes = new HashQueue(1);
   const gate = Promise.withResolvers<void>();
-  const blocked = Array.from({ length: maxQueuedHashes + 2 }, () => hashes.run(() => gate.promise));
+  const blocked = Array.from({ length: maxQueuedHashes + 2 }, () => hashes.run({}, () => gate.promise));
   const { ask } = setup(hashes);
   for (let n = 0; n < 20; n++) {
     assert.deepEqual(await ask(basic("ann:open: sesame")), {
@@ -125,4 +125,19 @@ Deno.test("BasicAuth knows on one connection what that connection has shown, and
   assert.equal(await codeOf(ask([...right, ...right], "192.0.2.1", connection)), "credentials_refused");
   assert.equal(await codeOf(ask(basic("ann:other"), "192.0.2.1", connection)), "credentials_refused");
   assert.equal(await codeOf(ask([], "192.0.2.1", connection)), "credentials_required");
+});
+
+Deno.test("BasicAuth counts the failures of an address over all services: credentials_rate_limited, whichever it tries next", async () => {
+  const hashes = new CountingQueue(1);
+  for (let n = 0; n < 4; n++) {
+    const { ask } = setup(hashes);
+    for (let m = 0; m < 10; m++) assert.equal(await codeOf(ask(basic(`ann:${m}`))), "credentials_refused");
+  }
+  const { ask } = setup(hashes);
+  assert.deepEqual(await ask(basic("ann:open: sesame")), {
+    code: "credentials_rate_limited",
+    headers: [["Retry-After", "3"]],
+  });
+  assert.equal(hashes.count, 40);
+  assert.equal(await codeOf(ask(basic("ann:open: sesame"), "192.0.2.2")), "admitted");
 });

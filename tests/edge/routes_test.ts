@@ -67,7 +67,7 @@ Deno.test("Routes.findTls() goes by exact names before wildcards, also of those 
   assert.equal(
     routes.expect(
       "tls:c.example.test",
-      new ServiceGuard({ clock, random: (bytes) => new Uint8Array(bytes), hashes: new HashQueue() }),
+      new ServiceGuard({ clock, random: (bytes) => new Uint8Array(bytes), hashes: new HashQueue(1) }),
     ),
     undefined,
   );

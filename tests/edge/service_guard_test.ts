@@ -11,7 +11,7 @@ import { VirtualClock } from "../support/virtual_clock.ts";
 const deps = (clock = new VirtualClock()) => ({
   clock,
   random: (bytes: number) => new Uint8Array(bytes).fill(7),
-  hashes: new HashQueue(),
+  hashes: new HashQueue(1),
 });
 const NO_HEADERS = new HeaderList();
 const codeBy = (rules: HeldRules, ip: string) => rules.admitConnection(ip)?.code;

@@ -166,7 +166,7 @@ class World {
   }
 
   guard(): ServiceGuard {
-    return new ServiceGuard({ clock: this.clock, random: systemRandom, hashes: new HashQueue() });
+    return new ServiceGuard({ clock: this.clock, random: systemRandom, hashes: new HashQueue(1) });
   }
 
   /** A datagram of a viewer. */
