@@ -21,7 +21,12 @@ export class FieldChanges {
   }
 
   apply(headers: HeaderList): void {
-    if (this.#removed.size > 0) headers.deleteWhere((key) => this.#removed.has(gatewayName(key)));
+    this.strip(headers);
     for (const [name, value] of this.#added) headers.append(name, value);
+  }
+
+  /** For what is merged into a head, or taken for one: what the rule removes or sets must not come this way. */
+  strip(fields: HeaderList): void {
+    if (this.#removed.size > 0) fields.deleteWhere((key) => this.#removed.has(gatewayName(key)));
   }
 }

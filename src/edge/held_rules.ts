@@ -84,6 +84,16 @@ export class HeldRules {
     this.#response?.apply(headers);
   }
 
+  /** Trailers of a request: a service may take them for fields of its head. */
+  changeRequestTrailers(trailers: HeaderList): void {
+    this.#request?.strip(trailers);
+  }
+
+  /** Trailers and interim heads of a response. */
+  changeResponseTrailers(fields: HeaderList): void {
+    this.#response?.strip(fields);
+  }
+
   #admit(ip: string, limited: ErrorCode): Refusal | undefined {
     if (!isAdmitted(ip, this.#allow, this.#deny)) return { code: "address_denied", headers: [] };
     if (this.#perAddress === undefined && this.#rate === undefined) return undefined;

@@ -303,6 +303,7 @@ export class HttpExchange implements RelayOptions, DepartureListener {
       const event = body.push(reader.buffer, reader.start, reader.end);
       if (event === "done") {
         reader.take(body.nextStart - reader.start);
+        this.#rules?.changeRequestTrailers(body.trailers);
         stream.end(serializeTrailers(body.trailers));
         this.#in.onBodyRead?.();
         return true;

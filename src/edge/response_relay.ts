@@ -48,7 +48,7 @@ export interface RelayOptions {
   /** Whether the request may be repeated: then a small response of known length is held back until it is whole. */
   readonly maySwitch: boolean;
   /** What is held for the service. */
-  readonly rules?: Pick<HeldRules, "changeResponse">;
+  readonly rules?: Pick<HeldRules, "changeResponse" | "changeResponseTrailers">;
   /** Keeps what `onData` just showed; undefined when it is to be copied. */
   retain(): WireBuffer | undefined;
   /** The viewer begins to see a response of this status. */
@@ -212,7 +212,10 @@ export class ResponseRelay implements StreamHandler, SocketWriterEvents {
     const framing = viewerFraming(head, request);
     const keepAlive = this.#options.keepAlive && framing.kind !== "until_close";
     const outgoing = responseToViewer(head, { keepAlive, framing, minor: request.minor });
-    if (interim) return writer.head(outgoing, framing, head.bytes);
+    if (interim) {
+      this.#options.rules?.changeResponseTrailers(outgoing.headers);
+      return writer.head(outgoing, framing, head.bytes);
+    }
     this.#options.rules?.changeResponse(outgoing.headers);
     this.status = head.status;
     this.#framing = framing;
@@ -252,6 +255,7 @@ export class ResponseRelay implements StreamHandler, SocketWriterEvents {
   #trailers(framing: Framing, section: Uint8Array | undefined): HeaderList {
     if (section === undefined || framing.kind !== "chunked") return NO_TRAILERS;
     const trailers = parseTrailers(section);
+    this.#options.rules?.changeResponseTrailers(trailers);
     return this.#options.request.minor === 0 ? NO_TRAILERS : trailers;
   }
 

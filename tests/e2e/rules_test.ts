@@ -4,6 +4,7 @@ import { curl } from "../support/curl.ts";
 import { derivePassword, formatPasswordHash, parsePasswordHash } from "../../src/crypto/mod.ts";
 import { Process } from "../support/process.ts";
 import { SOURCE_PROGRAM } from "../support/stack_processes.ts";
+import { Http2Client } from "../support/http2_client.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { RawOrigin } from "../support/raw_origin.ts";
 import { eventually, metricOf, startStack } from "../support/stack.ts";
@@ -381,4 +382,56 @@ Deno.test("rules hold for HTTP/2 as they do for HTTP/1.1", async () => {
   const limited = await ask("few");
   assert.equal(limited.status, 429);
   assert.ok(Number(limited.headers.get("retry-after")) > 3_000);
+});
+
+Deno.test("what a rule sets or removes does not come by trailers or interim heads either, over HTTP/1.1 and HTTP/2", async () => {
+  const sections: string[] = [];
+  await using origin = RawOrigin.start(async (socket) => {
+    for (;;) {
+      await socket.through("\r\n\r\n");
+      sections.push(await socket.through("\r\n\r\n"));
+      await socket.send(
+        "HTTP/1.1 103 Early Hints\r\nX-Secret: early\r\nX-Hint: 1\r\n\r\n" +
+          "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Secret: late\r\nX-Sum: 1\r\n\r\n",
+      );
+    }
+  });
+  await using stack = await startStack({
+    edge: { h2c_from: "127.0.0.0/8" },
+    services: [{
+      name: "web",
+      target: origin.target,
+      "rules.request_headers.remove": "X-Role",
+      "rules.request_headers.set": "X-User: nobody",
+      "rules.response_headers.remove": "X-Secret",
+    }],
+  });
+  const trailers = [["x-role", "admin"], ["x_user", "root"], ["x-sum", "1"]] as const;
+  using viewer = await stack.connect();
+  await viewer.send(
+    `POST / HTTP/1.1\r\nHost: ${stack.host("web")}\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n` +
+      trailers.map(([name, value]) => `${name}: ${value}\r\n`).join("") + "\r\n",
+  );
+  const hint = await viewer.through("\r\n\r\n");
+  const answer = await viewer.through("0\r\n") + await viewer.through("\r\n\r\n");
+  assert.match(hint, /x-hint: 1/i);
+  assert.match(answer, /x-sum: 1/i);
+  assert.doesNotMatch(hint + answer, /secret/i);
+  using client = await Http2Client.connect(stack.port);
+  const stream = await client.request([
+    [":method", "POST"],
+    [":scheme", "http"],
+    [":authority", stack.host("web")],
+    [":path", "/"],
+  ], false);
+  await client.data(stream, "hi");
+  await client.trailers(stream, [...trailers]);
+  const { blocks } = await client.over(stream);
+  assert.deepEqual([blocks[0]["x-hint"], blocks[2]["x-sum"]], ["1", "1"]);
+  assert.doesNotMatch(JSON.stringify(blocks), /secret/i);
+  assert.equal(sections.length, 2);
+  for (const section of sections) {
+    assert.match(section, /x-sum: 1/i);
+    assert.doesNotMatch(section, /admin|root/);
+  }
 });
