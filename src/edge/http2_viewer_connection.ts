@@ -302,8 +302,10 @@ export class Http2ViewerConnection implements Http2Handler {
     const writer = new Http2ResponseWriter(stream, this.#socket.remoteAddress, accept, departure.tell);
     stream.handler = writer;
     if (this.#connection.requests >= config.limits.requestsPerConnection) this.#retire();
-    if (head instanceof PosternError) this.#refuse(writer, head, isHead(block));
-    else await this.#exchange(stream, head, writer, departure);
+    if (head instanceof PosternError) {
+      stream.malformed = head.facts.status === 400;
+      this.#refuse(writer, head, isHead(block));
+    } else await this.#exchange(stream, head, writer, departure);
     await writer.flushed();
     writer.finish();
   }

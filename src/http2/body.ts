@@ -35,6 +35,7 @@ export class Http2Body {
     if (start >= end) return this.#done ? "done" : "need_more";
     this.#read += end - start;
     if (this.#length !== undefined && this.#read > this.#length) {
+      this.#stream.malformed = true;
       throw new PosternError("h2_body_length", "Cannot read body: it is longer than its Content-Length");
     }
     this.dataStart = start;
@@ -45,6 +46,7 @@ export class Http2Body {
   /** The stream ended here. Throws `h2_body_length`, and what bad trailers throw. */
   eof(): void {
     if (this.#length !== undefined && this.#read !== this.#length) {
+      this.#stream.malformed = true;
       throw new PosternError("h2_body_length", "Cannot read body: it is shorter than its Content-Length");
     }
     const block = this.#stream.trailers;

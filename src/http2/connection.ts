@@ -48,6 +48,8 @@ export class Http2Connection implements FrameSink {
   readonly #decoder = new HpackDecoder();
   readonly #sender: Sender;
   readonly #streams = new Map<number, Http2Stream>();
+  /** The latest streams that ended by RST_STREAM of ours. */
+  readonly #cutHere = new Set<number>();
   readonly #resets: Allowance;
   readonly #controlFrames: Allowance;
   #lastStreamId = 0;
@@ -181,7 +183,7 @@ export class Http2Connection implements FrameSink {
   /** @internal */
   resetStream(stream: Http2Stream, code: H2ErrorNumber): void {
     if (stream.closed) return;
-    this.#sender.control(FrameType.rstStream, 0, stream.id, uint32(code));
+    this.#cut(stream.id, code);
     this.#close(stream, false);
   }
 
@@ -229,11 +231,14 @@ export class Http2Connection implements FrameSink {
     this.#decoder.decode(bytes, 0, bytes.length, (name, value) => block.add(name, value));
     const known = this.#streams.get(streamId);
     if (known !== undefined) return this.#onTrailers(known, block, endStream);
-    if (streamId <= this.#lastStreamId) return this.onIdleFrame(); // cut by us while this was on its way, or by the peer
+    if (streamId <= this.#lastStreamId) {
+      if (this.#cutHere.has(streamId)) return this.onIdleFrame(); // on its way when we cut the stream
+      throw connectionError("h2_protocol_violation", "HEADERS of a stream that is closed"); // 5.1.1
+    }
     this.#lastStreamId = streamId;
     if (this.#finishedAt !== undefined || this.#streams.size >= this.#limits.maxConcurrentStreams) {
       this.onIdleFrame();
-      return this.#sender.control(FrameType.rstStream, 0, streamId, uint32(H2Error.refusedStream));
+      return this.#cut(streamId, H2Error.refusedStream);
     }
     const stream = new Http2Stream(
       this,
@@ -255,9 +260,17 @@ export class Http2Connection implements FrameSink {
 
   /** The peer broke the rules of one stream. It counts like a reset of its own: each costs as much. */
   #violate(stream: Http2Stream, code: H2ErrorNumber): void {
-    this.#sender.control(FrameType.rstStream, 0, stream.id, uint32(code));
+    this.#cut(stream.id, code);
     this.#close(stream, true);
     this.#countReset();
+  }
+
+  /** Sends RST_STREAM. Frames that the peer sent before it knows are no offence, so the latest such streams are kept in mind. */
+  #cut(streamId: number, code: H2ErrorNumber): void {
+    this.#sender.control(FrameType.rstStream, 0, streamId, uint32(code));
+    this.#cutHere.delete(streamId);
+    this.#cutHere.add(streamId);
+    if (this.#cutHere.size > MAX_CUT_STREAMS) this.#cutHere.delete(this.#cutHere.values().next().value!);
   }
 
   #countReset(): void {
@@ -274,7 +287,7 @@ export class Http2Connection implements FrameSink {
     if (length > this.#receiveWindow) throw connectionError("h2_flow_control", "DATA is beyond the window");
     this.#receiveWindow -= length;
     let stream = this.#streams.get(streamId);
-    if (stream === undefined) this.onIdleFrame(); // cut by us while this was on its way
+    if (stream === undefined) this.#onStrayData(streamId);
     else if (stream.remoteEnded || length > stream.receiveWindow) {
       this.#violate(stream, stream.remoteEnded ? H2Error.streamClosed : H2Error.flowControl);
       stream = undefined;
@@ -285,6 +298,13 @@ export class Http2Connection implements FrameSink {
     if (lost > 0 && stream !== undefined) this.consumed(stream, lost);
     else if (lost > 0) this.#returnCredit(lost);
     this.#dataStream = stream;
+  }
+
+  /** DATA of a closed stream: on its way when we cut it, or an offence (5.1). */
+  #onStrayData(streamId: number): void {
+    if (this.#cutHere.has(streamId)) return this.onIdleFrame();
+    this.#cut(streamId, H2Error.streamClosed);
+    this.#countReset();
   }
 
   /** @internal */
@@ -373,6 +393,8 @@ export class Http2Connection implements FrameSink {
   #endedHere(stream: Http2Stream): void {
     stream.localEnded = true;
     const { handler } = stream;
+    // 8.1.1: a malformed request is a stream error, whatever answer went before it.
+    if (stream.malformed) this.#cut(stream.id, H2Error.protocol);
     if (stream.remoteEnded) this.#close(stream, false);
     handler?.onDrained();
   }
@@ -403,5 +425,7 @@ export class Http2Connection implements FrameSink {
   }
 }
 
+/** Streams that we cut and remember. */
+const MAX_CUT_STREAMS = 256;
 /** A window that grows by less at a time serves no reader. */
 const SMALL_INCREMENT = 64;

@@ -131,6 +131,7 @@ export class FrameReader {
       case FrameType.priority:
         if (streamId === 0) throw connectionError("h2_protocol_violation", "PRIORITY names no stream");
         expectLength(payload, 5, "PRIORITY");
+        refuseSelf(payload, streamId);
         return this.#sink.onIdleFrame();
       default: // 4.1: unknown types are ignored, though not without end
         return this.#sink.onIdleFrame();
@@ -143,6 +144,7 @@ export class FrameReader {
     let fragment = unpadded(payload, flags);
     if ((flags & Flag.priority) !== 0) {
       if (fragment.length < 5) throw connectionError("h2_frame_size", "HEADERS is too short");
+      refuseSelf(fragment, streamId);
       fragment = fragment.subarray(5);
     }
     const endStream = (flags & Flag.endStream) !== 0;
@@ -242,6 +244,13 @@ function unpadded(payload: Uint8Array, flags: number): Uint8Array {
   const end = payload.length - payload[0];
   if (end < 1) throw connectionError("h2_protocol_violation", "padding is longer than its frame");
   return payload.subarray(1, end);
+}
+
+/** RFC 7540 5.3.1. Priorities are of no effect here, but who sends this one is broken. */
+function refuseSelf(payload: Uint8Array, streamId: number): void {
+  if ((readUint32(payload, 0) & MAX_STREAM_ID) === streamId) {
+    throw connectionError("h2_protocol_violation", "a stream depends on itself");
+  }
 }
 
 function expectLength(payload: Uint8Array, bytes: number, name: string): void {

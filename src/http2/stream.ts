@@ -47,6 +47,8 @@ export class Http2Stream {
   remoteEnded = false;
   /** END_STREAM is on its way. */
   localEnded = false;
+  /** The request cannot be understood: its answer is followed by RST_STREAM. */
+  malformed = false;
   /** Ended both ways, or cut. */
   closed = false;
   /** @internal Used by {@link Http2Connection}, like everything below. */

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { HeaderList } from "../../src/http1/mod.ts";
 import { H2Error } from "../../src/http2/mod.ts";
-import { data, frame, FrameType, GET, headers, Peer, POST, uint32 } from "./peer.ts";
+import { concat } from "../../src/bytes/mod.ts";
+import { block, data, frame, FrameType, GET, headers, Peer, POST, uint32 } from "./peer.ts";
 
 const OK = HeaderList.from([["content-type", "text/plain"]]);
 
@@ -108,6 +109,30 @@ const VIOLATIONS: readonly {
     send: [frame(FrameType.headers, 5, 1, Uint8Array.of(0xff, 0x20))],
     code: "h2_compression",
     number: H2Error.compression,
+  },
+  {
+    name: "HEADERS of an id below the latest",
+    send: [headers(5, GET), headers(3, GET)],
+    code: "h2_protocol_violation",
+    number: H2Error.protocol,
+  },
+  {
+    name: "HEADERS of a stream that its peer has cut",
+    send: [headers(1, POST, false), frame(FrameType.rstStream, 0, 1, uint32(8)), headers(1, GET)],
+    code: "h2_protocol_violation",
+    number: H2Error.protocol,
+  },
+  {
+    name: "PRIORITY on itself",
+    send: [headers(1, GET), frame(FrameType.priority, 0, 1, Uint8Array.of(0, 0, 0, 1, 9))],
+    code: "h2_protocol_violation",
+    number: H2Error.protocol,
+  },
+  {
+    name: "HEADERS that depend on themselves",
+    send: [frame(FrameType.headers, 0x25, 1, concat(Uint8Array.of(0, 0, 0, 1, 9), block(GET)))],
+    code: "h2_protocol_violation",
+    number: H2Error.protocol,
   },
   {
     name: "SETTINGS with more than 32 entries",
@@ -319,6 +344,28 @@ Deno.test("Http2Connection tells a stream of its peer's reset, drops what waits 
   assert.deepEqual([resets, released, one.closed, three.closed], [1, 1, true, false]);
   one.send(new Uint8Array(20), 0, { release: () => void released++ });
   assert.deepEqual([released, peer.frames()], [2, []]);
+});
+
+Deno.test("Http2Connection answers DATA of a closed stream with STREAM_CLOSED, but not what was on its way when it cut", () => {
+  const peer = new Peer();
+  peer.send(headers(1, POST, false), frame(FrameType.rstStream, 0, 1, uint32(8)), data(1, 3));
+  assert.deepEqual(peer.resets(), [[1, H2Error.streamClosed]]);
+  peer.send(headers(3, POST, false));
+  peer.requests[1].stream.reset(H2Error.cancel);
+  assert.deepEqual(peer.resets(), [[3, H2Error.cancel]]);
+  peer.send(data(3, 3), headers(3, [["x-sum", "9"]]));
+  assert.deepEqual(peer.resets(), []);
+  assert.equal(peer.connection.failed, undefined);
+});
+
+Deno.test("Http2Connection ends a malformed request with PROTOCOL_ERROR behind its answer", () => {
+  const peer = new Peer();
+  peer.send(headers(1, POST, false));
+  const [{ stream }] = peer.requests;
+  stream.malformed = true;
+  stream.sendHead(400, new HeaderList(), true);
+  const types = peer.frames().map(({ type }) => type);
+  assert.deepEqual(types, [FrameType.headers, FrameType.rstStream]);
 });
 
 Deno.test("Http2Connection keeps trailers of a request apart and refuses a second head", () => {
