@@ -122,6 +122,7 @@ export class Http2ResponseWriter implements ResponseWriter, Http2StreamHandler, 
     const stream = this.#stream;
     // RFC 9113 8.1: the answer is whole, the rest of the request is of no interest.
     if (!stream.closed) stream.reset(stream.localEnded ? H2Error.noError : H2Error.internal);
+    stream.forgetUnread();
   }
 
   onReadable(): void {

@@ -187,6 +187,12 @@ export class Http2Connection implements FrameSink {
     this.#close(stream, false);
   }
 
+  /** @internal Nobody reads what is unread: the peer may send as much on other streams. */
+  forgetUnread(stream: Http2Stream): void {
+    const dropped = stream.dropUnread();
+    if (dropped > 0) this.#returnCredit(dropped);
+  }
+
   /** @internal Bytes of a request were read: the peer may send as many again. */
   consumed(stream: Http2Stream, bytes: number): void {
     this.#returnCredit(bytes);

@@ -140,6 +140,11 @@ export class Http2Stream {
     this.#connection.resetStream(this, code);
   }
 
+  /** Nothing more is read: what lies unread, also behind an orderly end, takes no room in the connection's window. */
+  forgetUnread(): void {
+    this.#connection.forgetUnread(this);
+  }
+
   /** Forgets what was queued. */
   dropQueued(): void {
     for (const piece of this.pieces.splice(0)) piece.lease?.release();

@@ -429,3 +429,18 @@ Deno.test("one address has so many HTTP/2 requests under way over all its connec
     return origin.connections > 4;
   });
 });
+
+Deno.test("bodies of refused requests take nothing from the connection's window", async () => {
+  await using origin = answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  await using stack = await startStack({
+    edge: { h2c_from: "127.0.0.0/8" },
+    services: [{ name: "web", target: origin.target, "rules.deny": "127.0.0.1" }],
+  });
+  using client = await Http2Client.connect(stack.port);
+  const body = new Uint8Array(60_000);
+  for (let sent = 0; sent < 2 * 1_048_576; sent += body.length) {
+    const stream = await client.request(fields(stack, "POST"), false);
+    await client.data(stream, body, true);
+    assert.equal((await client.over(stream)).blocks[0]?.[":status"], "403", JSON.stringify(client.goaways));
+  }
+});
