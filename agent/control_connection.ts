@@ -6,6 +6,7 @@ import {
   BodyReader,
   HEAD_LIMITS,
   HeaderList,
+  MAX_INTERIM_RESPONSES,
   parseResponseHead,
   persistent,
   type ResponseHead,
@@ -17,8 +18,6 @@ import type { ByteStream, Clock } from "../src/ports/mod.ts";
 const MAX_IDLE_MS = 10_000;
 /** Idle connections that are kept: services register side by side. */
 const MAX_IDLE = 4;
-/** Interim responses before the final one. */
-const MAX_INTERIM_RESPONSES = 16;
 
 export interface ControlConnectionsOptions {
   /** Value of Host. */

@@ -15,6 +15,8 @@ import { codeOf, PosternError } from "../src/errors/mod.ts";
 import {
   BodyReader,
   type HeadLimits,
+  isRepeatable,
+  MAX_INTERIM_RESPONSES,
   parseRequestHead,
   parseResponseHead,
   PartialHead,
@@ -39,10 +41,6 @@ const REQUEST_LIMITS: HeadLimits = Object.freeze({
   maxHeadBytes: 69_632,
   maxHeaders: 1_024,
 });
-/** Interim responses before the final one; an origin sends one or two. */
-const MAX_INTERIM_RESPONSES = 16;
-/** Requests that may be sent again when a pooled connection turns out to be dead (RFC 9110 9.2.2). */
-const REPEATABLE = new Set(["GET", "HEAD", "OPTIONS"]);
 /** Time for the rest of a request to be written after its response has ended. */
 const SETTLE_MS = 5_000;
 
@@ -225,7 +223,7 @@ export class HttpExchange implements StreamHandler, SocketWriterEvents {
   /** The origin closed before a whole response head. A pooled connection may just have been too old. */
   #lost(connection: OriginConnection, answered: boolean): void {
     const stale = connection.isReused && !answered && !this.#repeated;
-    if (!stale || !REPEATABLE.has(this.#request!.method) || !this.#body!.isEmpty) {
+    if (!stale || !isRepeatable(this.#request!.method) || !this.#body!.isEmpty) {
       return this.#refuse("origin_reset");
     }
     this.#repeated = true;

@@ -1,8 +1,6 @@
 /** One connection to an origin, with what is needed to use it again. */
-import { type Slabs, SocketReader, SocketWriter, type SocketWriterEvents } from "../src/driver/mod.ts";
+import { NO_WRITER_EVENTS, type Slabs, SocketReader, SocketWriter } from "../src/driver/mod.ts";
 import type { ByteStream } from "../src/ports/mod.ts";
-
-const NOBODY: SocketWriterEvents = Object.freeze({ onWritten() {}, onError() {} });
 
 export class OriginConnection {
   readonly socket: ByteStream;
@@ -19,7 +17,7 @@ export class OriginConnection {
   constructor(socket: ByteStream, slabs: Slabs) {
     this.socket = socket;
     this.reader = new SocketReader(socket, slabs);
-    this.writer = new SocketWriter(socket, slabs, NOBODY);
+    this.writer = new SocketWriter(socket, slabs, NO_WRITER_EVENTS);
   }
 
   get isClosed(): boolean {
@@ -28,7 +26,7 @@ export class OriginConnection {
 
   /** Nobody's at the moment: what is still told about its writes is told to nobody. */
   detach(): void {
-    this.writer.events = NOBODY;
+    this.writer.events = NO_WRITER_EVENTS;
   }
 
   /** Closes the socket; the pool is to be told by `drop`. Idempotent. */

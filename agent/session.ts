@@ -12,7 +12,7 @@ import {
 } from "../src/channel/mod.ts";
 import { generateX25519KeyPair } from "../src/crypto/mod.ts";
 import { ChannelPump, type WebSocketConnection, type WireBuffers } from "../src/driver/mod.ts";
-import { PosternError } from "../src/errors/mod.ts";
+import { errorOf, PosternError } from "../src/errors/mod.ts";
 import type { ByteStream, Clock, MessageFraming, Random } from "../src/ports/mod.ts";
 import type { ResetReason } from "../src/wire/mod.ts";
 import type { Prover } from "./evidence.ts";
@@ -137,9 +137,7 @@ export class Session {
         await pump.run(this.#channel, carrier.leftover);
       }
     } catch (error) {
-      this.#error ??= error instanceof PosternError
-        ? error
-        : new PosternError("internal_error", `Cannot open channel: ${String(error)}`, { cause: error });
+      this.#error ??= errorOf(error, `Cannot open channel: ${String(error)}`);
     }
     this.#isOnline = false;
     this.#stayOffline(this.#error ?? new PosternError("channel_closed"));
@@ -188,13 +186,7 @@ export class Session {
               this.#channel?.prove(token, this.#options.clock.now());
               pump.wake();
             },
-            (error) => {
-              this.close(
-                error instanceof PosternError ? error : new PosternError("internal_error", undefined, {
-                  cause: error,
-                }),
-              );
-            },
+            (error) => this.close(errorOf(error)),
           );
         },
         onReady: (ready) => {

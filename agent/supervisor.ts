@@ -15,7 +15,7 @@ import type { EvidenceProvider } from "../src/attestation/mod.ts";
 import { fromBase64Url } from "../src/bytes/mod.ts";
 import type { AgentConfig } from "../src/config/mod.ts";
 import type { WireBuffers } from "../src/driver/mod.ts";
-import { PosternError } from "../src/errors/mod.ts";
+import { errorOf, PosternError } from "../src/errors/mod.ts";
 import type { Clock, Log, Random } from "../src/ports/mod.ts";
 import type { Metrics } from "../src/telemetry/mod.ts";
 import type { ResetReason } from "../src/wire/mod.ts";
@@ -422,6 +422,5 @@ function ended(session: Session): boolean {
 }
 
 function known(error: unknown): PosternError {
-  if (error instanceof PosternError) return error;
-  return new PosternError("internal_error", `Cannot publish the service: ${String(error)}`, { cause: error });
+  return errorOf(error, `Cannot publish the service: ${String(error)}`);
 }

@@ -3,7 +3,7 @@
  * (`takeRecord`), and what happens is told through `ChannelEvents`. All offsets are into the core's memory.
  */
 import { utf8 } from "../bytes/mod.ts";
-import { codeOf, type ErrorCode, isErrorCode, PosternError } from "../errors/mod.ts";
+import { codeOf, type ErrorCode, errorOf, isErrorCode, PosternError } from "../errors/mod.ts";
 import { Mux, type MuxStream, type StreamHandler, type UnreadBudget } from "../mux/mod.ts";
 import type { SealingCore } from "../ports/mod.ts";
 import type { TransportKeys } from "../crypto/mod.ts";
@@ -211,11 +211,7 @@ export class Channel {
       else this.#endDrainIfIdle();
       return end;
     } catch (error) {
-      this.#end(
-        error instanceof PosternError
-          ? error
-          : new PosternError("internal_error", undefined, { cause: error }),
-      );
+      this.#end(errorOf(error));
       return start;
     }
   }
@@ -289,12 +285,7 @@ export class Channel {
 
   /** Ends the channel because of an error of either side. */
   fail(error: unknown): void {
-    const known = error instanceof PosternError
-      ? error
-      : new PosternError("internal_error", `Cannot go on with the channel: ${String(error)}`, {
-        cause: error,
-      });
-    this.#close(known);
+    this.#close(errorOf(error, `Cannot go on with the channel: ${String(error)}`));
   }
 
   #receiveHandshake(message: Uint8Array, now: number): void {

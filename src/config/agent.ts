@@ -17,10 +17,7 @@ import { ruleSettings } from "./rules.ts";
 import { serviceProtocols } from "./protocol.ts";
 import { list, optional, setting, type Values } from "./setting.ts";
 import { channelSettings, logSettings, windowSettings } from "./shared.ts";
-
-const dayMs = 86_400_000;
-const hourMs = 3_600_000;
-const KiB = 1024;
+import { dayMs, hourMs, KiB } from "./units.ts";
 
 /** Most services in one agent; the edge may allow fewer. */
 export const maxServices = 128;

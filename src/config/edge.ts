@@ -17,11 +17,7 @@ import {
 } from "./values.ts";
 import { optional, setting, type Values } from "./setting.ts";
 import { channelSettings, heartbeatSettings, logSettings, otelSettings, windowSettings } from "./shared.ts";
-
-const dayMs = 86_400_000;
-const hourMs = 3_600_000;
-const KiB = 1024;
-const MiB = 1024 * KiB;
+import { dayMs, hourMs, KiB, MiB } from "./units.ts";
 
 /** Nobody accepts more in a second. */
 const maxConnectionRate = 1_000_000;

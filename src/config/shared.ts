@@ -1,11 +1,7 @@
 /** Settings that edge and agent have in common, and what they measure the channel by. */
 import { count, duration, size, toggle, word } from "./values.ts";
 import { setting } from "./setting.ts";
-
-const dayMs = 86_400_000;
-const KiB = 1024;
-const MiB = 1024 * KiB;
-const GiB = 1024 * MiB;
+import { dayMs, GiB, KiB, MiB } from "./units.ts";
 
 /** How truthfully and how fast a dead peer is noticed. The edge decides, and tells its agents. */
 export const heartbeatSettings = {

@@ -55,6 +55,6 @@ export {
 export { type Deadline, Deadlines } from "./deadlines.ts";
 export { IDLE_SLAB_BYTES, LARGE_SLAB_BYTES, Slabs, SMALL_SLAB_BYTES } from "./slabs.ts";
 export { SocketReader } from "./socket_reader.ts";
-export { type Lease, SocketWriter, type SocketWriterEvents } from "./socket_writer.ts";
+export { type Lease, NO_WRITER_EVENTS, SocketWriter, type SocketWriterEvents } from "./socket_writer.ts";
 export { type SpliceOptions, StreamSplice } from "./stream_splice.ts";
 export { LARGE_BUFFER_BYTES, SMALL_BUFFER_BYTES, WireBuffer, WireBuffers } from "./wire_buffers.ts";

@@ -30,6 +30,9 @@ export interface SocketWriterEvents {
   onError(error: unknown): void;
 }
 
+/** Tells nobody. */
+export const NO_WRITER_EVENTS: SocketWriterEvents = Object.freeze({ onWritten() {}, onError() {} });
+
 export class SocketWriter {
   readonly #socket: ByteStream;
   readonly #slabs: Slabs;

@@ -12,7 +12,7 @@ import {
 import { concat } from "../bytes/mod.ts";
 import type { ByteStream } from "../ports/mod.ts";
 import type { EdgeContext, Viewer } from "./context.ts";
-import type { RequestBody } from "./http_exchange.ts";
+import type { RequestBody } from "./request_body.ts";
 import type { ResponseWriter } from "./response_writer.ts";
 
 export interface ControlInput {

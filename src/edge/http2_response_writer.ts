@@ -2,7 +2,7 @@
  * One response on an HTTP/2 stream, and the stream as a byte stream: the request's body, and both directions of a
  * WebSocket. A response without body, and a small one that is whole, goes out in as few frames as it can.
  */
-import type { Lease, SocketWriterEvents } from "../driver/mod.ts";
+import { type Lease, NO_WRITER_EVENTS, type SocketWriterEvents } from "../driver/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 import {
   errorMessage,
@@ -23,7 +23,7 @@ const WEBSOCKET_ACCEPT = "sec-websocket-accept";
 export class Http2ResponseWriter implements ResponseWriter, Http2StreamHandler, ByteStream {
   readonly raw = undefined;
   readonly remoteAddress: string;
-  events: SocketWriterEvents = NOBODY;
+  events: SocketWriterEvents = NO_WRITER_EVENTS;
   readonly #stream: Http2Stream;
   /** The accept value that the origin has to give, for a WebSocket. */
   readonly #accept: string | undefined;
@@ -199,5 +199,3 @@ export class Http2ResponseWriter implements ResponseWriter, Http2StreamHandler, 
 function fieldsOf({ status, headers }: OutgoingResponse): HeaderList {
   return headers.without((key) => HTTP1_ONLY.has(key) || (status === 101 && key === WEBSOCKET_ACCEPT));
 }
-
-const NOBODY: SocketWriterEvents = { onWritten() {}, onError() {} };

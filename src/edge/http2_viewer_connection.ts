@@ -1,7 +1,7 @@
 /** One connection on the public listener that speaks HTTP/2: every stream is an exchange like those of HTTP/1.1. */
 import { networkOf } from "../bytes/mod.ts";
 import { type Deadline, SocketReader, SocketWriter } from "../driver/mod.ts";
-import { type ErrorCode, PosternError } from "../errors/mod.ts";
+import { type ErrorCode, errorOf, PosternError } from "../errors/mod.ts";
 import { explainedError, type RequestHead } from "../http1/mod.ts";
 import {
   H2Error,
@@ -60,7 +60,6 @@ export class Http2ViewerConnection implements Http2Handler {
   #pumpQueued = false;
   #resume: () => void = () => {};
   #closing = false;
-  #upgradedBytes = 0;
 
   constructor(options: Http2ViewerOptions) {
     const { context, socket, proxies, scheme } = options;
@@ -275,8 +274,6 @@ export class Http2ViewerConnection implements Http2Handler {
     });
   }
 
-  readonly #onUpgradedBytes = (bytes: number): void => void (this.#upgradedBytes += bytes);
-
   /** One request. Never throws. */
   async #serve(stream: Http2Stream, block: HeaderBlock): Promise<void> {
     const { config, random } = this.#context;
@@ -295,9 +292,7 @@ export class Http2ViewerConnection implements Http2Handler {
       });
       if (!this.#options.covers(head.hostname)) head = new PosternError("misdirected_request");
     } catch (error) {
-      head = error instanceof PosternError
-        ? error
-        : new PosternError("internal_error", undefined, { cause: error });
+      head = errorOf(error);
     }
     const writer = new Http2ResponseWriter(stream, this.#socket.remoteAddress, accept, departure.tell);
     stream.handler = writer;
@@ -336,19 +331,13 @@ export class Http2ViewerConnection implements Http2Handler {
       // that lose an answer when a reset comes with it.
       keepAlive: true,
       departure,
-      onUpgradedBytes: this.#onUpgradedBytes,
     };
     try {
       if (!isControlHost(head.hostname, context.config.publicHost)) await new HttpExchange(input).run();
       else if (head.upgrade !== null) throw new PosternError("http_connect_refused");
       else await controlExchange(input);
     } catch (error) {
-      const known = error instanceof PosternError;
-      this.#refuse(
-        writer,
-        known ? error : new PosternError("internal_error", undefined, { cause: error }),
-        head.method === "HEAD",
-      );
+      this.#refuse(writer, errorOf(error), head.method === "HEAD");
     } finally {
       reader.release();
       context.openRequests.leave(network);

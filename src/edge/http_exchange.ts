@@ -3,11 +3,17 @@
  * that may be repeated (RFC 9110 9.2.2) and has sent no body, goes to another session when the first one is lost.
  */
 import { type ErrorCode, PosternError } from "../errors/mod.ts";
-import { type Deadline, type SocketReader, StreamSplice, type WireBuffer } from "../driver/mod.ts";
 import {
-  type BodyReader,
+  type Deadline,
+  NO_WRITER_EVENTS,
+  type SocketReader,
+  StreamSplice,
+  type WireBuffer,
+} from "../driver/mod.ts";
+import {
   forwardedRequest,
   type Header,
+  isRepeatable,
   type RequestHead,
   serializeRequestHead,
   serializeTrailers,
@@ -20,12 +26,12 @@ import type { AgentSession } from "./agent_session.ts";
 import type { EdgeContext, Viewer } from "./context.ts";
 import type { Departure, DepartureListener } from "./departure.ts";
 import type { HeldRules } from "./held_rules.ts";
+import { discardBody, type RequestBody } from "./request_body.ts";
 import { type RelayOptions, type RelayOutcome, ResponseRelay } from "./response_relay.ts";
 import type { ResponseWriter } from "./response_writer.ts";
 import type { RouteGroup } from "./route_group.ts";
 import { isTlsRoute } from "./routes.ts";
 
-const REPEATABLE = new Set(["GET", "HEAD", "OPTIONS"]);
 /** Reasons after which the origin has certainly not seen the request. */
 const UNSEEN: ReadonlySet<ResetReason> = new Set(["draining", "stream_limit", "unknown_service"]);
 const HTTP_CLASS = streamClass("storage_fetch");
@@ -33,15 +39,6 @@ const HTTP_CLASS = streamClass("storage_fetch");
 const HOLD_MS = 100;
 /** Sessions that are tried for one request. */
 const MAX_ATTEMPTS = 8;
-/** Rest of a body that is read and thrown away, so that its connection stays usable, when the origin wants none of it. */
-const MAX_DISCARDED_BYTES = 262_144;
-
-/** A request's body as it comes in: {@link BodyReader} for HTTP/1.1. */
-export type RequestBody = Pick<
-  BodyReader,
-  "done" | "trailers" | "dataStart" | "dataEnd" | "nextStart" | "push" | "eof"
->;
-
 export interface ExchangeInput {
   readonly context: EdgeContext;
   readonly viewer: Viewer;
@@ -58,8 +55,8 @@ export interface ExchangeInput {
   readonly departure: Departure;
   /** The whole body came: from now on the viewer has nothing to say until it is answered. */
   readonly onBodyRead?: () => void;
-  /** Bytes of the viewer after an upgrade, for whoever watches the connection. */
-  readonly onUpgradedBytes: (bytes: number) => void;
+  /** Bytes of the viewer after an upgrade, for who watches the connection and sees none of them otherwise. */
+  readonly onUpgradedBytes?: (bytes: number) => void;
 }
 
 /** Whether the viewer's connection may be used again; "linger": it is over, and the viewer may be sending still. */
@@ -107,7 +104,7 @@ export class HttpExchange implements RelayOptions, DepartureListener {
   }
   /** A request may be repeated while its viewer has seen nothing. */
   get maySwitch(): boolean {
-    return this.#in.head.framing.kind === "none" && REPEATABLE.has(this.#in.head.method);
+    return this.#in.head.framing.kind === "none" && isRepeatable(this.#in.head.method);
   }
 
   get rules(): HeldRules | undefined {
@@ -172,7 +169,7 @@ export class HttpExchange implements RelayOptions, DepartureListener {
         if (outcome.kind === "complete") {
           await writer.flushed();
           if (writer.failed || departure.happened) return "close";
-          if (outcome.keepAlive && (this.#body.done || await this.#discardBody())) return "keep";
+          if (outcome.keepAlive && (this.#body.done || await discardBody(this.#in))) return "keep";
           return this.#isRead ? "close" : "linger";
         }
         if (departure.happened || outcome.started) return "close";
@@ -208,7 +205,7 @@ export class HttpExchange implements RelayOptions, DepartureListener {
     if (outcome.reason !== undefined && UNSEEN.has(outcome.reason)) return true;
     // Nothing listened: another agent of the same service may do better.
     if (outcome.code === "origin_refused") return group.sessions.some((session) => !tried.has(session));
-    return outcome.code === "channel_lost" && REPEATABLE.has(this.#in.head.method);
+    return outcome.code === "channel_lost" && isRepeatable(this.#in.head.method);
   }
 
   /** Begins one try on one session; false when it takes no stream. */
@@ -336,27 +333,6 @@ export class HttpExchange implements RelayOptions, DepartureListener {
     return this.#body.done && this.#in.head.upgrade === null && this.#in.reader.available === 0;
   }
 
-  /** The origin has answered and wants no more of the body. True: its end was found. */
-  async #discardBody(): Promise<boolean> {
-    const { context, reader, socket } = this.#in;
-    const body = this.#body;
-    const deadline = context.deadlines.set(context.config.timeouts.lingerMs, () => socket.close());
-    try {
-      for (let bytes = 0; bytes <= MAX_DISCARDED_BYTES;) {
-        const event = body.push(reader.buffer, reader.start, reader.end);
-        reader.take(body.nextStart - reader.start);
-        if (event === "done") return true;
-        if (event === "data") bytes += body.dataEnd - body.dataStart;
-        else if (!await reader.fill()) break;
-      }
-    } catch {
-      // Gone, or not the body that its head announced: no request is looked for behind it.
-    } finally {
-      deadline.lift();
-    }
-    return false;
-  }
-
   /** Joins viewer and stream byte for byte until both have ended. */
   async #upgrade(session: AgentSession): Promise<void> {
     this.#leave();
@@ -370,7 +346,7 @@ export class HttpExchange implements RelayOptions, DepartureListener {
       retain: () => session.pump.retain(),
       writer: writer.raw,
       onBytes: (fromViewer, toViewer) => {
-        this.#in.onUpgradedBytes(fromViewer);
+        this.#in.onUpgradedBytes?.(fromViewer);
         series.bytesIn += fromViewer;
         series.bytesOut += toViewer;
       },
@@ -424,7 +400,7 @@ export class HttpExchange implements RelayOptions, DepartureListener {
       cause: cause instanceof Error && code === "internal_error" ? cause.stack : undefined,
     });
     const keep = this.#in.keepAlive && this.#body.done && head.upgrade === null;
-    writer.events = { onWritten() {}, onError() {} };
+    writer.events = NO_WRITER_EVENTS;
     writer.refuse({
       status,
       code,

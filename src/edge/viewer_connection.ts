@@ -1,6 +1,6 @@
 /** One connection on the public listener: HTTP/1.1 requests one after the other, or an agent's carrier. */
-import { codeOf, type ErrorCode, PosternError } from "../errors/mod.ts";
-import { SocketReader, SocketWriter } from "../driver/mod.ts";
+import { codeOf, type ErrorCode, errorOf, PosternError } from "../errors/mod.ts";
+import { NO_WRITER_EVENTS, SocketReader, SocketWriter } from "../driver/mod.ts";
 import { BodyReader, errorResponseOf, parseRequestHead, persistent, type RequestHead } from "../http1/mod.ts";
 import { http1Required } from "../http2/mod.ts";
 import type { ByteStream } from "../ports/mod.ts";
@@ -52,7 +52,7 @@ export class ViewerConnection {
     this.#proxies = options.proxies;
     this.#socket = options.socket;
     this.#reader = new SocketReader(options.socket, options.context.slabs);
-    this.#writer = new SocketWriter(options.socket, options.context.slabs, NOBODY);
+    this.#writer = new SocketWriter(options.socket, options.context.slabs, NO_WRITER_EVENTS);
     this.#responses = new Http1ResponseWriter(this.#writer);
     const address = options.socket.remoteAddress;
     const ip = withoutPort(address);
@@ -247,9 +247,7 @@ export class ViewerConnection {
   }
 
   #refuse(error: unknown): void {
-    const known = error instanceof PosternError
-      ? error
-      : new PosternError("internal_error", undefined, { cause: error });
+    const known = errorOf(error);
     if (known.code === "connection_reset" || known.code === "connection_lost") return;
     this.#context.metrics.refusals.inc({ code: known.code, layer: "http" });
     this.#context.log(codeOf(error) === "internal_error" ? "error" : "info", "connection refused", {
@@ -257,7 +255,7 @@ export class ViewerConnection {
       remote: this.#socket.remoteAddress,
       cause: codeOf(error) === "internal_error" && error instanceof Error ? error.stack : undefined,
     });
-    this.#writer.events = NOBODY;
+    this.#writer.events = NO_WRITER_EVENTS;
     // Who begins with HTTP/2 reads nothing else.
     if (known.code === "http_h2_preface") return this.#writer.write(http1Required(), 0);
     this.#writer.write(
@@ -269,5 +267,3 @@ export class ViewerConnection {
 
 /** A head has to fit into one slab. */
 const MAX_HEAD_BYTES = 65_000;
-
-const NOBODY = { onWritten() {}, onError() {} };

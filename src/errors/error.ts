@@ -63,3 +63,10 @@ export class PosternError extends Error {
 export function codeOf(error: unknown): ErrorCode {
   return error instanceof PosternError ? error.code : "internal_error";
 }
+
+/** Any thrown value as a {@link PosternError}: itself, or `internal_error` with the value as its cause. */
+export function errorOf(thrown: unknown, message?: string): PosternError {
+  return thrown instanceof PosternError
+    ? thrown
+    : new PosternError("internal_error", message, { cause: thrown });
+}

@@ -35,3 +35,8 @@ export const BODY_LIMITS: BodyLimits = Object.freeze({
   maxTrailerBytes: 8 * 1024,
   maxTrailers: 32,
 });
+
+/** Longest method: the longest registered one has 17 letters. */
+export const MAX_METHOD_LENGTH = 24;
+/** Interim responses before the final one; a server sends one or two. */
+export const MAX_INTERIM_RESPONSES = 16;

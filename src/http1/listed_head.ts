@@ -2,14 +2,11 @@
 import { PosternError } from "../errors/mod.ts";
 import { ODD_NAME, refuseLookalikes } from "./fields.ts";
 import type { HeaderList } from "./header_list.ts";
-import { BODY_LIMITS, type BodyLimits } from "./limits.ts";
+import { BODY_LIMITS, type BodyLimits, MAX_METHOD_LENGTH } from "./limits.ts";
 import { CLASS, METHOD, TARGET, TOKEN, VALUE } from "./octets.ts";
 import { judge, type RequestHead } from "./request_head.ts";
 import { fieldsLength } from "./serialize.ts";
 import { isForbiddenTrailer } from "./trailers.ts";
-
-/** Longest method, as in a request line. */
-const MAX_METHOD_LENGTH = 24;
 
 /**
  * The request head that these parts are. Field names are in lower case, `host` among them. Throws as

@@ -31,9 +31,16 @@ export { CHUNKED, type Framing, NO_BODY, UNTIL_CLOSE, UPGRADE } from "./framing.
 export type { Minor } from "./head.ts";
 export { type Header, HeaderList } from "./header_list.ts";
 export { type Authority, parseAuthority, sameAuthority } from "./host.ts";
-export { BODY_LIMITS, type BodyLimits, HEAD_LIMITS, type HeadLimits } from "./limits.ts";
+export {
+  BODY_LIMITS,
+  type BodyLimits,
+  HEAD_LIMITS,
+  type HeadLimits,
+  MAX_INTERIM_RESPONSES,
+} from "./limits.ts";
 export { PartialHead } from "./partial_head.ts";
 export { persistent } from "./persistent.ts";
+export { isRepeatable } from "./repeatable.ts";
 export { listedRequestHead, listedTrailers } from "./listed_head.ts";
 export { latin1 } from "./octets.ts";
 export { type OutgoingRequest, parseRequestHead, type RequestHead } from "./request_head.ts";

@@ -2,10 +2,9 @@
 import { PosternError } from "../errors/mod.ts";
 import { bareLineEnding, INCOMPLETE } from "./fields.ts";
 import type { Minor } from "./head.ts";
+import { MAX_METHOD_LENGTH } from "./limits.ts";
 import { CLASS, CR, latin1, LF, METHOD, SP, TARGET, TOKEN } from "./octets.ts";
 
-/** Longest method: the longest registered one has 17 letters. */
-const MAX_METHOD_LENGTH = 24;
 /** `HTTP/1.1` */
 const VERSION_LENGTH = 8;
 

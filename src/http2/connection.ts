@@ -8,7 +8,7 @@
  *                            +------- violation: GOAWAY(code) ---> over <--------------------+
  * ```
  */
-import { PosternError } from "../errors/mod.ts";
+import { errorOf, type PosternError } from "../errors/mod.ts";
 import type { HeaderList } from "../http1/mod.ts";
 import { connectionError, numberOf } from "./error.ts";
 import {
@@ -138,9 +138,7 @@ export class Http2Connection implements FrameSink {
   /** Ends the connection with GOAWAY; every stream is cut. */
   fail(error: unknown): void {
     if (this.#failed !== undefined) return;
-    const known = error instanceof PosternError
-      ? error
-      : new PosternError("internal_error", undefined, { cause: error });
+    const known = errorOf(error);
     this.#failed = known;
     this.#goaway(this.#lastStreamId, numberOf(known.code), known.code);
     this.abandon();

@@ -13,7 +13,7 @@ export class HeaderBlock {
 
   constructor(limits: { readonly maxHeaderListBytes: number; readonly maxHeaders: number }) {
     this.#maxBytes = limits.maxHeaderListBytes;
-    this.#maxFields = limits.maxHeaders + PSEUDO_FIELDS;
+    this.#maxFields = limits.maxHeaders + MAX_PSEUDO_FIELDS;
   }
 
   add(name: string, value: string): void {
@@ -28,4 +28,4 @@ export class HeaderBlock {
 }
 
 /** `:method`, `:scheme`, `:authority`, `:path` and `:protocol` come on top of the limit. */
-const PSEUDO_FIELDS = 5;
+const MAX_PSEUDO_FIELDS = 5;
