@@ -103,7 +103,7 @@ export const edgeLimitSettings = {
   /** About 300 bytes a stream without queued data. */
   maxStreamsPerChannel: setting(count(1, 1_048_576), "16384", "Open streams in one channel.", "COUNT"),
   ...windowSettings,
-  /** Memory of the process, beside its buffers. New streams are refused from three quarters of it on. */
+  /** Memory of the process, beside its buffers. From three quarters of it on, services that hold much get no new streams. */
   maxUnreadBytes: setting(
     size(4 * MiB, 64 * 1024 * MiB),
     "256MiB",

@@ -215,7 +215,7 @@ export class HttpExchange implements RelayOptions, DepartureListener {
     try {
       this.#stream = session.channel.open(this.#opening(), relay);
     } catch (error) {
-      // All sessions share that bound: another one would not take the stream either.
+      // The service's viewers read too slowly: another session of it would soon be no better.
       if (error instanceof PosternError && error.code !== "unread_limit") return false;
       throw error;
     }

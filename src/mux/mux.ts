@@ -113,7 +113,7 @@ export class Mux implements UnreadMember {
   open(opening: StreamOpening, handler: StreamHandler): MuxStream {
     const id = this.#nextId;
     if (id > 0x7fff_ffff) throw new PosternError("peer_draining", "Cannot open stream: ids are used up");
-    if (this.#budget?.isPressed) {
+    if (this.#budget?.refuses(this)) {
       throw new PosternError("unread_limit", "Cannot open stream: too much data waits for its readers", {
         detail: { unread: this.#budget.held },
       });

@@ -3,9 +3,10 @@
  *
  * ```
  *   0 -------------------------- pressed (3/4) ------------------- max
- *     credit as always                no new streams, windows       the stream that holds most,
- *                                     do not grow, who holds much   whichever its channel, is cut
- *                                     gets no credit
+ *     credit as always                heavy channels get no new     the stream that holds most,
+ *                                     streams, windows do not       whichever its channel, is cut
+ *                                     grow, who holds much gets
+ *                                     no credit
  * ```
  */
 
@@ -21,6 +22,9 @@ export interface UnreadMember {
 
 /** Share of the bound from which on nothing may grow. */
 const PRESSED_SHARE = 3 / 4;
+
+/** Share of what the heaviest member holds up to which one is light. */
+const LIGHT_SHARE = 1 / 8;
 
 export class UnreadBudget {
   readonly #maxBytes: number;
@@ -43,6 +47,17 @@ export class UnreadBudget {
   }
   get isFull(): boolean {
     return this.#held > this.#maxBytes;
+  }
+
+  /**
+   * Whether a member is to begin nothing new: under pressure one that holds a good part of what the heaviest one does. Others
+   * are not the reason, and whoever is must not be able to keep them from being served. Looks at every member.
+   */
+  refuses(member: UnreadMember): boolean {
+    if (!this.isPressed) return false;
+    let most = 0;
+    for (const { unread } of this.#members) if (unread > most) most = unread;
+    return member.unread > most * LIGHT_SHARE;
   }
 
   join(member: UnreadMember): void {

@@ -14,6 +14,7 @@ Deno.test("an edge full of unread responses refuses requests with unread_limit, 
     edge: { "limits.max_unread_bytes": "4MiB" },
     services: [{ name: "web", target: `127.0.0.1:${origin.addr.port}` }],
   });
+  await stack.addAgent([{ name: "other", target: `127.0.0.1:${origin.addr.port}` }]);
   const ask = async () => {
     const response = await stack.fetch("web");
     return { status: response.status, text: await response.text() };
@@ -27,6 +28,8 @@ Deno.test("an edge full of unread responses refuses requests with unread_limit, 
   for (let tries = 0; answer.status === 200 && tries < 500; tries++) answer = await ask();
   assert.equal(answer.status, 503);
   assert.match(answer.text, /unread_limit/);
+  const other = await stack.fetch("other");
+  assert.deepEqual([other.status, await other.text()], [200, "small"], "another service is no worse for it");
   for (const viewer of stalled) viewer.conn.close();
   for (let tries = 0; answer.status !== 200 && tries < 500; tries++) answer = await ask();
   assert.deepEqual(answer, { status: 200, text: "small" });

@@ -156,8 +156,8 @@ export const EDGE_ERRORS = {
     retryable: true,
     status: 503,
     cause:
-      "Viewers together have not taken nearly as much of their responses as the edge holds for them, so that new " +
-      "requests are refused until they have.",
+      "Viewers have not taken nearly as much of their responses as the edge holds for all of them, and much of that " +
+      "is of this service, so that new requests for it are refused until they have.",
     remedy:
       "Try again later. Raise `limits.max_unread_bytes` if the edge has memory to spare, or look for an address with " +
       "many slow connections.",
