@@ -21,13 +21,13 @@ const connectionRules = {
   ),
   rate: optional(
     rateOf(maxRate),
-    "Requests (tcp: new connections) of all viewers together; 30/m lets 30 come at once, then one every two seconds.",
+    "Requests (tcp, tls: new connections; udp: new flows) of all viewers together; 30/m lets 30 come at once, then one every two seconds.",
     "COUNT/s|m|h",
   ),
   burst: optional(count(1, maxRate), "How many of `rate` may come at once; its count when absent.", "COUNT"),
   ratePerAddress: optional(
     rateOf(maxRate),
-    "Requests (tcp: new connections) of each address; of IPv6 each /64.",
+    "Requests (tcp, tls: new connections; udp: new flows) of each address; of IPv6 each /64.",
     "COUNT/s|m|h",
   ),
   burstPerAddress: optional(

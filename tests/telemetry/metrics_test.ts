@@ -123,6 +123,14 @@ Deno.test("the Grafana dashboard uses only metrics and labels that exist", async
   }
 });
 
+Deno.test("the Grafana dashboard shows every metric", async () => {
+  const text = await Deno.readTextFile(new URL("../../docs/grafana/postern.json", import.meta.url));
+  const shown = new Set((text.match(/postern_[a-z_]+/g) ?? []).map((name) => name.replace(/_bucket$/, "")));
+  for (const { name } of await createMetrics().registry.getMetricsAsJSON()) {
+    if (name.startsWith("postern_")) assert.ok(shown.has(name), name);
+  }
+});
+
 function createdMetric(name: string): { labelNames: string[] } {
   return createMetrics().registry.getSingleMetric(name) as unknown as { labelNames: string[] };
 }
