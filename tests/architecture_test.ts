@@ -116,6 +116,20 @@ Deno.test("architecture: the import graph was seen", () => {
   );
 });
 
+Deno.test("architecture: CONTRIBUTING.md names every module, in the order of its row", async () => {
+  const text = await Deno.readTextFile("CONTRIBUTING.md");
+  const places = ROWS.map((row) =>
+    row.filter((module) => /^src\/\w+$/.test(module)).map((module) => {
+      const at = text.indexOf(` ${module.slice("src/".length)}/`);
+      assert.ok(at >= 0, module);
+      return at;
+    })
+  ).filter((row) => row.length > 0);
+  for (const [at, row] of places.slice(1).entries()) {
+    assert.ok(Math.max(...places[at]) < Math.min(...row), `row ${at + 2}`);
+  }
+});
+
 Deno.test("architecture: every module has its row", () => {
   none(
     [...new Set(SHIPPED.map(moduleOf))].filter((module) => rowOf(module) < 0),

@@ -19,7 +19,7 @@ export interface StreamOpening {
 }
 
 const KINDS: readonly StreamKind[] = ["http", "tcp", "udp"];
-/** Longest viewer address or request id on the wire. */
+/** Longest text of an OPEN: viewer, request id, destination. */
 export const MAX_OPEN_TEXT_BYTES = 128;
 
 /** Bytes of the payload that {@link writeOpening} makes. */
