@@ -168,7 +168,10 @@ export class HttpExchange implements RelayOptions, DepartureListener {
         this.#end(session, outcome, sent);
         if (outcome.kind === "complete") {
           await writer.flushed();
-          if (writer.failed || departure.happened) return "close";
+          if (writer.failed || departure.happened) {
+            this.#stream?.reset("cancelled"); // what the viewer never took is credit again
+            return "close";
+          }
           if (outcome.keepAlive && (this.#body.done || await discardBody(this.#in))) return "keep";
           return this.#isRead ? "close" : "linger";
         }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { Http2Client } from "../support/http2_client.ts";
 import { RawClient } from "../support/raw_client.ts";
-import { startStack } from "../support/stack.ts";
+import { eventually, metricOf, startStack } from "../support/stack.ts";
 
 const MiB = 1024 * 1024;
 
@@ -33,4 +34,36 @@ Deno.test("an edge full of unread responses refuses requests with unread_limit, 
   for (const viewer of stalled) viewer.conn.close();
   for (let tries = 0; answer.status !== 200 && tries < 500; tries++) answer = await ask();
   assert.deepEqual(answer, { status: 200, text: "small" });
+});
+
+Deno.test("what viewers never took of whole responses is given back when they go, or are given up", async () => {
+  const small = new Uint8Array(60_000);
+  const large = new Uint8Array(8 * MiB);
+  await using origin = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    (request) => new Response(new URL(request.url).pathname === "/large" ? large : small),
+  );
+  await using stack = await startStack({
+    edge: { h2c_from: "127.0.0.0/8", "timeouts.viewer_stall": "1s" },
+    services: [{ name: "web", target: `127.0.0.1:${origin.addr.port}` }],
+  });
+  const unread = async () => metricOf(await stack.metrics(), "postern_unread_bytes");
+  const ask = (client: Http2Client) =>
+    client.request([[":method", "GET"], [":scheme", "http"], [":authority", stack.host("web")], [
+      ":path",
+      "/",
+    ]]);
+  using resetting = await Http2Client.connect(stack.port, 0);
+  const streams = [await ask(resetting), await ask(resetting), await ask(resetting)];
+  await eventually("three whole responses wait", async () => await unread() >= 3 * small.length);
+  for (const stream of streams) await resetting.reset(stream);
+  await eventually("resets give them back", async () => await unread() === 0);
+  using stalling = await Http2Client.connect(stack.port, 0);
+  const stalled = await ask(stalling);
+  await stalling.over(stalled);
+  await eventually("so does a stall", async () => await unread() === 0);
+  using viewer = await RawClient.connect(stack.port);
+  await viewer.send(`GET /large HTTP/1.1\r\nHost: ${stack.host("web")}\r\n\r\n`);
+  await eventually("a response waits", async () => await unread() > 0);
+  await eventually("so does a stall over HTTP/1.1", async () => await unread() === 0);
 });
