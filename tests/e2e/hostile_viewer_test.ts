@@ -131,7 +131,7 @@ Deno.test("control answers what the platform has no request for, and none of it 
       ["GET /healthz", "1.2.3.4.5.6:1", "", 200],
       ["GET /healthz", "127.0.0.1", "a body", 200],
       ["HEAD /healthz", "127.0.0.1", "a body", 200],
-      ["OPTIONS *", "127.0.0.1", "", 404],
+      ["OPTIONS *", "127.0.0.1", "", 405],
       ["GET //else.where/healthz", "127.0.0.1", "", 404],
       ["TRACE /healthz", "127.0.0.1", "", 501],
       ["TRACK /healthz", "127.0.0.1", "", 400],
