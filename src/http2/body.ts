@@ -1,6 +1,7 @@
 /** The body of a request on a stream: octets without framing, up to END_STREAM, as many as Content-Length says. */
 import { PosternError } from "../errors/mod.ts";
 import { type BodyEvent, HeaderList, listedTrailers, type RequestHead } from "../http1/mod.ts";
+import type { HeaderBlock } from "./header_block.ts";
 import { trailerFields } from "./request.ts";
 import type { Http2Stream } from "./stream.ts";
 
@@ -35,8 +36,7 @@ export class Http2Body {
     if (start >= end) return this.#done ? "done" : "need_more";
     this.#read += end - start;
     if (this.#length !== undefined && this.#read > this.#length) {
-      this.#stream.malformed = true;
-      throw new PosternError("h2_body_length", "Cannot read body: it is longer than its Content-Length");
+      throw this.#malformed("it is longer than its Content-Length");
     }
     this.dataStart = start;
     this.dataEnd = end;
@@ -46,11 +46,24 @@ export class Http2Body {
   /** The stream ended here. Throws `h2_body_length`, and what bad trailers throw. */
   eof(): void {
     if (this.#length !== undefined && this.#read !== this.#length) {
-      this.#stream.malformed = true;
-      throw new PosternError("h2_body_length", "Cannot read body: it is shorter than its Content-Length");
+      throw this.#malformed("it is shorter than its Content-Length");
     }
     const block = this.#stream.trailers;
-    if (block !== undefined) this.trailers = listedTrailers(trailerFields(block));
+    if (block !== undefined) this.trailers = this.#trailers(block);
     this.#done = true;
+  }
+
+  #trailers(block: HeaderBlock): HeaderList {
+    try {
+      return listedTrailers(trailerFields(block));
+    } catch (error) {
+      this.#stream.countMalformed();
+      throw error;
+    }
+  }
+
+  #malformed(why: string): PosternError {
+    this.#stream.countMalformed();
+    return new PosternError("h2_body_length", `Cannot read body: ${why}`);
   }
 }

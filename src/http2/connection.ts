@@ -185,6 +185,16 @@ export class Http2Connection implements FrameSink {
     this.#close(stream, false);
   }
 
+  /** @internal A request turned out malformed behind its head: it has cost as much as one that was cut. */
+  onMalformed(): void {
+    try {
+      this.#countReset();
+    } catch (error) {
+      this.fail(error);
+      this.#handler.wake();
+    }
+  }
+
   /** @internal Nobody reads what is unread: the peer may send as much on other streams. */
   forgetUnread(stream: Http2Stream): void {
     const dropped = stream.dropUnread();

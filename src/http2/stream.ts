@@ -140,6 +140,12 @@ export class Http2Stream {
     this.#connection.resetStream(this, code);
   }
 
+  /** The request's body or trailers are malformed: it counts like a reset of the peer's, each costs as much. */
+  countMalformed(): void {
+    this.malformed = true;
+    this.#connection.onMalformed();
+  }
+
   /** Nothing more is read: what lies unread, also behind an orderly end, takes no room in the connection's window. */
   forgetUnread(): void {
     this.#connection.forgetUnread(this);

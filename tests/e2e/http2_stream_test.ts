@@ -444,3 +444,29 @@ Deno.test("bodies of refused requests take nothing from the connection's window"
     assert.equal((await client.over(stream)).blocks[0]?.[":status"], "403", JSON.stringify(client.goaways));
   }
 });
+
+Deno.test("bodies and trailers that break off what is under way at the service count like resets: h2_rapid_reset", async () => {
+  await using origin = RawOrigin.silent();
+  await using stack = await start(origin.target);
+  const floods: ((client: Http2Client) => Promise<void>)[] = [
+    async (client) => {
+      const stream = await client.request(fields(stack, "POST", "/", ["content-length", "1"]), false);
+      await client.data(stream, "ab", true);
+      await client.over(stream);
+    },
+    async (client) => {
+      const stream = await client.request(fields(stack, "POST"), false);
+      await client.trailers(stream, [["content-length", "1"]]);
+      await client.over(stream);
+    },
+  ];
+  for (const flood of floods) {
+    using client = await Http2Client.connect(stack.port);
+    for (let burst = 0; burst < 12 && !client.closed; burst++) {
+      await Promise.allSettled(Array.from({ length: 50 }, () => flood(client)));
+    }
+    await eventually("GOAWAY", () => client.goaways.length > 0);
+    assert.equal(client.goaways[0].debug, "h2_rapid_reset");
+    await eventually("closed", () => client.closed);
+  }
+});
