@@ -116,6 +116,24 @@ Deno.test("architecture: the import graph was seen", () => {
   );
 });
 
+Deno.test("architecture: the numbers of a module have names of one style", () => {
+  const styles = new Map<string, Map<string, string>>();
+  for (const [path, text] of sources) {
+    const module = moduleOf(path);
+    if (module === "wasm") continue;
+    for (const [, name] of text.matchAll(/^(?:export )?const ([A-Za-z]\w*)(?:: number)? = [0-9]/gm)) {
+      const style = name === name.toUpperCase() ? "LIMIT_BYTES" : "limitBytes";
+      const seen = styles.get(module) ?? new Map();
+      styles.set(module, seen.set(style, `${path}: ${name}`));
+    }
+  }
+  assert.ok(styles.size > 10);
+  none(
+    [...styles.values()].filter(({ size }) => size > 1).map((seen) => [...seen.values()].join(" and ")),
+    "what moves bytes has LIMIT_BYTES, what holds settings and rules has limitBytes",
+  );
+});
+
 Deno.test("architecture: CONTRIBUTING.md names every module, in the order of its row", async () => {
   const text = await Deno.readTextFile("CONTRIBUTING.md");
   const places = ROWS.map((row) =>

@@ -2,13 +2,13 @@
 export { hkdfSha256 } from "./hkdf.ts";
 export { generateX25519KeyPair, type X25519KeyPair, x25519KeyPair } from "./keys.ts";
 export {
-  defaultLogN,
+  DEFAULT_LOG_N,
   derivePassword,
   formatPasswordHash,
-  maxPasswordBytes,
+  MAX_PASSWORD_BYTES,
   parsePasswordHash,
   type PasswordHash,
-  saltBytes,
+  SALT_BYTES,
 } from "./password_hash.ts";
 export { x25519, X25519_KEY_BYTES } from "./x25519.ts";
 export * from "./noise/mod.ts";

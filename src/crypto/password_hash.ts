@@ -10,15 +10,15 @@ export interface PasswordHash {
 }
 
 /** New hashes: 16 MiB. */
-export const defaultLogN = 14;
+export const DEFAULT_LOG_N = 14;
 /** Dearest hash that is verified: 64 MiB. */
-const maxLogN = 16;
-const blockSize = 8;
-const hashBytes = 32;
+const MAX_LOG_N = 16;
+const BLOCK_SIZE = 8;
+const HASH_BYTES = 32;
 /** Salt of new hashes. */
-export const saltBytes = 16;
+export const SALT_BYTES = 16;
 /** Longest password. Longer ones are no safer, and each attempt is hashed. */
-export const maxPasswordBytes = 512;
+export const MAX_PASSWORD_BYTES = 512;
 
 const pattern = /^\$scrypt\$ln=(\d{1,2}),r=8,p=1\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{43})$/;
 
@@ -29,12 +29,12 @@ export function parsePasswordHash(text: string): PasswordHash | undefined {
   const logN = Number(match[1]);
   const salt = fromBase64(match[2]);
   const hash = fromBase64(match[3]);
-  const fits = logN >= defaultLogN && logN <= maxLogN && salt !== undefined && salt.length >= 8;
-  return fits && hash?.length === hashBytes ? { logN, salt, hash } : undefined;
+  const fits = logN >= DEFAULT_LOG_N && logN <= MAX_LOG_N && salt !== undefined && salt.length >= 8;
+  return fits && hash?.length === HASH_BYTES ? { logN, salt, hash } : undefined;
 }
 
 export function formatPasswordHash({ logN, salt, hash }: PasswordHash): string {
-  return `$scrypt$ln=${logN},r=${blockSize},p=1$${toBase64(salt)}$${toBase64(hash)}`;
+  return `$scrypt$ln=${logN},r=${BLOCK_SIZE},p=1$${toBase64(salt)}$${toBase64(hash)}`;
 }
 
 /** Hashes beside the event loop. */
@@ -48,8 +48,8 @@ export function derivePassword(
     scrypt(
       bytes,
       salt,
-      hashBytes,
-      { N, r: blockSize, p: 1, maxmem: 256 * N * blockSize },
+      HASH_BYTES,
+      { N, r: BLOCK_SIZE, p: 1, maxmem: 256 * N * BLOCK_SIZE },
       (error, hash) => error === null ? resolve(new Uint8Array(hash)) : reject(error),
     )
   );

@@ -1,7 +1,7 @@
 import type { Clock } from "../ports/mod.ts";
 
 /** Longest delay of setTimeout; beyond it fires at once. */
-const maxTimeoutMs = 0x7fff_ffff;
+const MAX_TIMEOUT_MS = 0x7fff_ffff;
 
 /** The machine's clocks. The only place of this program that sets real timers for its cores. */
 export const systemClock: Clock = {
@@ -14,7 +14,7 @@ export const systemClock: Clock = {
       const delayMs = Math.ceil(atMs - performance.now());
       timer = setTimeout(
         () => atMs > performance.now() ? arm() : task(),
-        Math.min(Math.max(0, delayMs), maxTimeoutMs),
+        Math.min(Math.max(0, delayMs), MAX_TIMEOUT_MS),
       );
     };
     arm();

@@ -5,7 +5,7 @@
  */
 import { createHmac } from "node:crypto";
 import { equalConstantTime, utf8Decode } from "../bytes/mod.ts";
-import { derivePassword, maxPasswordBytes, parsePasswordHash, type PasswordHash } from "../crypto/mod.ts";
+import { derivePassword, MAX_PASSWORD_BYTES, parsePasswordHash, type PasswordHash } from "../crypto/mod.ts";
 import type { ErrorCode } from "../errors/mod.ts";
 import type { HeaderList } from "../http1/mod.ts";
 import type { Clock, Random } from "../ports/mod.ts";
@@ -21,7 +21,7 @@ const MAX_FAILING_ADDRESSES = 8_192;
 /** Credentials that were verified; each user has one password, so there is one entry a user. */
 const MAX_VERIFIED = 64;
 /** Name, colon and password. */
-const MAX_CREDENTIAL_BYTES = 256 + maxPasswordBytes;
+const MAX_CREDENTIAL_BYTES = 256 + MAX_PASSWORD_BYTES;
 const DEFAULT_REALM = "Restricted";
 
 export interface BasicAuthDeps {
@@ -140,7 +140,7 @@ function credentialsOf(value: string): Uint8Array | undefined {
   try {
     const bytes = Uint8Array.from(atob(match[1]), (unit) => unit.charCodeAt(0));
     const colon = bytes.indexOf(COLON);
-    return colon >= 0 && bytes.length - colon - 1 <= maxPasswordBytes ? bytes : undefined;
+    return colon >= 0 && bytes.length - colon - 1 <= MAX_PASSWORD_BYTES ? bytes : undefined;
   } catch {
     return undefined;
   }

@@ -5,11 +5,11 @@
 import { AddressBuckets } from "./token_bucket.ts";
 
 /** Hashes at the same time; each takes 16 to 64 MiB. */
-const maxRunning = 2;
+const MAX_RUNNING = 2;
 /** Hashes that wait: about a second and a half of work. */
-export const maxQueuedHashes = 64;
+export const MAX_QUEUED_HASHES = 64;
 /** Those of one service. */
-export const maxQueuedOfService = 16;
+export const MAX_QUEUED_OF_SERVICE = 16;
 /** Failures of one address over all services: forty at once, then one in three seconds. */
 const ATTEMPTS = { intervalMs: 3_000, burst: 40 };
 const MAX_TRYING_ADDRESSES = 8_192;
@@ -32,9 +32,9 @@ export class HashQueue {
 
   /** Runs the work when it is its turn, services in turn; undefined when too many wait already. */
   run<T>(service: object, work: () => Promise<T>): Promise<T> | undefined {
-    if (this.#running.length < maxRunning) return this.#start(service, work);
+    if (this.#running.length < MAX_RUNNING) return this.#start(service, work);
     const ofService = this.#waiting.reduce((sum, waiting) => sum + (waiting.service === service ? 1 : 0), 0);
-    if (this.#waiting.length >= maxQueuedHashes || ofService >= maxQueuedOfService) return undefined;
+    if (this.#waiting.length >= MAX_QUEUED_HASHES || ofService >= MAX_QUEUED_OF_SERVICE) return undefined;
     return new Promise((resolve, reject) => {
       const start = () => void this.#start(service, work).then(resolve, reject);
       this.#waiting.push({ service, start });

@@ -11,7 +11,7 @@ import { type Refusal, retryAfter, seedOf } from "./refusal.ts";
 import { AddressBuckets, type BucketRate, TokenBucket } from "./token_bucket.ts";
 
 /** Most addresses that one service keeps a bucket for: about 120 bytes each. */
-export const maxAddressBuckets = 8_192;
+export const MAX_ADDRESS_BUCKETS = 8_192;
 
 /** Between two refusals of one service that are logged for everybody to see. */
 const TELL_EVERY_MS = 1_000;
@@ -41,7 +41,7 @@ export class HeldRules {
     if (rules.rate !== undefined) this.#rate = new TokenBucket(bucketRateOf(rules.rate));
     if (rules.rate_per_address !== undefined) {
       const rate = bucketRateOf(rules.rate_per_address);
-      this.#perAddress = new AddressBuckets(rate, maxAddressBuckets, seedOf(random));
+      this.#perAddress = new AddressBuckets(rate, MAX_ADDRESS_BUCKETS, seedOf(random));
     }
     if (rules.basic_auth !== undefined) this.#auth = new BasicAuth(rules.basic_auth, deps);
     if (rules.request_headers !== undefined) this.#request = new FieldChanges(rules.request_headers);

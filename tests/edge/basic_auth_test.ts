@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { derivePassword, formatPasswordHash } from "../../src/crypto/mod.ts";
 import { BasicAuth } from "../../src/edge/basic_auth.ts";
-import { HashQueue, maxQueuedHashes } from "../../src/edge/hash_queue.ts";
+import { HashQueue, MAX_QUEUED_HASHES } from "../../src/edge/hash_queue.ts";
 import type { Refusal } from "../../src/edge/refusal.ts";
 import { HeaderList } from "../../src/http1/mod.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
@@ -103,7 +103,7 @@ Deno.test("BasicAuth hashes once for requests that show the same at the same tim
 Deno.test("BasicAuth says credentials_busy when too many passwords wait, and books no failure", async () => {
   const hashes = new HashQueue(1);
   const gate = Promise.withResolvers<void>();
-  const blocked = Array.from({ length: maxQueuedHashes + 2 }, () => hashes.run({}, () => gate.promise));
+  const blocked = Array.from({ length: MAX_QUEUED_HASHES + 2 }, () => hashes.run({}, () => gate.promise));
   const { ask } = setup(hashes);
   for (let n = 0; n < 20; n++) {
     assert.deepEqual(await ask(basic("ann:open: sesame")), {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { HashQueue, maxQueuedHashes, maxQueuedOfService } from "../../src/edge/hash_queue.ts";
+import { HashQueue, MAX_QUEUED_HASHES, MAX_QUEUED_OF_SERVICE } from "../../src/edge/hash_queue.ts";
 
 /** Asks for `count` hashes of the service; what was started is told by `started`. */
 function ask(queue: HashQueue, service: object, name: string, count: number, started: string[]) {
@@ -32,10 +32,10 @@ Deno.test("HashQueue takes no more than may wait, of one service no more than it
   const queue = new HashQueue(1);
   const started: string[] = [];
   const taken = (runs: { run: unknown }[]) => runs.filter(({ run }) => run !== undefined).length;
-  assert.equal(taken(ask(queue, {}, "a", 100, started)), 2 + maxQueuedOfService);
-  let waiting = maxQueuedOfService;
-  while (waiting < maxQueuedHashes) waiting += taken(ask(queue, {}, "b", 100, started));
-  assert.equal(waiting, maxQueuedHashes);
+  assert.equal(taken(ask(queue, {}, "a", 100, started)), 2 + MAX_QUEUED_OF_SERVICE);
+  let waiting = MAX_QUEUED_OF_SERVICE;
+  while (waiting < MAX_QUEUED_HASHES) waiting += taken(ask(queue, {}, "b", 100, started));
+  assert.equal(waiting, MAX_QUEUED_HASHES);
   assert.equal(taken(ask(queue, {}, "c", 1, started)), 0);
 });
 

@@ -5,7 +5,7 @@ import { replacePrivate } from "../private_file.ts";
 import type { CertificateFiles } from "./certificate_file.ts";
 
 /** They are made anew when less than this is left. */
-const renewBeforeMs = 30 * 86_400_000;
+const RENEW_BEFORE_MS = 30 * 86_400_000;
 
 export interface DevCertificatesOptions {
   /** DNS name or IP address of the edge. */
@@ -60,7 +60,7 @@ async function areGood(
       names.dns.every((name) => covered.includes(`DNS:${name}`)) &&
       names.ip.every((address) => cert.checkIP(address) !== undefined) &&
       Date.parse(cert.validFrom) <= clock.wall() &&
-      Date.parse(cert.validTo) - clock.wall() >= renewBeforeMs;
+      Date.parse(cert.validTo) - clock.wall() >= RENEW_BEFORE_MS;
   } catch {
     // Absent or damaged: made anew either way.
     return false;

@@ -3,9 +3,9 @@ import { writeAll } from "../tcp_stream.ts";
 import type { ByteStream } from "../../ports/mod.ts";
 
 /** One read of ciphertext: four full TLS records fit. */
-const readBytes = 65_536;
+const READ_BYTES = 65_536;
 /** What most reads of an idle or slow connection need; a read that fills it gets more. */
-const firstReadBytes = 8_192;
+const FIRST_READ_BYTES = 8_192;
 
 /** Where the plaintext of the ciphertext goes, with its own mark. */
 interface Sink {
@@ -21,7 +21,7 @@ interface Sink {
 export class GatedTransport extends Duplex {
   readonly #stream: ByteStream;
   #sink: Sink | undefined;
-  #buffer = new Uint8Array(firstReadBytes);
+  #buffer = new Uint8Array(FIRST_READ_BYTES);
   #wake: (() => void) | undefined;
   #ended = false;
   #drained: (() => void)[] = [];
@@ -31,7 +31,7 @@ export class GatedTransport extends Duplex {
   #fault: unknown;
 
   constructor(stream: ByteStream) {
-    super({ allowHalfOpen: true, highWaterMark: readBytes, emitClose: true });
+    super({ allowHalfOpen: true, highWaterMark: READ_BYTES, emitClose: true });
     this.#stream = stream;
   }
 
@@ -133,7 +133,7 @@ export class GatedTransport extends Duplex {
   #take(bytes: number): Uint8Array {
     if (bytes <= this.#buffer.length / 2) return this.#buffer.slice(0, bytes);
     const taken = this.#buffer.subarray(0, bytes);
-    this.#buffer = new Uint8Array(bytes === this.#buffer.length ? readBytes : this.#buffer.length);
+    this.#buffer = new Uint8Array(bytes === this.#buffer.length ? READ_BYTES : this.#buffer.length);
     return taken;
   }
 }

@@ -3,7 +3,7 @@ import type { ByteStream } from "../../ports/mod.ts";
 import { type ClientHello, parseClientHello } from "../../wire/tls/mod.ts";
 
 /** Holds nearly every ClientHello at once; grows for the others. */
-const firstReadBytes = 4_096;
+const FIRST_READ_BYTES = 4_096;
 
 export interface PeekedHello {
   readonly hello: ClientHello;
@@ -16,7 +16,7 @@ export interface PeekedHello {
  * more than its limits. Throws `tls_malformed_hello`, `tls_handshake_failed` when the stream ends before.
  */
 export async function peekClientHello(stream: ByteStream, peeked: Uint8Array): Promise<PeekedHello> {
-  let buffer = new Uint8Array(Math.max(firstReadBytes, peeked.length));
+  let buffer = new Uint8Array(Math.max(FIRST_READ_BYTES, peeked.length));
   buffer.set(peeked);
   let filled = peeked.length;
   for (;;) {

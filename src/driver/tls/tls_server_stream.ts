@@ -4,7 +4,7 @@ import type { GatedTransport } from "./gated_transport.ts";
 import type { TlsServerSocket } from "./tls_server_socket.ts";
 
 /** Plaintext that one write takes: what is above waits in the caller's buffer, not in a copy of ours. */
-const maxWriteBytes = 262_144;
+const MAX_WRITE_BYTES = 262_144;
 
 /**
  * An established TLS session as a {@link ByteStream}. Errors are those of the stream below; besides:
@@ -69,7 +69,7 @@ export class TlsServerStream implements ByteStream {
   async write(from: Uint8Array): Promise<number> {
     if (this.#closed || this.#writeClosed) throw this.#closedHere();
     if (from.length === 0) return 0;
-    const chunk = from.subarray(0, maxWriteBytes);
+    const chunk = from.subarray(0, MAX_WRITE_BYTES);
     const error = await new Promise<unknown>((resolve) => this.#socket.write(chunk, resolve));
     if (error === undefined || error === null) return chunk.length;
     if (this.#closed) throw this.#closedHere(error);

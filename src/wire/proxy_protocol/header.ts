@@ -14,18 +14,18 @@ import { PosternError } from "../../errors/mod.ts";
 /** Longest header: the addresses of a unix socket take 232, TLVs with a client certificate's names 1 to 2 KiB. */
 export const MAX_PROXY_HEADER_BYTES = 4_096;
 
-const signature = Uint8Array.of(0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a);
+const SIGNATURE = Uint8Array.of(0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a);
 /** How version 1 begins, which is text: `PROXY TCP4 ...`. */
-const version1 = Uint8Array.from("PROXY ", (char) => char.charCodeAt(0));
-const fixedBytes = signature.length + 4;
+const VERSION_1 = Uint8Array.from("PROXY ", (char) => char.charCodeAt(0));
+const FIXED_BYTES = SIGNATURE.length + 4;
 
-const local = 0x20;
-const proxied = 0x21;
-const stream4 = 0x11;
-const stream6 = 0x21;
+const COMMAND_LOCAL = 0x20;
+const COMMAND_PROXY = 0x21;
+const TCP_OVER_IPV4 = 0x11;
+const TCP_OVER_IPV6 = 0x21;
 /** Bytes of the addresses by family: unspecified, inet, inet6, unix. */
-const addressBytes: readonly number[] = [0, 12, 36, 216];
-const transports = 3;
+const ADDRESS_BYTES: readonly number[] = [0, 12, 36, 216];
+const TRANSPORTS = 3;
 
 /** One end of a connection: an IP address as text, without brackets, and its port. */
 export interface Endpoint {
@@ -46,57 +46,59 @@ export interface ProxyHeader {
  * is certain.
  */
 export function readProxyHeader(bytes: Uint8Array): ProxyHeader | null {
-  if (!agrees(bytes, signature)) {
-    if (!agrees(bytes, version1)) {
+  if (!agrees(bytes, SIGNATURE)) {
+    if (!agrees(bytes, VERSION_1)) {
       throw new PosternError(
         "proxy_header_missing",
         "Cannot take connection: it begins without PROXY header",
       );
     }
-    if (bytes.length < version1.length) return null;
+    if (bytes.length < VERSION_1.length) return null;
     throw new PosternError("proxy_header_version", "Cannot read PROXY header: it is of version 1");
   }
-  if (bytes.length <= signature.length) return null;
-  const command = bytes[signature.length];
+  if (bytes.length <= SIGNATURE.length) return null;
+  const command = bytes[SIGNATURE.length];
   if (command >> 4 !== 2) {
     throw new PosternError("proxy_header_version", "Cannot read PROXY header: its version is not 2");
   }
-  if (command !== local && command !== proxied) throw malformed("its command is unknown");
-  if (bytes.length < fixedBytes) return null;
-  const kind = bytes[signature.length + 1];
-  const length = bytes[signature.length + 2] << 8 | bytes[signature.length + 3];
-  if (fixedBytes + length > MAX_PROXY_HEADER_BYTES) {
+  if (command !== COMMAND_LOCAL && command !== COMMAND_PROXY) throw malformed("its command is unknown");
+  if (bytes.length < FIXED_BYTES) return null;
+  const kind = bytes[SIGNATURE.length + 1];
+  const length = bytes[SIGNATURE.length + 2] << 8 | bytes[SIGNATURE.length + 3];
+  if (FIXED_BYTES + length > MAX_PROXY_HEADER_BYTES) {
     throw new PosternError(
       "proxy_header_too_large",
       `Cannot read PROXY header: it is longer than ${MAX_PROXY_HEADER_BYTES} bytes`,
     );
   }
-  const needed = addressBytes[kind >> 4];
-  if (needed === undefined || (kind & 0x0f) >= transports) throw malformed("its family is unknown");
-  if (command === proxied && length < needed) throw malformed("its addresses do not fit into its length");
-  if (bytes.length < fixedBytes + length) return null;
-  const ends = command === proxied && (kind === stream4 || kind === stream6)
-    ? endsAt(bytes.subarray(fixedBytes), (needed - 4) / 2)
+  const needed = ADDRESS_BYTES[kind >> 4];
+  if (needed === undefined || (kind & 0x0f) >= TRANSPORTS) throw malformed("its family is unknown");
+  if (command === COMMAND_PROXY && length < needed) {
+    throw malformed("its addresses do not fit into its length");
+  }
+  if (bytes.length < FIXED_BYTES + length) return null;
+  const ends = command === COMMAND_PROXY && (kind === TCP_OVER_IPV4 || kind === TCP_OVER_IPV6)
+    ? endsAt(bytes.subarray(FIXED_BYTES), (needed - 4) / 2)
     : undefined;
-  return { bytes: fixedBytes + length, ends };
+  return { bytes: FIXED_BYTES + length, ends };
 }
 
 /** Whether the bytes are the beginning of a header of either version, all of its mark being there. */
 export function beginsProxyHeader(bytes: Uint8Array): boolean {
-  return (bytes.length >= signature.length && agrees(bytes, signature)) ||
-    (bytes.length >= version1.length && agrees(bytes, version1));
+  return (bytes.length >= SIGNATURE.length && agrees(bytes, SIGNATURE)) ||
+    (bytes.length >= VERSION_1.length && agrees(bytes, VERSION_1));
 }
 
 /** The header for a connection between these ends; without both of them it says that they are not known. */
 export function proxyHeader(source?: Endpoint, destination?: Endpoint): Uint8Array<ArrayBuffer> {
   const from = source === undefined ? undefined : ipBytes(source.host);
   const to = destination === undefined ? undefined : ipBytes(destination.host);
-  if (from === undefined || to === undefined) return concat(signature, Uint8Array.of(proxied, 0, 0, 0));
+  if (from === undefined || to === undefined) return concat(SIGNATURE, Uint8Array.of(COMMAND_PROXY, 0, 0, 0));
   const addresses = from.length === to.length ? [from, to] : [mapped(from), mapped(to)];
-  const kind = addresses[0].length === 4 ? stream4 : stream6;
+  const kind = addresses[0].length === 4 ? TCP_OVER_IPV4 : TCP_OVER_IPV6;
   return concat(
-    signature,
-    Uint8Array.of(proxied, kind, 0, 2 * addresses[0].length + 4),
+    SIGNATURE,
+    Uint8Array.of(COMMAND_PROXY, kind, 0, 2 * addresses[0].length + 4),
     ...addresses,
     ...[source!.port, destination!.port].map((port) => Uint8Array.of(port >> 8, port)),
   );

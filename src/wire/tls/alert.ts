@@ -11,11 +11,11 @@ export const TlsAlert = {
 
 export type TlsAlert = (typeof TlsAlert)[keyof typeof TlsAlert];
 
-const alertContentType = 21;
-const fatalLevel = 2;
+const ALERT_CONTENT_TYPE = 21;
+const FATAL_LEVEL = 2;
 
 /** A fatal alert in clear: what a client understands that has not seen a ServerHello yet. */
 export function alertRecord(alert: TlsAlert): Uint8Array<ArrayBuffer> {
   // Version 3.3 stands in every record of TLS 1.2 and 1.3 (RFC 8446 5.1).
-  return Uint8Array.of(alertContentType, 3, 3, 0, 2, fatalLevel, alert);
+  return Uint8Array.of(ALERT_CONTENT_TYPE, 3, 3, 0, 2, FATAL_LEVEL, alert);
 }

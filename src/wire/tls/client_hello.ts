@@ -17,13 +17,13 @@ export const MAX_CLIENT_HELLO_BYTES = 32_768;
 /** Most records that one ClientHello may be cut into: clients use one to three. */
 export const MAX_HELLO_RECORDS = 16;
 
-const handshakeContentType = 22;
-const recordHeaderBytes = 5;
-const maxFragmentBytes = 16_384;
-const clientHelloType = 1;
-const handshakeHeaderBytes = 4;
-const serverNameExtension = 0;
-const alpnExtension = 16;
+const HANDSHAKE_CONTENT_TYPE = 22;
+const RECORD_HEADER_BYTES = 5;
+const MAX_FRAGMENT_BYTES = 16_384;
+const CLIENT_HELLO_TYPE = 1;
+const HANDSHAKE_HEADER_BYTES = 4;
+const SERVER_NAME_EXTENSION = 0;
+const ALPN_EXTENSION = 16;
 
 /** What a client asks for. Peer text: compare it, never log it raw. */
 export interface ClientHello {
@@ -35,7 +35,7 @@ export interface ClientHello {
 
 /** Whether the first byte of a connection can begin a TLS handshake: no HTTP request does. */
 export function isTlsClientHello(firstByte: number): boolean {
-  return firstByte === handshakeContentType;
+  return firstByte === HANDSHAKE_CONTENT_TYPE;
 }
 
 /**
@@ -53,13 +53,15 @@ function joinFragments(bytes: Uint8Array): Uint8Array | null {
   let declared = 0;
   for (let at = 0;;) {
     if (fragments.length === MAX_HELLO_RECORDS) throw malformed("it is cut into too many records");
-    const header = bytes.subarray(at, at + recordHeaderBytes);
-    if (header.length > 0 && header[0] !== handshakeContentType) throw malformed("it is no handshake record");
+    const header = bytes.subarray(at, at + RECORD_HEADER_BYTES);
+    if (header.length > 0 && header[0] !== HANDSHAKE_CONTENT_TYPE) {
+      throw malformed("it is no handshake record");
+    }
     if (header.length > 1 && header[1] !== 3) throw malformed("its record version is unknown");
-    if (header.length < recordHeaderBytes) return null;
+    if (header.length < RECORD_HEADER_BYTES) return null;
     const length = header[3] << 8 | header[4];
-    if (length === 0 || length > maxFragmentBytes) throw malformed("its record length is out of range");
-    at += recordHeaderBytes + length;
+    if (length === 0 || length > MAX_FRAGMENT_BYTES) throw malformed("its record length is out of range");
+    at += RECORD_HEADER_BYTES + length;
     declared += length;
     const fragment = bytes.subarray(at - length, at);
     fragments.push(fragment);
@@ -67,18 +69,18 @@ function joinFragments(bytes: Uint8Array): Uint8Array | null {
     // Nothing may follow in the same record: the keys change behind it (RFC 8446 5.1).
     if (declared > needed) throw malformed("another message follows it");
     if (fragment.length < length) return null;
-    if (declared === needed) return concat(...fragments).subarray(handshakeHeaderBytes);
+    if (declared === needed) return concat(...fragments).subarray(HANDSHAKE_HEADER_BYTES);
   }
 }
 
 /** The message's length as declared, header included; infinite until the header is there. */
 function messageBytes(fragments: readonly Uint8Array[]): number {
-  const header = fragments[0].length >= handshakeHeaderBytes ? fragments[0] : concat(...fragments);
-  if (header.length > 0 && header[0] !== clientHelloType) throw malformed("it is another message");
-  if (header.length < handshakeHeaderBytes) return Infinity;
+  const header = fragments[0].length >= HANDSHAKE_HEADER_BYTES ? fragments[0] : concat(...fragments);
+  if (header.length > 0 && header[0] !== CLIENT_HELLO_TYPE) throw malformed("it is another message");
+  if (header.length < HANDSHAKE_HEADER_BYTES) return Infinity;
   const length = header[1] << 16 | header[2] << 8 | header[3];
   if (length > MAX_CLIENT_HELLO_BYTES) throw malformed("it is longer than 32 KiB");
-  return handshakeHeaderBytes + length;
+  return HANDSHAKE_HEADER_BYTES + length;
 }
 
 function readBody(body: Octets): ClientHello {
@@ -100,8 +102,8 @@ function readBody(body: Octets): ClientHello {
       const data = extensions.vector16();
       if (seen.has(type)) throw malformed("an extension stands twice");
       seen.add(type);
-      if (type === serverNameExtension) serverName = readServerName(data);
-      if (type === alpnExtension) alpnProtocols = readProtocols(data);
+      if (type === SERVER_NAME_EXTENSION) serverName = readServerName(data);
+      if (type === ALPN_EXTENSION) alpnProtocols = readProtocols(data);
     }
   }
   return { serverName, alpnProtocols };

@@ -8,7 +8,7 @@ import { MASK_KEY_BYTES, readMaskKey } from "./opcode.ts";
 export type Mask = (buffer: Uint8Array, start: number, end: number, key: number) => void;
 
 /** Below this, setting up words costs more than it saves. */
-const minWordwiseBytes = 32;
+const MIN_WORDWISE_BYTES = 32;
 
 /**
  * A {@link Mask} that works by 32-bit words. The view of the last buffer is kept, so that masking in one and the
@@ -17,7 +17,7 @@ const minWordwiseBytes = 32;
 export function createMask(): Mask {
   let words = new Uint32Array(0);
   return (buffer, start, end, key) => {
-    if (end - start < minWordwiseBytes) return maskBytes(buffer, start, end, key);
+    if (end - start < MIN_WORDWISE_BYTES) return maskBytes(buffer, start, end, key);
     if (words.buffer !== buffer.buffer || words.length === 0) {
       words = new Uint32Array(buffer.buffer as ArrayBuffer, 0, buffer.buffer.byteLength >>> 2);
     }
@@ -39,7 +39,7 @@ function maskBytes(buffer: Uint8Array, start: number, end: number, key: number):
 }
 
 /** Bytes that are drawn at once: keys for 1024 messages. */
-const maskPoolBytes = 4096;
+const MASK_POOL_BYTES = 4096;
 
 /** Mask keys that nobody can foresee (RFC 6455 10.3), each given out once. Random bytes are drawn in bulk. */
 export class MaskKeys {
@@ -53,7 +53,7 @@ export class MaskKeys {
 
   next(): number {
     if (this.#at === this.#pool.length) {
-      this.#pool = this.#random(maskPoolBytes);
+      this.#pool = this.#random(MASK_POOL_BYTES);
       this.#at = 0;
     }
     const key = readMaskKey(this.#pool, this.#at);

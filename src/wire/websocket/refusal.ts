@@ -5,9 +5,9 @@ import type { ResponseHead } from "./response_head.ts";
 /** Most that is read of a refusal's body; a problem document is far smaller. */
 export const MAX_REFUSAL_BODY_BYTES = 4096;
 /** Longest Retry-After that is believed: a day. */
-const maxRetryAfterMs = 86_400_000;
+const MAX_RETRY_AFTER_MS = 86_400_000;
 /** Longest title of a problem document that is repeated. */
-const maxTitleCharacters = 200;
+const MAX_TITLE_CHARACTERS = 200;
 
 /** Collects the body of a refusal, bounded, and knows when it is complete. */
 export class RefusalBody {
@@ -108,7 +108,7 @@ function readRetryAfter(value: string | undefined, wallMs: number): number | und
     : /GMT$/.test(value)
     ? Date.parse(value) - wallMs
     : NaN;
-  return Number.isNaN(delay) ? undefined : Math.min(Math.max(0, delay), maxRetryAfterMs);
+  return Number.isNaN(delay) ? undefined : Math.min(Math.max(0, delay), MAX_RETRY_AFTER_MS);
 }
 
 /** `code` and `title` of a problem document (RFC 9457), as far as there is one. */
@@ -123,6 +123,8 @@ function readProblem(body: Uint8Array): { code?: string; title?: string } {
   const { code, title } = problem as { code?: unknown; title?: unknown };
   return {
     code: typeof code === "string" && /^[a-z][a-z0-9_]{0,63}$/.test(code) ? code : undefined,
-    title: typeof title === "string" ? title.slice(0, maxTitleCharacters).replace(/[^ -~]/g, "?") : undefined,
+    title: typeof title === "string"
+      ? title.slice(0, MAX_TITLE_CHARACTERS).replace(/[^ -~]/g, "?")
+      : undefined,
   };
 }

@@ -9,13 +9,13 @@ export const CARRIER_PROTOCOL = "postern.v1";
 export const WEBSOCKET_VERSION = "13";
 
 /** Bytes of entropy in a Sec-WebSocket-Key (RFC 6455 4.1). */
-const keyBytes = 16;
+const KEY_BYTES = 16;
 /** Fixed by RFC 6455 1.3. */
 const acceptGuid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /** A fresh Sec-WebSocket-Key: base64 of 16 random bytes. */
 export function upgradeKey(random: Random): string {
-  return random(keyBytes).toBase64();
+  return random(KEY_BYTES).toBase64();
 }
 
 /** Whether the text is base64 of exactly 16 bytes. */
