@@ -107,7 +107,7 @@ export const edgeLimitSettings = {
   maxUnreadBytes: setting(
     size(4 * MiB, 64 * 1024 * MiB),
     "256MiB",
-    "Bytes of all channels that viewers have not taken yet.",
+    "Bytes of all channels that viewers have not taken yet, and of HTTP/2 requests that services have not.",
     "SIZE",
   ),
   /** Refused with 431 before more is buffered. A head has to fit into the buffer that it is read into. */

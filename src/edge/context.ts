@@ -1,6 +1,7 @@
 /** What every part of the edge's data path shares. */
 import type { EdgeConfig } from "../config/mod.ts";
 import type { Deadlines, Slabs } from "../driver/mod.ts";
+import type { UnreadBudget } from "../mux/mod.ts";
 import type { Clock, Log, Random, Revised } from "../ports/mod.ts";
 import type { Metrics, Tracer } from "../telemetry/mod.ts";
 import type { Guards } from "./guards.ts";
@@ -28,6 +29,8 @@ export interface EdgeContext {
   readonly viewers: Pick<ViewerGate, "admits">;
   /** Those of HTTP/2. */
   readonly openRequests: OpenRequests;
+  /** Bytes of HTTP/2 requests that services have not taken: a window is promised before it is known who takes it. */
+  readonly unreadRequests: UnreadBudget;
   /** Answers a request to the control plane. */
   readonly control: (request: Request, clientIp: string) => Promise<Response>;
 }

@@ -85,6 +85,7 @@ export class Edge {
       guards: this.#guards,
       viewers,
       openRequests: new OpenRequests(config.limits.maxHttp2RequestsPerAddress),
+      unreadRequests: new UnreadBudget(config.limits.maxUnreadBytes),
       control: options.control,
     };
     this.#tcp = new TcpServices(context, viewers);

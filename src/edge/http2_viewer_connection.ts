@@ -13,6 +13,7 @@ import {
   type Http2Stream,
   requestHead,
 } from "../http2/mod.ts";
+import type { UnreadMember } from "../mux/mod.ts";
 import type { ByteStream } from "../ports/mod.ts";
 import { upgradeAccept, upgradeKey } from "../wire/websocket/mod.ts";
 import { type TrustedProxies, withoutPort } from "./client_ip.ts";
@@ -41,7 +42,7 @@ type Phase = "first" | "idle" | "head" | "busy";
 /** Bytes that wait for the viewer above which nothing more is read from it: twice what DATA may fill. */
 const UNREAD_BYTES = 262_144;
 
-export class Http2ViewerConnection implements Http2Handler {
+export class Http2ViewerConnection implements Http2Handler, UnreadMember {
   readonly isCarrier = false;
   readonly #options: Http2ViewerOptions;
   readonly #context: EdgeContext;
@@ -115,6 +116,8 @@ export class Http2ViewerConnection implements Http2Handler {
 
   /** Serves until the connection is over. Never throws. */
   async run(): Promise<void> {
+    const { unreadRequests } = this.#context;
+    unreadRequests.join(this);
     this.#watch.start();
     this.#stalls.start();
     try {
@@ -126,6 +129,7 @@ export class Http2ViewerConnection implements Http2Handler {
     } finally {
       this.#closing = true;
       this.#connection.abandon();
+      unreadRequests.leave(this, 0); // streams give back what they hold
       this.#deadline?.lift();
       await this.#writer.flushed();
       this.#watch.stop();
@@ -158,6 +162,28 @@ export class Http2ViewerConnection implements Http2Handler {
     this.#serve(stream, block);
   }
 
+  /** @internal For {@link Http2Connection}. */
+  onUnread(difference: number): void {
+    if (difference > 0) this.#context.unreadRequests.take(difference);
+    else this.#context.unreadRequests.give(-difference);
+  }
+
+  /** @internal For the bound on all connections' unread bytes. */
+  get unread(): number {
+    return this.#connection.unread;
+  }
+
+  /** @internal */
+  relieve(): void {
+    const { heaviest } = this.#connection;
+    if (heaviest === undefined) return;
+    this.#cut(heaviest, "unread_limit");
+    heaviest.forgetUnread();
+  }
+
+  /** @internal */
+  unpressed(): void {}
+
   readonly #turn = (): void => {
     this.#pumpQueued = false;
     this.#connection.pump();
@@ -187,6 +213,7 @@ export class Http2ViewerConnection implements Http2Handler {
       const moved = at > reader.start && !this.#connection.hasOpenBlock;
       reader.take(at - reader.start);
       if (this.#connection.failed !== undefined) return;
+      if (this.#context.unreadRequests.isFull) this.#context.unreadRequests.relieve();
       if (moved && this.#phase === "head") this.#phase = undefined; // the next frame has time of its own
     }
   }

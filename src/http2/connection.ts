@@ -39,6 +39,8 @@ export interface Http2Handler {
   onRequest(stream: Http2Stream, block: HeaderBlock): void;
   /** Call `pump` soon: more than one stream may ask in one turn. */
   wake(): void;
+  /** The unread bytes of requests have grown by so many, or shrunk. */
+  onUnread(difference: number): void;
 }
 
 export class Http2Connection implements FrameSink {
@@ -57,6 +59,7 @@ export class Http2Connection implements FrameSink {
   #dataStream: Http2Stream | undefined;
   #receiveWindow: number;
   #consumed = 0;
+  #unread = 0;
   #now = 0;
   /** New streams above are refused. */
   #finishedAt: number | undefined;
@@ -80,6 +83,18 @@ export class Http2Connection implements FrameSink {
   }
   get streams(): Iterable<Http2Stream> {
     return this.#streams.values();
+  }
+  /** Bytes of requests that nobody has read yet. */
+  get unread(): number {
+    return this.#unread;
+  }
+  /** The stream that holds most of them; undefined when there are none. */
+  get heaviest(): Http2Stream | undefined {
+    let heaviest: Http2Stream | undefined;
+    for (const stream of this.#streams.values()) {
+      if (stream.unread > (heaviest?.unread ?? 0)) heaviest = stream;
+    }
+    return heaviest;
   }
   /** Requests so far. */
   get requests(): number {
@@ -183,6 +198,12 @@ export class Http2Connection implements FrameSink {
     if (stream.closed) return;
     this.#cut(stream.id, code);
     this.#close(stream, false);
+  }
+
+  /** @internal */
+  countUnread(difference: number): void {
+    this.#unread += difference;
+    this.#handler.onUnread(difference);
   }
 
   /** @internal A request turned out malformed behind its head: it has cost as much as one that was cut. */

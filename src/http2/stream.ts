@@ -99,7 +99,10 @@ export class Http2Stream {
       this.#readAt = 0;
       if (this.#blocks.length === 0) this.#fillAt = 0;
     }
-    if (read > 0) this.#connection.consumed(this, read);
+    if (read > 0) {
+      this.#connection.countUnread(-read);
+      this.#connection.consumed(this, read);
+    }
     return read;
   }
 
@@ -162,6 +165,7 @@ export class Http2Stream {
   /** @internal Takes bytes in, copied. */
   keep(buffer: Uint8Array, start: number, end: number): void {
     this.#unread += end - start;
+    this.#connection.countUnread(end - start);
     while (start < end) {
       let block = this.#blocks.at(-1);
       if (block === undefined || this.#fillAt === block.length) {
@@ -180,6 +184,7 @@ export class Http2Stream {
     const dropped = this.#unread;
     this.#blocks.length = 0;
     this.#unread = this.#readAt = this.#fillAt = 0;
+    if (dropped > 0) this.#connection.countUnread(-dropped);
     return dropped;
   }
 

@@ -67,3 +67,30 @@ Deno.test("what viewers never took of whole responses is given back when they go
   await eventually("a response waits", async () => await unread() > 0);
   await eventually("so does a stall over HTTP/1.1", async () => await unread() === 0);
 });
+
+Deno.test("bodies that wait for a service over many HTTP/2 connections are bounded together: unread_limit", async () => {
+  await using stack = await startStack({
+    edge: { h2c_from: "127.0.0.0/8", "limits.max_unread_bytes": "4MiB", grace: "10s" },
+    services: [{ name: "web", target: "127.0.0.1:1" }],
+  });
+  await stack.agent.stop();
+  const body = new Uint8Array(60_000);
+  const head = [[":method", "POST"], [":scheme", "http"], [":authority", stack.host("web")], [":path", "/"]];
+  const clients: Http2Client[] = [];
+  try {
+    for (let n = 0; n < 6; n++) {
+      const client = await Http2Client.connect(stack.port);
+      clients.push(client);
+      for (let m = 0; m < 16; m++) {
+        await client.data(await client.request(head as [string, string][], false), body, n % 2 === 0);
+      }
+    }
+    const series = 'postern_refusals_total{code="unread_limit",layer="http"}';
+    const cut = async () => metricOf(await stack.metrics(), series);
+    await eventually("what is above is cut", async () => await cut() >= 96 - 4 * MiB / body.length);
+    assert.ok(await cut() < 40, "and no more");
+    assert.ok(clients.every((client) => !client.closed));
+  } finally {
+    for (const client of clients) client[Symbol.dispose]();
+  }
+});

@@ -4,6 +4,7 @@ import { type Challenge, Channel, CHANNEL_LIMITS, HandshakeInitiator } from "../
 import { edgeDefaults } from "../../src/config/mod.ts";
 import { generateX25519KeyPair } from "../../src/crypto/mod.ts";
 import { ChannelPump, Deadlines, Slabs, SocketReader, WireBuffers } from "../../src/driver/mod.ts";
+import { UnreadBudget } from "../../src/mux/mod.ts";
 import { OpenRequests } from "../../src/edge/open_requests.ts";
 import { AgentGate, type TokenGate } from "../../src/edge/agent_gate.ts";
 import { Guards } from "../../src/edge/guards.ts";
@@ -93,6 +94,7 @@ class Setup {
         guards: new Guards({ clock: this.clock, random }),
         viewers: { admits: () => true },
         openRequests: new OpenRequests(1),
+        unreadRequests: new UnreadBudget(1),
         control: () => Promise.reject(new Error("not asked")),
       },
       tokens,

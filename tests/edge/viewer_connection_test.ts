@@ -4,6 +4,7 @@ import { utf8 } from "../../src/bytes/mod.ts";
 import { edgeDefaults } from "../../src/config/mod.ts";
 import type { ChannelPump } from "../../src/driver/mod.ts";
 import { Deadlines, Slabs } from "../../src/driver/mod.ts";
+import { UnreadBudget } from "../../src/mux/mod.ts";
 import { OpenRequests } from "../../src/edge/open_requests.ts";
 import type { AgentGate } from "../../src/edge/agent_gate.ts";
 import { AgentSession } from "../../src/edge/agent_session.ts";
@@ -99,6 +100,7 @@ class Setup {
         guards: new Guards({ clock: this.clock, random }),
         viewers: { admits: () => true },
         openRequests: new OpenRequests(1),
+        unreadRequests: new UnreadBudget(1),
         knownRoute: () => Promise.resolve(undefined),
         control: () => Promise.reject(new Error("not asked")),
       },

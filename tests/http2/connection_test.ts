@@ -392,3 +392,24 @@ Deno.test("Http2Connection marks a header list beyond its limits and reads on: t
     undefined,
   ]);
 });
+
+Deno.test("Http2Connection tells what is unread, and which stream holds most of it, until it is read, cut or forgotten", () => {
+  const peer = new Peer();
+  const [small, large, ended] = [100, 300, 200].map((bytes, at) => {
+    const id = 2 * at + 1;
+    peer.send(frame(FrameType.headers, 0x4, id, block(GET)));
+    peer.send(frame(FrameType.data, at === 2 ? 1 : 0, id, new Uint8Array(bytes)));
+    return peer.requests[at].stream;
+  });
+  const { connection } = peer;
+  assert.deepEqual([connection.unread, peer.unread, connection.heaviest], [600, 600, large]);
+  assert.equal(small.read(new Uint8Array(60)), 60);
+  large.reset(H2Error.cancel);
+  assert.deepEqual([connection.unread, peer.unread, connection.heaviest], [240, 240, ended]);
+  ended.sendHead(200, new HeaderList(), true);
+  assert.equal(connection.unread, 240, "what came before an orderly end may still be read");
+  ended.forgetUnread();
+  assert.equal(connection.unread, 40);
+  connection.abandon();
+  assert.deepEqual([connection.unread, peer.unread, connection.heaviest], [0, 0, undefined]);
+});

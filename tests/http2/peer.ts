@@ -70,6 +70,8 @@ export class Peer implements Http2Handler {
   readonly requests: { stream: Http2Stream; block: HeaderBlock }[] = [];
   readonly decoder = new HpackDecoder();
   now = 0;
+  /** As it was told. */
+  unread = 0;
   /** What the output says that it has queued. */
   queuedBytes = 0;
   onOpen: (stream: Http2Stream) => void = () => {};
@@ -100,6 +102,9 @@ export class Peer implements Http2Handler {
   }
 
   wake(): void {}
+  onUnread(difference: number): void {
+    this.unread += difference;
+  }
 
   send(...parts: Uint8Array[]): void {
     let bytes = this.#rest;
