@@ -1,7 +1,7 @@
 /** A service's tunnel at control: created, or taken up again under the same name. */
 import type { ServiceConfig } from "../src/config/mod.ts";
 import { codeOf, PosternError } from "../src/errors/mod.ts";
-import type { Log } from "../src/ports/mod.ts";
+import type { Clock, Log } from "../src/ports/mod.ts";
 import type { ServiceRules } from "../src/rules/mod.ts";
 import type { ControlClient } from "./control_client.ts";
 import type { CreateAnswer } from "./control_messages.ts";
@@ -70,6 +70,28 @@ export class Registration {
   /** A fresh recreate token. Rules stay as they are: several agents of one name would overwrite each other's. */
   async renewToken(signal: AbortSignal): Promise<void> {
     await this.#asked(signal, undefined);
+  }
+
+  /**
+   * Renews the recreate token whenever it is due, so that a break after weeks does not cost the name; ends with the
+   * function that it returns.
+   */
+  keepRenewed(clock: Clock, signal: AbortSignal): () => void {
+    let isOver = false;
+    let cancel = () => {};
+    const next = () => {
+      cancel = clock.schedule(clock.now() + this.renewalDueMs(clock.wall()), async () => {
+        await this.renewToken(signal).catch((error) => {
+          if (!signal.aborted) this.#log("warn", "recreate token was not renewed", { code: codeOf(error) });
+        });
+        if (!isOver) next();
+      });
+    };
+    next();
+    return () => {
+      isOver = true;
+      cancel();
+    };
   }
 
   async #asked(signal: AbortSignal, rules: ServiceRules | undefined): Promise<CreateAnswer> {

@@ -215,13 +215,15 @@ export class Supervisor {
       ended = { error };
       this.#wake();
     });
-    const stopRenewing = this.#renewToken();
+    const { registration, carrier, clock } = this.#options;
+    const isFirst = carrier === undefined || carrier.index === 0; // it does this for all
+    const stopRenewing = isFirst ? registration.keepRenewed(clock, this.#abort.signal) : () => {};
     while (!this.#stopping && ended === undefined && !this.#wanted && this.#leaving !== session) {
       await new Promise<void>((resolve) => this.#wake = resolve);
     }
     stopRenewing();
     if (this.#stopping) return undefined;
-    this.#retries.ended(this.#options.clock.now() - this.#currentSince);
+    this.#retries.ended(clock.now() - this.#currentSince);
     if (ended !== undefined) {
       this.#current = undefined;
       return await this.#failed(ended.error ?? new PosternError("peer_closed"));
@@ -229,30 +231,9 @@ export class Supervisor {
     if (this.#leaving === session) {
       this.#enter("draining");
       // All agents of an edge are told at the same moment.
-      await this.#sleep(this.#retries.spreadMs(this.#options.clock.now()));
+      await this.#sleep(this.#retries.spreadMs(clock.now()));
     }
     return undefined;
-  }
-
-  /** Renews the recreate token while the session lasts, so that a break after weeks does not cost the name. */
-  #renewToken(): () => void {
-    const { clock, registration, log, carrier } = this.#options;
-    if (carrier !== undefined && carrier.index > 0) return () => {}; // the first one does it for all
-    let cancel = () => {};
-    const next = () => {
-      cancel = clock.schedule(clock.now() + registration.renewalDueMs(clock.wall()), async () => {
-        await registration.renewToken(this.#abort.signal).catch((error) => {
-          if (!this.#stopping) log("warn", "recreate token was not renewed", { code: known(error).code });
-        });
-        if (!stopped) next();
-      });
-    };
-    let stopped = false;
-    next();
-    return () => {
-      stopped = true;
-      cancel();
-    };
   }
 
   /** Books a failure and waits before the next attempt; returns the error when there will be none. */
