@@ -58,7 +58,7 @@ export interface Command {
   readonly run: (call: Call) => Promise<number>;
 }
 
-export const helpFlag: Flag = { name: "help", short: "h", help: "Show this help." };
+const helpFlag: Flag = { name: "help", short: "h", help: "Show this help." };
 
 /** The settings that a command takes, in order of declaration. */
 export function settingsFor(command: Command): NamedSetting[] {

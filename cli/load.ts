@@ -18,7 +18,7 @@ import type { Call } from "./command.ts";
 type Source = Pick<Call, "settings" | "values" | "env">;
 
 /** Reads the file given with --config, if any. Throws `config_file_unreadable` and what parsing throws. */
-export async function readConfigFile(path: string | undefined): Promise<ConfigFile | undefined> {
+async function readConfigFile(path: string | undefined): Promise<ConfigFile | undefined> {
   if (path === undefined) return undefined;
   let text;
   try {

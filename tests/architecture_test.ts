@@ -116,6 +116,30 @@ Deno.test("architecture: the import graph was seen", () => {
   );
 });
 
+Deno.test("architecture: what a file exports is used by another one", () => {
+  const words = new Map<string, Set<string>>();
+  for (const path of listSources(["src", "agent", "cli", "wasm", "tools", "bench", "tests"])) {
+    for (const word of new Set((sources.get(path) ?? Deno.readTextFileSync(path)).match(/\w+/g))) {
+      const users = words.get(word);
+      if (users === undefined) words.set(word, new Set([path]));
+      else users.add(path);
+    }
+  }
+  const idle: string[] = [];
+  for (const [path, text] of sources) {
+    if (path.startsWith("wasm/")) continue;
+    for (
+      const [, name] of text.matchAll(/^export (?:async )?(?:abstract )?(?:function\*?|class|const) (\w+)/gm)
+    ) {
+      const users = [...words.get(name)!].filter((user) => user !== path);
+      if (!users.some((user) => !user.endsWith("/mod.ts") || user.includes("/catalogue/"))) {
+        idle.push(`${path}: ${name}`);
+      }
+    }
+  }
+  none(idle, "an export is a promise: without a user it is dead, or private");
+});
+
 Deno.test("architecture: the numbers of a module have names of one style", () => {
   const styles = new Map<string, Map<string, string>>();
   for (const [path, text] of sources) {

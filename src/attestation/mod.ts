@@ -8,10 +8,5 @@ export {
   type EvidenceVerifier,
   judgeEvidence,
 } from "./evidence.ts";
-export {
-  bindingBytes,
-  type EvidencePurpose,
-  qualifyingData,
-  type QualifyingFacts,
-} from "./qualifying_data.ts";
+export { type EvidencePurpose, qualifyingData, type QualifyingFacts } from "./qualifying_data.ts";
 export { softwareProvider, softwareVerifier } from "./software.ts";

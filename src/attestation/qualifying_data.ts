@@ -23,7 +23,7 @@ const context = "postern/evidence/v1";
 export type EvidencePurpose = "channel-open" | "channel-reauth";
 
 /** Bytes of each nonce, hash and key. */
-export const bindingBytes = 32;
+const bindingBytes = 32;
 
 export interface QualifyingFacts {
   readonly purpose: EvidencePurpose;

@@ -5,7 +5,7 @@ import { utf8, utf8Decode } from "../bytes/mod.ts";
 import { type ErrorCode, PosternError } from "../errors/mod.ts";
 
 /** Longest JSON text of one payload. */
-export const MAX_PAYLOAD_BYTES = 12_288;
+const MAX_PAYLOAD_BYTES = 12_288;
 
 const token = z.string().min(16).max(maxTokenChars);
 const code = z.string().min(1).max(64).regex(/^[a-z0-9_]+$/);
@@ -31,7 +31,7 @@ export type ChallengePayload = z.infer<typeof challengePayload>;
 export const MAX_CARRIERS = 8;
 
 /** One of the channels that an agent has side by side for one service: which run of the agent, and which of them. */
-export const carrierPlace = z.strictObject({
+const carrierPlace = z.strictObject({
   /** 16 random bytes, drawn when the agent starts; base64url. */
   group: z.string().regex(/^[A-Za-z0-9_-]{22}$/),
   index: z.int().min(0).max(MAX_CARRIERS - 1),

@@ -4,12 +4,7 @@ export { Channel } from "./channel.ts";
 export type { ChannelRole } from "./channel_role.ts";
 export type { Challenge, ChannelEvents, Proof } from "./events.ts";
 export { HandshakeInitiator, HandshakeResponder, refusal } from "./handshake.ts";
-export {
-  type CarrierPlace,
-  MAX_CARRIERS,
-  MAX_PAYLOAD_BYTES,
-  type ReadyMessage,
-} from "./handshake_payload.ts";
+export { type CarrierPlace, MAX_CARRIERS, type ReadyMessage } from "./handshake_payload.ts";
 export { Heartbeat, HEARTBEAT_LIMITS, type HeartbeatLimits } from "./heartbeat.ts";
 export { carriesTraffic, type ChannelState, isTerminal, Lifecycle, takesNewStreams } from "./lifecycle.ts";
 export { channelLimits, type ConfiguredChannel } from "./configured_limits.ts";

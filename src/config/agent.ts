@@ -20,7 +20,7 @@ import { channelSettings, logSettings, windowSettings } from "./shared.ts";
 import { dayMs, hourMs, KiB } from "./units.ts";
 
 /** Most services in one agent; the edge may allow fewer. */
-export const maxServices = 128;
+const maxServices = 128;
 /** Most channels for one service; the edge takes no more. */
 const maxCarriers = 8;
 /** Most hosts that are taken out of the proxy's way. */

@@ -25,7 +25,7 @@ const maxConnectionRate = 1_000_000;
 const maxAccessBlocks = 1_024;
 
 /** Lifetimes of what control signs. Longer ones leave a stolen token useful for longer. */
-export const tokenSettings = {
+const tokenSettings = {
   stage0Ms: setting(
     duration(1000, 600_000),
     "60s",
@@ -58,7 +58,7 @@ export const tokenSettings = {
 } as const;
 
 /** Everything that a peer could make grow has a number. */
-export const edgeLimitSettings = {
+const edgeLimitSettings = {
   /** About 8 KiB a plain connection, 30 KiB with TLS: 300 MB when full. */
   maxViewerConnections: setting(
     count(1, 1_000_000),
@@ -172,7 +172,7 @@ export const edgeLimitSettings = {
 } as const;
 
 /** Whom the edge serves at all: viewers, agents and control requests alike. Rules of a service come on top. */
-export const accessSettings = {
+const accessSettings = {
   allow: setting(addressBlocks(maxAccessBlocks), "", "Only these address blocks are served.", "CIDR,..."),
   deny: setting(
     addressBlocks(maxAccessBlocks),
@@ -183,7 +183,7 @@ export const accessSettings = {
 } as const;
 
 /** Nobody holds a connection for free. */
-export const edgeTimeoutSettings = {
+const edgeTimeoutSettings = {
   peekMs: setting(
     duration(100, 300_000),
     "15s",
@@ -230,7 +230,7 @@ export const edgeTimeoutSettings = {
 } as const;
 
 /** New sessions of one agent push out old ones; this stops two of them from fighting. */
-export const replacementSettings = {
+const replacementSettings = {
   maxCount: setting(count(1, 1000), "5", "Replacements of one agent's session within the window.", "COUNT"),
   windowMs: setting(duration(100, hourMs), "10s", "Window of the replacement limit.", "DURATION"),
 } as const;

@@ -3,7 +3,7 @@ export { type Address, formatAddress, isLoopbackHost, parseAddress, type PortRan
 export { type AgentConfig, agentSettings, type ServiceConfig, serviceSettings } from "./agent.ts";
 export { type EdgeConfig, edgeSettings, publicUrlOf } from "./edge.ts";
 export { type ConfigFile, maxConfigFileBytes, parseConfigFile } from "./file.ts";
-export { type Layers, type Origin, otherVariables, resolve, type Resolved, type Schema } from "./resolve.ts";
+export { type Layers, type Origin, resolve, type Resolved, type Schema } from "./resolve.ts";
 export type { ServiceProtocol } from "./protocol.ts";
 export { ruleKeysOf, ruleSettings } from "./rules.ts";
 export { agentDefaults, agentSchema, edgeDefaults, edgeSchema } from "./schema.ts";
@@ -15,7 +15,7 @@ export {
   type SecretFile,
   secretFileExposure,
 } from "./secret_file.ts";
-export { flagNameOf, type Group, keyOfProperty, type NamedSetting, settingsOf } from "./setting.ts";
+export { type Group, keyOfProperty, type NamedSetting, settingsOf } from "./setting.ts";
 export { defaultStateDirectory } from "./state_directory.ts";
 export { didYouMean, nearest } from "./suggest.ts";
 export { parseTarget } from "./target.ts";

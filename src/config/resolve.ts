@@ -251,7 +251,7 @@ function environmentWarnings(group: Group, env: Readonly<Record<string, string |
 }
 
 /** Variables of the command line itself. */
-export const otherVariables: readonly string[] = [
+const otherVariables: readonly string[] = [
   "POSTERN_CONFIG",
   "POSTERN_DEBUG",
   "POSTERN_NAME",

@@ -4,7 +4,7 @@ import type { Transport } from "../identity/mod.ts";
 import type { EdgeDescription } from "./config.ts";
 
 /** Most candidates of one answer. */
-export const maxCandidates = 3;
+const maxCandidates = 3;
 
 export interface Choice {
   readonly edges: readonly EdgeDescription[];

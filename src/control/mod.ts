@@ -1,7 +1,6 @@
 /** The control plane: tunnels, tokens and attestation over HTTP. */
 export { controlApp, controlPaths } from "./app.ts";
 export {
-  controlAudience,
   type ControlConfig,
   controlDefaults,
   type ControlDeps,
@@ -14,5 +13,5 @@ export {
 } from "./config.ts";
 export { issueManagementToken } from "./credentials.ts";
 export { type ControlEnv, type Problem } from "./http.ts";
-export { openApiDocument, openApiPath } from "./routes.ts";
+export { openApiDocument } from "./routes.ts";
 export { keepKeyset, openKeyset, startUpkeep, sweepAbandoned, upkeepIntervalMs } from "./upkeep.ts";

@@ -10,5 +10,5 @@ export {
   type PasswordHash,
   SALT_BYTES,
 } from "./password_hash.ts";
-export { x25519, X25519_KEY_BYTES } from "./x25519.ts";
+export { x25519 } from "./x25519.ts";
 export * from "./noise/mod.ts";

@@ -5,7 +5,7 @@ export interface DatagramBudgetLimits {
 }
 
 /** 16 MiB of payload and at most some 4 MiB of what each one costs besides. */
-export const DATAGRAM_BUDGET: DatagramBudgetLimits = Object.freeze({
+const DATAGRAM_BUDGET: DatagramBudgetLimits = Object.freeze({
   maxDatagrams: 16_384,
   maxBytes: 16_777_216,
 });

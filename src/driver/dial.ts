@@ -9,9 +9,9 @@ import { within } from "./phase.ts";
 import { TcpStream } from "./tcp_stream.ts";
 
 /** Time for a TCP connection, all addresses of the name together. */
-export const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
+const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
 /** Time for a TLS handshake. */
-export const DEFAULT_TLS_TIMEOUT_MS = 10_000;
+const DEFAULT_TLS_TIMEOUT_MS = 10_000;
 
 export interface DialOptions {
   readonly clock: Clock;

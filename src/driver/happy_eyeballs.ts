@@ -3,7 +3,7 @@ import { ipBytes } from "../bytes/mod.ts";
 import type { Clock } from "../ports/mod.ts";
 
 /** Time that an attempt has for itself before the next one joins it (RFC 8305 5: recommended 250 ms). */
-export const ATTEMPT_DELAY_MS = 250;
+const ATTEMPT_DELAY_MS = 250;
 /** Addresses of one name that are tried. A name with more would only draw out its failure. */
 export const MAX_ADDRESSES = 16;
 

@@ -7,7 +7,7 @@ import { within } from "./phase.ts";
 import { TcpStream, writeAll } from "./tcp_stream.ts";
 
 /** Time for the proxy to connect and answer. */
-export const DEFAULT_PROXY_TIMEOUT_MS = 10_000;
+const DEFAULT_PROXY_TIMEOUT_MS = 10_000;
 
 /** A proxy that is asked by CONNECT. Credentials are secret: they appear in no error. */
 export interface HttpProxy {

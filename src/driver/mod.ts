@@ -3,15 +3,7 @@ export { acceptEach, type AcceptOptions, type Acceptor } from "./accept_loop.ts"
 export { badAuthorities, holdsCertificates, readAuthorities } from "./authorities.ts";
 export { ChannelPump } from "./channel_pump.ts";
 export { systemClock } from "./clock.ts";
-export {
-  DEFAULT_CONNECT_TIMEOUT_MS,
-  DEFAULT_TLS_TIMEOUT_MS,
-  type DialOptions,
-  dialSocket,
-  dialTcp,
-  startTls,
-  type TlsDialOptions,
-} from "./dial.ts";
+export { type DialOptions, dialTcp, startTls, type TlsDialOptions } from "./dial.ts";
 export { type EgressOptions, type EgressTarget, openStream, type ProxyChooser } from "./egress.ts";
 export { type HttpProxy, parseProxyUrl } from "./http_proxy.ts";
 export {
@@ -30,7 +22,6 @@ export { connectWebSocket, type WebSocketClientOptions } from "./websocket_clien
 export type { WebSocketConnection } from "./websocket_connection.ts";
 export { acceptWebSocketStream, type WebSocketServerOptions } from "./websocket_server.ts";
 export {
-  DATAGRAM_BUDGET,
   DatagramBudget,
   type DatagramBudgetLimits,
   type DatagramRoom,

@@ -11,7 +11,7 @@ import { type Refusal, retryAfter, seedOf } from "./refusal.ts";
 import { AddressBuckets, type BucketRate, TokenBucket } from "./token_bucket.ts";
 
 /** Most addresses that one service keeps a bucket for: about 120 bytes each. */
-export const MAX_ADDRESS_BUCKETS = 8_192;
+const MAX_ADDRESS_BUCKETS = 8_192;
 
 /** Between two refusals of one service that are logged for everybody to see. */
 const TELL_EVERY_MS = 1_000;

@@ -57,7 +57,7 @@ export function scanRequestLine(
 }
 
 /** Minor version of `HTTP/1.0` or `HTTP/1.1`, refusing all others. */
-export function minorOf(version: string, before: () => string): Minor {
+function minorOf(version: string, before: () => string): Minor {
   if (version === "HTTP/1.1") return 1;
   if (version === "HTTP/1.0") return 0;
   if (version === "HTTP/2.0" && before() === "PRI * ") throw new PosternError("http_h2_preface");

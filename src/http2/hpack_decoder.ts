@@ -7,7 +7,7 @@ import { STATIC_TABLE } from "./static_table.ts";
 /** Octets that an entry costs besides its text (4.1). */
 export const ENTRY_OVERHEAD_BYTES = 32;
 /** Largest dynamic table that the peer may make us keep; the protocol's default, so no setting has to say so. */
-export const MAX_TABLE_BYTES = 4_096;
+const MAX_TABLE_BYTES = 4_096;
 /** Longer integers than any that means something here. */
 const MAX_INTEGER = 0x0fff_ffff;
 

@@ -6,7 +6,7 @@ import { z } from "zod";
 import { fromBase64Url } from "../bytes/mod.ts";
 
 /** Most hostnames, and most ports, that one token may carry. */
-export const maxTokenRoutes = 64;
+const maxTokenRoutes = 64;
 /** Largest weight of a backend in weighted round robin. */
 export const maxWeight = 1000;
 

@@ -3,7 +3,6 @@ export {
   base64Url32,
   type ManagementClaims,
   maxFamilySeconds,
-  maxTokenRoutes,
   maxWeight,
   protocolSchema,
   type RecreateClaims,
@@ -34,7 +33,6 @@ export {
   type Issue,
   type IssuedToken,
   maxTokenChars,
-  TOKEN_KINDS,
   type TokenKind,
 } from "./token.ts";
 export {

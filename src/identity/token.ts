@@ -22,7 +22,7 @@ export const maxTokenChars = 8_192;
 export const clockSkewSeconds = 30;
 
 /** Kinds of token by the `typ` of their header (RFC 8725 3.11): none can stand in for another. */
-export const TOKEN_KINDS = {
+const TOKEN_KINDS = {
   //           header typ                     longest life that is believed  schema of the claims
   stage0: { typ: "postern-stage0+jwt", maxLifetimeSeconds: 600, schema: stage0Schema },
   stage1: { typ: "postern-stage1+jwt", maxLifetimeSeconds: 600, schema: stage1Schema },

@@ -32,8 +32,8 @@ export function assertApplicable(rules: ServiceRules, protocol: string): void {
 }
 
 /** Shortest and longest time for which edges keep a quiet udp flow. */
-export const minUdpIdleSeconds = 5;
-export const maxUdpIdleSeconds = 300;
+const minUdpIdleSeconds = 5;
+const maxUdpIdleSeconds = 300;
 
 /** The rules with their numbers brought into the range that edges hold, and what there is to tell about it. */
 export function clampRules(rules: ServiceRules): { rules: ServiceRules; notes: string[] } {

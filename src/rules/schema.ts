@@ -35,7 +35,7 @@ const rate = z.strictObject({
 export type RateRule = z.infer<typeof rate>;
 
 /** Most users of one service. */
-export const maxUsers = 64;
+const maxUsers = 64;
 
 /** What a quoted-string holds without quoting (RFC 9110 5.6.4), in ASCII. */
 export const realmPattern = /^[ !#-[\]-~]{1,64}$/;
@@ -62,7 +62,7 @@ export type BasicAuthRule = z.infer<typeof basicAuth>;
 
 /** Most fields in one list, and most characters of all fields of one message. */
 export const maxRuleFields = 32;
-export const maxRuleFieldChars = 8_192;
+const maxRuleFieldChars = 8_192;
 
 const fieldName = z.string().min(1).max(128).refine((name) => isFieldName(name) && !isManagedField(name), {
   error:

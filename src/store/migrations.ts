@@ -96,7 +96,7 @@ const STEPS: readonly string[] = [
 ];
 
 /** The layout that this program writes. */
-export const layoutVersion = STEPS.length;
+const layoutVersion = STEPS.length;
 
 /** Brings the database to {@link layoutVersion}. Throws `store_too_new`. */
 export function migrate(database: Database): void {

@@ -1,8 +1,2 @@
 /** Stores behind the port `Store`. */
-export {
-  defaultMaxAuditEntries,
-  defaultMaxChallenges,
-  defaultMaxRemembered,
-  openSqliteStore,
-  type SqliteOptions,
-} from "./sqlite.ts";
+export { openSqliteStore, type SqliteOptions } from "./sqlite.ts";

@@ -4,7 +4,7 @@ import type { AuditEntry, AuditStore, KeysetStore, Revised, SettingStore } from 
 import type { Database } from "./database.ts";
 
 /** Most lines that {@link SqliteRecords.auditEntries} returns at once. */
-export const maxAuditPage = 1_000;
+const maxAuditPage = 1_000;
 
 export class SqliteRecords implements KeysetStore, SettingStore, AuditStore {
   readonly #database: Database;

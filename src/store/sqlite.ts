@@ -28,11 +28,11 @@ export interface SqliteOptions {
   readonly busyTimeoutMs?: number;
 }
 
-export const defaultMaxRemembered = 48_000;
-export const defaultMaxRevocations = 48_000;
-export const defaultMaxRevokedTokensPerOwner = 1_000;
-export const defaultMaxChallenges = 4_096;
-export const defaultMaxAuditEntries = 100_000;
+const defaultMaxRemembered = 48_000;
+const defaultMaxRevocations = 48_000;
+const defaultMaxRevokedTokensPerOwner = 1_000;
+const defaultMaxChallenges = 4_096;
+const defaultMaxAuditEntries = 100_000;
 const defaultClockSkewMs = 30_000;
 const defaultBusyTimeoutMs = 2_000;
 

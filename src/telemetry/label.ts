@@ -1,7 +1,7 @@
 /** Label values come from outside; each label admits a bounded number of them, so that memory stays bounded. */
 
 /** What stands for every value past the bound. */
-export const otherLabel = "other";
+const otherLabel = "other";
 
 /** Longest label value. */
 const maxLabelChars = 64;

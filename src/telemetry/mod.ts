@@ -1,7 +1,7 @@
 /** Logs, metrics, traces, request ids, and the listener for operators. */
 export { type AdminListener, serveAdmin } from "./admin_listener.ts";
 export { DatagramSeries, type FlowResult } from "./datagram_series.ts";
-export { BoundedLabel, otherLabel, statusClass } from "./label.ts";
+export { BoundedLabel, statusClass } from "./label.ts";
 export { createLog, escapeControls, type LogOptions, maxFieldChars, maxFields, noLog } from "./log.ts";
 export { createMetrics, maxServiceLabels, type Metrics, metricsHandler } from "./metrics.ts";
 export { ServiceSeries } from "./service_series.ts";

@@ -18,7 +18,7 @@ export const CloseCode = {
 } as const;
 
 /** Whether a close frame may carry the code: 1004 to 1006 and 1015 are for local use, others are unassigned. */
-export function isWireCloseCode(code: number): boolean {
+function isWireCloseCode(code: number): boolean {
   return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
 }
 

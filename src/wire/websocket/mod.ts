@@ -1,5 +1,5 @@
 /** RFC 6455 without IO: framing of binary messages in the caller's buffer, and the upgrade handshake. */
-export { CloseCode, type CloseStatus, isWireCloseCode } from "./close.ts";
+export { type CloseStatus } from "./close.ts";
 export { type FramingOptions, WebSocketFraming } from "./framing.ts";
 export { createMask, type Mask } from "./mask.ts";
 export { DEFAULT_MAX_MESSAGE_BYTES, RECEIVE_OVERHEAD_BYTES } from "./opcode.ts";

@@ -3,7 +3,7 @@ import { type ErrorCode, PosternError } from "../../errors/mod.ts";
 import type { ResponseHead } from "./response_head.ts";
 
 /** Most that is read of a refusal's body; a problem document is far smaller. */
-export const MAX_REFUSAL_BODY_BYTES = 4096;
+const MAX_REFUSAL_BODY_BYTES = 4096;
 /** Longest Retry-After that is believed: a day. */
 const MAX_RETRY_AFTER_MS = 86_400_000;
 /** Longest title of a problem document that is repeated. */

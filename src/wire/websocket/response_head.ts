@@ -2,7 +2,7 @@ import { type ErrorCode, PosternError } from "../../errors/mod.ts";
 import { HEAD_LIMITS, type HeadLimits, parseResponseHead } from "../../http1/mod.ts";
 
 /** Longest response head that a client of a carrier or proxy reads. */
-export const MAX_RESPONSE_HEAD_BYTES = 8192;
+const MAX_RESPONSE_HEAD_BYTES = 8192;
 
 const LIMITS: HeadLimits = Object.freeze({ ...HEAD_LIMITS, maxHeadBytes: MAX_RESPONSE_HEAD_BYTES });
 
