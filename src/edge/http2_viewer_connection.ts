@@ -373,10 +373,10 @@ export class Http2ViewerConnection implements Http2Handler, UnreadMember {
 
   /** After so many requests the viewer is asked to come back on another connection. */
   #retire(): void {
-    const { requestsPerConnection } = this.#context.config.limits;
+    const { requestsPerConnection, maxConcurrentHttp2Streams } = this.#context.config.limits;
     const over = this.#connection.requests - requestsPerConnection;
     if (over === 0) this.#connection.shutdown();
-    else if (over >= HTTP2_LIMITS.maxConcurrentStreams) this.#connection.finish();
+    else if (over >= maxConcurrentHttp2Streams) this.#connection.finish(); // as many may have been on their way
   }
 
   #refuse(writer: Http2ResponseWriter, error: PosternError, head: boolean): void {
