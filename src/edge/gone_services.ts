@@ -16,7 +16,7 @@ export class GoneServices {
     this.#metrics = metrics;
   }
 
-  /** Looks at all names; call now and then. Hosts below a wildcard have no route of their own and go with the time. */
+  /** Looks at all names; call now and then. */
   sweep(hasRoute: (name: string) => boolean, now: number): void {
     for (const name of [...this.#metrics.serviceNames()]) {
       if (COLLECTIVE.has(name)) continue;

@@ -76,6 +76,8 @@ export class HttpExchange implements RelayOptions, DepartureListener {
   readonly #startedAt: number;
   /** What is held for the service; undefined for most. */
   #rules: HeldRules | undefined;
+  /** In metrics: the route, since viewers make up hosts below a wildcard. */
+  #service = "unknown";
   #bodyTouched = false;
   #bytesIn = 0;
   /** Of the try that is under way, or was the last. */
@@ -145,6 +147,7 @@ export class HttpExchange implements RelayOptions, DepartureListener {
       const { routes } = context.sessions;
       const group = routes.find(head.hostname) ?? await this.#expected();
       if (typeof group === "string") return this.#refuse(group);
+      this.#service = group.name;
       const rules = group.guard?.rules;
       if (rules !== undefined) {
         this.#rules = rules;
@@ -194,6 +197,7 @@ export class HttpExchange implements RelayOptions, DepartureListener {
     const { context, head } = this.#in;
     const route = await context.knownRoute(head.hostname);
     if (route === undefined) return "unknown_host";
+    this.#service = route.name;
     if (isTlsRoute(route.name)) return "misdirected_request";
     const guard = context.guards.put(route.tunnelId, route.rules);
     return context.sessions.routes.expect(route.name, guard) ?? "tunnel_offline";
@@ -341,7 +345,7 @@ export class HttpExchange implements RelayOptions, DepartureListener {
     this.#leave();
     const { context, reader, writer, socket } = this.#in;
     const relay = this.#relay!;
-    const series = context.metrics.service(this.#in.head.hostname);
+    const series = context.metrics.service(this.#service);
     const splice = new StreamSplice({
       stream: this.#stream!,
       socket: { ...reader.rest(), close: () => socket.close() },
@@ -363,7 +367,7 @@ export class HttpExchange implements RelayOptions, DepartureListener {
   onHead(status: number): void {
     this.#session!.originAnswered(true, this.#in.context.clock.now());
     const { metrics, clock } = this.#in.context;
-    const series = metrics.service(this.#in.head.hostname);
+    const series = metrics.service(this.#service);
     series.answered(status);
     series.observe((clock.now() - this.#startedAt) / 1_000);
   }
@@ -371,7 +375,7 @@ export class HttpExchange implements RelayOptions, DepartureListener {
   #count(session: AgentSession): void {
     const { metrics, log } = this.#in.context;
     const relay = this.#relay!;
-    const series = metrics.service(this.#in.head.hostname);
+    const series = metrics.service(this.#service);
     series.bytesIn += this.#bytesIn;
     series.bytesOut += relay.bodyBytes;
     log("debug", "request", {
@@ -395,7 +399,7 @@ export class HttpExchange implements RelayOptions, DepartureListener {
     const error = new PosternError(code);
     const { status = 502, title } = error.facts;
     context.metrics.refusals.inc({ code, layer: "http" });
-    context.metrics.service(code === "unknown_host" ? "unknown" : head.hostname).answered(status);
+    context.metrics.service(this.#service).answered(status);
     context.log(code === "internal_error" ? "error" : level, "request refused", {
       request_id: requestId,
       code,

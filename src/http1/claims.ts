@@ -15,6 +15,9 @@ export const CLAIMS = new Set([
 /** The same, as proxies and content networks write them: passed on where a trusted one stands in front. */
 export const PROXY_CLAIMS = new Set([
   "forwarded",
+  "forwarded-for",
+  "x-forwarded",
+  "client-ip",
   "x-client-ip",
   "x-cluster-client-ip",
   "x-real-ip",

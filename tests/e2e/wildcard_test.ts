@@ -20,6 +20,9 @@ Deno.test("an exact name goes before a wildcard, and a wildcard stands for one l
   assert.equal(await text("shop"), "exact shop.localhost\n");
   assert.match(await text("a.b.shop"), /unknown_host/);
   assert.match(await text("a.other"), /unknown_host/);
+  const metrics = await stack.metrics();
+  assert.match(metrics, /service="\*\.shop\.localhost"/);
+  assert.doesNotMatch(metrics, /service="[ab]\./, "viewers make up hosts below a wildcard, not series");
   // Its stored name is the whole one: after a restart the agent has its tunnels back.
   await stack.agent.stop();
   await stack.addAgent([

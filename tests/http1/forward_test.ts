@@ -185,6 +185,9 @@ Deno.test("forwardedRequest() passes on what a trusted proxy says about the view
   const names = [
     "CF-Connecting-IP",
     "True-Client-IP",
+    "Client-IP",
+    "X-Forwarded",
+    "Forwarded-For",
     "Fastly-Client-IP",
     "X-Real-IP",
     "X-Client-IP",
