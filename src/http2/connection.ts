@@ -30,6 +30,7 @@ import { FrameReader, type FrameSink } from "./frame_reader.ts";
 import { HeaderBlock } from "./header_block.ts";
 import { HpackDecoder } from "./hpack_decoder.ts";
 import { Allowance, type Http2Limits } from "./limits.ts";
+import { ReceiveWindow } from "./receive_window.ts";
 import { type Http2Output, Sender } from "./sender.ts";
 import { Http2Stream } from "./stream.ts";
 
@@ -57,8 +58,7 @@ export class Http2Connection implements FrameSink {
   #lastStreamId = 0;
   /** Of the DATA that is under way; undefined when that is thrown away. */
   #dataStream: Http2Stream | undefined;
-  #receiveWindow: number;
-  #consumed = 0;
+  readonly #window: ReceiveWindow;
   #unread = 0;
   #now = 0;
   /** New streams above are refused. */
@@ -74,7 +74,7 @@ export class Http2Connection implements FrameSink {
     });
     this.#resets = new Allowance(limits.resets);
     this.#controlFrames = new Allowance(limits.controlFrames);
-    this.#receiveWindow = limits.connectionWindowBytes;
+    this.#window = new ReceiveWindow(limits, this.#sender);
   }
 
   /** Streams that are not over. */
@@ -155,6 +155,7 @@ export class Http2Connection implements FrameSink {
     if (this.#failed !== undefined) return;
     const known = errorOf(error);
     this.#failed = known;
+    this.#window.close();
     this.#goaway(this.#lastStreamId, numberOf(known.code), known.code);
     this.abandon();
   }
@@ -219,32 +220,12 @@ export class Http2Connection implements FrameSink {
   /** @internal Nobody reads what is unread: the peer may send as much on other streams. */
   forgetUnread(stream: Http2Stream): void {
     const dropped = stream.dropUnread();
-    if (dropped > 0) this.#returnCredit(dropped);
+    if (dropped > 0) this.#window.give(dropped);
   }
 
   /** @internal Bytes of a request were read: the peer may send as many again. */
   consumed(stream: Http2Stream, bytes: number): void {
-    this.#returnCredit(bytes);
-    if (stream.remoteEnded || stream.closed) return;
-    stream.consumed += bytes;
-    if (stream.consumed < stream.windowBytes / 2) return;
-    // Who reads everything at once is held up by the window, so it grows (as far as all may).
-    if (stream.unread === 0) {
-      const grown = Math.min(2 * stream.windowBytes, this.#limits.maxStreamWindowBytes);
-      stream.consumed += grown - stream.windowBytes;
-      stream.windowBytes = grown;
-    }
-    this.#sender.grant(stream.id, stream.consumed);
-    stream.receiveWindow += stream.consumed;
-    stream.consumed = 0;
-  }
-
-  #returnCredit(bytes: number): void {
-    this.#consumed += bytes;
-    if (this.#consumed < this.#limits.connectionWindowBytes / 2 || this.#failed !== undefined) return;
-    this.#sender.grant(0, this.#consumed);
-    this.#receiveWindow += this.#consumed;
-    this.#consumed = 0;
+    this.#window.consumed(stream, bytes);
   }
 
   /** @internal For the reader, as are all below that begin with `on`. */
@@ -319,8 +300,7 @@ export class Http2Connection implements FrameSink {
     if (streamId > this.#lastStreamId) {
       throw connectionError("h2_protocol_violation", "DATA of an idle stream");
     }
-    if (length > this.#receiveWindow) throw connectionError("h2_flow_control", "DATA is beyond the window");
-    this.#receiveWindow -= length;
+    this.#window.take(length);
     let stream = this.#streams.get(streamId);
     if (stream === undefined) this.#onStrayData(streamId);
     else if (stream.remoteEnded || length > stream.receiveWindow) {
@@ -331,7 +311,7 @@ export class Http2Connection implements FrameSink {
     // Padding, and what nobody reads, is credit at once.
     const lost = stream === undefined ? length : length - bytes;
     if (lost > 0 && stream !== undefined) this.consumed(stream, lost);
-    else if (lost > 0) this.#returnCredit(lost);
+    else if (lost > 0) this.#window.give(lost);
     this.#dataStream = stream;
   }
 
@@ -346,7 +326,7 @@ export class Http2Connection implements FrameSink {
   onData(buffer: Uint8Array, start: number, end: number): void {
     const stream = this.#dataStream;
     if (stream === undefined) return;
-    if (stream.closed) return this.#returnCredit(end - start);
+    if (stream.closed) return this.#window.give(end - start);
     stream.receivedBytes += end - start;
     stream.keep(buffer, start, end);
     stream.handler?.onReadable();
@@ -451,7 +431,7 @@ export class Http2Connection implements FrameSink {
     stream.closed = true;
     stream.dropQueued();
     // What came in before an orderly end may still be read.
-    if (cut || !stream.remoteEnded) this.#returnCredit(stream.dropUnread());
+    if (cut || !stream.remoteEnded) this.#window.give(stream.dropUnread());
     if (cut) stream.handler?.onReset();
   }
 
