@@ -19,6 +19,11 @@ const UDP_CLASS = streamClass("vpn_packet");
 const HEADER_BYTES = 28;
 /** Silence after which a flow of a session that is about to end goes: nobody tells when a datagram protocol is done. */
 const LEAVING_IDLE_MS = 1_000;
+/**
+ * Idle times for which answers alone keep a flow. Who still listens says so now and then, if only for the NAT in front of it;
+ * whose address was made up, or who has left, must not be sent to for as long as a service likes.
+ */
+const ANSWERS_ONLY_PERIODS = 4;
 
 /** The port that the flow came in at. */
 export interface UdpFlowHost {
@@ -51,6 +56,10 @@ export class UdpFlow implements DatagramFlowUser {
   #idleMs: number;
   #deadline: Deadline;
   #lastAt: number;
+  /** When the viewer sent last. */
+  #heardAt: number;
+  /** Longest time without a word of the viewer. */
+  readonly #deafMs: number;
   #received = 0;
   #receivedBytes = 0;
   #answeredBytes = 0;
@@ -81,6 +90,7 @@ export class UdpFlow implements DatagramFlowUser {
     this.requestId = requestId;
     this.rulesRevision = session.guard?.revision ?? 0;
     this.#idleMs = options.idleMs;
+    this.#deafMs = ANSWERS_ONLY_PERIODS * options.idleMs;
     if (before !== undefined) {
       this.#received = before.#received;
       this.#receivedBytes = before.#receivedBytes;
@@ -95,7 +105,7 @@ export class UdpFlow implements DatagramFlowUser {
       requestId,
     }, DETACHED);
     stream.handler = this.#flow = new DatagramFlow({ stream, user: this, budget, clock });
-    this.#lastAt = clock.now();
+    this.#lastAt = this.#heardAt = clock.now();
     this.#deadline = host.deadlines.set(this.#idleMs, this.#endIfIdle);
   }
 
@@ -106,7 +116,7 @@ export class UdpFlow implements DatagramFlowUser {
   /** A datagram of the viewer. Refreshes the idle timeout, as do those to it. */
   receive(payload: Uint8Array): void {
     const { clock, series } = this.#host;
-    this.#lastAt = clock.now();
+    this.#lastAt = this.#heardAt = clock.now();
     this.#received++;
     this.#receivedBytes += HEADER_BYTES + payload.length;
     if (this.#received === 2) this.#host.onConfirmed(this);
@@ -170,7 +180,8 @@ export class UdpFlow implements DatagramFlowUser {
   }
 
   readonly #endIfIdle = (): void => {
-    const left = this.#lastAt + this.#idleMs - this.#host.clock.now();
+    const endsAt = Math.min(this.#lastAt + this.#idleMs, this.#heardAt + this.#deafMs);
+    const left = endsAt - this.#host.clock.now();
     if (left > 0) this.#deadline = this.#host.deadlines.set(left, this.#endIfIdle);
     else this.end("idle_timeout");
   };

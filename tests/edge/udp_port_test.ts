@@ -236,6 +236,28 @@ Deno.test("UdpFlow ends after 30 s of silence in both directions, and leaves not
   assert.equal(agent.flows.length, 2);
 });
 
+Deno.test("UdpFlow ends after 2 min without a datagram of the viewer, however much it is sent", async () => {
+  const world = new World();
+  const agent = world.agent();
+  world.send(10);
+  world.send(10);
+  await agent.settle();
+  for (let seconds = 0; seconds < 115; seconds += 5) {
+    await world.clock.advanceAsync(5_000);
+    agent.flows[0].flow.push(new Uint8Array(5));
+    await agent.settle();
+  }
+  assert.equal(world.port.flows, 1);
+  world.send(10); // still there
+  for (let seconds = 0; seconds < 125; seconds += 5) {
+    agent.flows[0].flow.push(new Uint8Array(5));
+    await agent.settle();
+    await world.clock.advanceAsync(5_000);
+  }
+  assert.equal(world.port.flows, 0);
+  assert.deepEqual(world.results, { answered: 1 });
+});
+
 Deno.test("UdpFlow ends after the time that the service's rules say", async () => {
   const world = new World();
   const guard = world.guard();
