@@ -31,8 +31,11 @@ export class ProxyFront {
    * @throws PosternError `viewer_limit`, `proxy_header_*`, and what the socket throws
    */
   async admit(socket: ByteStream, admission: Admission): Promise<ByteStream | undefined> {
-    const named = this.#isProxy(socket) ? await this.#meet(socket) : socket;
-    if (named !== undefined && !this.#isProxy(named)) admission.name(withoutPort(named.remoteAddress));
+    const isProxy = this.#isProxy(socket);
+    const named = isProxy ? await this.#meet(socket) : socket;
+    // A proxy that speaks for itself is not counted. Whoever it names is, also where its address is one of proxies.
+    const isItself = isProxy && named?.remoteAddress === socket.remoteAddress;
+    if (named !== undefined && !isItself) admission.name(withoutPort(named.remoteAddress));
     return named;
   }
 

@@ -215,3 +215,32 @@ Deno.test("proxy_protocol of an http service is refused with config_conflict: it
     assert.equal(agentDefaults({}, service({ protocol })).services[0].proxyProtocol, "v2");
   }
 });
+
+Deno.test("whom a proxy names is held to the edge's lists and limits, also where its address is one of proxies", async () => {
+  await using origin = web();
+  await using stack = await startStack({
+    edge: {
+      ...proxiesOverV6,
+      proxy_protocol_from: "::1,192.0.2.0/24",
+      "access.deny": "192.0.2.9",
+      "limits.max_connections_per_address": "4", // the agent needs some
+    },
+    services: [{ name: "web", target: `127.0.0.1:${origin.addr.port}` }],
+  });
+  const ask = async (host: string): Promise<RawClient> => {
+    const viewer = await viaProxy(stack.port);
+    await viewer.send(proxyHeader({ host, port: 4_000 }, edgeEnd));
+    await viewer.send(`GET / HTTP/1.1\r\nHost: ${stack.host("web")}\r\n\r\n`);
+    return viewer;
+  };
+  using served = new DisposableStack();
+  for (let n = 0; n < 4; n++) {
+    assert.match(await served.use(await ask("192.0.2.8")).through("192.0.2.8"), /200 OK/);
+  }
+  using second = await ask("192.0.2.8");
+  using denied = await ask("192.0.2.9");
+  await eventually("one too many", async () => await refusals(stack, "viewer_limit") === 1);
+  await eventually("one denied", async () => await refusals(stack, "address_denied") === 1);
+  await assert.rejects(second.through("200"));
+  await assert.rejects(denied.through("200"));
+});
