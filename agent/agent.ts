@@ -9,7 +9,6 @@ import {
   openPrivateDirectory,
   type ProxyChooser,
   readAuthorities,
-  replacePrivate,
   Slabs,
   systemClock,
   systemRandom,
@@ -31,6 +30,7 @@ import type { Carrier } from "./session.ts";
 import { softwareIdentity } from "./software_identity.ts";
 import type { AgentState, AgentStatus } from "./status.ts";
 import { Supervisor } from "./supervisor.ts";
+import { TokenFile } from "./token_file.ts";
 import { TokenRenewal } from "./token_renewal.ts";
 import { TunnelStore } from "./tunnel_store.ts";
 
@@ -85,9 +85,11 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps = {}): Pro
   const directory = config.stateDirectory.replace(/(?<=.)\/+$/, "");
   const caCerts = config.caFile === null ? undefined : [await readAuthorities(config.caFile)];
   const proxyFor = await proxyChooser(config, log);
-  const { tokenFile } = config;
-  if (tokenFile !== null) {
-    const { warning } = await readSecretFile(tokenFile, Deno);
+  const tokenFile = config.tokenFile === null
+    ? undefined
+    : new TokenFile(config.tokenFile, `${directory}/renewed.token`);
+  if (tokenFile !== undefined) {
+    const { warning } = await readSecretFile(tokenFile.path, Deno);
     if (warning !== undefined) log("warn", warning);
   }
   await openPrivateDirectory(directory);
@@ -106,7 +108,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps = {}): Pro
     caCerts,
     proxyFor,
     network: deps.network,
-    token: tokenFile === null ? undefined : async () => (await readSecretFile(tokenFile, Deno)).secret,
+    token: tokenFile === undefined ? undefined : () => tokenFile.read(),
     userAgent: `postern/${version}`,
   });
   return new Agent({
@@ -120,6 +122,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps = {}): Pro
     provider,
     store,
     control,
+    tokenFile,
     version,
   });
 }
@@ -135,6 +138,7 @@ interface AgentParts {
   readonly provider: Awaited<ReturnType<typeof softwareIdentity>>;
   readonly store: TunnelStore;
   readonly control: ControlClient;
+  readonly tokenFile: TokenFile | undefined;
   readonly version: string;
 }
 
@@ -158,7 +162,7 @@ class Agent implements RunningAgent {
   #untick: () => void = () => {};
 
   constructor(parts: AgentParts) {
-    const { config, deps, log, random, clock, provider, store, control, version } = parts;
+    const { config, deps, log, random, clock, provider, store, control, tokenFile, version } = parts;
     this.#clock = clock;
     this.#control = control;
     this.agentId = provider.agentId;
@@ -212,16 +216,8 @@ class Agent implements RunningAgent {
       if (error !== undefined) throw error;
     });
     this.finished.catch(() => {});
-    if (config.tokenFile !== null && config.tokenRenewal) {
-      const path = config.tokenFile;
-      this.#renewal = new TokenRenewal({
-        path,
-        read: async () => (await readSecretFile(path, Deno)).secret,
-        write: (text) => replacePrivate(path, text),
-        control,
-        clock,
-        log,
-      });
+    if (tokenFile !== undefined && config.tokenRenewal) {
+      this.#renewal = new TokenRenewal({ file: tokenFile, control, clock, log });
     }
     this.#admin = config.adminListen === null ? undefined : serveAdmin({
       listen: config.adminListen,

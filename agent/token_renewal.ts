@@ -5,6 +5,7 @@
 import { codeOf } from "../src/errors/mod.ts";
 import type { Clock, Log } from "../src/ports/mod.ts";
 import type { ControlClient } from "./control_client.ts";
+import type { TokenFile } from "./token_file.ts";
 import { tokenTimes } from "./token_times.ts";
 
 /** Shortest time between two looks at the file. */
@@ -13,11 +14,7 @@ const MIN_WAIT_MS = 30_000;
 const MAX_WAIT_MS = 3_600_000;
 
 export interface TokenRenewalOptions {
-  readonly path: string;
-  /** Reads the token out of its file. */
-  readonly read: () => Promise<string>;
-  /** Replaces the file, for this user only. */
-  readonly write: (text: string) => Promise<void>;
+  readonly file: Pick<TokenFile, "path" | "read" | "write">;
   readonly control: Pick<ControlClient, "refreshToken">;
   readonly clock: Clock;
   readonly log: Log;
@@ -51,12 +48,13 @@ export class TokenRenewal {
 
   /** Renews the token if it is due; milliseconds until the next look. */
   async #step(): Promise<number> {
-    const { path, read, write, control, log } = this.#options;
+    const { file, control, log } = this.#options;
+    const { path } = file;
     try {
-      const dueMs = this.#dueMs(await read());
+      const dueMs = this.#dueMs(await file.read());
       if (dueMs > 0) return dueMs;
       const { management_token: fresh, expires_at } = await control.refreshToken(this.#abort.signal);
-      await write(`${fresh}\n`);
+      await file.write(`${fresh}\n`);
       this.#told = undefined;
       log("info", "management token renewed", { path, expires_at });
       return this.#dueMs(fresh);

@@ -23,9 +23,11 @@ function openWorld(refusals: ErrorCode[] = []) {
     logged: [] as [event: string, fields: LogFields][],
   };
   const renewal = new TokenRenewal({
-    path: "/agent.token",
-    read: () => Promise.resolve(world.file.trim()),
-    write: (text) => Promise.resolve(void (world.file = text)),
+    file: {
+      path: "/agent.token",
+      read: () => Promise.resolve(world.file.trim()),
+      write: (text) => Promise.resolve(void (world.file = text)),
+    },
     clock,
     log: (_level, event, fields = {}) => void world.logged.push([event, fields]),
     control: {
