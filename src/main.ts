@@ -15,7 +15,14 @@ import {
 } from "./control/mod.ts";
 import { systemClock, systemRandom, WireBuffers } from "./driver/mod.ts";
 import { CertificateStore, loadOrMakeDevCertificates } from "./driver/tls/mod.ts";
-import { Edge, type KnownRoute, tlsRoute, type TokenGate } from "./edge/mod.ts";
+import {
+  Edge,
+  type EdgePlane,
+  type KnownRoute,
+  LocalRegistry,
+  tlsRoute,
+  type TokenGate,
+} from "./edge/mod.ts";
 import { codeOf, PosternError } from "./errors/mod.ts";
 import {
   defaultRotation,
@@ -54,7 +61,7 @@ export interface RunningEdge {
   readonly tokenPath: string;
   /** Certificate authority of the development certificates; undefined when real ones are configured. */
   readonly caPath: string | undefined;
-  readonly edge: Edge;
+  readonly edge: EdgePlane;
   /** Reads the certificates again. */
   reload(): Promise<void>;
   /** Drains, then ends. Idempotent. */
@@ -117,7 +124,8 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
     const keepToken = () =>
       void writeToken().catch((error) => log("error", "management token kept", { code: codeOf(error) }));
     const control = controlApp(controlDeps);
-    const edge: Edge = new Edge({
+    const tokens = tokenGate(keyset, store, clock, controlConfig);
+    const edge: EdgePlane = new Edge({
       config,
       edgeId,
       version,
@@ -128,7 +136,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       tracer: createTracer({ ...config.otel, version }),
       buffers: new WireBuffers(loadCore()),
       edgeStatic,
-      tokens: tokenGate(keyset, store, clock, controlConfig),
+      registry: (parts) => new LocalRegistry({ config, metrics, tokens, ...parts }),
       certificates,
       control: async (request, clientIp) => {
         const { pathname } = new URL(request.url);
@@ -140,10 +148,10 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
     });
     await writeToken();
     const readiness = new Readiness({ edge, store, clock });
-    edgeListens(edge, config);
+    await edgeListens(edge, config);
     const admin = config.adminListen === null ? undefined : serveAdmin({
       listen: config.adminListen,
-      answer: adminApp({ edge, readiness, metrics }).fetch,
+      answer: adminApp({ edge, readiness }).fetch,
       log,
     });
     const stopUpkeep = startUpkeep(controlDeps);
@@ -183,7 +191,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       tokenPath: state.tokenPath,
       caPath,
       edge,
-      reload: () => reloadCertificates(certificates, log),
+      reload: () => edge.reload(),
       stop: () => stopping ??= stop(),
       finished: finished.promise,
     };
@@ -209,10 +217,11 @@ function writeLine(line: string): void {
   Deno.stderr.writeSync(utf8(line));
 }
 
-function edgeListens(edge: Edge, config: EdgeConfig): void {
+async function edgeListens(edge: EdgePlane, config: EdgeConfig): Promise<void> {
   try {
-    edge.start();
+    await edge.start();
   } catch (cause) {
+    if (cause instanceof PosternError) throw cause;
     throw listenFailed(formatAddress(config.listen), cause);
   }
 }
@@ -235,15 +244,6 @@ async function openCertificates(
   }
   const files = await loadOrMakeDevCertificates(state.path, { publicHost: config.publicHost, clock, random });
   return { certificates: await CertificateStore.load({ files: [files] }), caPath: files.caPath };
-}
-
-async function reloadCertificates(certificates: CertificateStore | undefined, log: Log): Promise<void> {
-  if (certificates === undefined) return;
-  const result = await certificates.reload();
-  if (result.outcome === "reloaded") {
-    log("info", "certificates reloaded", {});
-    for (const warning of result.warnings) log("warn", warning);
-  } else log("error", "certificates kept: the new ones are not usable", { code: result.error.code });
 }
 
 /** A retired key verifies for as long as a token that it signed may live, which is what the operator says. */
@@ -312,7 +312,7 @@ function carrierUrl(config: EdgeConfig, port: number): string {
   return `${secure ? "wss" : "ws"}://${config.publicHost}:${config.publicUrlPort ?? port}`;
 }
 
-function presenceOf(edge: Edge, tunnelId: string): ReturnType<ControlDeps["presence"]> {
+function presenceOf(edge: EdgePlane, tunnelId: string): ReturnType<ControlDeps["presence"]> {
   const online = edge.sessions.ofTunnel(tunnelId).filter((session) => session.isOnline);
   const lastEchoAtMs = Math.max(0, ...online.map((session) => session.lastEchoAt));
   return {

@@ -1,5 +1,5 @@
 /** Whether everything that a viewer or an agent needs works now, and what does not. */
-import type { Edge } from "./edge/mod.ts";
+import type { EdgePlane } from "./edge/mod.ts";
 import type { Clock, Store } from "./ports/mod.ts";
 
 /** Time for the store to take a write. */
@@ -8,13 +8,13 @@ const PROBE_MS = 2_000;
 const PROBE_EVERY_MS = 5_000;
 
 export class Readiness {
-  readonly #edge: Pick<Edge, "isReady">;
+  readonly #edge: Pick<EdgePlane, "isReady">;
   readonly #store: Pick<Store, "probe">;
   readonly #clock: Clock;
   #probedAt = -Infinity;
   #writes: Promise<boolean> = Promise.resolve(false);
 
-  constructor(parts: { edge: Pick<Edge, "isReady">; store: Pick<Store, "probe">; clock: Clock }) {
+  constructor(parts: { edge: Pick<EdgePlane, "isReady">; store: Pick<Store, "probe">; clock: Clock }) {
     this.#edge = parts.edge;
     this.#store = parts.store;
     this.#clock = parts.clock;

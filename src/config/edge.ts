@@ -254,6 +254,13 @@ export const edgeSettings = {
     "Listen beside an edge on the same address that is about to stop.",
     "BOOL",
   ),
+  /** Each further one takes memory of its own, about 40 MiB. */
+  workers: setting(
+    count(1, 8),
+    "1",
+    "Threads that serve viewers and agents; a sensible most is the number of cores less one.",
+    "COUNT",
+  ),
   publicHost: setting(hostName(), "localhost", "Base domain: a service is NAME.<this>.", "DOMAIN"),
   publicUrlPort: optional(
     count(1, 65_535),

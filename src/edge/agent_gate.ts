@@ -7,6 +7,7 @@ import {
   Channel,
   type ChannelLimits,
   HandshakeResponder,
+  isTerminal,
   type Proof,
   type SuiteName,
 } from "../channel/mod.ts";
@@ -16,31 +17,16 @@ import type { RequestHead } from "../http1/mod.ts";
 import { matchStages, type Stage0Claims, type Stage1Claims } from "../identity/mod.ts";
 import { networkOf, toBase64Url } from "../bytes/mod.ts";
 import type { UnreadBudget } from "../mux/mod.ts";
-import type { ByteStream, Revised } from "../ports/mod.ts";
+import type { ByteStream } from "../ports/mod.ts";
+import type { AgentRegistry } from "./agent_registry.ts";
 import { AgentSession } from "./agent_session.ts";
 import { TrustedProxies, withoutPort } from "./client_ip.ts";
 import { ConnectionLimits } from "./connection_limits.ts";
 import type { EdgeContext } from "./context.ts";
 
-/** How the gate judges tokens; composed from identity and store. */
-export interface TokenGate {
-  /** Signature, audience, times. @throws PosternError `token_*` */
-  verifyStage0(token: string): Promise<Stage0Claims>;
-  verifyStage1(token: string): Promise<Stage1Claims>;
-  /** Owner of the token's tunnel; undefined when it is anonymous or gone. */
-  ownerOf(claims: Stage0Claims): Promise<string | undefined>;
-  /** Spends the stage 0 token. @throws PosternError `token_replayed`, `replay_cache_full`, `tunnel_deleted`, `token_revoked` */
-  spend(claims: Stage0Claims): Promise<void>;
-  /**
-   * The rules that the tunnel has now.
-   * @param issuedAt of the stage 0 token, Unix seconds. @throws PosternError `tunnel_deleted`, `token_revoked`
-   */
-  checkTunnel(tunnelId: string, issuedAt: number): Promise<Revised<string> | undefined>;
-}
-
 export interface AgentGateOptions {
   readonly context: EdgeContext;
-  readonly tokens: TokenGate;
+  readonly registry: AgentRegistry;
   readonly buffers: WireBuffers;
   readonly edgeStatic: X25519KeyPair;
   readonly edgeId: string;
@@ -51,13 +37,6 @@ export interface AgentGateOptions {
   readonly suites: readonly SuiteName[];
   /** Public URLs of a session's services. */
   readonly urls: (claims: Stage1Claims) => string[];
-  /**
-   * Opens public ports; called before the agent is told that it is ready.
-   * @throws PosternError `tcp_port_unavailable`, `udp_port_unavailable`
-   */
-  readonly openPorts: (session: AgentSession) => void;
-  /** The session takes no new streams; may be told more than once. */
-  readonly onRetired: (session: AgentSession) => void;
 }
 
 /** Channels of one network that may be unproven: so that nobody keeps all others' agents out alone. */
@@ -68,8 +47,6 @@ export class AgentGate {
   readonly #context: EdgeContext;
   readonly #unproven: ConnectionLimits;
   readonly #proxies: TrustedProxies;
-  /** Channels by owner, from their stage 0 token on. */
-  readonly #owners = new Map<string, number>();
   #closed = false;
 
   constructor(options: AgentGateOptions) {
@@ -127,13 +104,14 @@ export class AgentGate {
     connection: Awaited<ReturnType<typeof acceptWebSocketStream>>,
     proven: () => void,
   ): Promise<void> {
-    const { context, buffers, edgeStatic, suites, limits, edgeId, version } = this.#options;
+    const { context, registry, buffers, edgeStatic, suites, limits, edgeId, version } = this.#options;
     const { clock, metrics, log } = context;
     const startedAt = clock.now();
     const pump = new ChannelPump({ ...connection, buffers, clock });
     let stage0: Stage0Claims | undefined;
     let challengedAt = 0;
     let session: AgentSession | undefined;
+    let isProven = false;
     let leaveOwner = () => {};
     const channel: Channel = new Channel({
       role: {
@@ -150,18 +128,14 @@ export class AgentGate {
         onState: (state, before) => {
           if (before !== "idle") metrics.channelState.dec({ state: before });
           if (state !== "closed" && state !== "failed") metrics.channelState.inc({ state });
-          if (session !== undefined && state !== "established") {
-            context.sessions.retire(session);
-            this.#options.onRetired(session);
-          }
+          if (session !== undefined && state !== "established") registry.retired(session);
         },
         onStage0: (token) =>
           this.#judge(channel, async () => {
-            stage0 = await this.#stage0(
-              token,
-              connection.stream.remoteAddress,
-              (leave) => leaveOwner = leave,
-            );
+            const admitted = await registry.admit(token, this.#placeOf(connection.stream.remoteAddress));
+            if (isTerminal(channel.state)) return admitted.leave();
+            leaveOwner = admitted.leave;
+            stage0 = admitted.claims;
             challengedAt = clock.now();
             channel.challenge(challengedAt);
           }),
@@ -170,12 +144,15 @@ export class AgentGate {
             if (clock.now() - challengedAt > stage0!.handshake_max_age_seconds * 1_000) {
               throw new PosternError("session_nonce_expired");
             }
-            await this.#prove(channel, pump, stage0!, proof, connection.stream.remoteAddress, (proved) => {
-              session = proved; // before anything can end it
-              proven();
-              metrics.handshakes.inc({ result: "ok", code: "none" });
-              metrics.handshakeSeconds.observe((clock.now() - startedAt) / 1_000);
-              metrics.channels.inc({ role: "edge" });
+            await this.#prove(channel, pump, stage0!, proof, connection.stream.remoteAddress, {
+              named: (named) => session = named, // before anything can end it
+              proven: () => {
+                isProven = true;
+                proven();
+                metrics.handshakes.inc({ result: "ok", code: "none" });
+                metrics.handshakeSeconds.observe((clock.now() - startedAt) / 1_000);
+                metrics.channels.inc({ role: "edge" });
+              },
             });
           }),
         onOpen: () => "class_denied",
@@ -196,10 +173,9 @@ export class AgentGate {
             remote: connection.stream.remoteAddress,
             code: error?.code,
           };
-          if (session !== undefined) {
-            context.sessions.remove(session);
-            metrics.channels.dec({ role: "edge" });
-          } else metrics.handshakes.inc({ result: "refused", code: error?.code ?? "none" });
+          if (session !== undefined) registry.gone(session);
+          if (isProven) metrics.channels.dec({ role: "edge" });
+          else metrics.handshakes.inc({ result: "refused", code: error?.code ?? "none" });
           if (error !== undefined) metrics.refusals.inc({ code: error.code, layer: "channel" });
           log(error === undefined ? "info" : "warn", "channel ended", fields);
         },
@@ -224,44 +200,6 @@ export class AgentGate {
     }
   }
 
-  /** Everything that does not spend the token comes first. */
-  async #stage0(
-    token: string,
-    remoteAddress: string,
-    onCounted: (leave: () => void) => void,
-  ): Promise<Stage0Claims> {
-    const claims = await this.#options.tokens.verifyStage0(token).catch((error) =>
-      this.#refusedToken("stage0", error)
-    );
-    if (this.#context.sessions.size >= this.#context.config.limits.maxAgents) {
-      throw new PosternError("agent_limit");
-    }
-    const owner = await this.#options.tokens.ownerOf(claims);
-    onCounted(this.#countOwner(owner === undefined ? this.#placeOf(remoteAddress) : `owner ${owner}`));
-    await this.#options.tokens.spend(claims).catch((error) => this.#refusedToken("stage0", error));
-    return claims;
-  }
-
-  /** Counts one more channel of an owner; the result takes it back. @throws PosternError `owner_agent_limit` */
-  #countOwner(owner: string): () => void {
-    const count = this.#owners.get(owner) ?? 0;
-    if (count >= this.#context.config.limits.maxAgentsPerOwner) {
-      throw new PosternError(
-        "owner_agent_limit",
-        "Cannot admit agent: its owner has as many as it may have",
-        {
-          detail: { agents: count },
-        },
-      );
-    }
-    this.#owners.set(owner, count + 1);
-    return () => {
-      const rest = this.#owners.get(owner)! - 1;
-      if (rest === 0) this.#owners.delete(owner);
-      else this.#owners.set(owner, rest);
-    };
-  }
-
   /** Where somebody without an account comes from: its network, or itself alone behind a proxy, which stands for many. */
   #placeOf(remoteAddress: string): string {
     const ip = withoutPort(remoteAddress);
@@ -274,15 +212,12 @@ export class AgentGate {
     stage0: Stage0Claims,
     proof: Proof,
     remoteAddress: string,
-    onProven: (session: AgentSession) => void,
+    tell: { named: (session: AgentSession) => void; proven: () => void },
   ): Promise<void> {
-    const { context, tokens, urls, openPorts } = this.#options;
-    const { clock, sessions, config, log } = context;
-    const claims = await tokens.verifyStage1(proof.token).catch((error) =>
-      this.#refusedToken("stage1", error)
-    );
+    const { context, registry, urls } = this.#options;
+    const { clock, config, log } = context;
+    const claims = await registry.verifyStage1(proof.token);
     matchStages(stage0, claims, proof);
-    sessions.checkReplacement(claims.sub, claims.agent_id, proof.carrier?.index);
     if (channel.state !== "authorizing") throw new PosternError("channel_closed");
     const session = new AgentSession({
       id: toBase64Url(context.random(12)),
@@ -293,12 +228,11 @@ export class AgentGate {
       remoteAddress,
       carrier: proof.carrier,
     });
-    openPorts(session);
-    onProven(session);
-    sessions.add(session, proof.replaces, config.drainTimeoutMs);
-    // The tokens may be older than the deletion of their tunnel. Whoever deletes it from now on finds the session.
-    session.guard = context.guards.put(claims.sub, await tokens.checkTunnel(claims.sub, stage0.iat));
+    tell.named(session);
+    const rules = await registry.register(session, { replaces: proof.replaces, issuedAt: stage0.iat });
+    session.guard = context.guards.put(claims.sub, rules);
     if (channel.state !== "authorizing") throw new PosternError("channel_closed");
+    tell.proven();
     channel.accept({
       type: "ready",
       session_id: session.id,
@@ -316,7 +250,7 @@ export class AgentGate {
   }
 
   #online(session: AgentSession): void {
-    this.#context.sessions.online(session);
+    this.#options.registry.online(session);
     const { hostnames, tls_hostnames, tcp_ports, udp_ports } = session.claims;
     this.#context.log("info", "service online", {
       session_id: session.id,
@@ -325,10 +259,5 @@ export class AgentGate {
       ports: tcp_ports.join(",") || undefined,
       udp_ports: udp_ports.join(",") || undefined,
     });
-  }
-
-  #refusedToken(kind: "stage0" | "stage1", error: unknown): never {
-    this.#context.metrics.tokensRefused.inc({ kind, code: codeOf(error) });
-    throw error;
   }
 }

@@ -9,16 +9,22 @@ const UNHEALTHY_AFTER = 3;
 /** How long it is passed over. */
 const UNHEALTHY_MS = 5_000;
 
+/** What the edge does with a session's channel, wherever it ends: here, or in another worker of this edge. */
+export type SessionChannel = Pick<Channel, "state" | "openStreams" | "rttMs" | "open" | "drain" | "close">;
+export type SessionPump = Pick<ChannelPump, "retain" | "bytesIn" | "bytesOut">;
+
 export class AgentSession {
   readonly id: string;
   readonly claims: Stage1Claims;
-  readonly channel: Channel;
-  readonly pump: ChannelPump;
+  readonly channel: SessionChannel;
+  readonly pump: SessionPump;
   /** Wall-clock milliseconds. */
   readonly since: number;
   readonly remoteAddress: string;
   /** Its place among the channels that the agent has side by side; undefined for an only one. */
   readonly carrier: CarrierPlace | undefined;
+  /** Whether its channel ends in another worker, so that every stream takes a way round. */
+  readonly isLinked: boolean;
   /** Wall-clock milliseconds of the last echo, 0 before the first. */
   lastEchoAt = 0;
   requests = 0;
@@ -30,11 +36,12 @@ export class AgentSession {
   constructor(options: {
     id: string;
     claims: Stage1Claims;
-    channel: Channel;
-    pump: ChannelPump;
+    channel: SessionChannel;
+    pump: SessionPump;
     since: number;
     remoteAddress: string;
     carrier?: CarrierPlace;
+    isLinked?: boolean;
   }) {
     this.id = options.id;
     this.claims = options.claims;
@@ -43,6 +50,7 @@ export class AgentSession {
     this.since = options.since;
     this.remoteAddress = options.remoteAddress;
     this.carrier = options.carrier;
+    this.isLinked = options.isLinked === true;
   }
 
   get tunnelId(): string {

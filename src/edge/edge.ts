@@ -11,7 +11,8 @@ import type { Stage1Claims } from "../identity/mod.ts";
 import { UnreadBudget } from "../mux/mod.ts";
 import type { Clock, Log, Random, Revised } from "../ports/mod.ts";
 import { type Metrics, requestIds, type Tracer } from "../telemetry/mod.ts";
-import { AgentGate, type TokenGate } from "./agent_gate.ts";
+import { AgentGate } from "./agent_gate.ts";
+import type { AgentRegistry, LocalRegistryOptions } from "./agent_registry.ts";
 import { TrustedProxies } from "./client_ip.ts";
 import { ConnectionLimits } from "./connection_limits.ts";
 import type { EdgeContext } from "./context.ts";
@@ -19,6 +20,7 @@ import { Guards } from "./guards.ts";
 import { GoneServices } from "./gone_services.ts";
 import { OpenRequests } from "./open_requests.ts";
 import { EdgeListener } from "./listener.ts";
+import type { EdgePlane } from "./plane.ts";
 import { Sessions } from "./sessions.ts";
 import type { ServiceGuard } from "./service_guard.ts";
 import { type EdgeStatus, edgeStatus } from "./status.ts";
@@ -39,16 +41,25 @@ export interface EdgeOptions {
   readonly tracer: Tracer;
   readonly buffers: WireBuffers;
   readonly edgeStatic: X25519KeyPair;
-  readonly tokens: TokenGate;
+  /** Who judges agents, given what of this edge takes part. */
+  readonly registry: (parts: RegistryParts) => AgentRegistry;
   readonly certificates: CertificateStore | undefined;
   readonly control: EdgeContext["control"];
   readonly knownRoute: EdgeContext["knownRoute"];
 }
 
+export type RegistryParts = Pick<LocalRegistryOptions, "sessions" | "openPorts" | "onRetired">;
+
+/** Ports of services. */
+export interface ServicePorts {
+  readonly tcp_ports: readonly number[];
+  readonly udp_ports: readonly number[];
+}
+
 /** How often ports without a route are looked for, and buffers without a use. */
 const UPKEEP_MS = 5_000;
 
-export class Edge {
+export class Edge implements EdgePlane {
   readonly sessions: Sessions;
   readonly #options: EdgeOptions;
   readonly #gate: AgentGate;
@@ -92,9 +103,14 @@ export class Edge {
     this.#goneServices = new GoneServices(metrics);
     this.#unread = new UnreadBudget(config.limits.maxUnreadBytes);
     this.#udp = new UdpServices(context);
+    const registry = options.registry({
+      sessions: this.sessions,
+      openPorts: ({ claims }) => this.openPorts(claims),
+      onRetired: (session) => this.#udp.retire(session),
+    });
     this.#gate = new AgentGate({
       context,
-      tokens: options.tokens,
+      registry,
       buffers: options.buffers,
       edgeStatic: options.edgeStatic,
       edgeId: options.edgeId,
@@ -103,11 +119,6 @@ export class Edge {
       unread: this.#unread,
       suites: suitesOf(config),
       urls: (claims) => this.#urls(claims),
-      openPorts: (session) => {
-        this.#tcp.open(session);
-        this.#udp.open(session);
-      },
-      onRetired: (session) => this.#udp.retire(session),
     });
     const { certificates } = options;
     this.#listener = new EdgeListener({ context, gate: this.#gate, limits: viewers, proxies, certificates });
@@ -122,10 +133,23 @@ export class Edge {
     return this.#state === "serving";
   }
 
-  start(): void {
+  // deno-lint-ignore require-await -- what throws here is a rejection for who waits
+  async start(): Promise<void> {
     this.#port = this.#listener.listen();
     this.#state = "serving";
     this.#upkeep();
+  }
+
+  /** Opens ports of a service, here or in another worker. @throws PosternError `tcp_port_unavailable`, `udp_port_unavailable` */
+  openPorts(claims: ServicePorts): void {
+    this.#tcp.open({ claims });
+    this.#udp.open({ claims });
+  }
+
+  /** A session of another worker takes no new streams. */
+  unlink(id: string): void {
+    const session = this.sessions.unlink(id);
+    if (session !== undefined) this.#udp.retire(session);
   }
 
   status(): EdgeStatus {
@@ -154,6 +178,21 @@ export class Edge {
     metrics.unreadBytes.set(this.#unread.held);
   }
 
+  async metricsPage(): Promise<string> {
+    this.observe();
+    return await this.#options.metrics.registry.metrics();
+  }
+
+  async reload(): Promise<void> {
+    const { certificates, log } = this.#options;
+    if (certificates === undefined) return;
+    const result = await certificates.reload();
+    if (result.outcome === "reloaded") {
+      log("info", "certificates reloaded", {});
+      for (const warning of result.warnings) log("warn", warning);
+    } else log("error", "certificates kept: the new ones are not usable", { code: result.error.code });
+  }
+
   /** Cuts everything that a tunnel has, because it was deleted or its owner's tokens were revoked. */
   cutTunnel(tunnelId: string, code: "tunnel_deleted" | "token_revoked"): void {
     this.sessions.cutTunnel(tunnelId, new PosternError(code));
@@ -169,15 +208,27 @@ export class Edge {
    * streams finish within the drain timeout, and the rest is cut.
    */
   async stop(): Promise<void> {
-    if (this.#state === "stopped" || this.#state === "draining") return;
+    if (!await this.settle()) return;
+    await this.finish();
+  }
+
+  /** The first half of {@link stop}: takes no further connections, and gives those that are open their answer. False: it was called before. */
+  async settle(): Promise<boolean> {
+    if (this.#state === "stopped" || this.#state === "draining") return false;
     this.#state = "draining";
-    const { config, clock, metrics } = this.#options;
+    const { config, metrics } = this.#options;
     metrics.drains.inc({ reason: "shutdown" });
     this.#stopUpkeep?.();
     this.#gate.close();
     this.#tcp.stopAccepting();
     await this.#listener.stopAccepting();
     await this.#listener.settled(Math.min(SETTLE_MS, config.drainTimeoutMs));
+    return true;
+  }
+
+  /** The second half: agents leave, and what is left is cut. */
+  async finish(): Promise<void> {
+    const { config, clock } = this.#options;
     this.#udp.close(); // nobody tells when a datagram protocol is done
     const endAt = clock.now() + config.drainTimeoutMs + STOP_SLACK_MS;
     await this.#drainSessions(endAt);
@@ -212,7 +263,7 @@ export class Edge {
   #forgetGuards(): void {
     const used = new Set<ServiceGuard | undefined>();
     for (const { guard } of this.sessions.routes.all) used.add(guard);
-    for (const { guard } of this.sessions.all) used.add(guard);
+    for (const { guard } of this.sessions.everywhere()) used.add(guard);
     this.#guards.forgetUnused((guard) => used.has(guard));
   }
 

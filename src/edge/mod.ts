@@ -1,6 +1,16 @@
 /** The edge: public entry for viewers, end of the agents' channels. */
-export { Edge, type EdgeOptions } from "./edge.ts";
+export { Edge, type EdgeOptions, type RegistryParts, type ServicePorts } from "./edge.ts";
+export type { EdgePlane } from "./plane.ts";
 export type { KnownRoute } from "./context.ts";
 export { tlsRoute } from "./routes.ts";
-export type { TokenGate } from "./agent_gate.ts";
+export {
+  type AdmittedAgent,
+  type AgentRegistry,
+  LocalRegistry,
+  type Registration,
+  type TokenGate,
+} from "./agent_registry.ts";
+export { AgentSession, type SessionChannel } from "./agent_session.ts";
+export { Guards } from "./guards.ts";
+export { Sessions } from "./sessions.ts";
 export type { EdgeStatus, SessionStatus } from "./status.ts";

@@ -75,8 +75,11 @@ export class RouteGroup {
 
   #divideWeights(): void {
     for (const member of this.#members) {
-      const beside = this.#members.filter(({ session }) => session.isBeside(member.session)).length;
-      member.weight = member.session.weight / (1 + beside);
+      const beside = this.#members.filter(({ session }) => session.isBeside(member.session));
+      // Of an agent's channels those that end in this worker are taken: others cost a way round.
+      const nearer = member.session.isLinked && beside.some(({ session }) => !session.isLinked);
+      const same = beside.filter(({ session }) => session.isLinked === member.session.isLinked).length;
+      member.weight = nearer ? 0 : member.session.weight / (1 + same);
     }
   }
 

@@ -24,6 +24,8 @@ export class Sessions {
   readonly #sessions = new Map<string, AgentSession>();
   /** The same by tunnel, so that one agent's coming, or a list of tunnels, does not look at everybody's sessions. */
   readonly #ofTunnel = new Map<string, Set<AgentSession>>();
+  /** Those whose channels end in other workers of this edge. */
+  readonly #linked = new Map<string, AgentSession>();
   readonly #replacements = new Map<string, number[]>();
   readonly #emptyWaiters: (() => void)[] = [];
 
@@ -39,6 +41,11 @@ export class Sessions {
   }
   get all(): AgentSession[] {
     return [...this.#sessions.values()];
+  }
+  /** With those of other workers. */
+  *everywhere(): Iterable<AgentSession> {
+    yield* this.#sessions.values();
+    yield* this.#linked.values();
   }
   ofTunnel(tunnelId: string): AgentSession[] {
     return [...this.#ofTunnel.get(tunnelId) ?? []];
@@ -75,6 +82,11 @@ export class Sessions {
     if (isReplacement) {
       this.#countReplacement(replacementKey(session.tunnelId, session.agentId, session.carrier?.index ?? 0));
     }
+    this.keep(session);
+  }
+
+  /** Takes in a session that was judged elsewhere. */
+  keep(session: AgentSession): void {
     this.#sessions.set(session.id, session);
     const ofTunnel = this.#ofTunnel.get(session.tunnelId);
     if (ofTunnel === undefined) this.#ofTunnel.set(session.tunnelId, new Set([session]));
@@ -109,9 +121,32 @@ export class Sessions {
     if (this.#sessions.size === 0) { for (const wake of this.#emptyWaiters.splice(0)) wake(); }
   }
 
+  /** Another worker has this session. It serves from {@link onlineElsewhere} on. */
+  link(session: AgentSession): void {
+    this.#linked.set(session.id, session);
+  }
+
+  /** Viewers may be sent to a session of another worker. */
+  onlineElsewhere(id: string, lastEchoAt: number): void {
+    const session = this.#linked.get(id);
+    if (session === undefined) return;
+    session.lastEchoAt = lastEchoAt;
+    if (session.isOnline) this.routes.add(session);
+  }
+
+  /** A session of another worker takes no new streams, or is over. */
+  unlink(id: string): AgentSession | undefined {
+    const session = this.#linked.get(id);
+    if (session === undefined) return undefined;
+    this.#linked.delete(id);
+    this.routes.remove(session);
+    return session;
+  }
+
   /** Cuts all sessions of a tunnel: it was deleted. */
   cutTunnel(tunnelId: string, error: PosternError): void {
-    for (const session of this.ofTunnel(tunnelId)) {
+    const linked = [...this.#linked.values()].filter((session) => session.tunnelId === tunnelId);
+    for (const session of [...this.ofTunnel(tunnelId), ...linked]) {
       this.routes.remove(session);
       this.routes.drop(Routes.namesOf(session));
       session.channel.close(error, this.#clock.now());

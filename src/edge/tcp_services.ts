@@ -14,6 +14,8 @@ export class TcpServices {
   readonly #limits: Pick<ViewerGate, "admit">;
   readonly #proxyFront: ProxyFront;
   readonly #listeners = new Map<number, Deno.TcpListener>();
+  /** Opened lately, maybe for a session that no one has heard of yet. */
+  readonly #fresh = new Set<number>();
   readonly #open = new Set<ByteStream>();
 
   constructor(context: EdgeContext, limits: Pick<ViewerGate, "admit">) {
@@ -23,12 +25,14 @@ export class TcpServices {
   }
 
   /** Opens the ports that a session publishes. @throws PosternError `tcp_port_unavailable` */
-  open(session: AgentSession): void {
-    for (const port of session.claims.tcp_ports) {
+  open({ claims }: { readonly claims: { readonly tcp_ports: readonly number[] } }): void {
+    for (const port of claims.tcp_ports) {
       if (this.#listeners.has(port)) continue;
       try {
-        const listener = Deno.listen({ hostname: this.#context.config.listen.host, port });
+        const { listen, workers } = this.#context.config;
+        const listener = Deno.listen({ hostname: listen.host, port, reusePort: workers > 1 });
         this.#listeners.set(port, listener);
+        this.#fresh.add(port);
         this.#acceptAll(listener, port);
       } catch (cause) {
         throw new PosternError("tcp_port_unavailable", `Cannot open port ${port}`, {
@@ -41,10 +45,12 @@ export class TcpServices {
 
   /** Closes ports whose route is gone and that no session is about to serve. */
   closeUnused(): void {
-    const { routes, all } = this.#context.sessions;
+    const { sessions } = this.#context;
+    const fresh = new Set(this.#fresh);
+    this.#fresh.clear();
     for (const [port, listener] of this.#listeners) {
-      if (routes.group(`tcp:${port}`) !== undefined) continue;
-      if (all.some((session) => session.claims.tcp_ports.includes(port))) continue;
+      if (fresh.has(port) || sessions.routes.group(`tcp:${port}`) !== undefined) continue;
+      if (someHas(sessions.everywhere(), port)) continue;
       this.#listeners.delete(port);
       listener.close();
     }
@@ -96,4 +102,9 @@ export class TcpServices {
       admission?.leave();
     }
   }
+}
+
+function someHas(sessions: Iterable<AgentSession>, port: number): boolean {
+  for (const { claims } of sessions) if (claims.tcp_ports.includes(port)) return true;
+  return false;
 }

@@ -12,6 +12,8 @@ export class UdpServices {
   readonly #table: UdpFlowTable;
   readonly #budget = new DatagramBudget();
   readonly #ports = new Map<number, UdpPort>();
+  /** Opened lately, maybe for a session that no one has heard of yet. */
+  readonly #fresh = new Set<number>();
 
   constructor(context: EdgeContext, network: DatagramNetwork = systemDatagrams) {
     const { maxUdpFlows, maxUdpFlowsPerAddress } = context.config.limits;
@@ -26,13 +28,14 @@ export class UdpServices {
   }
 
   /** Opens the ports that a session publishes. @throws PosternError `udp_port_unavailable` */
-  open(session: AgentSession): void {
-    for (const port of session.claims.udp_ports) {
+  open({ claims }: { readonly claims: { readonly udp_ports: readonly number[] } }): void {
+    for (const port of claims.udp_ports) {
       if (this.#ports.has(port)) continue;
       const context = this.#context;
       const socket = this.#bind(port);
       const opened = new UdpPort({ context, table: this.#table, budget: this.#budget, socket, port });
       this.#ports.set(port, opened);
+      this.#fresh.add(port);
       opened.run();
     }
   }
@@ -45,10 +48,12 @@ export class UdpServices {
 
   /** Closes ports whose route is gone and that no session is about to serve. */
   closeUnused(): void {
-    const { routes, all } = this.#context.sessions;
+    const { sessions } = this.#context;
+    const fresh = new Set(this.#fresh);
+    this.#fresh.clear();
     for (const [port, open] of this.#ports) {
-      if (routes.group(`udp:${port}`) !== undefined) continue;
-      if (all.some((session) => session.claims.udp_ports.includes(port))) continue;
+      if (fresh.has(port) || sessions.routes.group(`udp:${port}`) !== undefined) continue;
+      if (someHas(sessions.everywhere(), port)) continue;
       this.#ports.delete(port);
       open.close();
     }
@@ -70,4 +75,9 @@ export class UdpServices {
       });
     }
   }
+}
+
+function someHas(sessions: Iterable<AgentSession>, port: number): boolean {
+  for (const { claims } of sessions) if (claims.udp_ports.includes(port)) return true;
+  return false;
 }

@@ -146,14 +146,16 @@ export function createMetrics(): Metrics {
 }
 
 /** Serves the registry's page to GET and HEAD, whatever the path. */
-export function metricsHandler(registry: Registry): (request: Request) => Promise<Response> {
+export function metricsHandler(
+  registry: { metrics(): Promise<string> },
+): (request: Request) => Promise<Response> {
   return async (request) => {
     if (request.method !== "GET" && request.method !== "HEAD") {
       return new Response("Method not allowed\n", { status: 405, headers: { allow: "GET, HEAD" } });
     }
     const page = await registry.metrics();
     return new Response(request.method === "HEAD" ? null : page, {
-      headers: { "content-type": registry.contentType, "cache-control": "no-store" },
+      headers: { "content-type": Registry.PROMETHEUS_CONTENT_TYPE, "cache-control": "no-store" },
     });
   };
 }

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import type { Channel } from "../../src/channel/mod.ts";
+import type { ChannelPump } from "../../src/driver/mod.ts";
 import { Nginx } from "../support/nginx.ts";
 import { eventually, type Stack, startStack } from "../support/stack.ts";
 
 function onlineSessions(stack: Stack) {
-  return stack.edge.edge.status().sessions.filter(({ online, state }) => online && state === "established");
+  return stack.plane.status().sessions.filter(({ online, state }) => online && state === "established");
 }
 
 async function published(carriers: number): Promise<{ stack: Stack; origin: Nginx }> {
@@ -33,9 +35,9 @@ Deno.test("an agent stays online while one of its carriers is cut, and makes tha
   const { stack, origin } = await published(2);
   await using _origin = origin;
   await using _stack = stack;
-  const [first, second] = stack.edge.edge.sessions.all;
-  first.channel.fail(new Error("cut by the test"));
-  first.pump.wake();
+  const [first, second] = stack.plane.sessions.all;
+  (first.channel as Channel).fail(new Error("cut by the test"));
+  (first.pump as ChannelPump).wake();
   assert.equal(await (await stack.fetch("web")).text(), "hello");
   await eventually("the carrier is back", () => onlineSessions(stack).length === 2);
   assert.ok(onlineSessions(stack).some(({ session_id }) => session_id === second.id), "the other one stayed");
@@ -68,5 +70,5 @@ Deno.test("a new run of an agent fences all carriers of the run before", async (
     return stack.lines.filter(({ event }) => event === "session fenced").length >= 3;
   });
   await second;
-  assert.ok(stack.edge.edge.status().sessions.some(({ session_id }) => !before.has(session_id)));
+  assert.ok(stack.plane.status().sessions.some(({ session_id }) => !before.has(session_id)));
 });

@@ -35,7 +35,7 @@ Deno.test("900 broken ClientHellos, whole and in pieces, some behind PROXY heade
     { name: "web", target: `127.0.0.1:${web.port}` },
     { name: "vault", protocol: "tls", target: `127.0.0.1:${vault.port}` },
   ], { control: `https://localhost:${stack.port}`, ca_file: ca.ca.certPath });
-  const idle = stack.edge.edge.status().viewer_connections;
+  const idle = stack.plane.status().viewer_connections;
   const hellos = [
     await openSslHello("-servername", "web.localhost", "-alpn", "h2,http/1.1"),
     await openSslHello("-servername", "web.localhost", "-alpn", "http/1.1", "-tls1_2"),
@@ -65,7 +65,7 @@ Deno.test("900 broken ClientHellos, whole and in pieces, some behind PROXY heade
     }
   };
   await Promise.all(Array.from({ length: atOnce }, worker));
-  await eventually("no connection is left", () => stack.edge.edge.status().viewer_connections <= idle);
+  await eventually("no connection is left", () => stack.plane.status().viewer_connections <= idle);
   for (const name of ["web", "vault"]) {
     const { text, stderr } = await curl(`https://${stack.host(name)}/`, {
       args: ["--cacert", ca.ca.certPath],

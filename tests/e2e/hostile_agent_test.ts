@@ -33,7 +33,7 @@ class Malicious {
   static async start(stack: Stack, rogue: RogueAgent, created: Created): Promise<Malicious> {
     const malicious = new Malicious();
     const token = created.ephemeral_token;
-    const before = stack.edge.edge.status().sessions.length;
+    const before = stack.plane.status().sessions.length;
     malicious.#knock = await rogue.knock(created, token, await rogue.honest(token), {
       onOpen: (stream) => {
         const held = new Held(stream);
@@ -44,7 +44,7 @@ class Malicious {
     await within(5_000, "it is ready", malicious.#knock.ready, stack.lines);
     await eventually(
       "it is online",
-      () => stack.edge.edge.status().sessions.filter(({ online }) => online).length > before,
+      () => stack.plane.status().sessions.filter(({ online }) => online).length > before,
     );
     return malicious;
   }
@@ -114,5 +114,5 @@ Deno.test("an agent whose tunnel is deleted while it proves itself is refused wi
   });
   const outcome = Promise.race([knock.ended, knock.ready.then(() => "ready")]);
   assert.equal(await within(10_000, "it is over", outcome, stack.lines), "tunnel_deleted");
-  await eventually("no session is left", () => stack.edge.edge.status().sessions.length === 0);
+  await eventually("no session is left", () => stack.plane.status().sessions.length === 0);
 });

@@ -110,8 +110,8 @@ Deno.test("random bytes on a carrier end it, whatever they are, and the edge goe
     );
     await socket.rest();
   }
-  await eventually("nothing is left", () => stack.edge.edge.status().viewer_connections <= 1);
-  assert.equal(stack.edge.edge.status().sessions.length, 0);
+  await eventually("nothing is left", () => stack.plane.status().viewer_connections <= 1);
+  assert.equal(stack.plane.status().sessions.length, 0);
   assert.ok(stack.lines.every(({ fields }) => fields.code !== "internal_error"));
   await using rogue = new RogueAgent(stack);
   const created = await rogue.create();
@@ -134,7 +134,7 @@ Deno.test("carriers without proof hold little memory, whatever they begin to say
       await socket.send(count % 3 === 2 ? frame(random(9_000), 60_000) : Uint8Array.of(0x82, 0xfe));
     }
     await eventually("everything is read", async () => {
-      const { sessions } = stack.edge.edge.status();
+      const { sessions } = stack.plane.status();
       const text = await stack.metrics();
       const refused = metricOf(text, 'postern_refusals_total{code="record_unknown_kind",layer="channel"}');
       return sessions.length === 0 && refused === 10;
@@ -161,7 +161,7 @@ Deno.test("only so many carriers may be without proof; they end with their step,
       const metrics = await stack.metrics();
       return metricOf(metrics, 'postern_refusals_total{code="handshake_timeout",layer="channel"}') === 3;
     });
-    await eventually("their places are free", () => stack.edge.edge.status().viewer_connections <= 1);
+    await eventually("their places are free", () => stack.plane.status().viewer_connections <= 1);
     using _again = await upgraded(stack);
   } finally {
     for (const socket of held) socket[Symbol.dispose]();
@@ -206,5 +206,5 @@ Deno.test("new sessions of one agent that replace each other too fast are refuse
   }
   assert.equal(await endings[3], "replace_rate_limited");
   assert.deepEqual(await Promise.all(endings.slice(0, 2)), ["session_fenced", "session_fenced"]);
-  assert.equal(stack.edge.edge.status().sessions.length, 1);
+  assert.equal(stack.plane.status().sessions.length, 1);
 });

@@ -53,7 +53,7 @@ Deno.test("requests that could be read in two ways are refused with their code, 
     assert.equal(metricOf(metrics, `postern_refusals_total{code="${code}",layer="http"}`), count, code);
   }
   await eventually("every connection is closed", () => {
-    return stack.edge.edge.status().viewer_connections <= 2 && openFiles() <= idle + 4;
+    return stack.plane.status().viewer_connections <= 2 && openFiles() <= idle + 4;
   });
 });
 
@@ -112,7 +112,7 @@ Deno.test("one address gets only so many connections, and gets new ones when it 
     const metrics = await stack.metrics();
     assert.equal(metricOf(metrics, 'postern_refusals_total{code="viewer_limit",layer="listener"}'), 1);
     open.pop()![Symbol.dispose]();
-    await eventually("the edge has noticed", () => stack.edge.edge.status().viewer_connections < 20);
+    await eventually("the edge has noticed", () => stack.plane.status().viewer_connections < 20);
     using again = await stack.connect();
     await again.get(stack.host("nobody"));
     assert.equal((await again.response()).status, 404);

@@ -133,7 +133,7 @@ Deno.test("a viewer that leaves cancels the request at the origin, before and du
     await within(5_000, `the origin sees the end of ${path}`, gone[at].promise, stack.lines);
   }
   await eventually("no stream is open", () => {
-    return stack.edge.edge.status().sessions.every((session) => session.streams === 0);
+    return stack.plane.status().sessions.every((session) => session.streams === 0);
   });
 });
 

@@ -48,7 +48,7 @@ Deno.test("two small writes in a row are not held back on any socket of the way,
   await using stack = await startStack({
     services: [{ name: "raw", protocol: "tcp", target: origin.target }],
   });
-  const { tcp_ports: [port] } = stack.edge.edge.status().sessions[0];
+  const { tcp_ports: [port] } = stack.plane.status().sessions[0];
   await takeTurns(stack, port);
 });
 

@@ -34,7 +34,7 @@ function headerReader(listen = "{port}", more = ""): Promise<Nginx> {
 }
 
 function tcpPort(stack: Stack): number {
-  return stack.edge.edge.status().sessions.flatMap(({ tcp_ports }) => tcp_ports)[0];
+  return stack.plane.status().sessions.flatMap(({ tcp_ports }) => tcp_ports)[0];
 }
 
 async function refusals(stack: Stack, code: string): Promise<number> {

@@ -57,7 +57,7 @@ Deno.test("a denied viewer of a tcp service is closed without a byte, and the or
       "rules.deny": "127.0.0.2,::ffff:127.0.0.4",
     }],
   });
-  const { tcp_ports: [port] } = stack.edge.edge.status().sessions[0];
+  const { tcp_ports: [port] } = stack.plane.status().sessions[0];
   const read = async (address: string) => {
     const { text, code } = await curl(`telnet://127.0.0.1:${port}`, { args: ["--interface", address] });
     return code === 0 ? text : `curl ${code}`;
@@ -111,7 +111,7 @@ Deno.test("new connections to a tcp service above its rate are closed", async ()
   await using stack = await startStack({
     services: [{ name: "raw", protocol: "tcp", target: origin.target, "rules.rate_per_address": "2/h" }],
   });
-  const { tcp_ports: [port] } = stack.edge.edge.status().sessions[0];
+  const { tcp_ports: [port] } = stack.plane.status().sessions[0];
   const read = async () => (await curl(`telnet://127.0.0.1:${port}`)).text;
   assert.deepEqual([await read(), await read(), await read()], ["hello", "hello", ""]);
   assert.equal(
@@ -165,14 +165,14 @@ Deno.test("the edge's own lists and rate close a connection before a byte is rea
 Deno.test("rules of a newer registration hold from the next request on, also on a connection that stands", async () => {
   await using origin = recorder();
   await using stack = await startStack({ services: [{ name: "web", target: origin.target }] });
-  const { tunnel_id } = stack.edge.edge.status().sessions[0];
+  const { tunnel_id } = stack.plane.status().sessions[0];
   using socket = await stack.connect();
   await socket.get(stack.host("web"));
   assert.equal((await socket.response()).status, 200);
-  stack.edge.edge.holdRules(tunnel_id, { revision: 1, value: '{"deny":["127.0.0.1"]}' });
+  stack.plane.holdRules(tunnel_id, { revision: 1, value: '{"deny":["127.0.0.1"]}' });
   await socket.get(stack.host("web"));
   assert.equal((await socket.response()).status, 403);
-  stack.edge.edge.holdRules(tunnel_id, { revision: 2, value: "{}" });
+  stack.plane.holdRules(tunnel_id, { revision: 2, value: "{}" });
   await socket.get(stack.host("web"));
   assert.equal((await socket.response()).status, 200);
 });

@@ -39,7 +39,7 @@ Deno.test("a body that could hide a request is refused while it streams, and the
     assert.equal(answer.split("HTTP/1.1 ").length, 2, `${name}: more than one answer`);
   }
   await eventually("no stream is open", () => {
-    return stack.edge.edge.status().sessions.every((session) => session.streams === 0);
+    return stack.plane.status().sessions.every((session) => session.streams === 0);
   });
   assert.doesNotMatch(seen, /smuggled/);
 });
@@ -239,7 +239,7 @@ Deno.test("what an origin says too much, or in two meanings, reaches nobody else
       assert.ok(refused || response?.whole === false || response === undefined, `${row.name}: ${text}`);
     } else assert.match(response?.body ?? "", new RegExp(`"code":"${row.gets}"`), `${row.name}: ${text}`);
     await eventually("nothing is under way", () => {
-      return stack.edge.edge.status().sessions.every((session) => session.streams === 0);
+      return stack.plane.status().sessions.every((session) => session.streams === 0);
     });
     for (const path of ["/after", "/again"]) {
       using other = await Wire.connect(stack.port);

@@ -10,7 +10,7 @@ import { TempDir } from "../support/temp_dir.ts";
 /** Publishes a tcp service and tells its public port. */
 async function publish(target: string, edge = {}): Promise<{ stack: Stack; port: number }> {
   const stack = await startStack({ edge, services: [{ name: "raw", protocol: "tcp", target }] });
-  const { tcp_ports: [port] } = stack.edge.edge.status().sessions[0];
+  const { tcp_ports: [port] } = stack.plane.status().sessions[0];
   return { stack, port };
 }
 

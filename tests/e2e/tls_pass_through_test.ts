@@ -138,7 +138,7 @@ Deno.test("viewers wait for an agent that comes back within the grace time; afte
   const first = stack.agent;
   await first.stop();
   const waiting = curl(`https://${stack.host("vault")}/`, { args: ["--cacert", ca.ca.certPath] });
-  await eventually("the viewer waits", () => stack.edge.edge.status().viewer_connections > 0);
+  await eventually("the viewer waits", () => stack.plane.status().viewer_connections > 0);
   const { agents } = stack;
   agents.pop(); // the next one has its state directory
   const second = await stack.addAgent(services);

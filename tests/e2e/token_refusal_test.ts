@@ -17,7 +17,7 @@ async function refused(
     return logged &&
       metricOf(await stack.metrics(), `postern_refusals_total{code="${code}",layer="channel"}`) === 1;
   });
-  assert.equal(stack.edge.edge.status().sessions.length, 0);
+  assert.equal(stack.plane.status().sessions.length, 0);
 }
 
 Deno.test("a stage 0 token that was used before is refused with token_replayed", async () => {
@@ -32,7 +32,7 @@ Deno.test("a stage 0 token that was used before is refused with token_replayed",
   await within(10_000, "the first use is accepted", first.ready, stack.lines);
   first.close();
   await first.ended;
-  await eventually("the session is gone", () => stack.edge.edge.status().sessions.length === 0);
+  await eventually("the session is gone", () => stack.plane.status().sessions.length === 0);
   await refused(stack, "token_replayed", await rogue.knock(created, created.ephemeral_token, silent));
 });
 

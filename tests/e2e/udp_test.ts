@@ -91,14 +91,14 @@ Deno.test("1,000 flows at once: the origin sees 1,000 senders, and everybody get
     }
     for (const [n, answer] of answers.entries()) assert.deepEqual(answer, Uint8Array.of(n >> 8, n));
     assert.equal(origin.senders.size, 1_000);
-    assert.equal(stack.edge.edge.status().udp_flows, 1_000);
+    assert.equal(stack.plane.status().udp_flows, 1_000);
     // All of them again, each still on its own flow.
     for (let at = 0; at < viewers.length; at += 100) {
       await Promise.all(viewers.slice(at, at + 100).map((viewer) => viewer.ask(Uint8Array.of(1))));
     }
     assert.equal(origin.senders.size, 1_000);
     await stack.agent.stop();
-    await eventually("all flows have ended", () => stack.edge.edge.status().udp_flows === 0);
+    await eventually("all flows have ended", () => stack.plane.status().udp_flows === 0);
   } finally {
     for (const viewer of viewers) viewer[Symbol.dispose]();
   }

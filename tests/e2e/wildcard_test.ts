@@ -40,7 +40,7 @@ Deno.test("viewers of a wildcard wait for its agent after the edge's start, what
   const management = (await Deno.readTextFile(stack.edge.tokenPath)).trim();
   await rogue.create({ requested_name: "*.shop", management_token: management });
   const waiting = ["a.shop", "b.shop", "c.shop"].map((name) => curl(stack.url(name)));
-  await eventually("they wait", () => stack.edge.edge.status().viewer_connections >= waiting.length);
+  await eventually("they wait", () => stack.plane.status().viewer_connections >= waiting.length);
   await stack.addAgent([{ name: "*.shop", target: `127.0.0.1:${wild.port}`, host_header: "original" }], {
     token_file: stack.edge.tokenPath,
   });

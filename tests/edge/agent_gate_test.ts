@@ -6,7 +6,8 @@ import { generateX25519KeyPair } from "../../src/crypto/mod.ts";
 import { ChannelPump, Deadlines, Slabs, SocketReader, WireBuffers } from "../../src/driver/mod.ts";
 import { UnreadBudget } from "../../src/mux/mod.ts";
 import { OpenRequests } from "../../src/edge/open_requests.ts";
-import { AgentGate, type TokenGate } from "../../src/edge/agent_gate.ts";
+import { AgentGate } from "../../src/edge/agent_gate.ts";
+import { LocalRegistry, type TokenGate } from "../../src/edge/agent_registry.ts";
 import { Guards } from "../../src/edge/guards.ts";
 import { Sessions } from "../../src/edge/sessions.ts";
 import { type ErrorCode, PosternError } from "../../src/errors/mod.ts";
@@ -78,14 +79,16 @@ class Setup {
       },
       checkTunnel: () => Promise.resolve(undefined),
     };
+    const config = edgeDefaults({ state_directory: "/nonexistent", ...settings });
+    const metrics = createMetrics();
     this.gate = new AgentGate({
       context: {
-        config: edgeDefaults({ state_directory: "/nonexistent", ...settings }),
+        config,
         clock: this.clock,
         random,
         newRequestId: requestIds(random),
         log: () => {},
-        metrics: createMetrics(),
+        metrics,
         tracer: noTracer,
         slabs: new Slabs(),
         deadlines: new Deadlines(this.clock),
@@ -97,7 +100,14 @@ class Setup {
         unreadRequests: new UnreadBudget(1),
         control: () => Promise.reject(new Error("not asked")),
       },
-      tokens,
+      registry: new LocalRegistry({
+        config,
+        metrics,
+        tokens,
+        sessions: this.sessions,
+        openPorts: () => this.openPorts(),
+        onRetired() {},
+      }),
       buffers: this.buffers,
       edgeStatic: this.edgeStatic,
       edgeId: "edge",
@@ -105,8 +115,6 @@ class Setup {
       limits: CHANNEL_LIMITS,
       suites: ["classic"],
       urls: () => ["https://a.example.test"],
-      openPorts: () => this.openPorts(),
-      onRetired() {},
     });
   }
 

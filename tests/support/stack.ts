@@ -1,4 +1,5 @@
 /** Edge with control, and an agent, in this process: the real listeners on free loopback ports, state in a folder of its own. */
+import type { Edge } from "../../src/edge/mod.ts";
 import { type RunningAgent, startAgent } from "../../agent/mod.ts";
 import {
   agentDefaults,
@@ -104,6 +105,10 @@ export class Stack implements AsyncDisposable {
 
   get port(): number {
     return this.edge.port;
+  }
+  /** The edge's data plane, which the stack runs on this thread. */
+  get plane(): Edge {
+    return this.edge.edge as Edge;
   }
 
   get agent(): RunningAgent {

@@ -1,0 +1,26 @@
+/** What the rest of the process asks of the edge's data plane, whether it is this thread or several workers. */
+import type { Revised } from "../ports/mod.ts";
+import type { Sessions } from "./sessions.ts";
+import type { EdgeStatus } from "./status.ts";
+
+export interface EdgePlane {
+  /** Port that is really listened on; 0 before {@link start}. */
+  readonly port: number;
+  /** Whether viewers and agents are served, by every part that there is. */
+  readonly isReady: boolean;
+  /** All sessions, as far as control asks about them. */
+  readonly sessions: Pick<Sessions, "all" | "ofTunnel">;
+  /** Listens when it resolves. @throws Deno.errors.AddrInUse and the like; PosternError `worker_unavailable` */
+  start(): Promise<void>;
+  status(): EdgeStatus | Promise<EdgeStatus>;
+  /** The page of all metrics, brought up to date. */
+  metricsPage(): Promise<string>;
+  /** Cuts everything that a tunnel has, because it was deleted or its owner's tokens were revoked. */
+  cutTunnel(tunnelId: string, code: "tunnel_deleted" | "token_revoked"): void;
+  /** Holds these rules for the tunnel from the next request, or connection, on. */
+  holdRules(tunnelId: string, rules: Revised<string>): void;
+  /** Reads the certificates again, and keeps those that it has when the new ones are not usable. */
+  reload(): Promise<void>;
+  /** Drains, then ends. Idempotent. */
+  stop(): Promise<void>;
+}
