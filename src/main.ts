@@ -14,9 +14,10 @@ import {
   startUpkeep,
 } from "./control/mod.ts";
 import { systemClock, systemRandom, WireBuffers } from "./driver/mod.ts";
-import { CertificateStore, loadOrMakeDevCertificates } from "./driver/tls/mod.ts";
+import { type CertificateFiles, CertificateStore, loadOrMakeDevCertificates } from "./driver/tls/mod.ts";
 import {
   Edge,
+  type EdgeOptions,
   type EdgePlane,
   type KnownRoute,
   LocalRegistry,
@@ -39,6 +40,7 @@ import { StateDirectory } from "./state_directory.ts";
 import { openSqliteStore } from "./store/mod.ts";
 import { createLog, createMetrics, createTracer, type Metrics, serveAdmin } from "./telemetry/mod.ts";
 import { version } from "./version.ts";
+import { WorkerPlane } from "./workers/mod.ts";
 
 /** Owner of the token that the edge writes for who runs it. */
 const OPERATOR = "operator";
@@ -49,6 +51,8 @@ export interface EdgeDeps {
   readonly clock?: Clock;
   readonly random?: Random;
   readonly metrics?: Metrics;
+  /** Module that further threads run, for `workers` above 1: it calls `runWorker` of src/worker.ts. */
+  readonly workerEntry?: string;
 }
 
 export interface RunningEdge {
@@ -88,7 +92,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
     const keyset = await openKeyset({ store, clock, random }, rotationOf(config));
     const edgeId = config.edgeId ?? await state.edgeId(random);
     const edgeStatic = await state.edgeStatic(random);
-    const { certificates, caPath } = await openCertificates(config, state, { clock, random, log });
+    const { files, caPath } = await certificateFilesOf(config, state, { clock, random, log });
     const controlConfig = controlConfigOf(config);
     const controlDeps: ControlDeps & { clock: Clock } = {
       store,
@@ -125,7 +129,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       void writeToken().catch((error) => log("error", "management token kept", { code: codeOf(error) }));
     const control = controlApp(controlDeps);
     const tokens = tokenGate(keyset, store, clock, controlConfig);
-    const edge: EdgePlane = new Edge({
+    const common: CommonOptions = {
       config,
       edgeId,
       version,
@@ -133,11 +137,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       random,
       log,
       metrics,
-      tracer: createTracer({ ...config.otel, version }),
-      buffers: new WireBuffers(loadCore()),
       edgeStatic,
-      registry: (parts) => new LocalRegistry({ config, metrics, tokens, ...parts }),
-      certificates,
       control: async (request, clientIp) => {
         const { pathname } = new URL(request.url);
         if (pathname === "/healthz") return health();
@@ -145,7 +145,10 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
         return await control.fetch(request, { clientIp });
       },
       knownRoute: (hostname) => knownRoute(store, config, hostname),
-    });
+    };
+    const edge: EdgePlane = config.workers === 1
+      ? await planeOfOne(common, tokens, files)
+      : planeOfWorkers(common, tokens, files, deps.workerEntry);
     await writeToken();
     const readiness = new Readiness({ edge, store, clock });
     await edgeListens(edge, config);
@@ -201,6 +204,36 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
   }
 }
 
+type CommonOptions = Omit<EdgeOptions, "registry" | "certificates" | "tracer" | "buffers">;
+
+/** All on this thread. */
+async function planeOfOne(
+  common: CommonOptions,
+  tokens: TokenGate,
+  files: CertificateFiles | undefined,
+): Promise<EdgePlane> {
+  const { config, metrics, log } = common;
+  const certificates = files === undefined ? undefined : await CertificateStore.load({ files: [files] });
+  for (const warning of certificates?.warnings ?? []) log("warn", warning);
+  return new Edge({
+    ...common,
+    tracer: createTracer({ ...config.otel, version }),
+    buffers: new WireBuffers(loadCore()),
+    registry: (parts) => new LocalRegistry({ config, metrics, tokens, ...parts }),
+    certificates,
+  });
+}
+
+function planeOfWorkers(
+  common: CommonOptions,
+  tokens: TokenGate,
+  certificateFiles: CertificateFiles | undefined,
+  entry: string | undefined,
+): EdgePlane {
+  if (entry === undefined) throw new TypeError("no module for workers was given");
+  return new WorkerPlane({ ...common, tokens, certificateFiles, entry });
+}
+
 /** Calls every `everyMs`, the first time after as long. Returns what ends that. */
 function repeat(clock: Clock, everyMs: number, call: () => void): () => void {
   let cancel = () => {};
@@ -227,23 +260,21 @@ async function edgeListens(edge: EdgePlane, config: EdgeConfig): Promise<void> {
 }
 
 /** Configured certificates; on loopback, development certificates; otherwise none, which is said. */
-async function openCertificates(
+async function certificateFilesOf(
   config: EdgeConfig,
   state: StateDirectory,
   { clock, random, log }: { clock: Clock; random: Random; log: Log },
-): Promise<{ certificates: CertificateStore | undefined; caPath: string | undefined }> {
+): Promise<{ files: CertificateFiles | undefined; caPath: string | undefined }> {
   const { certFile, keyFile } = config.tls;
   if (certFile !== null && keyFile !== null) {
-    const certificates = await CertificateStore.load({ files: [{ certPath: certFile, keyPath: keyFile }] });
-    for (const warning of certificates.warnings) log("warn", warning);
-    return { certificates, caPath: undefined };
+    return { files: { certPath: certFile, keyPath: keyFile }, caPath: undefined };
   }
   if (!isLoopbackHost(config.listen.host)) {
     log("warn", "no certificate is configured: viewers and control requests are not encrypted", {});
-    return { certificates: undefined, caPath: undefined };
+    return { files: undefined, caPath: undefined };
   }
   const files = await loadOrMakeDevCertificates(state.path, { publicHost: config.publicHost, clock, random });
-  return { certificates: await CertificateStore.load({ files: [files] }), caPath: files.caPath };
+  return { files, caPath: files.caPath };
 }
 
 /** A retired key verifies for as long as a token that it signed may live, which is what the operator says. */

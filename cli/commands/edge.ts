@@ -10,7 +10,8 @@ export async function runEdge(call: Call): Promise<number> {
   const log = createLog({ ...config.log, wall: systemClock.wall, write: (line) => call.terminal.err(line) });
   for (const warning of warnings) log("warn", warning);
   const { startEdge } = await import("../../src/main.ts");
-  const edge = await startEdge(config, { log });
+  // The program that runs here, whatever it was packed into, is also what its further threads run.
+  const edge = await startEdge(config, { log, workerEntry: Deno.mainModule });
   await untilStopped(edge, {
     stopping: () => log("info", "draining", { drain_timeout_ms: config.drainTimeoutMs }),
     cutShort: () => log("warn", "ended without draining"),

@@ -21,6 +21,7 @@ import { GoneServices } from "./gone_services.ts";
 import { OpenRequests } from "./open_requests.ts";
 import { EdgeListener } from "./listener.ts";
 import type { EdgePlane } from "./plane.ts";
+import type { AgentSession } from "./agent_session.ts";
 import { Sessions } from "./sessions.ts";
 import type { ServiceGuard } from "./service_guard.ts";
 import { type EdgeStatus, edgeStatus } from "./status.ts";
@@ -64,7 +65,8 @@ export class Edge implements EdgePlane {
   readonly #options: EdgeOptions;
   readonly #gate: AgentGate;
   readonly #listener: EdgeListener;
-  readonly #unread: UnreadBudget;
+  /** The bound on what all channels hold, and links to other workers. */
+  readonly unread: UnreadBudget;
   readonly #goneServices: GoneServices;
   readonly #tcp: TcpServices;
   readonly #slabs = new Slabs();
@@ -77,7 +79,7 @@ export class Edge implements EdgePlane {
   constructor(options: EdgeOptions) {
     const { config, clock, random, log, metrics } = options;
     this.#options = options;
-    this.#guards = new Guards({ clock, random });
+    this.#guards = new Guards({ clock, random, share: 1 / config.workers });
     this.sessions = new Sessions({ clock, log, graceMs: config.graceMs, replacement: config.replacement });
     const proxies = new TrustedProxies(config.trustedProxies);
     const viewers = viewerGate(config, proxies, { clock, random });
@@ -101,7 +103,7 @@ export class Edge implements EdgePlane {
     };
     this.#tcp = new TcpServices(context, viewers);
     this.#goneServices = new GoneServices(metrics);
-    this.#unread = new UnreadBudget(config.limits.maxUnreadBytes);
+    this.unread = new UnreadBudget(config.limits.maxUnreadBytes);
     this.#udp = new UdpServices(context);
     const registry = options.registry({
       sessions: this.sessions,
@@ -116,7 +118,7 @@ export class Edge implements EdgePlane {
       edgeId: options.edgeId,
       version: options.version,
       limits: channelLimits({ ...config, maxStreams: config.limits.maxStreamsPerChannel }),
-      unread: this.#unread,
+      unread: this.unread,
       suites: suitesOf(config),
       urls: (claims) => this.#urls(claims),
     });
@@ -146,6 +148,18 @@ export class Edge implements EdgePlane {
     this.#udp.open({ claims });
   }
 
+  /** Closes ports of services, whose routes are gone. */
+  closePorts({ tcp_ports, udp_ports }: ServicePorts): void {
+    this.#tcp.closePorts(tcp_ports);
+    this.#udp.closePorts(udp_ports);
+  }
+
+  /** Takes in a session of another worker; `rules` are its tunnel's. @throws PosternError `rules_unusable` */
+  link(session: AgentSession, rules: Revised<string> | undefined): void {
+    session.guard = this.#guards.put(session.tunnelId, rules);
+    this.sessions.link(session);
+  }
+
   /** A session of another worker takes no new streams. */
   unlink(id: string): void {
     const session = this.sessions.unlink(id);
@@ -171,11 +185,13 @@ export class Edge implements EdgePlane {
     const sessions = this.sessions.all;
     const online = sessions.filter((session) => session.isOnline);
     metrics.streamsOpen.set(sessions.reduce((sum, session) => sum + session.channel.openStreams, 0));
-    metrics.services.set({ state: "online" }, new Set(online.map((session) => session.tunnelId)).size);
-    metrics.services.set({ state: "offline" }, sessions.length - online.length);
+    if (this.#options.config.workers === 1) { // with several, a service may be in more than one
+      metrics.services.set({ state: "online" }, new Set(online.map((session) => session.tunnelId)).size);
+      metrics.services.set({ state: "offline" }, sessions.length - online.length);
+    }
     metrics.udpFlows.set(this.#udp.flows);
     metrics.queuedBytes.set(buffers.bytesInUse);
-    metrics.unreadBytes.set(this.#unread.held);
+    metrics.unreadBytes.set(this.unread.held);
   }
 
   async metricsPage(): Promise<string> {
@@ -247,13 +263,15 @@ export class Edge implements EdgePlane {
   }
 
   #upkeep(): void {
-    const { clock } = this.#options;
+    const { clock, config } = this.#options;
     this.#stopUpkeep = clock.schedule(clock.now() + UPKEEP_MS, () => {
       this.sessions.routes.forgetOld();
       this.#slabs.trim();
-      this.#tcp.closeUnused();
+      if (config.workers === 1) { // with several it is known to none of them which ports are used
+        this.#tcp.closeUnused();
+        this.#udp.closeUnused();
+      }
       this.#forgetGuards();
-      this.#udp.closeUnused();
       const { routes } = this.sessions;
       this.#goneServices.sweep((name) => routes.group(name) !== undefined, clock.now());
       this.#upkeep();

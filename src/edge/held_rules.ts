@@ -16,7 +16,10 @@ const MAX_ADDRESS_BUCKETS = 8_192;
 /** Between two refusals of one service that are logged for everybody to see. */
 const TELL_EVERY_MS = 1_000;
 
-export type RuleDeps = BasicAuthDeps;
+export interface RuleDeps extends BasicAuthDeps {
+  /** The part of all viewers that comes by here: so much of each rate is given out. 1 unless there are several workers. */
+  readonly share?: number;
+}
 
 export class HeldRules {
   readonly #clock: Pick<Clock, "now">;
@@ -33,14 +36,14 @@ export class HeldRules {
   readonly udpIdleMs: number | undefined;
 
   constructor(rules: ServiceRules, deps: RuleDeps) {
-    const { clock, random } = deps;
+    const { clock, random, share = 1 } = deps;
     this.udpIdleMs = rules.udp_idle_seconds === undefined ? undefined : rules.udp_idle_seconds * 1_000;
     this.#clock = clock;
     this.#allow = new AddressBlocks(rules.allow ?? []);
     this.#deny = new AddressBlocks(rules.deny ?? []);
-    if (rules.rate !== undefined) this.#rate = new TokenBucket(bucketRateOf(rules.rate));
+    if (rules.rate !== undefined) this.#rate = new TokenBucket(bucketRateOf(rules.rate, share));
     if (rules.rate_per_address !== undefined) {
-      const rate = bucketRateOf(rules.rate_per_address);
+      const rate = bucketRateOf(rules.rate_per_address, share);
       this.#perAddress = new AddressBuckets(rate, MAX_ADDRESS_BUCKETS, seedOf(random));
     }
     if (rules.basic_auth !== undefined) this.#auth = new BasicAuth(rules.basic_auth, deps);
@@ -104,6 +107,6 @@ export class HeldRules {
   }
 }
 
-function bucketRateOf({ per_second, burst }: RateRule): BucketRate {
-  return { intervalMs: 1_000 / per_second, burst };
+function bucketRateOf({ per_second, burst }: RateRule, share: number): BucketRate {
+  return { intervalMs: 1_000 / (per_second * share), burst: Math.ceil(burst * share) };
 }

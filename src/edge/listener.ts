@@ -138,20 +138,25 @@ export class EdgeListener {
     const accepted = new Set<number>();
     this.#onAccept = (port) => accepted.add(port);
     let last: Deno.TcpConn | undefined;
+    // Where others listen beside us, the system chooses who gets it: some more are made then.
+    const attempts = this.#context.config.takeOver ? SHARED_ATTEMPTS : 1;
     try {
       const { hostname, port: listened } = listener.addr;
-      last = await Deno.connect({ hostname, port: listened });
-      const { port } = last.localAddr;
-      if (accepted.has(port)) return;
-      await new Promise<void>((resolve) => {
-        const cancel = clock.schedule(clock.now() + ACCEPT_WAITING_MS, resolve);
-        this.#onAccept = (accepted) => {
-          if (accepted !== port) return;
-          this.#close(listener); // in the same turn, before others queue up
-          cancel();
-          resolve();
-        };
-      });
+      for (let attempt = 1; attempt <= attempts && this.#listener === listener; attempt++) {
+        last?.close();
+        last = await Deno.connect({ hostname, port: listened });
+        const { port } = last.localAddr;
+        if (accepted.has(port)) return;
+        await new Promise<void>((resolve) => {
+          const cancel = clock.schedule(clock.now() + ACCEPT_WAITING_MS / attempts, resolve);
+          this.#onAccept = (accepted) => {
+            if (accepted !== port) return;
+            this.#close(listener); // in the same turn, before others queue up
+            cancel();
+            resolve();
+          };
+        });
+      }
     } catch {
       // Not to be reached from here: then those that wait are reset, as they would be anyway.
     } finally {
@@ -266,6 +271,8 @@ export class EdgeListener {
 /** In the order of preference. */
 const WITH_HTTP2 = ["h2", "http/1.1"];
 
+/** Connections that are made to find our own queue among several. */
+const SHARED_ATTEMPTS = 16;
 /** Longest wait for connections that are queued already. */
 const ACCEPT_WAITING_MS = 250;
 

@@ -10,7 +10,7 @@ export {
   type Registration,
   type TokenGate,
 } from "./agent_registry.ts";
-export { AgentSession, type SessionChannel } from "./agent_session.ts";
+export { AgentSession, type SessionChannel, type SessionPump } from "./agent_session.ts";
 export { Guards } from "./guards.ts";
 export { Sessions } from "./sessions.ts";
 export type { EdgeStatus, SessionStatus } from "./status.ts";

@@ -47,6 +47,9 @@ export class Sessions {
     yield* this.#sessions.values();
     yield* this.#linked.values();
   }
+  get(id: string): AgentSession | undefined {
+    return this.#sessions.get(id);
+  }
   ofTunnel(tunnelId: string): AgentSession[] {
     return [...this.#ofTunnel.get(tunnelId) ?? []];
   }

@@ -2,7 +2,6 @@
 import { codeOf, PosternError } from "../errors/mod.ts";
 import { acceptEach, TcpStream } from "../driver/mod.ts";
 import type { ByteStream } from "../ports/mod.ts";
-import type { AgentSession } from "./agent_session.ts";
 import type { Admission } from "./connection_limits.ts";
 import type { EdgeContext } from "./context.ts";
 import { ProxyFront } from "./proxy_front.ts";
@@ -14,8 +13,6 @@ export class TcpServices {
   readonly #limits: Pick<ViewerGate, "admit">;
   readonly #proxyFront: ProxyFront;
   readonly #listeners = new Map<number, Deno.TcpListener>();
-  /** Opened lately, maybe for a session that no one has heard of yet. */
-  readonly #fresh = new Set<number>();
   readonly #open = new Set<ByteStream>();
 
   constructor(context: EdgeContext, limits: Pick<ViewerGate, "admit">) {
@@ -32,7 +29,6 @@ export class TcpServices {
         const { listen, workers } = this.#context.config;
         const listener = Deno.listen({ hostname: listen.host, port, reusePort: workers > 1 });
         this.#listeners.set(port, listener);
-        this.#fresh.add(port);
         this.#acceptAll(listener, port);
       } catch (cause) {
         throw new PosternError("tcp_port_unavailable", `Cannot open port ${port}`, {
@@ -45,14 +41,20 @@ export class TcpServices {
 
   /** Closes ports whose route is gone and that no session is about to serve. */
   closeUnused(): void {
-    const { sessions } = this.#context;
-    const fresh = new Set(this.#fresh);
-    this.#fresh.clear();
+    const { routes, all } = this.#context.sessions;
     for (const [port, listener] of this.#listeners) {
-      if (fresh.has(port) || sessions.routes.group(`tcp:${port}`) !== undefined) continue;
-      if (someHas(sessions.everywhere(), port)) continue;
+      if (routes.group(`tcp:${port}`) !== undefined) continue;
+      if (all.some((session) => session.claims.tcp_ports.includes(port))) continue;
       this.#listeners.delete(port);
       listener.close();
+    }
+  }
+
+  /** Closes these ports; connections go on. */
+  closePorts(ports: readonly number[]): void {
+    for (const port of ports) {
+      this.#listeners.get(port)?.close();
+      this.#listeners.delete(port);
     }
   }
 
@@ -102,9 +104,4 @@ export class TcpServices {
       admission?.leave();
     }
   }
-}
-
-function someHas(sessions: Iterable<AgentSession>, port: number): boolean {
-  for (const { claims } of sessions) if (claims.tcp_ports.includes(port)) return true;
-  return false;
 }

@@ -12,8 +12,6 @@ export class UdpServices {
   readonly #table: UdpFlowTable;
   readonly #budget = new DatagramBudget();
   readonly #ports = new Map<number, UdpPort>();
-  /** Opened lately, maybe for a session that no one has heard of yet. */
-  readonly #fresh = new Set<number>();
 
   constructor(context: EdgeContext, network: DatagramNetwork = systemDatagrams) {
     const { maxUdpFlows, maxUdpFlowsPerAddress } = context.config.limits;
@@ -35,7 +33,6 @@ export class UdpServices {
       const socket = this.#bind(port);
       const opened = new UdpPort({ context, table: this.#table, budget: this.#budget, socket, port });
       this.#ports.set(port, opened);
-      this.#fresh.add(port);
       opened.run();
     }
   }
@@ -48,14 +45,20 @@ export class UdpServices {
 
   /** Closes ports whose route is gone and that no session is about to serve. */
   closeUnused(): void {
-    const { sessions } = this.#context;
-    const fresh = new Set(this.#fresh);
-    this.#fresh.clear();
+    const { routes, all } = this.#context.sessions;
     for (const [port, open] of this.#ports) {
-      if (fresh.has(port) || sessions.routes.group(`udp:${port}`) !== undefined) continue;
-      if (someHas(sessions.everywhere(), port)) continue;
+      if (routes.group(`udp:${port}`) !== undefined) continue;
+      if (all.some((session) => session.claims.udp_ports.includes(port))) continue;
       this.#ports.delete(port);
       open.close();
+    }
+  }
+
+  /** Closes these ports, with their flows. */
+  closePorts(ports: readonly number[]): void {
+    for (const port of ports) {
+      this.#ports.get(port)?.close();
+      this.#ports.delete(port);
     }
   }
 
@@ -75,9 +78,4 @@ export class UdpServices {
       });
     }
   }
-}
-
-function someHas(sessions: Iterable<AgentSession>, port: number): boolean {
-  for (const { claims } of sessions) if (claims.udp_ports.includes(port)) return true;
-  return false;
 }

@@ -7,3 +7,4 @@ export { createMetrics, maxServiceLabels, type Metrics, metricsHandler } from ".
 export { ServiceSeries } from "./service_series.ts";
 export { newRequestId, requestIds } from "./request_id.ts";
 export { createTracer, noTracer, type SpanSource, type TraceFields, type Tracer } from "./trace.ts";
+export { type MetricObject, metricObjects, summedPage } from "./metrics_sum.ts";

@@ -13,7 +13,7 @@ const publishing = (port: number) => ({ claims: { tcp_ports: [port] } }) as unkn
 const sessions: AgentSession[] = [];
 const context = {
   config: edgeDefaults({}),
-  sessions: { everywhere: () => sessions, routes: { group: () => undefined } },
+  sessions: { all: sessions, routes: { group: () => undefined } },
   clock: systemClock,
   // For a connection that the listener takes just before it is closed.
   deadlines: new Deadlines(systemClock),

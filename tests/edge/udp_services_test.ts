@@ -17,7 +17,7 @@ function contextOf(all: AgentSession[] = []): EdgeContext {
     log: noLog,
     deadlines: new Deadlines(clock),
     metrics: createMetrics(),
-    sessions: { everywhere: () => all, routes: { group: () => undefined } },
+    sessions: { all, routes: { group: () => undefined } },
   } as unknown as EdgeContext;
 }
 

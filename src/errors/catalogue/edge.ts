@@ -10,6 +10,16 @@ export const EDGE_ERRORS = {
     cause: "No service is published under the name that the viewer asked for.",
     remedy: "Check the URL. The owner sees the right one in the agent's status and with `postern status`.",
   },
+  worker_unavailable: {
+    title: "Part of the edge does not answer",
+    blame: "local",
+    retryable: true,
+    status: 503,
+    cause:
+      "The edge runs in several workers, and one of them, or the main thread, did not answer another in time: it is overloaded, or it has ended and is being started again.",
+    remedy:
+      "Repeat the request. When it happens again, look for `worker ended` in the edge's log, and whether the machine is short of memory or CPU.",
+  },
   misdirected_request: {
     title: "Not the host of this connection",
     blame: "viewer",
