@@ -2,7 +2,7 @@
  * Where agents come in: the edge's side of the attested handshake. Nothing is registered and no traffic flows before both
  * stages hold; what is unproven is bounded in number, bytes and time.
  */
-import { codeOf, PosternError } from "../errors/mod.ts";
+import { PosternError } from "../errors/mod.ts";
 import {
   Channel,
   type ChannelLimits,

@@ -224,25 +224,31 @@ export class Edge implements EdgePlane {
    * streams finish within the drain timeout, and the rest is cut.
    */
   async stop(): Promise<void> {
-    if (!await this.settle()) return;
+    if (!await this.stopAccepting()) return;
+    await this.settle();
     await this.finish();
   }
 
-  /** The first half of {@link stop}: takes no further connections, and gives those that are open their answer. False: it was called before. */
-  async settle(): Promise<boolean> {
+  /** The first part of {@link stop}: takes no further connections. False: it was called before. */
+  async stopAccepting(): Promise<boolean> {
     if (this.#state === "stopped" || this.#state === "draining") return false;
     this.#state = "draining";
-    const { config, metrics } = this.#options;
+    const { metrics } = this.#options;
     metrics.drains.inc({ reason: "shutdown" });
     this.#stopUpkeep?.();
     this.#gate.close();
     this.#tcp.stopAccepting();
     await this.#listener.stopAccepting();
-    await this.#listener.settled(Math.min(SETTLE_MS, config.drainTimeoutMs));
     return true;
   }
 
-  /** The second half: agents leave, and what is left is cut. */
+  /** The second part: connections that are open get their answer. */
+  async settle(): Promise<void> {
+    this.#listener.stopViewers();
+    await this.#listener.settled(Math.min(SETTLE_MS, this.#options.config.drainTimeoutMs));
+  }
+
+  /** The third part: agents leave, and what is left is cut. */
   async finish(): Promise<void> {
     const { config, clock } = this.#options;
     this.#udp.close(); // nobody tells when a datagram protocol is done

@@ -79,18 +79,21 @@ export class EdgeListener {
     return viewers;
   }
 
-  /**
-   * Takes no further connections, except those that wait in the listener: closing it would reset them. Connections that
-   * are open get one more answer each, which says that it is the last.
-   */
+  /** Takes no further connections, except those that wait in the listener: closing it would reset them. */
   async stopAccepting(): Promise<void> {
     const listener = this.#listener;
-    if (listener === undefined || this.#stopping) return;
-    this.#stopping = true;
+    if (listener === undefined) return;
     await this.#acceptWaiting(listener);
     this.#close(listener);
     await this.#accepting; // until then the system still counts the socket, and gives it connections
-    // Told last: a viewer that knows comes back on a new connection, which nobody must accept any more.
+  }
+
+  /**
+   * Connections that are open get one more answer each, which says that it is the last. Call when nobody listens any more on
+   * this port: a viewer that knows comes back on a new connection at once.
+   */
+  stopViewers(): void {
+    this.#stopping = true;
     for (const { viewer } of this.#served) viewer?.stop();
   }
 

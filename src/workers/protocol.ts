@@ -66,7 +66,8 @@ export interface WorkerFunctions {
   status(): EdgeStatus;
   metrics(): Promise<MetricObject[]>;
   reload(): Promise<void>;
-  /** Both halves of the end. */
+  /** The parts of the end. */
+  stopAccepting(): Promise<void>;
   settle(): Promise<void>;
   finish(): Promise<void>;
 }

@@ -18,6 +18,7 @@ export function shareOf(config: EdgeConfig, port: number): EdgeConfig {
       connectionBurstPerAddress: rate === null ? null : part(burst ?? rate.count),
       maxUnauthenticatedChannels: part(limits.maxUnauthenticatedChannels),
       maxUnreadBytes: part(limits.maxUnreadBytes),
+      maxHttp2RequestsPerAddress: part(limits.maxHttp2RequestsPerAddress),
     },
   };
 }

@@ -151,6 +151,10 @@ export class WorkerEdge implements WorkerFunctions {
     await this.#edge.reload();
   }
 
+  async stopAccepting(): Promise<void> {
+    await this.#edge.stopAccepting();
+  }
+
   async settle(): Promise<void> {
     await this.#edge.settle();
   }

@@ -142,13 +142,17 @@ export class WorkerPlane implements EdgePlane {
     await this.#ofEach((worker) => worker.calls.ask("reload"));
   }
 
-  /** All workers settle first: until then viewers of one may be served by a channel of another. */
+  /**
+   * In step: viewers who are told to come back must find no worker that still listens, and agents may leave when no worker
+   * has viewers for them.
+   */
   async stop(): Promise<void> {
     if (this.#state === "stopped" || this.#state === "draining") return;
     this.#state = "draining";
     for (const cancel of this.#pending) cancel();
     const { config } = this.#options;
     const withinMs = config.drainTimeoutMs + STOP_SLACK_MS;
+    await this.#ofEach((worker) => worker.calls.askWithin(withinMs, "stopAccepting"));
     await this.#ofEach((worker) => worker.calls.askWithin(withinMs, "settle"));
     await this.#ofEach((worker) => worker.calls.askWithin(withinMs, "finish"));
     this.#tell((worker) => worker.end());

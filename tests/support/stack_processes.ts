@@ -27,6 +27,8 @@ export interface ProcessStackOptions {
   readonly agent?: Settings;
   /** What the agent publishes, by item key. */
   readonly services: readonly Settings[];
+  /** Program and first arguments of the edge; {@link SOURCE_PROGRAM} when absent. */
+  readonly edgeProgram?: readonly string[];
   /** Program and first arguments of the agent; {@link SOURCE_PROGRAM} when absent. */
   readonly agentProgram?: readonly string[];
 }
@@ -106,7 +108,7 @@ export class StackProcesses implements AsyncDisposable {
         grace: "15s",
         ...this.#options.edge,
       }),
-    ]);
+    ], this.#options.edgeProgram);
     await this.#edge.waitUntil(async () => (await this.ask(this.edgeAdminPort, "/readyz"))?.status === 200);
     return this.#edge;
   }
@@ -114,7 +116,7 @@ export class StackProcesses implements AsyncDisposable {
   /** Starts an agent with the same identity each time; `settings` over the stack's own. */
   async startAgent(settings: Settings = {}): Promise<Process> {
     const services = this.#options.services.map((service) =>
-      `  - ${JSON.stringify(service).replaceAll('":"', '": "').replaceAll('","', '", "')}`
+      `  - ${JSON.stringify(nested(service)).replaceAll('":"', '": "').replaceAll('","', '", "')}`
     );
     const config = await this.folder.write("agent.yaml", `version: 1\nservices:\n${services.join("\n")}\n`);
     this.#agent = this.#start([
@@ -184,6 +186,20 @@ export class StackProcesses implements AsyncDisposable {
     this.#started.push(process);
     return process;
   }
+}
+
+type Tree = { [name: string]: Tree | string };
+
+/** `{ "rules.deny": x }` as a file has it. */
+function nested(settings: Settings): Tree {
+  const tree: Tree = {};
+  for (const [key, value] of Object.entries(settings)) {
+    const names = key.split(".");
+    let at = tree;
+    for (const name of names.slice(0, -1)) at = (at[name] ??= {}) as Tree;
+    at[names[names.length - 1]] = value;
+  }
+  return tree;
 }
 
 /** What a process of ours may know of the environment of the tests. */
