@@ -202,7 +202,8 @@ Deno.test("architecture: an agent imports nothing of edge and control", () => {
 });
 
 Deno.test("architecture: other modules see a module's mod.ts only", () => {
-  const isFace = (path: string) => /(^|\/)mod\.tsx?$/.test(path) || /^src\/(main|version)\.ts$/.test(path);
+  const isFace = (path: string) =>
+    /(^|\/)mod\.tsx?$/.test(path) || /^src\/(main|worker|version)\.ts$/.test(path);
   none(
     crossing.filter((edge) => /\.tsx?$/.test(edge.to) && !isFace(edge.to)).map(show),
     "what is not exported by mod.ts may change at any time",

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { freePort } from "../support/ports.ts";
 import { Process } from "../support/process.ts";
 import { flagsOf, startPostern } from "../support/stack_processes.ts";
 import { startStack } from "../support/stack.ts";
@@ -27,6 +28,21 @@ Deno.test("the compiled program publishes a service, streams bodies and ends wit
   await using version = run(["version"]);
   assert.equal((await version.finished()).code, 0);
   assert.match(version.stdout, /\d+\.\d+\.\d+/);
+
+  const port = freePort();
+  await using edge = run([
+    "edge",
+    ...flagsOf({
+      listen: `127.0.0.1:${port}`,
+      admin_listen: "off",
+      state_directory: folder.file("edge"),
+      workers: "2",
+    }),
+  ]);
+  await edge.waitFor(/edge started/);
+  assert.equal((await fetch(`http://127.0.0.1:${port}/readyz`)).status, 200);
+  edge.signal("SIGTERM");
+  assert.equal((await edge.finished()).code, 0);
 
   await using agent = run([
     "http",

@@ -86,7 +86,7 @@ Deno.test("viewers of every worker reach a service whose only channel ends in on
         assert.equal((await viewer.response()).body, body);
       }
     });
-    const served = () => workersIn(stack.edge.stderr, /\brequest request_id=.*\bstatus=200/);
+    const served = () => workersIn(stack.edge.stderr, /\brequest worker=.*\bstatus=200/);
     await eventually("both are in the log", () => served().has("0") && served().has("1"));
     assert.ok(workersIn(stack.edge.stderr, /service online.*hosts=web/).size <= 1);
   });

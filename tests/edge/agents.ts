@@ -25,6 +25,7 @@ export function session(
     udpPorts?: number[];
     weight?: number;
     carrier?: CarrierPlace;
+    isLinked?: boolean;
   } = {},
 ): { session: AgentSession; channel: FakeChannel } {
   const channel: FakeChannel & Pick<Channel, "close" | "drain"> = {
@@ -57,6 +58,7 @@ export function session(
     since: 0,
     remoteAddress: "192.0.2.1:1",
     carrier: options.carrier,
+    isLinked: options.isLinked,
   });
   made.lastEchoAt = 1;
   return { session: made, channel };

@@ -92,3 +92,17 @@ Deno.test("RouteGroup.pick() gives an agent the weight of one session, however m
   group.remove(beside[0], 0);
   assert.deepEqual(turns(60), [0, 15, 15, 30]);
 });
+
+Deno.test("RouteGroup.pick() takes the channel of an agent that ends in this worker, and one of another only without it", () => {
+  const group = new RouteGroup("a.example.test");
+  const place = (index: number) => ({ group: "run-1", index });
+  const near = session({ agent: "one", carrier: place(0) });
+  const far = session({ agent: "one", carrier: place(1), isLinked: true });
+  const other = session({ agent: "two", isLinked: true });
+  for (const each of [far, near, other]) group.add(each.session);
+  const picked = Array.from({ length: 6 }, () => group.pick(0));
+  assert.equal(picked.filter((each) => each === near.session).length, 3, "agents share the turns as ever");
+  assert.equal(picked.filter((each) => each === other.session).length, 3);
+  group.remove(near.session, 0);
+  assert.deepEqual(new Set([group.pick(0), group.pick(0)]), new Set([far.session, other.session]));
+});
