@@ -254,7 +254,7 @@ export const edgeSettings = {
     "Listen beside an edge on the same address that is about to stop.",
     "BOOL",
   ),
-  /** Each further one takes memory of its own, about 40 MiB. */
+  /** Two take about 75 MiB more than one, each further one about 40 MiB. */
   workers: setting(
     count(1, 8),
     "1",
