@@ -9,8 +9,8 @@ export type Parsed = Pick<Call, "command" | "arguments" | "switches" | "values" 
 const maxShownChars = 64;
 
 /**
- * Reads `NAME [FLAG...] [ARGUMENT...]`. Flags are `--name value`, `--name=value`, `-n value`; after `--` everything is
- * an argument. Throws `cli_command_unknown`, `cli_flag_unknown`, `cli_flag_value_missing`, `cli_flag_repeated`,
+ * Reads `NAME [FLAG...] [ARGUMENT...]`. Flags are `--name value`, `--name=value`, `-n value`; a bare flag of a setting
+ * that is true or false means true, one of a list may be repeated; after `--` everything is an argument. Throws `cli_command_unknown`, `cli_flag_unknown`, `cli_flag_value_missing`, `cli_flag_repeated`,
  * `cli_argument_missing`, `cli_argument_unexpected`.
  */
 export function parseCommandLine(
@@ -44,7 +44,9 @@ export function parseCommandLine(
     const equals = text.indexOf("=");
     const spelled = equals < 0 ? text : text.slice(0, equals);
     const flag = find(flags, spelled, command);
-    if (switches.has(flag.name) || given.has(flag.name)) {
+    const separator = separatorOf(flag);
+    const earlier = given.get(flag.name);
+    if (switches.has(flag.name) || (earlier !== undefined && separator === undefined)) {
       throw new PosternError(
         "cli_flag_repeated",
         `Cannot run postern ${command.name}: --${flag.name} is given twice`,
@@ -61,6 +63,10 @@ export function parseCommandLine(
       switches.add(flag.name);
       continue;
     }
+    if (equals < 0 && isToggle(flag) && !toggleWords.has(rest[at + 1])) {
+      given.set(flag.name, "true");
+      continue;
+    }
     const value = equals >= 0 ? text.slice(equals + 1) : rest[++at];
     if (value === undefined || value === "" || (equals < 0 && value.startsWith("-") && value !== "-")) {
       throw new PosternError(
@@ -68,10 +74,23 @@ export function parseCommandLine(
         `Cannot run postern ${command.name}: --${flag.name} needs a value (${flag.placeholder})`,
       );
     }
-    given.set(flag.name, value);
+    given.set(flag.name, earlier === undefined ? value : `${earlier}${separator}${value}`);
   }
   if (!switches.has("help")) checkArguments(command, positional);
   return { command, arguments: positional, switches, ...split(command, given, env) };
+}
+
+/** What a bare flag of true or false takes from the word after it. */
+const toggleWords: ReadonlySet<string | undefined> = new Set(["true", "false", "auto"]);
+
+function isToggle({ placeholder }: Flag): boolean {
+  return placeholder === "BOOL" || placeholder === "auto|true|false";
+}
+
+/** What stands between the values of a repeated flag; undefined where only one is meant. */
+function separatorOf({ placeholder }: Flag): string | undefined {
+  if (placeholder === "NAME: VALUE") return "\n";
+  return placeholder?.endsWith(",...") ? "," : undefined;
 }
 
 function find(flags: readonly Flag[], spelled: string, command: Command): Flag {

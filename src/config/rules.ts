@@ -64,13 +64,13 @@ function fieldSettings(where: string) {
     set: setting(
       fieldLines(maxRuleFields),
       "",
-      `Fields of ${where}, in place of those that are there. A flag takes one a line.`,
+      `Fields of ${where}, in place of those that are there. A flag takes one, and may be repeated.`,
       "NAME: VALUE",
     ),
     add: setting(
       fieldLines(maxRuleFields),
       "",
-      `Fields of ${where}, beside those that are there. A flag takes one a line.`,
+      `Fields of ${where}, beside those that are there. A flag takes one, and may be repeated.`,
       "NAME: VALUE",
     ),
   } as const;

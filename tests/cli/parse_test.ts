@@ -66,6 +66,37 @@ Deno.test("parseCommandLine() refuses absent, empty and repeated values", () => 
   assert.equal(refusal("version", "--json", "--json").code, "cli_flag_repeated");
 });
 
+Deno.test("parseCommandLine() takes a bare flag of true or false as true, and eats no other word", () => {
+  assert.deepEqual(parse("edge", "--take-over").settings, { "take-over": "true" });
+  assert.deepEqual(parse("edge", "--take-over", "--region", "eu").settings, {
+    "take-over": "true",
+    region: "eu",
+  });
+  assert.deepEqual(parse("edge", "--take-over", "false").settings, { "take-over": "false" });
+  assert.deepEqual(parse("edge", "--http2=false").settings, { http2: "false" });
+  assert.deepEqual(parse("edge", "--anonymous-tunnels", "auto").settings, { "anonymous-tunnels": "auto" });
+  assert.deepEqual(parse("edge", "--anonymous-tunnels").settings, { "anonymous-tunnels": "true" });
+  const publishing = parse("http", "--token-renewal", "8080");
+  assert.deepEqual([publishing.arguments, publishing.settings], [["8080"], { "token-renewal": "true" }]);
+  assert.equal(refusal("edge", "--take-over", "--take-over").code, "cli_flag_repeated");
+  assert.equal(refusal("edge", "--take-over=").code, "cli_flag_value_missing");
+});
+
+Deno.test("parseCommandLine() joins repeated flags of lists", () => {
+  const { values } = parse(
+    ...["http", "1", "--request-headers-set", "X-A: 1", "--request-headers-set=X-B: 2, 3"],
+    ...["--allow", "10.0.0.0/8", "--allow=fd00::/8,::1", "--response-headers-remove", "Server"],
+  );
+  assert.deepEqual(values, {
+    "request-headers-set": "X-A: 1\nX-B: 2, 3",
+    allow: "10.0.0.0/8,fd00::/8,::1",
+    "response-headers-remove": "Server",
+  });
+  const { settings } = parse("edge", "--trusted-proxies", "10.0.0.1", "--trusted-proxies", "10.0.0.2");
+  assert.deepEqual(settings, { "trusted-proxies": "10.0.0.1,10.0.0.2" });
+  assert.equal(refusal("http", "1", "--rate", "1/s", "--rate", "2/s").code, "cli_flag_repeated");
+});
+
 Deno.test("parseCommandLine() checks arguments, but not when help is asked for", () => {
   assert.equal(refusal("tcp").code, "cli_argument_missing");
   assert.equal(refusal("tcp").message, "Cannot run postern tcp: TARGET is missing (PORT or HOST:PORT)");

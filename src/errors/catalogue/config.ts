@@ -119,7 +119,8 @@ export const CONFIG_ERRORS = {
     blame: "operator",
     retryable: false,
     exit: 2,
-    cause: "The same flag stands twice on the command line, so it is not clear which value is meant.",
+    cause:
+      "The same flag stands twice on the command line, so it is not clear which value is meant. Only flags of lists may be repeated.",
     remedy: "Remove one of them.",
   },
   cli_argument_missing: {
