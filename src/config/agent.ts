@@ -126,8 +126,8 @@ export const agentSettings = {
     responseMs: setting(duration(100, hourMs), "60s", "Response head from the target.", "DURATION"),
     /** Below the 75 s of common servers, so that the agent closes first. */
     idleKeepAliveMs: setting(duration(0, hourMs), "55s", "Idle pooled connection to the target.", "DURATION"),
-    maxIdleConnections: setting(count(0, 10_000), "64", "Idle pooled connections per target.", "COUNT"),
-    maxConnections: setting(count(1, 100_000), "1024", "Connections per target at the same time.", "COUNT"),
+    maxIdleConnections: setting(count(0, 10_000), "512", "Idle pooled connections per target.", "COUNT"),
+    maxConnections: setting(count(1, 100_000), "16384", "Connections per target at the same time.", "COUNT"),
     /** A head has to fit into the buffer that it is read into. */
     maxHeadBytes: setting(size(KiB, 63 * KiB), "63KiB", "Response head from the target.", "SIZE"),
   },
