@@ -46,6 +46,8 @@ export interface AgentDeps {
   readonly onStatus?: (status: AgentStatus) => void;
   /** Version that is told to edges and control. */
   readonly version?: string;
+  /** Whether a free port will do when the admin address is taken; true unless said. */
+  readonly adminMayMove?: boolean;
 }
 
 export interface RunningAgent {
@@ -77,7 +79,7 @@ const MAX_RECENT = 16;
 
 /**
  * Starts publishing what the configuration names. Resolves when everything local is in order; throws what reading the
- * token, the CA file, the identity and the stored tunnels throws.
+ * token, the CA file, the identity and the stored tunnels throws, and `admin_listen_failed`.
  */
 export async function startAgent(config: AgentConfig, deps: AgentDeps = {}): Promise<RunningAgent> {
   const log = deps.log ?? noLog;
@@ -169,6 +171,17 @@ class Agent implements RunningAgent {
     const metrics = this.#metrics = deps.metrics ?? createMetrics();
     metrics.buildInfo.set({ version, role: "agent" }, 1);
     metrics.startTimeSeconds.set(clock.wall() / 1_000);
+    // First: where this fails nothing has begun. Requests come in later turns, when everything is there.
+    this.#admin = config.adminListen === null ? undefined : serveAdmin({
+      listen: config.adminListen,
+      mayMove: deps.adminMayMove ?? true,
+      answer: adminHandler({
+        metrics,
+        status: () => this.status(),
+        isReady: () => this.#carriers.every((each) => each.isOnline),
+      }),
+      log,
+    });
     const buffers = new WireBuffers(deps.core ?? loadCore());
     const slabs = this.#slabs = new Slabs();
     const deadlines = new Deadlines(clock);
@@ -219,15 +232,6 @@ class Agent implements RunningAgent {
     if (tokenFile !== undefined && config.tokenRenewal) {
       this.#renewal = new TokenRenewal({ file: tokenFile, control, clock, log });
     }
-    this.#admin = config.adminListen === null ? undefined : serveAdmin({
-      listen: config.adminListen,
-      answer: adminHandler({
-        metrics,
-        status: () => this.status(),
-        isReady: () => this.#carriers.every((each) => each.isOnline),
-      }),
-      log,
-    });
     log("info", "agent started", {
       agent_id: this.agentId,
       version,

@@ -38,7 +38,14 @@ import type { Clock, Log, Random, Store } from "./ports/mod.ts";
 import { Readiness } from "./readiness.ts";
 import { StateDirectory } from "./state_directory.ts";
 import { openSqliteStore } from "./store/mod.ts";
-import { createLog, createMetrics, createTracer, type Metrics, serveAdmin } from "./telemetry/mod.ts";
+import {
+  type AdminListener,
+  createLog,
+  createMetrics,
+  createTracer,
+  type Metrics,
+  serveAdmin,
+} from "./telemetry/mod.ts";
 import { version } from "./version.ts";
 import { WorkerPlane } from "./workers/mod.ts";
 
@@ -53,6 +60,8 @@ export interface EdgeDeps {
   readonly metrics?: Metrics;
   /** Module that further threads run, for `workers` above 1: it calls `runWorker` of src/worker.ts. */
   readonly workerEntry?: string;
+  /** Whether a free port will do when the admin address is taken; true unless said. Beside an edge to take over from it does. */
+  readonly adminMayMove?: boolean;
 }
 
 export interface RunningEdge {
@@ -75,7 +84,7 @@ export interface RunningEdge {
 
 /**
  * Starts an edge with embedded control. Listens when it returns.
- * @throws PosternError `state_directory_unusable`, `store_*`, `listen_failed`, and certificate codes
+ * @throws PosternError `state_directory_unusable`, `store_*`, `listen_failed`, `admin_listen_failed`, and certificate codes
  */
 export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promise<RunningEdge> {
   const clock = deps.clock ?? systemClock;
@@ -152,11 +161,18 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
     await writeToken();
     const readiness = new Readiness({ edge, store, clock });
     await edgeListens(edge, config);
-    const admin = config.adminListen === null ? undefined : serveAdmin({
-      listen: config.adminListen,
-      answer: adminApp({ edge, readiness }).fetch,
-      log,
-    });
+    let admin: AdminListener | undefined;
+    try {
+      admin = config.adminListen === null ? undefined : serveAdmin({
+        listen: config.adminListen,
+        mayMove: config.takeOver || (deps.adminMayMove ?? true),
+        answer: adminApp({ edge, readiness }).fetch,
+        log,
+      });
+    } catch (error) {
+      await edge.stop();
+      throw error;
+    }
     const stopUpkeep = startUpkeep(controlDeps);
     // At half its life, so that whoever reads the file has hours left.
     const stopWriting = repeat(clock, config.tokens.managementMs / 2, keepToken);

@@ -45,14 +45,18 @@ export async function runAgent(call: Call): Promise<number> {
   return await run(call, resolved);
 }
 
-async function run(call: Call, { config, warnings }: Resolved<AgentConfig>): Promise<number> {
+async function run(call: Call, { config, origins, warnings }: Resolved<AgentConfig>): Promise<number> {
   const plain = call.switches.has("plain") || config.log.format === "json";
   const view = createView(call.terminal, systemClock, plain);
   const log = createLog({ ...config.log, wall: systemClock.wall, write: view.line });
   for (const warning of warnings) log("warn", warning);
   try {
     const { startAgent } = await import("../../agent/mod.ts");
-    const agent = await startAgent(config, { log, onStatus: view.update });
+    const agent = await startAgent(config, {
+      log,
+      onStatus: view.update,
+      adminMayMove: origins.get("admin_listen")?.layer === "default",
+    });
     await untilStopped(agent, {
       stopping: () => log("info", "draining", { drain_timeout_ms: config.drainTimeoutMs }),
       cutShort: () => view.close(),

@@ -1,5 +1,6 @@
 /** Where a node tells its operators about itself. It has no authentication: it listens where only operators reach. */
 import { type Address, formatAddress } from "../config/mod.ts";
+import { PosternError } from "../errors/mod.ts";
 import type { Log } from "../ports/mod.ts";
 
 export interface AdminListener {
@@ -12,20 +13,30 @@ export interface AdminListener {
 
 interface AdminOptions {
   readonly listen: Address;
+  /** Whether the node works on without this very address: nobody asked for it. */
+  readonly mayMove: boolean;
   readonly answer: (request: Request) => Response | Promise<Response>;
   readonly log: Log;
 }
 
 /**
- * Listens: on a free port when the one that is asked for is taken, for two nodes on one machine must not keep each other from
- * it. Where that fails too it says in the log why: a node works without.
+ * Listens. An address that may move gives way to a free port when it is taken, for two nodes on one machine must not keep
+ * each other from it; where that fails too the log says why, and the node works without.
+ * @throws PosternError `admin_listen_failed`, for an address that may not move
  */
 export function serveAdmin(options: AdminOptions): AdminListener | undefined {
-  const { listen, log } = options;
+  const { listen, mayMove, log } = options;
   const wanted = formatAddress(listen);
   try {
     return listenAt(listen, options);
   } catch (error) {
+    if (!mayMove) {
+      const state = error instanceof Deno.errors.AddrInUse ? "it is in use" : "the system refuses";
+      throw new PosternError("admin_listen_failed", `Cannot listen on ${wanted} (admin_listen): ${state}`, {
+        cause: error,
+        detail: { address: wanted },
+      });
+    }
     if (!(error instanceof Deno.errors.AddrInUse)) return off(options, error);
   }
   try {

@@ -189,12 +189,20 @@ Deno.test("postern http ends with 5 when no edge is there for the time to retry"
   assert.match(stderr, /backoff_exhausted/);
 });
 
-Deno.test("postern edge ends with 1 when its port is taken, and with 2 for a setting that is none", async () => {
+Deno.test("postern edge ends with 1 when its port or admin address is taken, and with 2 for a setting that is none", async () => {
   await using folder = await TempDir.make("cli");
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const taken = await run(folder, ["edge", `--listen=127.0.0.1:${listener.addr.port}`, "--admin-listen=off"]);
   assert.equal(taken.code, 1, taken.stderr);
   assert.match(taken.stderr, /listen_failed/);
+  const admin = [`--admin-listen=127.0.0.1:${listener.addr.port}`];
+  for (
+    const words of [["edge", "--listen=127.0.0.1:0", "--tcp-ports=off", "--udp-ports=off"], ["http", "9"]]
+  ) {
+    const { code, stderr } = await run(folder, [...words, ...admin]);
+    assert.equal(code, 1, stderr);
+    assert.equal(/^error\[(\w+)\]: .*: it is in use$/m.exec(stderr)?.[1], "admin_listen_failed", stderr);
+  }
   const unknown = await run(folder, ["edge", "--lisen=127.0.0.1:1"]);
   assert.equal(unknown.code, 2);
   assert.match(unknown.stderr, /--listen/);

@@ -303,6 +303,14 @@ export const EDGE_ERRORS = {
     cause: "The address that the edge is to listen on is in use, or the system does not allow it.",
     remedy: "Stop the other program, choose another `--listen` address, or grant the right to use low ports.",
   },
+  admin_listen_failed: {
+    title: "Cannot listen on the admin address",
+    blame: "operator",
+    retryable: true,
+    exit: 1,
+    cause: "The address that `admin_listen` names is in use, or the system does not allow it.",
+    remedy: "Stop the other program, choose another `--admin-listen` address, or `off`.",
+  },
   state_directory_foreign: {
     title: "State directory is open to others",
     blame: "operator",
