@@ -2,6 +2,7 @@
 import * as http from "node:http";
 import * as https from "node:https";
 import { Buffer } from "node:buffer";
+import { lookup } from "./lookup.ts";
 
 export interface GetOptions {
   readonly timeoutMs: number;
@@ -23,8 +24,8 @@ export function httpGet(url: string, options: GetOptions): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
   const target = new URL(url);
   const started = target.protocol === "https:"
-    ? https.request(target, { ca: options.ca, agent: false })
-    : http.request(target, { agent: false });
+    ? https.request(target, { ca: options.ca, agent: false, lookup })
+    : http.request(target, { agent: false, lookup });
   const timer = setTimeout(
     () => started.destroy(new Error(`no answer within ${options.timeoutMs} ms`)),
     options.timeoutMs,

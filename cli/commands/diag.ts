@@ -1,12 +1,12 @@
-import { proxyChooser } from "../../agent/mod.ts";
-import { parseTarget } from "../../src/config/mod.ts";
-import { readAuthorities } from "../../src/driver/mod.ts";
+import { ControlClient, proxyChooser } from "../../agent/mod.ts";
+import { parseTarget, readSecretFile } from "../../src/config/mod.ts";
+import { readAuthorities, systemClock } from "../../src/driver/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
 import { noLog } from "../../src/telemetry/mod.ts";
 import type { Call } from "../command.ts";
 import { type Check, resultText, runChecks } from "../diag/check.ts";
 import { runtimeCheck, simdCheck, stateDirectoryCheck, tokenFileCheck, tpmCheck } from "../diag/machine.ts";
-import { networkChecks } from "../diag/network.ts";
+import { networkChecks, type Target } from "../diag/network.ts";
 import { exitCodeOf, failureText } from "../failure.ts";
 import { loadAgent } from "../load.ts";
 
@@ -14,20 +14,30 @@ import { loadAgent } from "../load.ts";
 export async function runDiag(call: Call): Promise<number> {
   const { config } = await loadAgent(call);
   const [text] = call.arguments;
-  const target = text === undefined ? config.services[0]?.target ?? null : parseTarget("http", text);
-  const service = text === undefined ? config.services[0] : undefined;
+  const targets: readonly Target[] = text === undefined
+    ? config.services.map((service) => ({ target: service.target, service }))
+    : [{ target: parseTarget("http", text) }];
   const ca = config.caFile === null ? undefined : await readAuthorities(config.caFile);
   const proxyFor = await proxyChooser(config, noLog);
+  const { control, tokenFile } = config;
+  const asker = new ControlClient({
+    url: control,
+    clock: systemClock,
+    caCerts: ca === undefined ? undefined : [ca],
+    proxyFor,
+    token: tokenFile === null ? undefined : async () => (await readSecretFile(tokenFile, Deno)).secret,
+  });
   const checks: Check[] = [
     runtimeCheck(Deno.version.deno),
     simdCheck,
     stateDirectoryCheck(config.stateDirectory),
-    tokenFileCheck(config.tokenFile, Deno),
+    tokenFileCheck(tokenFile, Deno),
     tpmCheck,
-    ...networkChecks({ control: config.control, ca, proxyFor, target, service }),
+    ...networkChecks({ control, ca, proxyFor, asker, targets }),
   ];
   const json = call.switches.has("json");
   const results = await runChecks(checks, (result) => json || call.terminal.out(resultText(result)));
+  asker.close();
   const failed = results.filter(({ result }) => result === "FAIL").length;
   const failure = failed === 0 ? undefined : new PosternError(
     "checks_failed",

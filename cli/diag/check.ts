@@ -25,14 +25,15 @@ export const fail = (detail: string, hint: string): Finding => ({ result: "FAIL"
 export async function runChecks(checks: readonly Check[], tell: (result: Result) => void): Promise<Result[]> {
   const results: Result[] = [];
   for (const { name, run } of checks) {
-    const result = { name, ...await attempt(run) };
+    const result = { name, ...await findingOf(run) };
     results.push(result);
     tell(result);
   }
   return results;
 }
 
-async function attempt(run: Check["run"]): Promise<Finding> {
+/** What the check finds; what it throws is a FAIL. */
+export async function findingOf(run: Check["run"]): Promise<Finding> {
   try {
     return await run();
   } catch (error) {

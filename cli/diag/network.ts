@@ -1,4 +1,5 @@
 /** Checks that talk to control, edge and target. */
+import type { ControlClient } from "../../agent/mod.ts";
 import { ipBytes } from "../../src/bytes/mod.ts";
 import { type Address, formatAddress, type ServiceConfig } from "../../src/config/mod.ts";
 import {
@@ -10,7 +11,7 @@ import {
   systemRandom,
 } from "../../src/driver/mod.ts";
 import { type Answer, httpGet } from "../http_get.ts";
-import { type Check, fail, pass, skip } from "./check.ts";
+import { type Check, fail, type Finding, findingOf, pass, skip } from "./check.ts";
 import { tlsTargetFinding } from "./tls_target.ts";
 
 const timeoutMs = 5000;
@@ -25,9 +26,15 @@ export interface NetworkFacts {
   readonly ca?: string;
   /** Through which only the carrier is checked. */
   readonly proxyFor: ProxyChooser | undefined;
-  readonly target: Address | null;
-  /** Whose target it is, where that is known. */
-  readonly service?: Pick<ServiceConfig, "protocol" | "proxyProtocol">;
+  /** Asks control in the token's name; through the proxy, where there is one. */
+  readonly asker: Pick<ControlClient, "hasToken" | "refreshToken">;
+  readonly targets: readonly Target[];
+}
+
+/** What is to be published; of one on the command line nobody knows what it speaks. */
+export interface Target {
+  readonly target: Address;
+  readonly service?: Pick<ServiceConfig, "name" | "protocol" | "proxyProtocol">;
 }
 
 /** The checks in the order in which they are worth reading: later ones rely on earlier ones. */
@@ -72,6 +79,16 @@ export function networkChecks(facts: NetworkFacts): Check[] {
       );
     }),
     {
+      name: "token",
+      async run() {
+        if (!facts.asker.hasToken) return skip("no --token-file: anonymous");
+        const isDirect = await facts.proxyFor?.(at.hostname, at.port) === undefined;
+        if (isDirect && !reached) return skip("control does not answer");
+        const { owner, role } = await facts.asker.refreshToken(AbortSignal.timeout(timeoutMs));
+        return pass(`control takes it: ${role} ${owner}`);
+      },
+    },
+    {
       name: "carrier",
       async run() {
         const url = facts.control.replace(/^http/, "ws");
@@ -87,32 +104,35 @@ export function networkChecks(facts: NetworkFacts): Check[] {
       },
     },
     further("nodelay", async () => {
-      const stream = await Deno.connect({ ...at, signal: AbortSignal.timeout(timeoutMs) });
-      try {
-        stream.setNoDelay(true);
-        return pass("TCP_NODELAY can be set");
-      } finally {
-        stream.close();
-      }
+      // Sets it, or throws.
+      const stream = await dialTcp(at.hostname, at.port, { clock: systemClock, connectTimeoutMs: timeoutMs });
+      stream.close();
+      return pass("TCP_NODELAY can be set");
     }),
-    {
-      name: "target",
-      async run() {
-        if (facts.target === null) return skip("no target given");
-        if (facts.service?.protocol === "udp") return await udpTargetFinding(facts.target);
-        if (facts.service?.protocol === "tls") {
-          const sendsHeader = facts.service.proxyProtocol !== "off";
-          return await tlsTargetFinding(facts.target, { sendsHeader, timeoutMs });
-        }
-        const stream = await dialTcp(facts.target.host, facts.target.port, {
-          clock: systemClock,
-          connectTimeoutMs: timeoutMs,
-        });
-        stream.close();
-        return pass(formatAddress(facts.target));
-      },
-    },
+    ...facts.targets.length === 0
+      ? [{ name: "target", run: () => skip("no target given") }]
+      : facts.targets.map(targetCheck),
   ];
+}
+
+function targetCheck({ target, service }: Target): Check {
+  return {
+    name: "target",
+    async run() {
+      const finding = await findingOf(() => targetFinding({ target, service }));
+      return service?.name ? { ...finding, detail: `${service.name}: ${finding.detail}` } : finding;
+    },
+  };
+}
+
+async function targetFinding({ target, service }: Target): Promise<Finding> {
+  if (service?.protocol === "udp") return await udpTargetFinding(target);
+  if (service?.protocol === "tls") {
+    return await tlsTargetFinding(target, { sendsHeader: service.proxyProtocol !== "off", timeoutMs });
+  }
+  const stream = await dialTcp(target.host, target.port, { clock: systemClock, connectTimeoutMs: timeoutMs });
+  stream.close();
+  return pass(formatAddress(target));
 }
 
 /** What can be known of a target that speaks udp: it has an address, and a socket towards it can be had. */

@@ -3,6 +3,7 @@ import { connect } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { type Address, formatAddress } from "../../src/config/mod.ts";
 import { proxyHeader } from "../../src/wire/proxy_protocol/mod.ts";
+import { lookup } from "../lookup.ts";
 import { fail, type Finding, pass } from "./check.ts";
 
 /**
@@ -15,7 +16,7 @@ export function tlsTargetFinding(
 ): Promise<Finding> {
   const target = formatAddress({ host, port });
   return new Promise((resolve) => {
-    const socket = connect({ host, port });
+    const socket = connect({ host, port, lookup });
     const finish = (finding: Finding) => {
       clearTimeout(timer);
       socket.destroy();

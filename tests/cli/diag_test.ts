@@ -16,6 +16,19 @@ function control(): Deno.HttpServer<Deno.NetAddr> {
       const protocol = request.headers.get("sec-websocket-protocol")?.split(",")[0].trim();
       return Deno.upgradeWebSocket(request, { protocol }).response;
     }
+    if (pathname === "/auth/token") {
+      const good = request.headers.get("authorization") === "Bearer abc";
+      return good
+        ? Response.json({
+          management_token: "x".repeat(40),
+          expires_at: "2026-01-02T00:00:00Z",
+          owner: "alice",
+          role: "member",
+          family: "abcdefgh",
+          family_ends_at: "2026-02-01T00:00:00Z",
+        })
+        : Response.json({ code: "token_malformed", title: "no" }, { status: 401 });
+    }
     if (pathname === "/healthz") return new Response("ok");
     if (pathname === "/.well-known/jwks.json") return Response.json({ keys: [{ kty: "OKP" }] });
     return new Response(null, { status: 404 });
@@ -41,6 +54,7 @@ Deno.test("postern diag passes against a control plane that works", async () => 
     control: "PASS",
     clock: "PASS",
     jwks: "PASS",
+    token: "PASS",
     carrier: "PASS",
     nodelay: "PASS",
     target: "PASS",
@@ -69,6 +83,30 @@ Deno.test("postern diag fails with hints and exit code 1, and as one object with
   const tokenFile = report.checks.find((check: { name: string }) => check.name === "token_file");
   assert.equal(tokenFile.result, "FAIL");
   assert.match(tokenFile.detail, /secret_file_permissions/);
+});
+
+Deno.test("postern diag asks control about the token, checks each service's target, and knows *.localhost", async () => {
+  await using folder = await TempDir.make();
+  await using server = control();
+  const { port } = server.addr;
+  const config = await folder.write(
+    "agent.yaml",
+    `version: 1
+control: http://t.localhost:${port}
+token_file: ${await folder.write("bad.token", "bad", 0o600)}
+state_directory: ${folder.path}
+services:
+  - { name: web, target: "shop.localhost:${port}" }
+  - { name: gone, protocol: tcp, target: "127.0.0.1:1" }
+`,
+  );
+  const { code, stdout } = await postern(["diag", "--config", config]);
+  assert.equal(code, 1);
+  assert.match(stdout, /^PASS {2}control +http:\/\/t\.localhost/m);
+  assert.match(stdout, /^PASS {2}nodelay /m);
+  assert.match(stdout, /^FAIL {2}token +token_malformed: /m);
+  assert.match(stdout, /^PASS {2}target +web: shop\.localhost:\d+$/m);
+  assert.match(stdout, /^FAIL {2}target +gone: connect_refused: /m);
 });
 
 Deno.test("runtimeCheck() wants deno 2.9", async () => {
