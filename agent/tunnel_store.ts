@@ -1,6 +1,6 @@
 /** What the agent remembers of its tunnels between runs: how to get the same name again. */
 import { z } from "zod";
-import { readPrivate, replacePrivate } from "../src/driver/mod.ts";
+import { readPrivate, replacePrivate, whileLocked } from "../src/driver/mod.ts";
 import { maxTokenChars } from "../src/identity/mod.ts";
 import type { Log } from "../src/ports/mod.ts";
 
@@ -60,14 +60,17 @@ export class TunnelStore {
 
   async #write(): Promise<void> {
     try {
-      const tunnels = await TunnelStore.#read(this.#path, this.#log);
-      for (const key of this.#own) {
-        const tunnel = this.#tunnels.get(key);
-        if (tunnel === undefined) tunnels.delete(key);
-        else tunnels.set(key, tunnel);
-      }
-      const text = JSON.stringify({ version: 1, tunnels: Object.fromEntries(tunnels) });
-      await replacePrivate(this.#path, `${text}\n`);
+      // Read, changed and written as one: another process must not write in between what it has read before.
+      await whileLocked(this.#path, async () => {
+        const tunnels = await TunnelStore.#read(this.#path, this.#log);
+        for (const key of this.#own) {
+          const tunnel = this.#tunnels.get(key);
+          if (tunnel === undefined) tunnels.delete(key);
+          else tunnels.set(key, tunnel);
+        }
+        const text = JSON.stringify({ version: 1, tunnels: Object.fromEntries(tunnels) });
+        await replacePrivate(this.#path, `${text}\n`);
+      });
     } catch (error) {
       this.#log("warn", "stored tunnels could not be written", {
         detail: error instanceof Error ? error.message : undefined,

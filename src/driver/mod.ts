@@ -15,7 +15,7 @@ export {
   type TlsSocket,
 } from "./network.ts";
 export { openPrivateDirectory } from "./private_directory.ts";
-export { createPrivate, readPrivate, replacePrivate } from "./private_file.ts";
+export { createPrivate, readPrivate, replacePrivate, whileLocked } from "./private_file.ts";
 export { systemRandom } from "./random.ts";
 export { TcpStream, writeAll } from "./tcp_stream.ts";
 export { connectWebSocket, type WebSocketClientOptions } from "./websocket_client.ts";

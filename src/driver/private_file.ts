@@ -56,6 +56,29 @@ export async function replacePrivate(path: string, text: string): Promise<void> 
   });
 }
 
+/** Longest wait for another process that changes the same file; one that is stopped in the middle holds nobody up for ever. */
+const LOCK_WAIT_MS = 5_000;
+const LOCK_RETRY_MS = 10;
+
+/**
+ * Runs a change of the file while no other process does, by an advisory lock on `PATH.lock`, which ends with its process.
+ * After five seconds it runs all the same. Throws `state_unwritable`, and what the work throws.
+ */
+export async function whileLocked(path: string, work: () => Promise<void>): Promise<void> {
+  const lock = await guarded(
+    path,
+    () => Deno.open(`${path}.lock`, { create: true, write: true, mode: PRIVATE_FILE }),
+  );
+  try {
+    for (let waitedMs = 0; waitedMs < LOCK_WAIT_MS && !await lock.tryLock(true); waitedMs += LOCK_RETRY_MS) {
+      await new Promise((resolve) => setTimeout(resolve, LOCK_RETRY_MS));
+    }
+    await work();
+  } finally {
+    lock.close();
+  }
+}
+
 async function writeBeside(path: string, text: string): Promise<string> {
   const directory = path.includes("/") ? path.slice(0, path.lastIndexOf("/")) || "/" : ".";
   await Deno.mkdir(directory, { recursive: true, mode: PRIVATE_DIRECTORY });

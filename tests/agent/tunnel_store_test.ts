@@ -20,6 +20,16 @@ Deno.test("TunnelStore leaves alone what another process with the same file has 
   assert.deepEqual([last.get("a"), last.get("b")], [tunnel("a2"), undefined]);
 });
 
+Deno.test("TunnelStore loses nothing when many processes write at once", async () => {
+  await using folder = await TempDir.make("tunnels");
+  const path = folder.file("tunnels.json");
+  const names = Array.from({ length: 20 }, (_, index) => `name-${index}`);
+  const stores = await Promise.all(names.map(() => TunnelStore.open(path, noLog)));
+  await Promise.all(stores.map((store, index) => store.set(names[index], tunnel(names[index]))));
+  const next = await TunnelStore.open(path, noLog);
+  assert.deepEqual(names.filter((name) => next.get(name) === undefined), []);
+});
+
 Deno.test("TunnelStore begins a file anew that makes no sense, and logs what it cannot write", async () => {
   await using folder = await TempDir.make("tunnels");
   const events: string[] = [];
