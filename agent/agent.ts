@@ -96,9 +96,9 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps = {}): Pro
   }
   await openPrivateDirectory(directory);
   const provider = await softwareIdentity(config.identityFile ?? `${directory}/identity.key`, random);
-  const store = await TunnelStore.open(`${directory}/tunnels.json`, log);
-  const version = deps.version ?? programVersion;
   const clock = deps.clock ?? systemClock;
+  const store = await TunnelStore.open(`${directory}/tunnels.json`, log, clock);
+  const version = deps.version ?? programVersion;
   if (config.control.startsWith("http:") && !isLoopbackHost(new URL(config.control).hostname)) {
     log("warn", "control is asked over plain http: tokens can be read on the way", {
       control: config.control,

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { readPrivate, replacePrivate, whileLocked } from "../src/driver/mod.ts";
 import { maxTokenChars } from "../src/identity/mod.ts";
-import type { Log } from "../src/ports/mod.ts";
+import type { Clock, Log } from "../src/ports/mod.ts";
 
 const MAX_FILE_BYTES = 1_048_576;
 
@@ -19,20 +19,22 @@ export type StoredTunnel = z.infer<typeof tunnel>;
 export class TunnelStore {
   readonly #path: string;
   readonly #log: Log;
+  readonly #clock: Clock;
   readonly #tunnels: Map<string, StoredTunnel>;
   /** Keys that this process has set or forgotten. The others may be another process's, with this state directory too. */
   readonly #own = new Set<string>();
   #writing: Promise<void> = Promise.resolve();
 
-  private constructor(path: string, log: Log, tunnels: Map<string, StoredTunnel>) {
+  private constructor(path: string, log: Log, clock: Clock, tunnels: Map<string, StoredTunnel>) {
     this.#path = path;
     this.#log = log;
+    this.#clock = clock;
     this.#tunnels = tunnels;
   }
 
   /** Reads the file; one that makes no sense is begun anew. Throws `secret_file_permissions`, `secret_file_unreadable`. */
-  static async open(path: string, log: Log): Promise<TunnelStore> {
-    return new TunnelStore(path, log, await TunnelStore.#read(path, log));
+  static async open(path: string, log: Log, clock: Clock): Promise<TunnelStore> {
+    return new TunnelStore(path, log, clock, await TunnelStore.#read(path, log));
   }
 
   static async #read(path: string, log: Log): Promise<Map<string, StoredTunnel>> {
@@ -61,7 +63,7 @@ export class TunnelStore {
   async #write(): Promise<void> {
     try {
       // Read, changed and written as one: another process must not write in between what it has read before.
-      await whileLocked(this.#path, async () => {
+      await whileLocked(this.#clock, this.#path, async () => {
         const tunnels = await TunnelStore.#read(this.#path, this.#log);
         for (const key of this.#own) {
           const tunnel = this.#tunnels.get(key);

@@ -1,6 +1,7 @@
 /** Files that only this user may read: written whole or not at all, and on disk when it is said that they are written. */
 import { utf8 } from "../bytes/mod.ts";
 import { PosternError } from "../errors/mod.ts";
+import type { Clock } from "../ports/mod.ts";
 
 const PRIVATE_FILE = 0o600;
 const PRIVATE_DIRECTORY = 0o700;
@@ -64,14 +65,15 @@ const LOCK_RETRY_MS = 10;
  * Runs a change of the file while no other process does, by an advisory lock on `PATH.lock`, which ends with its process.
  * After five seconds it runs all the same. Throws `state_unwritable`, and what the work throws.
  */
-export async function whileLocked(path: string, work: () => Promise<void>): Promise<void> {
+export async function whileLocked(clock: Clock, path: string, work: () => Promise<void>): Promise<void> {
   const lock = await guarded(
     path,
     () => Deno.open(`${path}.lock`, { create: true, write: true, mode: PRIVATE_FILE }),
   );
   try {
-    for (let waitedMs = 0; waitedMs < LOCK_WAIT_MS && !await lock.tryLock(true); waitedMs += LOCK_RETRY_MS) {
-      await new Promise((resolve) => setTimeout(resolve, LOCK_RETRY_MS));
+    const until = clock.now() + LOCK_WAIT_MS;
+    while (clock.now() < until && !await lock.tryLock(true)) {
+      await new Promise<void>((resolve) => clock.schedule(clock.now() + LOCK_RETRY_MS, resolve));
     }
     await work();
   } finally {

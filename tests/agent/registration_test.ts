@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { systemClock } from "../../src/driver/mod.ts";
 import type { CreateRequest } from "../../agent/control_messages.ts";
 import { Registration } from "../../agent/registration.ts";
 import { TunnelStore } from "../../agent/tunnel_store.ts";
@@ -12,7 +13,7 @@ const never = new AbortController().signal;
 /** A registration whose recreate token is stored, at a control that answers with `refusals` first. */
 async function askWith(hasToken: boolean, refusals: (ErrorCode | undefined)[]) {
   await using folder = await TempDir.make("registration");
-  const store = await TunnelStore.open(folder.file("tunnels.json"), noLog);
+  const store = await TunnelStore.open(folder.file("tunnels.json"), noLog, systemClock);
   await store.set("key", { tunnel_id: "tun_1", name: "web", recreate_token: "stored" });
   const asked: [token: string | undefined, alone: boolean][] = [];
   const registration = new Registration({
@@ -82,7 +83,7 @@ Deno.test("Registration does not go around a management token that was revoked",
 /** A registration of a service with a rule, at a control that confirms this revision. */
 async function registerRules(revision: number | undefined) {
   await using folder = await TempDir.make("registration");
-  const store = await TunnelStore.open(folder.file("tunnels.json"), noLog);
+  const store = await TunnelStore.open(folder.file("tunnels.json"), noLog, systemClock);
   const asked: CreateRequest["rules"][] = [];
   const [service] = agentDefaults({}, [{ target: "127.0.0.1:1", "rules.deny": "10.0.0.1" }]).services;
   const registration = new Registration({

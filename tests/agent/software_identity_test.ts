@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { qualifyingData, softwareVerifier } from "../../src/attestation/mod.ts";
-import { createPrivate, replacePrivate, systemRandom } from "../../src/driver/mod.ts";
+import { createPrivate, replacePrivate, systemClock, systemRandom } from "../../src/driver/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
 import { noLog } from "../../src/telemetry/mod.ts";
 import { softwareIdentity } from "../../agent/software_identity.ts";
@@ -68,14 +68,14 @@ Deno.test("TunnelStore remembers tunnels in a private file and begins anew when 
   await using folder = await TempDir.make("tunnels");
   const path = folder.file("tunnels.json");
   const tunnel = { tunnel_id: "tun_1", name: "demo", recreate_token: "secret" };
-  const store = await TunnelStore.open(path, noLog);
+  const store = await TunnelStore.open(path, noLog, systemClock);
   await Promise.all([store.set("a", tunnel), store.set("b", tunnel), store.set("b", undefined)]);
   assert.equal((await Deno.stat(path)).mode! & 0o777, 0o600);
-  const again = await TunnelStore.open(path, noLog);
+  const again = await TunnelStore.open(path, noLog, systemClock);
   assert.deepEqual(again.get("a"), tunnel);
   assert.equal(again.get("b"), undefined);
   await Deno.writeTextFile(path, "{");
-  assert.equal((await TunnelStore.open(path, noLog)).get("a"), undefined);
+  assert.equal((await TunnelStore.open(path, noLog, systemClock)).get("a"), undefined);
   await Deno.chmod(path, 0o644);
-  await assert.rejects(TunnelStore.open(path, noLog), hasCode("secret_file_permissions"));
+  await assert.rejects(TunnelStore.open(path, noLog, systemClock), hasCode("secret_file_permissions"));
 });

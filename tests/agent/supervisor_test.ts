@@ -71,7 +71,7 @@ class World implements AsyncDisposable {
       name: options.name ?? null,
       target: options.target ?? { host: "127.0.0.1", port: 9 },
     });
-    this.store = await TunnelStore.open(this.#folder.file("tunnels.json"), noLog);
+    this.store = await TunnelStore.open(this.#folder.file("tunnels.json"), noLog, clock);
     const control = {
       hasToken: false,
       create: (request: CreateRequest) => this.#create(request, options.urls ?? ["ws://edge-1"]),
