@@ -149,6 +149,7 @@ class Agent implements RunningAgent {
   readonly done: Promise<PosternError | undefined>;
   readonly finished: Promise<void>;
   readonly agentId: string;
+  readonly #version: string;
   readonly #clock: Clock;
   readonly #metrics: Metrics;
   readonly #control: ControlClient;
@@ -168,6 +169,7 @@ class Agent implements RunningAgent {
     this.#clock = clock;
     this.#control = control;
     this.agentId = provider.agentId;
+    this.#version = version;
     const metrics = this.#metrics = deps.metrics ?? createMetrics();
     metrics.buildInfo.set({ version, role: "agent" }, 1);
     metrics.startTimeSeconds.set(clock.wall() / 1_000);
@@ -253,9 +255,11 @@ class Agent implements RunningAgent {
     const lastError = failures.sort((a, b) => b.at - a.at)[0];
     return {
       role: "agent",
+      agent_id: this.agentId,
+      version: this.#version,
       state: stateOf(services),
       services: services.map((each) => each.status()),
-      rtt_ms: leading?.rttMs ?? null,
+      rtt_ms: typeof leading?.rttMs === "number" ? Math.round(leading.rttMs * 100) / 100 : null,
       edge: leading?.edge ?? null,
       recent: this.#recent(),
       since: services.reduce((latest, { since }) => Math.max(latest, since), 0),

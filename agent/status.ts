@@ -37,9 +37,12 @@ export interface ServiceStatus {
 /** A snapshot; JSON as it stands, in the names that control's API uses. */
 export interface AgentStatus {
   readonly role: "agent";
+  /** Derived from its key. */
+  readonly agent_id: string;
+  readonly version: string;
   readonly state: AgentState;
   readonly services: readonly ServiceStatus[];
-  /** Last heartbeat round trip in milliseconds; null before the first. */
+  /** Last heartbeat round trip in milliseconds, to two decimals; null before the first. */
   readonly rtt_ms: number | null;
   /** Name or address of the edge, null while none is chosen. */
   readonly edge: string | null;

@@ -28,6 +28,11 @@ const nameFlag: Flag = {
   environment: "POSTERN_NAME",
   key: "services[].name",
 };
+/** Of a service that has a port instead of a host name. */
+const portNameFlag: Flag = {
+  ...nameFlag,
+  help: "Name of the service, made up by control when absent; the same name keeps its public port.",
+};
 const hostHeaderFlag: Flag = {
   name: "host-header",
   help:
@@ -89,7 +94,7 @@ export const commands: readonly Command[] = [
     summary: "Publish a local TCP service on a public port.",
     details: ["Example: postern tcp 5432"],
     arguments: [{ name: "TARGET", help: "PORT or HOST:PORT.", required: true }],
-    flags: [nameFlag, weightFlag, proxyProtocolFlag, ...ruleFlags("tcp"), configFlag, plainFlag],
+    flags: [portNameFlag, weightFlag, proxyProtocolFlag, ...ruleFlags("tcp"), configFlag, plainFlag],
     settings: "agent",
     commonKeys: agentKeys,
     run: (call) => publish("tcp", call),
@@ -109,7 +114,7 @@ export const commands: readonly Command[] = [
     summary: "Publish a local UDP service on a public port.",
     details: ["Example: postern udp 53 --name dns"],
     arguments: [{ name: "TARGET", help: "PORT or HOST:PORT.", required: true }],
-    flags: [nameFlag, weightFlag, ...ruleFlags("udp"), configFlag, plainFlag],
+    flags: [portNameFlag, weightFlag, ...ruleFlags("udp"), configFlag, plainFlag],
     settings: "agent",
     commonKeys: agentKeys,
     run: (call) => publish("udp", call),

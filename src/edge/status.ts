@@ -69,7 +69,7 @@ function sessionStatus(session: AgentSession): SessionStatus {
     tls_hostnames: session.claims.tls_hostnames,
     tcp_ports: session.claims.tcp_ports,
     udp_ports: session.claims.udp_ports,
-    rtt_ms: Math.round(session.channel.rttMs * 1_000) / 1_000,
+    rtt_ms: Math.round(session.channel.rttMs * 100) / 100,
     last_echo_at: session.lastEchoAt || null,
     since: session.since,
     streams: session.channel.openStreams,

@@ -78,6 +78,9 @@ Deno.test("startAgent() publishes a service, tells its status and serves its adm
     assert.equal(await (await ask("/hello")).text(), "/hello");
     assert.match(agent.agentId, /^agent-[a-z2-7]{26}$/);
     assert.equal(statuses.at(-1)!.state, "online");
+    assert.equal(agent.status().agent_id, agent.agentId);
+    assert.match(agent.status().version, /^\d/);
+    assert.match(String(agent.status().rtt_ms), /^\d+(\.\d{1,2})?$/);
     const admin = (path: string, init?: RequestInit) => fetch(`http://${agent.adminAddress}${path}`, init);
     for (
       const [path, status, text] of [

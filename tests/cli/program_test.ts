@@ -97,6 +97,8 @@ Deno.test("postern completions prints a script for each shell", async () => {
 Deno.test("postern status reads what an edge and an agent tell", async () => {
   const agent = {
     role: "agent",
+    agent_id: "agent-1",
+    version: "0.1.0",
     recent: [],
     state: "online",
     edge: "e1",

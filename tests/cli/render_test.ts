@@ -7,6 +7,8 @@ import { isEdgeStatus, renderEdgeStatus } from "../../cli/view/render_edge.ts";
 
 const online: AgentStatus = {
   role: "agent",
+  agent_id: "agent-1",
+  version: "0.1.0",
   recent: [],
   state: "online",
   edge: "edge-1",
@@ -38,6 +40,8 @@ const online: AgentStatus = {
 Deno.test("renderStatus() counts no time for what is over", () => {
   const status = {
     role: "agent" as const,
+    agent_id: "agent-1",
+    version: "0.1.0",
     recent: [],
     state: "closed" as const,
     services: [],
@@ -121,6 +125,8 @@ Deno.test("renderStatus() shows the last failure escaped", () => {
   const last_error = { code: "connect_refused", message: "evil\x1b[2Jtext", at: 5000 };
   const status: AgentStatus = {
     role: "agent",
+    agent_id: "agent-1",
+    version: "0.1.0",
     recent: [],
     state: "connecting",
     edge: null,

@@ -29,6 +29,8 @@ function statusIn(state: AgentStatus["state"], requests = 0): AgentStatus {
   };
   return {
     role: "agent",
+    agent_id: "agent-1",
+    version: "0.1.0",
     recent: [],
     state,
     edge: null,
