@@ -71,7 +71,7 @@ export async function createTunnel(
   const heldUntilMs = nowMs + ttl.seconds * 1_000;
   const { tunnel, fresh } = credentials.recreate === undefined
     ? await claimOrReuse(deps, request, credentials, heldUntilMs, rules)
-    : { tunnel: await recreated(deps, request, credentials.recreate), fresh: false };
+    : { tunnel: await recreated(deps, request, credentials, credentials.recreate), fresh: false };
   if (!fresh && !await deps.store.holdTunnel(tunnel.tunnelId, heldUntilMs)) throw gone();
   const actor = credentials.management?.sub ?? tunnel.owner;
   const held = fresh ? tunnel.rules : await changeRules(deps, tunnel, rules, actor);
@@ -152,7 +152,9 @@ export async function deleteTunnel(
   if (management === undefined && recreate === undefined) throw authorizationRequired();
   const tunnel = await deps.store.tunnel(tunnelId);
   const mayDelete = tunnel !== undefined && (
-    management?.role === "operator" || management?.sub === tunnel.owner || recreate?.sub === tunnelId
+    management?.role === "operator" || management?.sub === tunnel.owner ||
+    // Not one of before the tunnel had an account.
+    recreate?.sub === tunnelId && recreate.owner === tunnel.owner
   );
   // One answer for "not there" and "not yours": ids of others are not to be probed.
   if (!mayDelete || !await deps.store.deleteTunnel(tunnelId)) {
@@ -182,6 +184,7 @@ export function gone(): PosternError {
 async function recreated(
   deps: ControlDeps,
   request: CreateRequest,
+  { management }: Credentials,
   token: NonNullable<Credentials["recreate"]>,
 ): Promise<TunnelRecord> {
   const tunnel = await deps.store.tunnel(token.sub);
@@ -190,7 +193,25 @@ async function recreated(
     throw new PosternError("name_mismatch", "Cannot recreate tunnel: the token is for another name");
   }
   assertProtocol(request, tunnel);
-  return tunnel;
+  return tunnel.anonymous && management !== undefined ? await adopted(deps, tunnel, management.sub) : tunnel;
+}
+
+/**
+ * Whoever proves both an anonymous tunnel and an account has it for that account from then on: its limits count, and its
+ * revocation ends it. Recreate tokens of before are void.
+ */
+async function adopted(deps: ControlDeps, tunnel: TunnelRecord, account: string): Promise<TunnelRecord> {
+  const { tunnelId, name } = tunnel;
+  const outcome = await deps.store.adoptTunnel(tunnelId, account, deps.config.limits.maxTunnelsPerOwner);
+  if (outcome === "too_many") throw limitReached();
+  const now = await deps.store.tunnel(tunnelId);
+  // Of two requests at once one adopts; the other is the same account's, or comes too late.
+  if (now?.owner !== account) throw gone();
+  if (outcome === "adopted") {
+    deps.log("info", "anonymous tunnel has an owner now", { tunnel_id: tunnelId, name, owner: account });
+    await audit(deps, account, "tunnel.adopt", tunnelId, { name });
+  }
+  return now;
 }
 
 async function claimOrReuse(
@@ -215,7 +236,7 @@ async function claimOrReuse(
       case "created":
         return { tunnel: claimed.tunnel, fresh: true };
       case "too_many":
-        throw new PosternError("tunnel_limit_reached", "Cannot create tunnel: a limit on tunnels is reached");
+        throw limitReached();
       case "no_port":
         throw new PosternError(
           request.protocol === "udp" ? "udp_ports_exhausted" : "tcp_ports_exhausted",
@@ -340,6 +361,10 @@ function assertProtocol(request: CreateRequest, tunnel: TunnelRecord): void {
 function nameTaken(name: string | undefined): PosternError {
   const what = name === undefined ? "every name that was tried" : `the name "${name}"`;
   return new PosternError("name_taken", `Cannot create tunnel: ${what} is taken`);
+}
+
+function limitReached(): PosternError {
+  return new PosternError("tunnel_limit_reached", "Cannot create tunnel: a limit on tunnels is reached");
 }
 
 async function announceDeletion(

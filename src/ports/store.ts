@@ -50,6 +50,15 @@ export interface TunnelStore {
   tunnelByName(name: string): Promise<TunnelRecord | undefined>;
   /** All tunnels of an owner, oldest first. */
   tunnelsOf(owner: string): Promise<TunnelRecord[]>;
+  /**
+   * Gives an anonymous tunnel to an account that has less than `maxTunnels`; it counts for its address no more.
+   * `not_anonymous`: there is none, or it has an account already.
+   */
+  adoptTunnel(
+    tunnelId: string,
+    owner: string,
+    maxTunnels: number,
+  ): Promise<"adopted" | "too_many" | "not_anonymous">;
   /** Moves `heldUntilMs` later, never earlier. False when there is no such tunnel. */
   holdTunnel(tunnelId: string, heldUntilMs: number): Promise<boolean>;
   /**

@@ -69,6 +69,7 @@ export function openSqliteStore(path: string, options: SqliteOptions = {}): Stor
     tunnel: (tunnelId) => tunnels.tunnel(tunnelId),
     tunnelByName: (name) => tunnels.tunnelByName(name),
     tunnelsOf: (owner) => tunnels.tunnelsOf(owner),
+    adoptTunnel: (tunnelId, owner, maxTunnels) => tunnels.adoptTunnel(tunnelId, owner, maxTunnels),
     holdTunnel: (tunnelId, heldUntilMs) => tunnels.holdTunnel(tunnelId, heldUntilMs),
     setTunnelRules: (tunnelId, value) => tunnels.setTunnelRules(tunnelId, value),
     deleteTunnel: (tunnelId, heldBeforeMs) => tunnels.deleteTunnel(tunnelId, heldBeforeMs),

@@ -45,6 +45,20 @@ export class SqliteTunnels implements TunnelStore, AgentStore {
     return rows.map(knownTunnel);
   }
 
+  async adoptTunnel(tunnelId: string, owner: string, maxTunnels: number) {
+    return this.#database.transaction(() => {
+      const tunnel = this.#database.get("SELECT anonymous FROM tunnels WHERE tunnel_id = ?", tunnelId);
+      if (tunnel?.anonymous !== 1) return "not_anonymous";
+      if (this.#countOf(owner) >= maxTunnels) return "too_many";
+      this.#database.run(
+        "UPDATE tunnels SET owner = ?, anonymous = 0, created_from = NULL WHERE tunnel_id = ?",
+        owner,
+        tunnelId,
+      );
+      return "adopted";
+    });
+  }
+
   async holdTunnel(tunnelId: string, heldUntilMs: number): Promise<boolean> {
     const changed = this.#database.run(
       "UPDATE tunnels SET held_until = max(held_until, ?) WHERE tunnel_id = ?",
@@ -126,7 +140,7 @@ export class SqliteTunnels implements TunnelStore, AgentStore {
     }
     const owned = claim.anonymous
       ? this.#database.number("SELECT count(*) FROM tunnels WHERE anonymous = 1")
-      : this.#database.number("SELECT count(*) FROM tunnels WHERE owner = ?", claim.owner);
+      : this.#countOf(claim.owner);
     if (owned >= claim.maxTunnels || this.#fromThere(claim) >= (claim.from?.maxTunnels ?? 1)) {
       return { outcome: "too_many" };
     }
@@ -148,6 +162,10 @@ export class SqliteTunnels implements TunnelStore, AgentStore {
       claim.from?.address ?? null,
     );
     return { outcome: "created", tunnel: this.#byName(claim.name) as TunnelRecord };
+  }
+
+  #countOf(owner: string): number {
+    return this.#database.number("SELECT count(*) FROM tunnels WHERE owner = ?", owner);
   }
 
   #fromThere({ from }: TunnelClaim): number {

@@ -135,6 +135,24 @@ export function storeContract(kind: string, makeHarness: () => StoreHarness): vo
     assert.deepEqual(await portOf(6, "udp"), ["udp", 53]);
   });
 
+  test("adoptTunnel() gives an anonymous tunnel to an account within its limit, once", async (store) => {
+    const from = { address: "192.0.2.1", maxTunnels: 1 };
+    const claim = (n: number) =>
+      store.claimTunnel(
+        claimOf({ tunnelId: `tun_${n}`, name: `n${n}`, owner: `anonymous:${n}`, anonymous: true, from }),
+      );
+    await claim(1);
+    assert.equal(await store.adoptTunnel("tun_1", "alice", 0), "too_many");
+    assert.equal((await store.tunnel("tun_1"))?.anonymous, true);
+    assert.equal(await store.adoptTunnel("tun_1", "alice", 1), "adopted");
+    const [tunnel] = await store.tunnelsOf("alice");
+    assert.deepEqual([tunnel.tunnelId, tunnel.anonymous], ["tun_1", false]);
+    assert.equal(await store.adoptTunnel("tun_1", "bob", 1), "not_anonymous");
+    assert.equal(await store.adoptTunnel("tun_2", "bob", 1), "not_anonymous");
+    assert.equal((await claim(2)).outcome, "created", "it counts for its address no more");
+    assert.equal(await store.adoptTunnel("tun_2", "alice", 1), "too_many");
+  });
+
   test("holdTunnel() moves the hold later and never earlier", async (store) => {
     await store.claimTunnel(claimOf());
     assert.equal(await store.holdTunnel("tun_1", startMs + 5_000), true);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { verifyRecreate, verifyStage0 } from "../../src/identity/mod.ts";
-import { assertProblem, edgeKey, edgeOf, issuer, openControl } from "./support.ts";
+import { assertProblem, defaultLimits, edgeKey, edgeOf, issuer, openControl } from "./support.ts";
 
 const hourMs = 3_600_000;
 const anonymous = { config: { anonymousTunnels: true } };
@@ -421,4 +421,41 @@ Deno.test("POST /tunnels/create gives a wildcard to accounts only, and both of a
       "name_invalid",
     );
   }
+});
+
+Deno.test("POST /tunnels/create adopts an anonymous tunnel for the account that proves both: revoking its owner ends it", async () => {
+  await using control = await openControl(anonymous);
+  const root = await control.tokenOf("root", "operator");
+  const eve = await control.tokenOf("eve");
+  const first = (await control.post("/tunnels/create", { requested_name: "demo" })).json;
+  const { tunnel_id, recreate_token } = first;
+  const hers = await control.post("/tunnels/create", { recreate_token }, eve);
+  assert.deepEqual([hers.status, hers.json.tunnel_id], [200, tunnel_id]);
+  const [, adoption] = await control.store.auditEntries(2);
+  assert.deepEqual([adoption.action, adoption.actor, adoption.subject], ["tunnel.adopt", "eve", tunnel_id]);
+  assert.equal((await control.get("/tunnels/list", eve)).json.tunnels[0].tunnel_id, tunnel_id);
+  // What was given out before it had an owner neither serves nor ends it.
+  assertProblem(await control.post("/tunnels/create", { recreate_token }), 410, "tunnel_gone");
+  assertProblem(
+    await control.post("/tunnels/delete", { tunnel_id }, recreate_token),
+    404,
+    "tunnel_not_found",
+  );
+  const bob = await control.tokenOf("bob");
+  assertProblem(await control.post("/tunnels/create", { requested_name: "demo" }, bob), 409, "name_taken");
+  control.clock.advance(1_000);
+  assert.equal((await control.post("/auth/token/revoke", { owner: "eve" }, root)).json.tunnels, 1);
+  assert.deepEqual(control.deleted, [`${tunnel_id} eve revoked`]);
+  const again = { recreate_token: hers.json.recreate_token };
+  assertProblem(await control.post("/tunnels/create", again), 401, "token_revoked");
+});
+
+Deno.test("POST /tunnels/create adopts no more than an account may have: tunnel_limit_reached", async () => {
+  const limits = { ...defaultLimits, maxTunnelsPerOwner: 1 };
+  await using control = await openControl({ config: { anonymousTunnels: true, limits } });
+  const eve = await control.tokenOf("eve");
+  await control.post("/tunnels/create", {}, eve);
+  const { recreate_token } = (await control.post("/tunnels/create", {})).json;
+  assertProblem(await control.post("/tunnels/create", { recreate_token }, eve), 403, "tunnel_limit_reached");
+  assert.equal((await control.post("/tunnels/create", { recreate_token })).status, 200);
 });

@@ -187,7 +187,7 @@ export const CONTROL_ERRORS = {
     retryable: false,
     status: 410,
     exit: 3,
-    cause: "The tunnel that the token names was deleted.",
+    cause: "The tunnel that the token names was deleted, or has got an owner since.",
     remedy: "Create a new tunnel without this token.",
   },
   tunnel_not_found: {
