@@ -286,7 +286,7 @@ export class Supervisor {
       try {
         return await this.#try(candidate, answer, replaces);
       } catch (thrown) {
-        const error = known(thrown);
+        const error = withPort(known(thrown), answer.public_port);
         if (this.#stopping) throw error;
         // One edge that may be there again later outweighs another that refuses for good.
         if (failure === undefined || !failure.retryable) failure = error;
@@ -404,4 +404,15 @@ function ended(session: Session): boolean {
 
 function known(error: unknown): PosternError {
   return errorOf(error, `Cannot publish the service: ${String(error)}`);
+}
+
+/** An edge tells no more than the code; which port control gave the service is known here. */
+function withPort(error: PosternError, port: number | undefined): PosternError {
+  const isAboutPort = error.code === "tcp_port_unavailable" || error.code === "udp_port_unavailable";
+  return isAboutPort && port !== undefined
+    ? new PosternError(error.code, `${error.message} (port ${port})`, {
+      cause: error,
+      detail: { ...error.detail, port },
+    })
+    : error;
 }

@@ -194,6 +194,7 @@ export class AgentGate {
         : new PosternError("internal_error", undefined, { cause: error });
       this.#context.log(refusal.code === "internal_error" ? "error" : "warn", "agent refused", {
         code: refusal.code,
+        port: refusal.detail.port,
         cause: refusal.code === "internal_error" && error instanceof Error ? error.stack : undefined,
       });
       channel.refuse(refusal, this.#context.clock.now());

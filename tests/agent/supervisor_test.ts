@@ -27,6 +27,8 @@ interface WorldOptions {
   /** Called for each dial; throws or gives an edge. */
   readonly dial?: (url: string, at: number) => FakeEdge;
   readonly urls?: string[];
+  /** Of a tcp or udp service. */
+  readonly publicPort?: number;
   /** What control refuses the first requests with. */
   readonly refusals?: readonly ErrorCode[];
   /** Byte of which the jitter is made; the longest wait when absent. */
@@ -74,7 +76,8 @@ class World implements AsyncDisposable {
     this.store = await TunnelStore.open(this.#folder.file("tunnels.json"), noLog, clock);
     const control = {
       hasToken: false,
-      create: (request: CreateRequest) => this.#create(request, options.urls ?? ["ws://edge-1"]),
+      create: (request: CreateRequest) =>
+        this.#create(request, options.urls ?? ["ws://edge-1"], options.publicPort),
       challenge: () =>
         Promise.resolve({ challenge_id: "c", authority_nonce: "A".repeat(43), policy_version: "default@1" }),
       evidence: () => Promise.resolve({ stage1_token: STAGE1 }),
@@ -126,7 +129,7 @@ class World implements AsyncDisposable {
     }
   }
 
-  #create(request: CreateRequest, urls: string[]): Promise<CreateAnswer> {
+  #create(request: CreateRequest, urls: string[], public_port?: number): Promise<CreateAnswer> {
     this.creates.push(request);
     this.createdAt.push(this.clock.now());
     const refusal = this.refusals.shift();
@@ -144,6 +147,7 @@ class World implements AsyncDisposable {
       })),
       ephemeral_token: `ephemeral-token-${this.creates.length}`,
       recreate_token: `recreate-token-${this.creates.length}`,
+      public_port,
     });
   }
 
@@ -247,6 +251,16 @@ Deno.test("Supervisor tries candidates in order, with a token of its own for eac
   assert.equal(world.edges[0].stage0, "ephemeral-token-1");
   assert.equal(world.edges[1].stage0, "ephemeral-token-2");
   assert.equal(world.supervisor.edge, "edge-3");
+});
+
+Deno.test("Supervisor says which port its edge could not open", async () => {
+  await using world = await World.make({
+    publicPort: 20_007,
+    dial: () => new FakeEdge({ clock: world.clock, refuse: new PosternError("tcp_port_unavailable") }),
+  });
+  await world.pass(() => world.supervisor.lastError !== undefined);
+  assert.equal(world.supervisor.lastError?.code, "tcp_port_unavailable");
+  assert.match(world.supervisor.lastError!.message, / \(port 20007\)$/);
 });
 
 Deno.test("Supervisor stops with an error that will not go away, e.g. name_taken", async () => {
