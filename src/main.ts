@@ -134,8 +134,11 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
     };
     const writeToken = async () =>
       await state.writeManagementToken((await issueManagementToken(controlDeps, OPERATOR, "operator")).token);
+    // A revocation counts for the whole millisecond in which it was made: the token in its place is of a later one.
     const keepToken = () =>
-      void writeToken().catch((error) => log("error", "management token kept", { code: codeOf(error) }));
+      void clock.schedule(clock.now() + 2, () => {
+        writeToken().catch((error) => log("error", "management token kept", { code: codeOf(error) }));
+      });
     const control = controlApp(controlDeps);
     const tokens = tokenGate(keyset, store, clock, controlConfig);
     const common: CommonOptions = {
