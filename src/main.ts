@@ -122,8 +122,9 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
         onTunnelDeleted: (tunnelId) => edge.cutTunnel(tunnelId, "tunnel_deleted"),
         onRevoked(owner, tunnelIds) {
           for (const tunnelId of tunnelIds) edge.cutTunnel(tunnelId, "token_revoked");
-          // The edge's own token may be among them.
-          if (owner === undefined || owner === OPERATOR) keepToken();
+          // The edge's own token may be among them. A revocation counts for the whole millisecond in which it was made, so
+          // the token in its place has to be of a later one.
+          if (owner === undefined || owner === OPERATOR) clock.schedule(clock.now() + 2, keepToken);
         },
         onRulesChanged: (tunnelId, rules) => edge.holdRules(tunnelId, rules),
         onTokenIssued: (kind) => metrics.tokensIssued.inc({ kind }),
@@ -134,11 +135,8 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
     };
     const writeToken = async () =>
       await state.writeManagementToken((await issueManagementToken(controlDeps, OPERATOR, "operator")).token);
-    // A revocation counts for the whole millisecond in which it was made: the token in its place is of a later one.
     const keepToken = () =>
-      void clock.schedule(clock.now() + 2, () => {
-        writeToken().catch((error) => log("error", "management token kept", { code: codeOf(error) }));
-      });
+      void writeToken().catch((error) => log("error", "management token kept", { code: codeOf(error) }));
     const control = controlApp(controlDeps);
     const tokens = tokenGate(keyset, store, clock, controlConfig);
     const common: CommonOptions = {

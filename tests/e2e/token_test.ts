@@ -70,6 +70,35 @@ Deno.test("postern token issues, an agent publishes with it, revoke cuts it and 
   }
 });
 
+Deno.test("an agent that published without a token and goes on with one is cut with its owner", async () => {
+  await using origin = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    () => new Response("hello"),
+  );
+  await using stack = await startStack();
+  const token = (...words: string[]) =>
+    postern(["token", ...words], {
+      POSTERN_CONTROL: `http://127.0.0.1:${stack.port}`,
+      POSTERN_TOKEN_FILE: stack.edge.tokenPath,
+    });
+  const services = [{ name: "keep", target: `127.0.0.1:${origin.addr.port}` }];
+  const settings = { state_directory: stack.folder.file("agent") };
+  await (await stack.addAgent(services, settings)).stop();
+
+  const tokenFile = stack.folder.file("eve.token");
+  assert.equal((await token("--owner", "eve", "--out", tokenFile)).code, 0);
+  await stack.addAgent(services, { ...settings, token_file: tokenFile });
+  assert.equal(await (await stack.fetch("keep")).text(), "hello");
+
+  assert.equal(
+    (await token("revoke", "--owner", "eve")).stdout,
+    "revoked all tokens of eve; 1 tunnels cut\n",
+  );
+  const response = await stack.fetch("keep");
+  assert.notEqual(response.status, 200);
+  await response.body?.cancel();
+});
+
 Deno.test("an edge whose own operator is revoked writes a token that is good", async () => {
   await using stack = await startStack();
   const before = await Deno.readTextFile(stack.edge.tokenPath);
