@@ -119,7 +119,8 @@ Deno.test("viewers of every worker reach a service whose only channel ends in on
 
   await test.step("over websockets", async () => {
     await each(8, async (index) => {
-      const socket = new WebSocket(`ws://${host}/ws`);
+      const client = clientOf(stack.port);
+      const socket = new WebSocket(`ws://${host}/ws`, { client });
       await new Promise((resolve, reject) => {
         socket.onopen = resolve;
         socket.onerror = reject;
@@ -130,6 +131,7 @@ Deno.test("viewers of every worker reach a service whose only channel ends in on
       const closed = new Promise((resolve) => socket.onclose = resolve);
       socket.close();
       await closed;
+      client.close();
     });
   });
 
