@@ -27,7 +27,7 @@ import { proxyChooser } from "./egress.ts";
 import { Registration } from "./registration.ts";
 import { Service } from "./service.ts";
 import type { Carrier } from "./session.ts";
-import { softwareIdentity } from "./software_identity.ts";
+import { boundKeyIdentity } from "./bound_key_identity.ts";
 import type { AgentState, AgentStatus } from "./status.ts";
 import { Supervisor } from "./supervisor.ts";
 import { TokenFile } from "./token_file.ts";
@@ -95,7 +95,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps = {}): Pro
     if (warning !== undefined) log("warn", warning);
   }
   await openPrivateDirectory(directory);
-  const provider = await softwareIdentity(config.identityFile ?? `${directory}/identity.key`, random);
+  const provider = await boundKeyIdentity(config.identityFile ?? `${directory}/identity.key`, random);
   const clock = deps.clock ?? systemClock;
   const store = await TunnelStore.open(`${directory}/tunnels.json`, log, clock);
   const version = deps.version ?? programVersion;
@@ -137,7 +137,7 @@ interface AgentParts {
   readonly clock: Clock;
   readonly caCerts: readonly string[] | undefined;
   readonly proxyFor: ProxyChooser | undefined;
-  readonly provider: Awaited<ReturnType<typeof softwareIdentity>>;
+  readonly provider: Awaited<ReturnType<typeof boundKeyIdentity>>;
   readonly store: TunnelStore;
   readonly control: ControlClient;
   readonly tokenFile: TokenFile | undefined;

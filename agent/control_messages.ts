@@ -1,5 +1,6 @@
 /** What the agent asks control, and what it accepts as an answer. Fields that it does not know are passed over. */
 import { z } from "zod";
+import { pcrSelectionSchema } from "../src/attestation/mod.ts";
 import { base64Url32, maxTokenChars, type TunnelProtocol } from "../src/identity/mod.ts";
 import type { ServiceRules } from "../src/rules/mod.ts";
 
@@ -50,9 +51,11 @@ export interface ChallengeRequest {
   readonly session_nonce: string;
   readonly handshake_hash: string;
   readonly agent_static: string;
+  readonly agent_id: string;
 }
 export const challengeAnswer = z.object({
   challenge_id: z.string().min(1).max(64),
+  pcr_selection: pcrSelectionSchema.optional(),
   authority_nonce: base64Url32,
   policy_version: z.string().min(1).max(128),
 });

@@ -27,16 +27,20 @@ export function proverOf(
       session_nonce: toBase64Url(sessionNonce),
       handshake_hash: toBase64Url(handshakeHash),
       agent_static: toBase64Url(agentStatic),
+      agent_id: provider.agentId,
     }, signal);
-    const evidence = await provider.prove(qualifyingData({
-      purpose,
-      sessionNonce,
-      authorityNonce: fromBase64Url(answer.authority_nonce),
-      handshakeHash,
-      agentStatic,
-      agentId: provider.agentId,
-      policyVersion: answer.policy_version,
-    }));
+    const evidence = await provider.prove({
+      qualifyingData: qualifyingData({
+        purpose,
+        sessionNonce,
+        authorityNonce: fromBase64Url(answer.authority_nonce),
+        handshakeHash,
+        agentStatic,
+        agentId: provider.agentId,
+        policyVersion: answer.policy_version,
+      }),
+      pcrs: answer.pcr_selection,
+    });
     const judged = await control.evidence({ challenge_id: answer.challenge_id, evidence }, signal);
     return judged.stage1_token;
   };

@@ -1,7 +1,7 @@
 /** Composition root: an edge with the control plane embedded, from one configuration. */
 import { loadCore } from "../wasm/mod.ts";
 import { adminApp, health } from "./admin.ts";
-import { softwareVerifier } from "./attestation/mod.ts";
+import { boundKeyVerifier } from "./attestation/mod.ts";
 import { toBase64Url, utf8 } from "./bytes/mod.ts";
 import { type EdgeConfig, formatAddress, isLoopbackHost } from "./config/mod.ts";
 import {
@@ -12,6 +12,7 @@ import {
   issueManagementToken,
   openKeyset,
   startUpkeep,
+  unmeasured,
 } from "./control/mod.ts";
 import { systemClock, systemRandom, WireBuffers } from "./driver/mod.ts";
 import { type CertificateFiles, CertificateStore, loadOrMakeDevCertificates } from "./driver/tls/mod.ts";
@@ -131,7 +132,8 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
         onEvidenceJudged: (result) => metrics.attestations.inc({ result }),
       },
       log,
-      verifiers: [softwareVerifier],
+      verifiers: [boundKeyVerifier],
+      policyOf: () => Promise.resolve(unmeasured),
     };
     const writeToken = async () =>
       await state.writeManagementToken((await issueManagementToken(controlDeps, OPERATOR, "operator")).token);

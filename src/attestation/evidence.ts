@@ -1,5 +1,7 @@
 /** Evidence of an agent's identity: who makes it, who judges it. A kind is added by one provider and one verifier. */
 import { PosternError } from "../errors/mod.ts";
+import type { Tier } from "../identity/mod.ts";
+import type { PcrSelection } from "./pcr_selection.ts";
 import type { QualifyingFacts } from "./qualifying_data.ts";
 
 /** Evidence as it travels: `kind` and what the kind prescribes, JSON. */
@@ -8,21 +10,32 @@ export interface Evidence {
   readonly [field: string]: unknown;
 }
 
+/** What control asks of an agent. */
+export interface EvidenceQuestion {
+  /** 32 bytes; see {@link QualifyingFacts}. */
+  readonly qualifyingData: Uint8Array;
+  /** What a quote has to cover; absent where the policy asks for none. */
+  readonly pcrs?: PcrSelection;
+}
+
 /** An agent's side. */
 export interface EvidenceProvider {
   readonly kind: string;
   readonly agentId: string;
-  /** Signs 32 bytes of qualifying data with the key that `agentId` names. */
-  prove(qualifyingData: Uint8Array): Promise<Evidence>;
+  /** Signs the qualifying data with the key that `agentId` names. */
+  prove(question: EvidenceQuestion): Promise<Evidence>;
 }
 
 /** What evidence must be bound to. The agent id is the verifier's to find out, never the agent's to say. */
-export type EvidenceContext = Omit<QualifyingFacts, "agentId">;
+export interface EvidenceContext extends Omit<QualifyingFacts, "agentId"> {
+  /** What was asked for with the challenge. */
+  readonly pcrs?: PcrSelection;
+}
 
 /** What evidence proves. */
 export interface EvidenceVerdict {
-  /** How well the key is kept, e.g. `software`. */
-  readonly tier: string;
+  /** How well the key is kept. */
+  readonly tier: Tier;
   readonly agentId: string;
 }
 

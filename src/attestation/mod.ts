@@ -4,9 +4,17 @@ export {
   type Evidence,
   type EvidenceContext,
   type EvidenceProvider,
+  type EvidenceQuestion,
   type EvidenceVerdict,
   type EvidenceVerifier,
   judgeEvidence,
 } from "./evidence.ts";
+export {
+  maxPcr,
+  type PcrBank,
+  pcrBankSchema,
+  type PcrSelection,
+  pcrSelectionSchema,
+} from "./pcr_selection.ts";
 export { type EvidencePurpose, qualifyingData, type QualifyingFacts } from "./qualifying_data.ts";
-export { softwareProvider, softwareVerifier } from "./software.ts";
+export { boundKeyProvider, boundKeyVerifier } from "./bound_key.ts";

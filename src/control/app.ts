@@ -234,11 +234,13 @@ function addAttestationRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): 
       sessionNonce: request.session_nonce,
       handshakeHash: request.handshake_hash,
       agentStatic: request.agent_static,
+      agentId: request.agent_id,
     });
     return context.json({
       challenge_id: challenge.challengeId,
       authority_nonce: challenge.authorityNonce,
       policy_version: challenge.policyVersion,
+      pcr_selection: challenge.pcrs,
       expires_at: instant(challenge.expiresAtMs),
     }, 200);
   });

@@ -5,11 +5,13 @@ import {
   type EvidencePurpose,
   type EvidenceVerdict,
   judgeEvidence,
+  type PcrSelection,
+  pcrSelectionSchema,
 } from "../attestation/mod.ts";
 import { fromBase64Url, toBase64Url } from "../bytes/mod.ts";
 import { codeOf, PosternError } from "../errors/mod.ts";
 import { type IssuedToken, issueStage1, type Stage0Claims, verifyStage0 } from "../identity/mod.ts";
-import { type ControlConfig, type ControlDeps } from "./config.ts";
+import type { ControlDeps, PolicyInForce } from "./config.ts";
 import { expectationOf } from "./credentials.ts";
 import { gone } from "./tunnels.ts";
 
@@ -20,12 +22,16 @@ export interface ChallengeRequest {
   readonly sessionNonce: string;
   readonly handshakeHash: string;
   readonly agentStatic: string;
+  /** Who the agent says it is; its evidence has to agree. */
+  readonly agentId?: string;
 }
 
 export interface OpenChallenge {
   readonly challengeId: string;
   readonly authorityNonce: string;
   readonly policyVersion: string;
+  /** What a quote has to cover. */
+  readonly pcrs?: PcrSelection;
   readonly expiresAtMs: number;
 }
 
@@ -48,6 +54,8 @@ const challengeSchema = z.object({
   handshake_hash: z.string(),
   agent_static: z.string(),
   policy_version: z.string(),
+  pcrs: pcrSelectionSchema.optional(),
+  agent_id: z.string().optional(),
 });
 type Challenge = z.infer<typeof challengeSchema>;
 
@@ -62,17 +70,18 @@ export async function openChallenge(deps: ControlDeps, request: ChallengeRequest
     audience: config.edgeAudience,
   });
   if (await store.tunnel(stage0.sub) === undefined) throw gone();
+  const policy = await deps.policyOf(request.agentId);
   const challengeId = toBase64Url(random(16));
   const authorityNonce = toBase64Url(random(32));
   const expiresAtMs = clock.wall() + config.challengeMs;
-  const body = JSON.stringify(challengeOf(config, stage0, request, authorityNonce));
+  const body = JSON.stringify(challengeOf(policy, stage0, request, authorityNonce));
   await store.putChallenge({ challengeId, expiresAtMs, body, subject: stage0.jti }, maxChallengesPerToken);
-  return { challengeId, authorityNonce, policyVersion: config.policyVersion, expiresAtMs };
+  return { challengeId, authorityNonce, ...policy, expiresAtMs };
 }
 
 /**
  * Judges the answer to a challenge; whatever comes of it, the challenge is spent. Throws `challenge_unknown`,
- * `challenge_expired`, `policy_changed`, `tunnel_gone`, `agent_limit_reached`, and what the
+ * `challenge_expired`, `policy_changed`, `evidence_wrong_agent`, `tunnel_gone`, `agent_limit_reached`, and what the
  * verifier of the evidence throws.
  */
 export async function answerChallenge(
@@ -97,7 +106,7 @@ export async function answerChallenge(
 }
 
 function challengeOf(
-  config: ControlConfig,
+  policy: PolicyInForce,
   stage0: Stage0Claims,
   request: ChallengeRequest,
   authorityNonce: string,
@@ -116,7 +125,9 @@ function challengeOf(
     authority_nonce: authorityNonce,
     handshake_hash: request.handshakeHash,
     agent_static: request.agentStatic,
-    policy_version: config.policyVersion,
+    policy_version: policy.policyVersion,
+    pcrs: policy.pcrs,
+    agent_id: request.agentId,
   };
 }
 
@@ -132,20 +143,26 @@ async function takeChallenge(deps: ControlDeps, challengeId: string): Promise<Ch
 }
 
 async function judge(deps: ControlDeps, challenge: Challenge, evidence: Evidence): Promise<EvidenceVerdict> {
-  if (challenge.policy_version !== deps.config.policyVersion) {
+  const { policyVersion } = await deps.policyOf(challenge.agent_id);
+  if (challenge.policy_version !== policyVersion) {
     throw new PosternError(
       "policy_changed",
       "Cannot accept evidence: the policy changed after the challenge",
     );
   }
-  return await judgeEvidence(evidence, {
+  const verdict = await judgeEvidence(evidence, {
     purpose: challenge.purpose,
     sessionNonce: fromBase64Url(challenge.session_nonce),
     authorityNonce: fromBase64Url(challenge.authority_nonce),
     handshakeHash: fromBase64Url(challenge.handshake_hash),
     agentStatic: fromBase64Url(challenge.agent_static),
     policyVersion: challenge.policy_version,
+    pcrs: challenge.pcrs,
   }, deps.verifiers);
+  if (challenge.agent_id !== undefined && challenge.agent_id !== verdict.agentId) {
+    throw new PosternError("evidence_wrong_agent", "Cannot accept evidence: another agent was challenged");
+  }
+  return verdict;
 }
 
 async function bindAgent(deps: ControlDeps, tunnelId: string, agentId: string): Promise<void> {

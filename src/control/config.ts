@@ -1,5 +1,5 @@
 /** Settings of the control plane, and what it is handed. */
-import type { EvidenceVerifier } from "../attestation/mod.ts";
+import type { EvidenceVerifier, PcrSelection } from "../attestation/mod.ts";
 import type { Keyset, TokenKind, Transport } from "../identity/mod.ts";
 import type { EdgeConfig } from "../config/mod.ts";
 import type { Clock, Log, Random, Revised, Store } from "../ports/mod.ts";
@@ -26,8 +26,6 @@ export interface ControlConfig {
   readonly tcpPorts: { readonly first: number; readonly last: number } | null;
   /** Public ports of udp tunnels, as {@link tcpPorts}. */
   readonly udpPorts: { readonly first: number; readonly last: number } | null;
-  /** `policy@version` that evidence is judged under. */
-  readonly policyVersion: string;
   /** Names refused in addition to the built-in ones. */
   readonly reservedNames: readonly string[];
   readonly tokens: EdgeConfig["tokens"];
@@ -63,7 +61,6 @@ export const controlDefaults: Omit<ControlConfig, "issuer" | "publicDomain" | "t
     anonymousTunnels: false,
     tcpPorts: null,
     udpPorts: null,
-    policyVersion: "default@1",
     reservedNames: [],
     reauth: { intervalMs: 300_000, graceMs: 10_000, maintenanceCapMs: 1_800_000 },
     handshakeMaxAgeMs: 60_000,
@@ -130,7 +127,20 @@ export interface ControlDeps {
   readonly log: Log;
   /** Kinds of evidence that are admitted. */
   readonly verifiers: readonly EvidenceVerifier[];
+  /** What an agent's evidence is judged under now. The id is what the agent says: its evidence has to prove it. */
+  readonly policyOf: (agentId: string | undefined) => Promise<PolicyInForce>;
 }
+
+/** The policy that counts for an agent. */
+export interface PolicyInForce {
+  /** `policy@version`. */
+  readonly policyVersion: string;
+  /** What its quotes have to cover; absent for agents without a TPM. */
+  readonly pcrs?: PcrSelection;
+}
+
+/** The policy of agents without a TPM: nothing is measured there. */
+export const unmeasured: PolicyInForce = Object.freeze({ policyVersion: "default@1" });
 
 /** `aud` of the tokens that control itself takes. */
 export const controlAudience = "postern-control";

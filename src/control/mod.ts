@@ -7,9 +7,11 @@ export {
   type ControlEvents,
   type DeletionReason,
   type EdgeDescription,
+  type PolicyInForce,
   type Presence,
   type RateGroup,
   type RateLimit,
+  unmeasured,
 } from "./config.ts";
 export { issueManagementToken } from "./credentials.ts";
 export { type ControlEnv, type Problem } from "./http.ts";

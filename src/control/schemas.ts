@@ -9,6 +9,7 @@ import {
   roleSchema,
   transportSchema,
 } from "../identity/mod.ts";
+import { maxPcr, pcrBankSchema } from "../attestation/mod.ts";
 import { rulesSchema } from "../rules/mod.ts";
 
 // Schemas get `.openapi` when they are made, not when they are imported: those of identity are made anew here.
@@ -195,21 +196,29 @@ export const challengeRequestSchema = z.object({
   purpose: z.enum(["channel-open", "channel-reauth"]).optional().openapi({
     description: "channel-open when absent; signed by the evidence.",
   }),
+  agent_id: z.string().regex(/^agent-[a-z2-7]{26}$/).optional().openapi({
+    description: "Whose evidence will answer: decides which policy counts.",
+    example: "agent-w5z6k7hq2d3n4p5r6s7t2u3v4a",
+  }),
 }).openapi("ChallengeRequest");
 
 export const challengeResponseSchema = z.object({
   challenge_id: z.string(),
   authority_nonce: base64Url32,
   policy_version: z.string(),
+  pcr_selection: z.object({
+    bank: z.enum(pcrBankSchema.options),
+    pcrs: z.array(z.int().min(0).max(maxPcr)),
+  }).optional().openapi({ description: "What a quote has to cover; absent for agents without a TPM." }),
   expires_at: instant,
 }).openapi("ChallengeResponse");
 
 export const evidenceRequestSchema = z.object({
   challenge_id: z.string().min(1).max(64),
   evidence: z.looseObject({ kind: z.string().regex(/^[a-z0-9_-]{1,32}$/) }).openapi({
-    description: "The kind says which fields follow. software: identity_key (raw Ed25519 public key) and " +
+    description: "The kind says which fields follow. bound-key: identity_key (raw Ed25519 public key) and " +
       "signature over the qualifying data, both base64url.",
-    example: { kind: "software", identity_key: "…", signature: "…" },
+    example: { kind: "bound-key", identity_key: "…", signature: "…" },
   }),
 }).openapi("EvidenceRequest");
 

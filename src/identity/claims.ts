@@ -52,6 +52,10 @@ const routes = {
 export const transportSchema = z.enum(["wss", "quic", "tcp"]);
 export type Transport = z.infer<typeof transportSchema>;
 
+/** How well an agent's key is kept: in a TPM that was judged with its machine, or in a file. */
+const tierSchema = z.enum(["tpm", "bound-key"]);
+export type Tier = z.infer<typeof tierSchema>;
+
 /** What a tunnel publishes. */
 export const protocolSchema = z.enum(["http", "tcp", "tls", "udp"]);
 export type TunnelProtocol = z.infer<typeof protocolSchema>;
@@ -92,8 +96,8 @@ export const stage1Schema = z.object({
   policy_version: z.string().min(1).max(128),
   /** When the evidence was judged. */
   issued_at_quote: numericDate,
-  /** What kind of evidence was judged, e.g. `software`. */
-  tier: z.string().regex(/^[a-z0-9_-]{1,32}$/),
+  /** How well the agent's key is kept: `tpm`, or `bound-key`, which is weaker. */
+  tier: tierSchema,
 });
 export type Stage1Claims = z.infer<typeof stage1Schema>;
 

@@ -10,6 +10,7 @@ export {
   roleSchema,
   type Stage0Claims,
   type Stage1Claims,
+  type Tier,
   type Transport,
   transportSchema,
   type TunnelProtocol,

@@ -98,9 +98,15 @@ Deno.test("ControlClient attests without the management token", async () => {
     { tunnel_id: "tun_1", deleted: true },
   ];
   await withControl(() => Response.json(answers.shift()), async (client, seen) => {
-    const request = { stage0_token: "t", session_nonce: KEY, handshake_hash: KEY, agent_static: KEY };
+    const request = {
+      stage0_token: "t",
+      session_nonce: KEY,
+      handshake_hash: KEY,
+      agent_static: KEY,
+      agent_id: "agent-1",
+    };
     await client.challenge({ ...request, purpose: "channel-open" }, never);
-    await client.evidence({ challenge_id: "c1", evidence: { kind: "software" } }, never);
+    await client.evidence({ challenge_id: "c1", evidence: { kind: "bound-key" } }, never);
     await client.delete({ tunnel_id: "tun_1" }, never);
     assert.deepEqual(seen.map(({ path, authorization }) => [path, authorization]), [
       ["/attest/challenge", null],

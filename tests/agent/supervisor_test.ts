@@ -9,7 +9,7 @@ import type { LogFields } from "../../src/ports/mod.ts";
 import { createMetrics, noLog } from "../../src/telemetry/mod.ts";
 import type { CreateAnswer, CreateRequest } from "../../agent/control_messages.ts";
 import { Registration } from "../../agent/registration.ts";
-import { softwareIdentity } from "../../agent/software_identity.ts";
+import { boundKeyIdentity } from "../../agent/bound_key_identity.ts";
 import { Supervisor } from "../../agent/supervisor.ts";
 import { TunnelStore } from "../../agent/tunnel_store.ts";
 import { buffers, edgePublicKey, FakeEdge, makeService, STAGE1, until } from "./fake_edge.ts";
@@ -82,7 +82,7 @@ class World implements AsyncDisposable {
         Promise.resolve({ challenge_id: "c", authority_nonce: "A".repeat(43), policy_version: "default@1" }),
       evidence: () => Promise.resolve({ stage1_token: STAGE1 }),
     };
-    const identity = await softwareIdentity(this.#folder.file("identity.key"), systemRandom);
+    const identity = await boundKeyIdentity(this.#folder.file("identity.key"), systemRandom);
     this.supervisor = new Supervisor({
       config,
       service,

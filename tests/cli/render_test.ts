@@ -57,7 +57,7 @@ Deno.test("renderEdgeStatus() lists what is published and by whom, printable and
     session_id: "s",
     tunnel_id: "t",
     agent_id: "agent-a",
-    tier: "software",
+    tier: "bound-key",
     state: "established" as const,
     online: true,
     hostnames: ["web.localhost"],

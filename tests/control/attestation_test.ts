@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { softwareProvider } from "../../src/attestation/mod.ts";
+import { boundKeyProvider } from "../../src/attestation/mod.ts";
 import { fromBase64Url, toBase64Url } from "../../src/bytes/mod.ts";
 import { matchStages, verifyStage0, verifyStage1 } from "../../src/identity/mod.ts";
 import {
@@ -13,7 +13,7 @@ import {
 } from "./support.ts";
 
 const anonymous = { anonymousTunnels: true };
-const providerOf = (seed: number) => softwareProvider(new Uint8Array(32).fill(seed));
+const providerOf = (seed: number) => boundKeyProvider(new Uint8Array(32).fill(seed));
 
 async function stage0Of(control: Control): Promise<string> {
   return (await control.post("/tunnels/create", { requested_name: "demo" })).json.ephemeral_token;
@@ -38,7 +38,7 @@ Deno.test("challenge and evidence give a stage 1 token that continues stage 0 on
     agentStatic: fromBase64Url(channelFields.agent_static),
   });
   assert.equal(stage1.agent_id, provider.agentId);
-  assert.equal(stage1.tier, "software");
+  assert.equal(stage1.tier, "bound-key");
   assert.equal(stage1.exp - stage1.iat, 30);
   assert.equal(stage1.reauth_interval_seconds, 300);
   assert.equal(stage1.issued_at_quote, expect.nowMs / 1_000);
@@ -160,6 +160,38 @@ Deno.test("evidence under a policy that was replaced meanwhile: policy_changed",
   assert.ok(taken);
   await control.store.putChallenge({ ...taken, body: taken.body.replace("default@1", "default@0") }, 4);
   assertProblem(await control.post("/attest/evidence", { challenge_id, evidence }), 409, "policy_changed");
+});
+
+Deno.test("evidence of another agent than the one that was challenged: evidence_wrong_agent", async () => {
+  await using control = await openControl({ config: anonymous });
+  const other = (await providerOf(8)).agentId;
+  const { challenge_id, evidence } = await answerFor(
+    control,
+    await providerOf(9),
+    await stage0Of(control),
+    "channel-open",
+    other,
+  );
+  assertProblem(
+    await control.post("/attest/evidence", { challenge_id, evidence }),
+    403,
+    "evidence_wrong_agent",
+  );
+});
+
+Deno.test("the policy that counts for the agent says what its quote has to cover", async () => {
+  const pcrs = { bank: "sha256", pcrs: [0, 7] } as const;
+  const { agentId } = await providerOf(9);
+  await using control = await openControl({
+    config: anonymous,
+    policyOf: (asked) => Promise.resolve({ policyVersion: `of-${asked}@3`, pcrs: { ...pcrs, pcrs: [0, 7] } }),
+  });
+  const { json } = await control.post("/attest/challenge", {
+    stage0_token: await stage0Of(control),
+    ...channelFields,
+    agent_id: agentId,
+  });
+  assert.deepEqual([json.pcr_selection, json.policy_version], [pcrs, `of-${agentId}@3`]);
 });
 
 Deno.test("agents of one tunnel are limited: agent_limit_reached", async () => {

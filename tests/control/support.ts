@@ -1,10 +1,10 @@
 /** A control plane on a virtual clock and a store in memory, asked without sockets. */
 import assert from "node:assert/strict";
 import {
+  boundKeyVerifier,
   type EvidenceProvider,
   type EvidencePurpose,
   qualifyingData,
-  softwareVerifier,
 } from "../../src/attestation/mod.ts";
 import { fromBase64Url, toBase64Url } from "../../src/bytes/mod.ts";
 import {
@@ -16,6 +16,7 @@ import {
   issueManagementToken,
   openKeyset,
   type Presence,
+  unmeasured,
 } from "../../src/control/mod.ts";
 import { edgeDefaults } from "../../src/config/mod.ts";
 import type { Role } from "../../src/identity/mod.ts";
@@ -56,6 +57,7 @@ export interface ControlOptions {
   readonly edges?: readonly EdgeDescription[];
   readonly store?: SqliteOptions;
   readonly verifiers?: ControlDeps["verifiers"];
+  readonly policyOf?: ControlDeps["policyOf"];
 }
 
 /** Opens a control plane; `await using` closes it. */
@@ -90,7 +92,8 @@ export async function openControl(options: ControlOptions = {}) {
         deleted.push(...tunnels.map((tunnelId) => `${tunnelId} ${owner} revoked`)),
     },
     log: (level, event, fields) => void logged.push(JSON.stringify({ level, event, ...fields })),
-    verifiers: options.verifiers ?? [softwareVerifier],
+    verifiers: options.verifiers ?? [boundKeyVerifier],
+    policyOf: options.policyOf ?? (() => Promise.resolve(unmeasured)),
   };
   const app = controlApp(deps);
 
@@ -166,10 +169,12 @@ export async function answerFor(
   provider: EvidenceProvider,
   stage0Token: string,
   purpose?: EvidencePurpose,
+  agentId = provider.agentId,
 ) {
   const { status, json } = await control.post("/attest/challenge", {
     stage0_token: stage0Token,
     ...channelFields,
+    agent_id: agentId,
     ...(purpose === undefined ? {} : { purpose }),
   });
   assert.equal(status, 200, JSON.stringify(json));
@@ -182,5 +187,8 @@ export async function answerFor(
     agentId: provider.agentId,
     policyVersion: json.policy_version,
   });
-  return { challenge_id: json.challenge_id as string, evidence: await provider.prove(data) };
+  return {
+    challenge_id: json.challenge_id as string,
+    evidence: await provider.prove({ qualifyingData: data }),
+  };
 }

@@ -69,7 +69,7 @@ class Setup {
           session_nonce: toBase64Url(this.challenge!.sessionNonce),
           handshake_hash: toBase64Url(this.challenge!.handshakeHash),
           agent_static: toBase64Url(this.challenge!.agentStatic),
-          tier: "software",
+          tier: "bound-key",
           ...this.claims(this.challenge!),
         } as unknown as Stage1Claims),
       ownerOf: () => Promise.resolve(this.owner),

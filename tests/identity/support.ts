@@ -58,7 +58,7 @@ export const stage1Draft = {
   maintenance_grace_cap_seconds: 1_800,
   policy_version: "default@1",
   issued_at_quote: nowSeconds,
-  tier: "software",
+  tier: "bound-key" as const,
 };
 
 export const recreateDraft = {

@@ -1,7 +1,7 @@
 /** An agent that says to the edge what a test wants: its own tokens, its own proofs, its own bytes. */
 import { proverOf } from "../../agent/evidence.ts";
 import { ControlClient } from "../../agent/control_client.ts";
-import { type EvidenceProvider, softwareProvider } from "../../src/attestation/mod.ts";
+import { boundKeyProvider, type EvidenceProvider } from "../../src/attestation/mod.ts";
 import { fromBase64Url } from "../../src/bytes/mod.ts";
 import {
   type Challenge,
@@ -116,7 +116,7 @@ export class RogueAgent implements AsyncDisposable {
   }
 
   identity(): Promise<EvidenceProvider> {
-    return softwareProvider(systemRandom(32));
+    return boundKeyProvider(systemRandom(32));
   }
 
   honestAs(identity: EvidenceProvider, token: string): RogueProver {

@@ -57,6 +57,15 @@ export const ATTESTATION_ERRORS = {
     remedy:
       "Answer the challenge on the channel that it was asked for. If this repeats, somebody relays evidence.",
   },
+  evidence_wrong_agent: {
+    title: "Evidence is another agent's",
+    blame: "peer",
+    retryable: false,
+    status: 403,
+    exit: 4,
+    cause: "The evidence holds, but not for the agent that the challenge was asked for.",
+    remedy: "Ask for the challenge with the id of the agent whose evidence answers it.",
+  },
   agent_limit_reached: {
     title: "Tunnel has too many agents",
     blame: "peer",

@@ -3,12 +3,12 @@ import { createHash } from "node:crypto";
 import fc from "fast-check";
 import {
   agentIdOf,
+  boundKeyProvider,
+  boundKeyVerifier,
   type Evidence,
   type EvidenceContext,
   judgeEvidence,
   qualifyingData,
-  softwareProvider,
-  softwareVerifier,
 } from "../../src/attestation/mod.ts";
 import { concat, fromHex, toBase64Url, toHex, utf8 } from "../../src/bytes/mod.ts";
 import { codeOf } from "../../src/errors/mod.ts";
@@ -24,12 +24,14 @@ const context: EvidenceContext = {
 };
 
 async function prove(about: EvidenceContext = context): Promise<Evidence> {
-  const provider = await softwareProvider(filled(9));
-  return await provider.prove(qualifyingData({ ...about, agentId: provider.agentId }));
+  const provider = await boundKeyProvider(filled(9));
+  return await provider.prove({
+    qualifyingData: qualifyingData({ ...about, agentId: provider.agentId }),
+  });
 }
 
 async function codeOfVerify(evidence: Evidence, about = context): Promise<string> {
-  return await softwareVerifier.verify(evidence, about).then((verdict) => verdict.tier, codeOf);
+  return await boundKeyVerifier.verify(evidence, about).then((verdict) => verdict.tier, codeOf);
 }
 
 Deno.test("qualifyingData() hashes every field behind its length", () => {
@@ -75,13 +77,13 @@ Deno.test("agentIdOf() is base32 of the truncated hash of the key", () => {
   assert.notEqual(id, agentIdOf(filled(1)));
 });
 
-Deno.test("softwareVerifier accepts what softwareProvider() proves and names the same agent", async () => {
-  const provider = await softwareProvider(filled(9));
-  const verdict = await judgeEvidence(await prove(), context, [softwareVerifier]);
-  assert.deepEqual(verdict, { tier: "software", agentId: provider.agentId });
+Deno.test("boundKeyVerifier accepts what boundKeyProvider() proves and names the same agent", async () => {
+  const provider = await boundKeyProvider(filled(9));
+  const verdict = await judgeEvidence(await prove(), context, [boundKeyVerifier]);
+  assert.deepEqual(verdict, { tier: "bound-key", agentId: provider.agentId });
 });
 
-Deno.test("softwareVerifier refuses evidence for anything else than its context: evidence_signature_invalid", async () => {
+Deno.test("boundKeyVerifier refuses evidence for anything else than its context: evidence_signature_invalid", async () => {
   const evidence = await prove();
   const others: Partial<EvidenceContext>[] = [
     { purpose: "channel-reauth" },
@@ -94,7 +96,9 @@ Deno.test("softwareVerifier refuses evidence for anything else than its context:
   for (const other of others) {
     assert.equal(await codeOfVerify(evidence, { ...context, ...other }), "evidence_signature_invalid");
   }
-  const stranger = await (await softwareProvider(filled(7))).prove(filled(0));
+  const stranger = await (await boundKeyProvider(filled(7))).prove({
+    qualifyingData: filled(0),
+  });
   assert.equal(
     await codeOfVerify({ ...evidence, identity_key: stranger.identity_key }),
     "evidence_signature_invalid",
@@ -104,7 +108,7 @@ Deno.test("softwareVerifier refuses evidence for anything else than its context:
   assert.equal(await codeOfVerify({ ...evidence, identity_key: noPoint }), "evidence_signature_invalid");
 });
 
-Deno.test("softwareVerifier refuses keys of small order, whatever the sign bit: evidence_key_weak", async () => {
+Deno.test("boundKeyVerifier refuses keys of small order, whatever the sign bit: evidence_key_weak", async () => {
   const evidence = await prove();
   const points = [
     "0100000000000000000000000000000000000000000000000000000000000000",
@@ -119,7 +123,7 @@ Deno.test("softwareVerifier refuses keys of small order, whatever the sign bit: 
   }
 });
 
-Deno.test("softwareVerifier refuses evidence out of form: evidence_malformed", async () => {
+Deno.test("boundKeyVerifier refuses evidence out of form: evidence_malformed", async () => {
   const evidence = await prove();
   const changes = [
     { identity_key: undefined },
@@ -136,6 +140,6 @@ Deno.test("softwareVerifier refuses evidence out of form: evidence_malformed", a
 });
 
 Deno.test("judgeEvidence() has no verdict on a kind without verifier: evidence_kind_unsupported", async () => {
-  const code = await judgeEvidence({ kind: "tpm" }, context, [softwareVerifier]).then(() => "judged", codeOf);
+  const code = await judgeEvidence({ kind: "tpm" }, context, [boundKeyVerifier]).then(() => "judged", codeOf);
   assert.equal(code, "evidence_kind_unsupported");
 });

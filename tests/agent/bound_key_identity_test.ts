@@ -1,31 +1,31 @@
 import assert from "node:assert/strict";
-import { qualifyingData, softwareVerifier } from "../../src/attestation/mod.ts";
+import { boundKeyVerifier, qualifyingData } from "../../src/attestation/mod.ts";
 import { createPrivate, replacePrivate, systemClock, systemRandom } from "../../src/driver/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
 import { noLog } from "../../src/telemetry/mod.ts";
-import { softwareIdentity } from "../../agent/software_identity.ts";
+import { boundKeyIdentity } from "../../agent/bound_key_identity.ts";
 import { TunnelStore } from "../../agent/tunnel_store.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
 const hasCode = (code: string) => (error: unknown) => error instanceof PosternError && error.code === code;
 
-Deno.test("softwareIdentity makes a private file once and is the same agent ever after", async () => {
+Deno.test("boundKeyIdentity makes a private file once and is the same agent ever after", async () => {
   await using folder = await TempDir.make("identity");
   const path = folder.file("state/identity.key");
   const [first, racing] = await Promise.all([
-    softwareIdentity(path, systemRandom),
-    softwareIdentity(path, systemRandom),
+    boundKeyIdentity(path, systemRandom),
+    boundKeyIdentity(path, systemRandom),
   ]);
-  const again = await softwareIdentity(path, systemRandom);
+  const again = await boundKeyIdentity(path, systemRandom);
   assert.equal(first.agentId, again.agentId);
   assert.equal(racing.agentId, again.agentId);
   assert.equal((await Deno.stat(path)).mode! & 0o777, 0o600);
   assert.deepEqual([...Deno.readDirSync(folder.file("state"))].map(({ name }) => name), ["identity.key"]);
 });
 
-Deno.test("softwareIdentity proves itself to the verifier of software evidence", async () => {
+Deno.test("boundKeyIdentity proves itself to the verifier of bound keys", async () => {
   await using folder = await TempDir.make("identity");
-  const provider = await softwareIdentity(folder.file("identity.key"), systemRandom);
+  const provider = await boundKeyIdentity(folder.file("identity.key"), systemRandom);
   const context = {
     purpose: "channel-open",
     sessionNonce: new Uint8Array(32).fill(1),
@@ -34,29 +34,31 @@ Deno.test("softwareIdentity proves itself to the verifier of software evidence",
     agentStatic: new Uint8Array(32).fill(4),
     policyVersion: "default@1",
   } as const;
-  const evidence = await provider.prove(qualifyingData({ ...context, agentId: provider.agentId }));
-  const verdict = await softwareVerifier.verify(evidence, context);
-  assert.deepEqual(verdict, { tier: "software", agentId: provider.agentId });
+  const evidence = await provider.prove({
+    qualifyingData: qualifyingData({ ...context, agentId: provider.agentId }),
+  });
+  const verdict = await boundKeyVerifier.verify(evidence, context);
+  assert.deepEqual(verdict, { tier: "bound-key", agentId: provider.agentId });
 });
 
-Deno.test("softwareIdentity refuses a key that others may read: secret_file_permissions", async () => {
+Deno.test("boundKeyIdentity refuses a key that others may read: secret_file_permissions", async () => {
   await using folder = await TempDir.make("identity");
   const path = folder.file("identity.key");
-  await softwareIdentity(path, systemRandom);
+  await boundKeyIdentity(path, systemRandom);
   await Deno.chmod(path, 0o640);
-  await assert.rejects(softwareIdentity(path, systemRandom), hasCode("secret_file_permissions"));
+  await assert.rejects(boundKeyIdentity(path, systemRandom), hasCode("secret_file_permissions"));
 });
 
-Deno.test("softwareIdentity refuses a file without a key: identity_malformed", async () => {
+Deno.test("boundKeyIdentity refuses a file without a key: identity_malformed", async () => {
   await using folder = await TempDir.make("identity");
   for (const [at, text] of ["", "no key\n", "AAAA\n", `${"A".repeat(43)}=\n`].entries()) {
     const path = folder.file(`identity-${at}.key`);
     await Deno.writeTextFile(path, text, { mode: 0o600 });
-    await assert.rejects(softwareIdentity(path, systemRandom), hasCode("identity_malformed"));
+    await assert.rejects(boundKeyIdentity(path, systemRandom), hasCode("identity_malformed"));
   }
 });
 
-Deno.test("softwareIdentity says state_unwritable where no file can be made", async () => {
+Deno.test("boundKeyIdentity says state_unwritable where no file can be made", async () => {
   await using folder = await TempDir.make("identity");
   await Deno.writeTextFile(folder.file("file"), "");
   await assert.rejects(createPrivate(folder.file("file/identity.key"), "x"), hasCode("state_unwritable"));

@@ -1,5 +1,5 @@
 /**
- * Software evidence: an Ed25519 key in a file signs the qualifying data. It proves that the same agent is back, not
+ * Evidence of a bound key: an Ed25519 key in a file signs the qualifying data. It proves that the same agent is back, not
  * that the machine is sound; its tier says so.
  */
 import { z } from "zod";
@@ -10,7 +10,7 @@ import { agentIdOf } from "./agent_id.ts";
 import type { EvidenceProvider, EvidenceVerifier } from "./evidence.ts";
 import { qualifyingData } from "./qualifying_data.ts";
 
-const kind = "software";
+const kind = "bound-key";
 
 const base64UrlOf = (bytes: number) =>
   z.string().max(128).transform((text, context) => {
@@ -24,7 +24,7 @@ const base64UrlOf = (bytes: number) =>
     return z.NEVER;
   });
 
-const softwareSchema = z.object({
+const boundKeySchema = z.object({
   kind: z.literal(kind),
   /** Ed25519 public key, raw. */
   identity_key: base64UrlOf(32),
@@ -32,25 +32,25 @@ const softwareSchema = z.object({
 });
 
 /** The provider over an Ed25519 seed of 32 bytes, which is the agent's identity file. */
-export async function softwareProvider(seed: Uint8Array): Promise<EvidenceProvider> {
+export async function boundKeyProvider(seed: Uint8Array): Promise<EvidenceProvider> {
   const { privateKey, x } = await keyPairOfSeed(seed);
   return {
     kind,
     agentId: agentIdOf(fromBase64Url(x)),
-    async prove(data) {
-      const signature = await crypto.subtle.sign("Ed25519", privateKey, new Uint8Array(data));
+    async prove({ qualifyingData }) {
+      const signature = await crypto.subtle.sign("Ed25519", privateKey, new Uint8Array(qualifyingData));
       return { kind, identity_key: x, signature: toBase64Url(new Uint8Array(signature)) };
     },
   };
 }
 
 /** Throws `evidence_malformed`, `evidence_key_weak`, `evidence_signature_invalid`. */
-export const softwareVerifier: EvidenceVerifier = {
+export const boundKeyVerifier: EvidenceVerifier = {
   kind,
   async verify(evidence, context) {
-    const parsed = softwareSchema.safeParse(evidence);
+    const parsed = boundKeySchema.safeParse(evidence);
     if (!parsed.success) {
-      throw new PosternError("evidence_malformed", "Cannot judge evidence: it is not software evidence", {
+      throw new PosternError("evidence_malformed", "Cannot judge evidence: it is not that of a bound key", {
         detail: { field: parsed.error.issues[0].path.join(".") },
       });
     }
@@ -65,7 +65,7 @@ export const softwareVerifier: EvidenceVerifier = {
         "Cannot accept evidence: its signature does not hold",
       );
     }
-    return { tier: "software", agentId };
+    return { tier: "bound-key", agentId };
   },
 };
 

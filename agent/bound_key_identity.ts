@@ -1,5 +1,5 @@
 /** The agent's identity where there is no TPM: an Ed25519 key in a file that only the agent's user may read. */
-import { type EvidenceProvider, softwareProvider } from "../src/attestation/mod.ts";
+import { boundKeyProvider, type EvidenceProvider } from "../src/attestation/mod.ts";
 import { fromBase64Url, toBase64Url } from "../src/bytes/mod.ts";
 import { createPrivate, readPrivate } from "../src/driver/mod.ts";
 import { PosternError } from "../src/errors/mod.ts";
@@ -12,7 +12,7 @@ const MAX_FILE_BYTES = 1_024;
  * The identity in the file, which is one line: base64url of the 32-byte seed. Makes the file when there is none.
  * Throws `identity_malformed`, `secret_file_permissions`, `secret_file_unreadable`, `state_unwritable`.
  */
-export async function softwareIdentity(path: string, random: Random): Promise<EvidenceProvider> {
+export async function boundKeyIdentity(path: string, random: Random): Promise<EvidenceProvider> {
   let text = await readPrivate(path, MAX_FILE_BYTES);
   if (text === undefined) {
     const seed = random(SEED_BYTES);
@@ -22,7 +22,7 @@ export async function softwareIdentity(path: string, random: Random): Promise<Ev
   }
   const seed = seedOf(text ?? "", path);
   try {
-    return await softwareProvider(seed);
+    return await boundKeyProvider(seed);
   } finally {
     seed.fill(0);
   }
