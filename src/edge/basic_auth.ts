@@ -11,7 +11,8 @@ import type { HeaderList } from "../http1/mod.ts";
 import type { Clock, Random } from "../ports/mod.ts";
 import type { BasicAuthRule } from "../rules/mod.ts";
 import type { HashQueue } from "./hash_queue.ts";
-import { type Refusal, retryAfter, seedOf } from "./refusal.ts";
+import { type Refusal, retryAfter } from "./refusal.ts";
+import { seedOf } from "./seed.ts";
 import { AddressBuckets } from "./token_bucket.ts";
 
 /** Ten failures at once, then one in ten seconds. */

@@ -25,7 +25,7 @@ import type { AgentSession } from "./agent_session.ts";
 import { Sessions } from "./sessions.ts";
 import type { ServiceGuard } from "./service_guard.ts";
 import { type EdgeStatus, edgeStatus } from "./status.ts";
-import { seedOf } from "./refusal.ts";
+import { seedOf } from "./seed.ts";
 import { TcpServices } from "./tcp_services.ts";
 import { AddressBuckets } from "./token_bucket.ts";
 import { ViewerGate } from "./viewer_gate.ts";

@@ -1,7 +1,7 @@
 /** The guards of all services that this edge serves or waits for, by tunnel. */
 import type { Revised } from "../ports/mod.ts";
 import { HashQueue } from "./hash_queue.ts";
-import { seedOf } from "./refusal.ts";
+import { seedOf } from "./seed.ts";
 import type { RuleDeps } from "./held_rules.ts";
 import { ServiceGuard } from "./service_guard.ts";
 

@@ -7,7 +7,8 @@ import type { RateRule, ServiceRules } from "../rules/mod.ts";
 import { isAdmitted } from "./admission.ts";
 import { BasicAuth, type BasicAuthDeps } from "./basic_auth.ts";
 import { FieldChanges } from "./field_changes.ts";
-import { type Refusal, retryAfter, seedOf } from "./refusal.ts";
+import { type Refusal, retryAfter } from "./refusal.ts";
+import { seedOf } from "./seed.ts";
 import { AddressBuckets, type BucketRate, TokenBucket } from "./token_bucket.ts";
 
 /** Most addresses that one service keeps a bucket for: about 120 bytes each. */

@@ -5,6 +5,7 @@ import type { ByteStream } from "../ports/mod.ts";
 import type { Admission } from "./connection_limits.ts";
 import type { EdgeContext } from "./context.ts";
 import { ProxyFront } from "./proxy_front.ts";
+import { type OpenPort, PublicPorts } from "./public_ports.ts";
 import { relayRaw } from "./raw_relay.ts";
 import type { ViewerGate } from "./viewer_gate.ts";
 
@@ -12,57 +13,34 @@ export class TcpServices {
   readonly #context: EdgeContext;
   readonly #limits: Pick<ViewerGate, "admit">;
   readonly #proxyFront: ProxyFront;
-  readonly #listeners = new Map<number, Deno.TcpListener>();
+  readonly #ports: PublicPorts<OpenPort>;
   readonly #open = new Set<ByteStream>();
 
   constructor(context: EdgeContext, limits: Pick<ViewerGate, "admit">) {
     this.#context = context;
     this.#limits = limits;
     this.#proxyFront = new ProxyFront(context);
+    this.#ports = new PublicPorts("tcp", context.sessions, (port) => this.#listen(port));
   }
 
   /** Opens the ports that a session publishes. @throws PosternError `tcp_port_unavailable` */
   open({ claims }: { readonly claims: { readonly tcp_ports: readonly number[] } }): void {
-    for (const port of claims.tcp_ports) {
-      if (this.#listeners.has(port)) continue;
-      try {
-        const { listen, workers } = this.#context.config;
-        const listener = Deno.listen({ hostname: listen.host, port, reusePort: workers > 1 });
-        this.#listeners.set(port, listener);
-        this.#acceptAll(listener, port);
-      } catch (cause) {
-        throw new PosternError("tcp_port_unavailable", `Cannot open port ${port}`, {
-          cause,
-          detail: { port },
-        });
-      }
-    }
+    this.#ports.open(claims.tcp_ports);
   }
 
   /** Closes ports whose route is gone and that no session is about to serve. */
   closeUnused(): void {
-    const { routes, all } = this.#context.sessions;
-    for (const [port, listener] of this.#listeners) {
-      if (routes.group(`tcp:${port}`) !== undefined) continue;
-      if (all.some((session) => session.claims.tcp_ports.includes(port))) continue;
-      this.#listeners.delete(port);
-      listener.close();
-    }
+    this.#ports.closeUnused();
   }
 
   /** Closes these ports; connections go on. */
   closePorts(ports: readonly number[]): void {
-    for (const port of ports) {
-      this.#listeners.get(port)?.close();
-      this.#listeners.delete(port);
-    }
+    this.#ports.closePorts(ports);
   }
 
   /** Takes no further connections. */
   stopAccepting(): void {
-    const listeners = [...this.#listeners.values()];
-    this.#listeners.clear();
-    for (const listener of listeners) listener.close();
+    this.#ports.close();
   }
 
   /** Cuts what is open. */
@@ -71,13 +49,30 @@ export class TcpServices {
     for (const socket of this.#open) socket.close();
   }
 
-  #acceptAll(listener: Deno.TcpListener, port: number): void {
+  #listen(port: number): OpenPort {
     const { clock, log } = this.#context;
+    const listener = this.#bind(port);
+    let isOpen = true;
     acceptEach(
       listener,
-      { clock, log, isOpen: () => this.#listeners.get(port) === listener },
+      { clock, log, isOpen: () => isOpen },
       (conn) => this.#serve(new TcpStream(conn), port),
     );
+    return {
+      close() {
+        isOpen = false;
+        listener.close();
+      },
+    };
+  }
+
+  #bind(port: number): Deno.TcpListener {
+    const { listen, workers } = this.#context.config;
+    try {
+      return Deno.listen({ hostname: listen.host, port, reusePort: workers > 1 });
+    } catch (cause) {
+      throw new PosternError("tcp_port_unavailable", `Cannot open port ${port}`, { cause, detail: { port } });
+    }
   }
 
   async #serve(socket: ByteStream, port: number): Promise<void> {

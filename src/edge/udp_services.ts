@@ -3,6 +3,7 @@ import { DatagramBudget, type DatagramNetwork, type DatagramSocket, systemDatagr
 import { PosternError } from "../errors/mod.ts";
 import type { AgentSession } from "./agent_session.ts";
 import type { EdgeContext } from "./context.ts";
+import { PublicPorts } from "./public_ports.ts";
 import { UdpFlowTable } from "./udp_flow_table.ts";
 import { UdpPort } from "./udp_port.ts";
 
@@ -11,13 +12,14 @@ export class UdpServices {
   readonly #network: DatagramNetwork;
   readonly #table: UdpFlowTable;
   readonly #budget = new DatagramBudget();
-  readonly #ports = new Map<number, UdpPort>();
+  readonly #ports: PublicPorts<UdpPort>;
 
   constructor(context: EdgeContext, network: DatagramNetwork = systemDatagrams) {
     const { maxUdpFlows, maxUdpFlowsPerAddress } = context.config.limits;
     this.#context = context;
     this.#network = network;
     this.#table = new UdpFlowTable({ maxFlows: maxUdpFlows, maxFlowsPerAddress: maxUdpFlowsPerAddress });
+    this.#ports = new PublicPorts("udp", context.sessions, (port) => this.#listen(port));
   }
 
   /** Flows that are open now. */
@@ -27,45 +29,36 @@ export class UdpServices {
 
   /** Opens the ports that a session publishes. @throws PosternError `udp_port_unavailable` */
   open({ claims }: { readonly claims: { readonly udp_ports: readonly number[] } }): void {
-    for (const port of claims.udp_ports) {
-      if (this.#ports.has(port)) continue;
-      const context = this.#context;
-      const socket = this.#bind(port);
-      const opened = new UdpPort({ context, table: this.#table, budget: this.#budget, socket, port });
-      this.#ports.set(port, opened);
-      opened.run();
-    }
+    this.#ports.open(claims.udp_ports);
   }
 
   /** The session takes no new streams. */
   retire(session: AgentSession): void {
     if (session.isOnline) return; // it is asked to prove itself again, and goes on meanwhile
-    for (const port of session.claims.udp_ports) this.#ports.get(port)?.retire(session);
+    for (const port of session.claims.udp_ports) this.#ports.at(port)?.retire(session);
   }
 
   /** Closes ports whose route is gone and that no session is about to serve. */
   closeUnused(): void {
-    const { routes, all } = this.#context.sessions;
-    for (const [port, open] of this.#ports) {
-      if (routes.group(`udp:${port}`) !== undefined) continue;
-      if (all.some((session) => session.claims.udp_ports.includes(port))) continue;
-      this.#ports.delete(port);
-      open.close();
-    }
+    this.#ports.closeUnused();
   }
 
   /** Closes these ports, with their flows. */
   closePorts(ports: readonly number[]): void {
-    for (const port of ports) {
-      this.#ports.get(port)?.close();
-      this.#ports.delete(port);
-    }
+    this.#ports.closePorts(ports);
   }
 
   /** Ends all flows. */
   close(): void {
-    for (const port of this.#ports.values()) port.close();
-    this.#ports.clear();
+    this.#ports.close();
+  }
+
+  #listen(port: number): UdpPort {
+    const context = this.#context;
+    const socket = this.#bind(port);
+    const opened = new UdpPort({ context, table: this.#table, budget: this.#budget, socket, port });
+    opened.run();
+    return opened;
   }
 
   #bind(port: number): DatagramSocket {
