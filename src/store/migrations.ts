@@ -93,6 +93,39 @@ const STEPS: readonly string[] = [
   ALTER TABLE tunnels ADD COLUMN public_udp_port INTEGER;
   CREATE UNIQUE INDEX tunnels_by_udp_port ON tunnels (public_udp_port) WHERE public_udp_port IS NOT NULL;
   `,
+  `
+  CREATE TABLE machines (
+    agent_id            TEXT PRIMARY KEY,
+    ek_sha256           TEXT NOT NULL UNIQUE,
+    ek_certificate      TEXT NOT NULL,
+    ek_intermediates    TEXT NOT NULL,
+    ak_public           TEXT NOT NULL,
+    ak_name             TEXT NOT NULL UNIQUE,
+    labels              TEXT NOT NULL,
+    enrolled_at         INTEGER NOT NULL,
+    continuity          TEXT,
+    continuity_revision INTEGER NOT NULL DEFAULT 0
+  ) STRICT, WITHOUT ROWID;
+
+  -- Apart from the machines: an EK may be refused before it ever came.
+  CREATE TABLE revoked_eks (
+    ek_sha256     TEXT PRIMARY KEY,
+    revoked_at    INTEGER NOT NULL,
+    reason        TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE enrolment_tokens (
+    token_id      TEXT PRIMARY KEY,
+    secret_sha256 TEXT NOT NULL,
+    labels        TEXT,
+    ek_sha256     TEXT,
+    created_by    TEXT NOT NULL,
+    created_at    INTEGER NOT NULL,
+    expires_at    INTEGER NOT NULL,
+    used_by       TEXT
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX enrolment_tokens_by_end ON enrolment_tokens (expires_at);
+  `,
 ];
 
 /** The layout that this program writes. */

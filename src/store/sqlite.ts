@@ -1,7 +1,8 @@
 // deno-lint-ignore-file require-await -- the port is asynchronous: what throws here must reject there
 /** The store in one SQLite file: WAL, every commit on disk before it is answered. */
-import type { AuditEntry, ChallengeRecord, Store, TunnelClaim } from "../ports/mod.ts";
+import type { AuditEntry, ChallengeRecord, MachineEnrolment, Store, TunnelClaim } from "../ports/mod.ts";
 import { Database } from "./database.ts";
+import { SqliteMachines } from "./machines.ts";
 import { migrate } from "./migrations.ts";
 import { SqliteOnce } from "./once.ts";
 import { SqliteRecords } from "./records.ts";
@@ -22,6 +23,10 @@ export interface SqliteOptions {
   readonly maxRevokedTokensPerOwner?: number;
   /** Open challenges before new ones are refused. */
   readonly maxChallenges?: number;
+  /** Enrolment tokens that can still be used before new ones are refused. */
+  readonly maxEnrolmentTokens?: number;
+  /** Revoked endorsement keys before no other can be. */
+  readonly maxRevokedEks?: number;
   /** Audit lines that are kept; the oldest go first. */
   readonly maxAuditEntries?: number;
   /** How long another writer is waited for (ms). The wait blocks this process. */
@@ -32,6 +37,8 @@ const defaultMaxRemembered = 48_000;
 const defaultMaxRevocations = 48_000;
 const defaultMaxRevokedTokensPerOwner = 1_000;
 const defaultMaxChallenges = 4_096;
+const defaultMaxEnrolmentTokens = 10_000;
+const defaultMaxRevokedEks = 100_000;
 const defaultMaxAuditEntries = 100_000;
 const defaultClockSkewMs = 30_000;
 const defaultBusyTimeoutMs = 2_000;
@@ -63,6 +70,11 @@ export function openSqliteStore(path: string, options: SqliteOptions = {}): Stor
     maxRemembered: options.maxRemembered ?? defaultMaxRemembered,
     maxChallenges: options.maxChallenges ?? defaultMaxChallenges,
   });
+  const machines = new SqliteMachines(database, {
+    ...time,
+    maxEnrolmentTokens: options.maxEnrolmentTokens ?? defaultMaxEnrolmentTokens,
+    maxRevokedEks: options.maxRevokedEks ?? defaultMaxRevokedEks,
+  });
   const records = new SqliteRecords(database, options.maxAuditEntries ?? defaultMaxAuditEntries);
   return {
     claimTunnel: (claim: TunnelClaim) => tunnels.claimTunnel(claim),
@@ -82,6 +94,15 @@ export function openSqliteStore(path: string, options: SqliteOptions = {}): Stor
     isRevoked: (query) => revocations.isRevoked(query),
     putChallenge: (challenge: ChallengeRecord, maxPerSubject) => once.putChallenge(challenge, maxPerSubject),
     takeChallenge: (challengeId) => once.takeChallenge(challengeId),
+    putEnrolmentToken: (token) => machines.putEnrolmentToken(token),
+    enrolmentToken: (tokenId) => machines.enrolmentToken(tokenId),
+    enrollMachine: (enrolment: MachineEnrolment) => machines.enrollMachine(enrolment),
+    machine: (agentId) => machines.machine(agentId),
+    machines: (limit, afterAgentId) => machines.machines(limit, afterAgentId),
+    revokeMachine: (key, revocation) => machines.revokeMachine(key, revocation),
+    restoreMachine: (key) => machines.restoreMachine(key),
+    isEkRevoked: (ekSha256) => machines.isEkRevoked(ekSha256),
+    advanceContinuity: (agentId, value, revision) => machines.advanceContinuity(agentId, value, revision),
     loadKeyset: () => records.loadKeyset(),
     saveKeyset: (value, revision) => records.saveKeyset(value, revision),
     setting: (key) => records.setting(key),

@@ -9,6 +9,8 @@ export const contractLimits = {
   maxRevocations: 4,
   maxRevokedTokensPerOwner: 2,
   maxChallenges: 3,
+  maxEnrolmentTokens: 5,
+  maxRevokedEks: 3,
   maxAuditEntries: 5,
   clockSkewMs: 30_000,
 };
@@ -23,7 +25,9 @@ export interface StoreHarness {
   [Symbol.dispose](): void;
 }
 
-const startMs = Date.UTC(2026, 0, 1);
+/** What the wall clock shows when a test begins. */
+export const contractStartMs = Date.UTC(2026, 0, 1);
+const startMs = contractStartMs;
 
 export const claimOf = (change: Partial<TunnelClaim> = {}): TunnelClaim => ({
   tunnelId: "tun_1",

@@ -3,6 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { codeOf } from "../../src/errors/mod.ts";
 import type { Store } from "../../src/ports/mod.ts";
 import { openSqliteStore } from "../../src/store/mod.ts";
+import { machineStoreContract } from "../contract/machine_store.ts";
 import { contractLimits, storeContract, type StoreHarness } from "../contract/store.ts";
 
 function harnessOf(path: string, dispose: () => void): StoreHarness {
@@ -43,11 +44,15 @@ function codeOfOpen(path: string, options = {}): string {
   }
 }
 
-storeContract("sqlite in memory", () => harnessOf(":memory:", () => {}));
-storeContract("sqlite in a file", () => {
+const inMemory = () => harnessOf(":memory:", () => {});
+const inFile = () => {
   const directory = Deno.makeTempDirSync({ prefix: "postern-store-" });
   return harnessOf(`${directory}/postern.db`, () => Deno.removeSync(directory, { recursive: true }));
-});
+};
+for (const contract of [storeContract, machineStoreContract]) {
+  contract("sqlite in memory", inMemory);
+  contract("sqlite in a file", inFile);
+}
 
 Deno.test(
   "openSqliteStore() keeps what was written when it is opened again, in a file for this user only",

@@ -1,6 +1,7 @@
 /** Failures that the control plane answers with, as problem documents. */
 import type { ErrorFacts } from "../error.ts";
 import { ATTESTATION_ERRORS } from "./attestation.ts";
+import { ENROLLMENT_ERRORS } from "./enrollment.ts";
 import { IDENTITY_ERRORS } from "./identity.ts";
 import { STORE_ERRORS } from "./store.ts";
 
@@ -8,6 +9,7 @@ export const CONTROL_ERRORS = {
   ...IDENTITY_ERRORS,
   ...STORE_ERRORS,
   ...ATTESTATION_ERRORS,
+  ...ENROLLMENT_ERRORS,
   body_too_large: {
     title: "Request body is too large",
     blame: "peer",

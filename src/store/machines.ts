@@ -1,0 +1,260 @@
+// deno-lint-ignore-file require-await -- the port is asynchronous: what throws here must reject there
+/** Machines that are known by their TPM, the tokens that let them in, and the keys that never may. */
+import { fromBase64Url, toBase64Url } from "../bytes/mod.ts";
+import { PosternError } from "../errors/mod.ts";
+import type {
+  EnrolmentToken,
+  MachineEnrolled,
+  MachineEnrolment,
+  MachineKey,
+  MachineRecord,
+  MachineRevocation,
+  MachineStore,
+} from "../ports/mod.ts";
+import type { Database, Row } from "./database.ts";
+
+/** Most machines that {@link SqliteMachines.machines} returns at once. */
+const maxMachinePage = 1_000;
+
+const selectMachines =
+  `SELECT agent_id, machines.ek_sha256, ek_certificate, ek_intermediates, ak_public, ak_name, labels, enrolled_at,
+   continuity, continuity_revision, revoked_at, reason
+   FROM machines LEFT JOIN revoked_eks ON revoked_eks.ek_sha256 = machines.ek_sha256`;
+
+export interface MachineLimits {
+  /** Wall clock, Unix milliseconds. */
+  readonly wall: () => number;
+  /** Clock difference by which a token is remembered after its end, so that its refusal can be explained in the audit. */
+  readonly clockSkewMs: number;
+  /** Most tokens that are remembered; about 300 bytes each. */
+  readonly maxEnrolmentTokens: number;
+  /** Most revoked keys; about 150 bytes each. */
+  readonly maxRevokedEks: number;
+}
+
+export class SqliteMachines implements MachineStore {
+  readonly #database: Database;
+  readonly #limits: MachineLimits;
+
+  constructor(database: Database, limits: MachineLimits) {
+    this.#database = database;
+    this.#limits = limits;
+  }
+
+  async putEnrolmentToken(token: Omit<EnrolmentToken, "usedBy">): Promise<void> {
+    this.#database.transaction(() => {
+      const forgetBefore = this.#limits.wall() - this.#limits.clockSkewMs;
+      this.#database.run("DELETE FROM enrolment_tokens WHERE expires_at <= ?", forgetBefore);
+      const kept = this.#database.number("SELECT count(*) FROM enrolment_tokens");
+      if (kept >= this.#limits.maxEnrolmentTokens) {
+        throw new PosternError(
+          "enrollment_tokens_full",
+          `Cannot issue enrolment token: ${kept} are kept already`,
+        );
+      }
+      this.#database.run(
+        `INSERT INTO enrolment_tokens
+         (token_id, secret_sha256, labels, ek_sha256, created_by, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+        token.tokenId,
+        token.secretSha256,
+        token.labels === undefined ? null : JSON.stringify(inOrder(token.labels)),
+        token.ekSha256 ?? null,
+        token.createdBy,
+        token.createdAtMs,
+        token.expiresAtMs,
+      );
+    });
+  }
+
+  async enrolmentToken(tokenId: string): Promise<EnrolmentToken | undefined> {
+    return this.#token(tokenId);
+  }
+
+  async enrollMachine(enrolment: MachineEnrolment): Promise<MachineEnrolled> {
+    return this.#database.transaction(() => this.#enroll(enrolment));
+  }
+
+  async machine(agentId: string): Promise<MachineRecord | undefined> {
+    return this.#machine(agentId);
+  }
+
+  async machines(limit: number, afterAgentId = ""): Promise<MachineRecord[]> {
+    const rows = this.#database.all(
+      `${selectMachines} WHERE agent_id > ? ORDER BY agent_id LIMIT ?`,
+      afterAgentId,
+      Math.min(limit, maxMachinePage),
+    );
+    return rows.map(knownMachine);
+  }
+
+  async revokeMachine(key: MachineKey, revocation: MachineRevocation) {
+    return this.#database.transaction(() => {
+      const ekSha256 = this.#ekOf(key);
+      if (ekSha256 === undefined) return "unknown";
+      if (this.#isEkRevoked(ekSha256)) return "already";
+      const revoked = this.#database.number("SELECT count(*) FROM revoked_eks");
+      if (revoked >= this.#limits.maxRevokedEks) {
+        throw new PosternError("machine_limit_reached", `Cannot revoke machine: ${revoked} are remembered`);
+      }
+      this.#database.run(
+        "INSERT INTO revoked_eks VALUES (?, ?, ?)",
+        ekSha256,
+        revocation.atMs,
+        revocation.reason,
+      );
+      return "revoked";
+    });
+  }
+
+  async restoreMachine(key: MachineKey) {
+    return this.#database.transaction(() => {
+      const ekSha256 = this.#ekOf(key);
+      if (ekSha256 === undefined) return "unknown";
+      if (this.#database.run("DELETE FROM revoked_eks WHERE ek_sha256 = ?", ekSha256) === 1) {
+        return "restored";
+      }
+      const known = this.#database.number("SELECT count(*) FROM machines WHERE ek_sha256 = ?", ekSha256);
+      return known === 0 ? "unknown" : "active";
+    });
+  }
+
+  async isEkRevoked(ekSha256: string): Promise<boolean> {
+    return this.#isEkRevoked(ekSha256);
+  }
+
+  async advanceContinuity(agentId: string, value: string, revision: number): Promise<boolean> {
+    const changed = this.#database.run(
+      `UPDATE machines SET continuity = ?, continuity_revision = continuity_revision + 1
+       WHERE agent_id = ? AND continuity_revision = ? AND ek_sha256 NOT IN (SELECT ek_sha256 FROM revoked_eks)`,
+      value,
+      agentId,
+      revision,
+    );
+    return changed === 1;
+  }
+
+  #enroll(enrolment: MachineEnrolment): MachineEnrolled {
+    const token = this.#token(enrolment.tokenId);
+    if (token === undefined || !mayUse(token, enrolment, this.#limits.wall())) {
+      return { outcome: "token_refused" };
+    }
+    if (this.#isEkRevoked(enrolment.ekSha256)) return { outcome: "revoked" };
+    const known = this.#machine(enrolment.agentId);
+    if (known === undefined ? this.#isKeyTaken(enrolment) : !isSameMachine(known, enrolment)) {
+      return { outcome: "other_key" };
+    }
+    if (known === undefined) {
+      // A token that has let a machine in cannot let in another, were its row gone.
+      if (token.usedBy !== undefined) return { outcome: "token_refused" };
+      const machines = this.#database.number("SELECT count(*) FROM machines");
+      if (machines >= enrolment.maxMachines) return { outcome: "too_many" };
+      this.#insert(enrolment, token.labels ?? []);
+    } else if (token.labels !== undefined && token.usedBy === undefined) {
+      this.#database.run(
+        "UPDATE machines SET labels = ? WHERE agent_id = ?",
+        JSON.stringify(token.labels),
+        enrolment.agentId,
+      );
+    }
+    this.#database.run(
+      "UPDATE enrolment_tokens SET used_by = ? WHERE token_id = ?",
+      enrolment.agentId,
+      enrolment.tokenId,
+    );
+    const machine = this.#machine(enrolment.agentId) as MachineRecord;
+    return { outcome: known === undefined ? "enrolled" : "renewed", machine };
+  }
+
+  #insert(enrolment: MachineEnrolment, labels: readonly string[]): void {
+    this.#database.run(
+      `INSERT INTO machines
+       (agent_id, ek_sha256, ek_certificate, ek_intermediates, ak_public, ak_name, labels, enrolled_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      enrolment.agentId,
+      enrolment.ekSha256,
+      toBase64Url(enrolment.ekCertificate),
+      JSON.stringify(enrolment.ekIntermediates.map(toBase64Url)),
+      toBase64Url(enrolment.akPublic),
+      toBase64Url(enrolment.akName),
+      JSON.stringify(labels),
+      enrolment.enrolledAtMs,
+    );
+  }
+
+  /** Whether another agent id has the EK, or another EK has the AK: neither happens by chance. */
+  #isKeyTaken({ ekSha256, akName }: MachineEnrolment): boolean {
+    const taken = this.#database.number(
+      "SELECT count(*) FROM machines WHERE ek_sha256 = ? OR ak_name = ?",
+      ekSha256,
+      toBase64Url(akName),
+    );
+    return taken > 0;
+  }
+
+  #machine(agentId: string): MachineRecord | undefined {
+    const row = this.#database.get(`${selectMachines} WHERE agent_id = ?`, agentId);
+    return row && knownMachine(row);
+  }
+
+  #token(tokenId: string): EnrolmentToken | undefined {
+    const row = this.#database.get("SELECT * FROM enrolment_tokens WHERE token_id = ?", tokenId);
+    return row && knownToken(row);
+  }
+
+  #ekOf(key: MachineKey): string | undefined {
+    if ("ekSha256" in key) return key.ekSha256;
+    return this.#machine(key.agentId)?.ekSha256;
+  }
+
+  #isEkRevoked(ekSha256: string): boolean {
+    return this.#database.number("SELECT count(*) FROM revoked_eks WHERE ek_sha256 = ?", ekSha256) > 0;
+  }
+}
+
+function mayUse(token: EnrolmentToken, { agentId, ekSha256 }: MachineEnrolment, nowMs: number): boolean {
+  return nowMs < token.expiresAtMs && (token.ekSha256 ?? ekSha256) === ekSha256 &&
+    (token.usedBy ?? agentId) === agentId;
+}
+
+function isSameMachine(known: MachineRecord, { ekSha256, akName, akPublic }: MachineEnrolment): boolean {
+  return known.ekSha256 === ekSha256 && toBase64Url(known.akName) === toBase64Url(akName) &&
+    toBase64Url(known.akPublic) === toBase64Url(akPublic);
+}
+
+function inOrder(labels: readonly string[]): string[] {
+  return [...new Set(labels)].sort();
+}
+
+function knownMachine(row: Row): MachineRecord {
+  const intermediates = JSON.parse(String(row.ek_intermediates)) as string[];
+  return {
+    agentId: String(row.agent_id),
+    ekSha256: String(row.ek_sha256),
+    ekCertificate: fromBase64Url(String(row.ek_certificate)),
+    ekIntermediates: intermediates.map(fromBase64Url),
+    akPublic: fromBase64Url(String(row.ak_public)),
+    akName: fromBase64Url(String(row.ak_name)),
+    labels: JSON.parse(String(row.labels)) as string[],
+    state: row.revoked_at === null ? "active" : "revoked",
+    enrolledAtMs: Number(row.enrolled_at),
+    ...(row.revoked_at === null
+      ? {}
+      : { revoked: { atMs: Number(row.revoked_at), reason: String(row.reason) } }),
+    ...(row.continuity === null
+      ? {}
+      : { continuity: { revision: Number(row.continuity_revision), value: String(row.continuity) } }),
+  };
+}
+
+function knownToken(row: Row): EnrolmentToken {
+  return {
+    tokenId: String(row.token_id),
+    secretSha256: String(row.secret_sha256),
+    ...(row.labels === null ? {} : { labels: JSON.parse(String(row.labels)) as string[] }),
+    ...(row.ek_sha256 === null ? {} : { ekSha256: String(row.ek_sha256) }),
+    createdBy: String(row.created_by),
+    createdAtMs: Number(row.created_at),
+    expiresAtMs: Number(row.expires_at),
+    ...(row.used_by === null ? {} : { usedBy: String(row.used_by) }),
+  };
+}
