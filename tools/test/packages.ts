@@ -32,6 +32,13 @@ export const PACKAGES: readonly PackageRow[] = [
   { binary: "postgres", package: "postgresql", why: "a database as a published tcp service" },
   { binary: "initdb", package: "postgresql", why: "a fresh cluster for each test run" },
   { binary: "chromium", package: "chromium", why: "published sites and error pages as a person sees them" },
+  { binary: "swtpm", package: "swtpm", why: "a software TPM 2.0 that proves what a machine is" },
+  {
+    binary: "swtpm_setup",
+    package: "swtpm-tools",
+    why: "endorsement keys with certificates of a local authority",
+  },
+  { binary: "tpm2", package: "tpm2-tools", why: "quotes and credentials not made by our own code" },
   { binary: "systemd-analyze", package: "systemd", why: "whether systemd accepts the service units" },
 ];
 
