@@ -127,6 +127,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
           // the token in its place has to be of a later one.
           if (owner === undefined || owner === OPERATOR) clock.schedule(clock.now() + 2, keepToken);
         },
+        onMachineRevoked: (agentId) => edge.cutAgent(agentId),
         onRulesChanged: (tunnelId, rules) => edge.holdRules(tunnelId, rules),
         onTokenIssued: (kind) => metrics.tokensIssued.inc({ kind }),
         onEvidenceJudged: (result) => metrics.attestations.inc({ result }),
@@ -329,7 +330,12 @@ function tokenGate(keyset: Keyset, store: Store, clock: Clock, config: ControlCo
       await checkTunnel(claims.sub, claims.iat);
       await spendToken(store, "stage0", claims);
     },
-    checkTunnel,
+    async checkTunnel(tunnelId, issuedAt, agentId) {
+      const rules = await checkTunnel(tunnelId, issuedAt);
+      const machine = await store.machine(agentId);
+      if (machine?.state === "revoked") throw new PosternError("machine_revoked");
+      return rules;
+    },
   };
 }
 

@@ -108,6 +108,8 @@ export interface ControlEvents {
   onRulesChanged(tunnelId: string, rules: Revised<string>): void;
   /** The owner's tokens were revoked, all of them or a family: the edge cuts the live channels of these tunnels. */
   onRevoked?(owner: string | undefined, tunnelIds: readonly string[]): void;
+  /** The agent's machine was revoked: the edge cuts every live channel of it. */
+  onMachineRevoked?(agentId: string): void;
   /** For metrics. */
   onTokenIssued?(kind: TokenKind): void;
   /** For metrics: `ok` or an error code. */

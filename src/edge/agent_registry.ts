@@ -18,9 +18,10 @@ export interface TokenGate {
   spend(claims: Stage0Claims): Promise<void>;
   /**
    * The rules that the tunnel has now.
-   * @param issuedAt of the stage 0 token, Unix seconds. @throws PosternError `tunnel_deleted`, `token_revoked`
+   * @param issuedAt of the stage 0 token, Unix seconds
+   * @param agentId who is about to serve it. @throws PosternError `tunnel_deleted`, `token_revoked`, `machine_revoked`
    */
-  checkTunnel(tunnelId: string, issuedAt: number): Promise<Revised<string> | undefined>;
+  checkTunnel(tunnelId: string, issuedAt: number, agentId: string): Promise<Revised<string> | undefined>;
 }
 
 /** An agent whose stage 0 token holds. It counts for its owner until it leaves. */
@@ -49,7 +50,8 @@ export interface AgentRegistry {
   /**
    * Takes in a proven session: its ports are open and older sessions of the agent are fenced when this resolves, with the
    * rules that its tunnel has. Whoever deletes the tunnel from then on finds the session.
-   * @throws PosternError `replace_rate_limited`, `tcp_port_unavailable`, `udp_port_unavailable`, `channel_closed`, `tunnel_deleted`, `token_revoked`
+   * @throws PosternError `replace_rate_limited`, `tcp_port_unavailable`, `udp_port_unavailable`, `channel_closed`, `tunnel_deleted`, `token_revoked`,
+   * `machine_revoked`
    */
   register(session: AgentSession, registration: Registration): Promise<Revised<string> | undefined>;
   /** The first echo came back: viewers may be sent there. */
@@ -117,8 +119,9 @@ export class LocalRegistry implements AgentRegistry {
       if (session.channel.state !== "authorizing") throw new PosternError("channel_closed");
     }
     sessions.add(session, replaces, config.drainTimeoutMs);
-    // The tokens may be older than the deletion of their tunnel. Whoever deletes it from now on finds the session.
-    return await tokens.checkTunnel(session.tunnelId, issuedAt);
+    // The tokens may be older than the deletion of their tunnel, or the revocation of the machine. Whoever deletes or revokes
+    // from now on finds the session.
+    return await tokens.checkTunnel(session.tunnelId, issuedAt, session.agentId);
   }
 
   online(session: AgentSession): void {

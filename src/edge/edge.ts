@@ -214,6 +214,11 @@ export class Edge implements EdgePlane {
     this.sessions.cutTunnel(tunnelId, new PosternError(code));
   }
 
+  /** Cuts every session of an agent, because its machine was revoked. */
+  cutAgent(agentId: string): void {
+    this.sessions.cutAgent(agentId, new PosternError("machine_revoked"));
+  }
+
   /** Holds these rules for the tunnel from the next request, or connection, on. */
   holdRules(tunnelId: string, rules: Revised<string>): void {
     this.#guards.put(tunnelId, rules);

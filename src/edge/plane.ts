@@ -17,6 +17,8 @@ export interface EdgePlane {
   metricsPage(): Promise<string>;
   /** Cuts everything that a tunnel has, because it was deleted or its owner's tokens were revoked. */
   cutTunnel(tunnelId: string, code: "tunnel_deleted" | "token_revoked"): void;
+  /** Cuts every session of an agent, because its machine was revoked: `machine_revoked`. */
+  cutAgent(agentId: string): void;
   /** Holds these rules for the tunnel from the next request, or connection, on. */
   holdRules(tunnelId: string, rules: Revised<string>): void;
   /** Reads the certificates again, and keeps those that it has when the new ones are not usable. */

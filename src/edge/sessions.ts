@@ -156,6 +156,15 @@ export class Sessions {
     }
   }
 
+  /** Cuts all sessions of an agent, whatever tunnels they serve: its machine was revoked. */
+  cutAgent(agentId: string, error: PosternError): void {
+    for (const session of [...this.everywhere()]) {
+      if (session.agentId !== agentId) continue;
+      this.routes.remove(session);
+      session.channel.close(error, this.#clock.now());
+    }
+  }
+
   /** Asks every agent to go elsewhere and lets open streams finish; resolves when all are gone. */
   async drain(deadlineMs: number): Promise<void> {
     for (const session of this.all) session.channel.drain("draining", deadlineMs, this.#clock.now());

@@ -104,6 +104,10 @@ export class WorkerEdge implements WorkerFunctions {
     this.#edge.cutTunnel(tunnelId, code);
   }
 
+  cutAgent(agentId: string): void {
+    this.#edge.cutAgent(agentId);
+  }
+
   holdRules(tunnelId: string, rules: Revised<string>): void {
     this.#edge.holdRules(tunnelId, rules);
   }

@@ -129,6 +129,10 @@ export class WorkerPlane implements EdgePlane {
     this.#tell((worker) => worker.calls.tell("cutTunnel", tunnelId, code));
   }
 
+  cutAgent(agentId: string): void {
+    this.#tell((worker) => worker.calls.tell("cutAgent", agentId));
+  }
+
   holdRules(tunnelId: string, rules: Revised<string>): void {
     for (const worker of this.#workers) {
       for (const held of worker?.sessions.values() ?? []) {

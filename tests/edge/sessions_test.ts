@@ -114,6 +114,22 @@ Deno.test("Sessions.cutTunnel() cuts its sessions, and its names are unknown at 
   assert.notEqual(sessions.routes.find("b.example.test"), undefined);
 });
 
+Deno.test("Sessions.cutAgent() cuts all sessions of the agent, linked ones too, and leaves the names to others", () => {
+  const { sessions } = setup();
+  const [mine, draining, other] = [session(), session({ tunnel: "second" }), session({ agent: "another" })];
+  for (const each of [mine, draining, other]) {
+    sessions.add(each.session, undefined, 0);
+    sessions.online(each.session);
+  }
+  draining.session.channel.drain("draining", 1_000, 0);
+  const linked = session({ isLinked: true });
+  sessions.link(linked.session);
+  sessions.cutAgent("agent", new PosternError("machine_revoked"));
+  for (const each of [mine, draining, linked]) assert.equal(each.channel.closedWith?.code, "machine_revoked");
+  assert.equal(other.channel.closedWith, undefined);
+  assert.deepEqual(sessions.routes.find("a.example.test")?.sessions, [other.session]);
+});
+
 Deno.test("Sessions.drain() asks every agent and resolves when the last session has gone", async () => {
   const { sessions } = setup();
   await sessions.drain(1_000);

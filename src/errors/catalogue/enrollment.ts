@@ -2,6 +2,18 @@
 import type { ErrorFacts } from "../error.ts";
 
 export const ENROLLMENT_ERRORS = {
+  machine_revoked: {
+    title: "Machine was revoked",
+    blame: "operator",
+    retryable: false,
+    status: 403,
+    exit: 4,
+    cause:
+      "An operator has revoked the machine, or the endorsement key of its TPM. Its channels are cut, its evidence is " +
+      "refused and it cannot enrol again, whatever token it has.",
+    remedy:
+      "If the machine is to be trusted again, let an operator restore it: `postern machine restore AGENT-ID`.",
+  },
   enrollment_tokens_full: {
     title: "Too many enrolment tokens",
     blame: "operator",
