@@ -15,6 +15,7 @@ const ROWS: readonly (readonly string[])[] = [
     "src/attestation",
     "src/config",
     "src/rules",
+    "src/audit",
     "wasm",
   ],
   ["src/mux"],

@@ -7,7 +7,9 @@ export type { Random } from "./random.ts";
 export type {
   AgentBinding,
   AgentStore,
+  AuditCheckpoint,
   AuditEntry,
+  AuditLine,
   AuditStore,
   ChallengeRecord,
   ChallengeStore,

@@ -283,10 +283,29 @@ export interface AuditEntry {
   readonly detail: Readonly<Record<string, string | number | boolean>>;
 }
 
+/** A line in its place in the chain. Hashes are 64 lower-case hex digits. */
+export interface AuditLine extends AuditEntry {
+  /** Ids have no gaps. */
+  readonly id: number;
+  /** Hash of the line before it. */
+  readonly previous: string;
+  readonly hash: string;
+}
+
+/** Which line stood where: who notes one can tell later whether anything up to it was changed. */
+export interface AuditCheckpoint {
+  readonly id: number;
+  readonly hash: string;
+}
+
 export interface AuditStore {
   appendAudit(entry: AuditEntry): Promise<void>;
   /** Newest first, older than `beforeId` when given. */
   auditEntries(limit: number, beforeId?: number): Promise<(AuditEntry & { readonly id: number })[]>;
+  /** Oldest first, after `afterId`: lines of the chain. */
+  auditLines(limit: number, afterId: number): Promise<AuditLine[]>;
+  /** The newest line, as it was noted when it was written; undefined before the first. */
+  auditHead(): Promise<AuditCheckpoint | undefined>;
 }
 
 export interface Store

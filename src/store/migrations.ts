@@ -126,6 +126,11 @@ const STEPS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX enrolment_tokens_by_end ON enrolment_tokens (expires_at);
   `,
+  `
+  -- Empty in lines of before the chain.
+  ALTER TABLE audit ADD COLUMN previous TEXT NOT NULL DEFAULT '';
+  ALTER TABLE audit ADD COLUMN hash TEXT NOT NULL DEFAULT '';
+  `,
 ];
 
 /** The layout that this program writes. */

@@ -1,6 +1,7 @@
 // deno-lint-ignore-file require-await -- the port is asynchronous: what throws here must reject there
 /** The store in one SQLite file: WAL, every commit on disk before it is answered. */
 import type { AuditEntry, ChallengeRecord, MachineEnrolment, Store, TunnelClaim } from "../ports/mod.ts";
+import { SqliteAudit } from "./audit.ts";
 import { Database } from "./database.ts";
 import { SqliteMachines } from "./machines.ts";
 import { migrate } from "./migrations.ts";
@@ -75,7 +76,8 @@ export function openSqliteStore(path: string, options: SqliteOptions = {}): Stor
     maxEnrolmentTokens: options.maxEnrolmentTokens ?? defaultMaxEnrolmentTokens,
     maxRevokedEks: options.maxRevokedEks ?? defaultMaxRevokedEks,
   });
-  const records = new SqliteRecords(database, options.maxAuditEntries ?? defaultMaxAuditEntries);
+  const records = new SqliteRecords(database);
+  const audit = new SqliteAudit(database, options.maxAuditEntries ?? defaultMaxAuditEntries);
   return {
     claimTunnel: (claim: TunnelClaim) => tunnels.claimTunnel(claim),
     tunnel: (tunnelId) => tunnels.tunnel(tunnelId),
@@ -107,8 +109,10 @@ export function openSqliteStore(path: string, options: SqliteOptions = {}): Stor
     saveKeyset: (value, revision) => records.saveKeyset(value, revision),
     setting: (key) => records.setting(key),
     putSetting: (key, value) => records.putSetting(key, value),
-    appendAudit: (entry: AuditEntry) => records.appendAudit(entry),
-    auditEntries: (limit, beforeId) => records.auditEntries(limit, beforeId),
+    appendAudit: (entry: AuditEntry) => audit.appendAudit(entry),
+    auditEntries: (limit, beforeId) => audit.auditEntries(limit, beforeId),
+    auditLines: (limit, afterId) => audit.auditLines(limit, afterId),
+    auditHead: () => audit.auditHead(),
     probe: () => records.putSetting("store.probe", String((options.wall ?? Date.now)())),
     close: async () => database.close(),
   };

@@ -1,5 +1,6 @@
 /** What every store must do, whatever it is made of. */
 import assert from "node:assert/strict";
+import { AuditWalk, openAuditHasher } from "../../src/audit/mod.ts";
 import { codeOf } from "../../src/errors/mod.ts";
 import type { Store, TunnelClaim } from "../../src/ports/mod.ts";
 
@@ -353,6 +354,27 @@ export function storeContract(kind: string, makeHarness: () => StoreHarness): vo
     assert.deepEqual(all.map((entry) => entry.detail.n), [7, 6, 5, 4, 3]);
     const page = await store.auditEntries(2, all[1].id);
     assert.deepEqual(page.map((entry) => entry.subject), ["tun_5", "tun_4"]);
+  });
+
+  test("auditLines() are a chain up to auditHead(), also when the oldest were let go", async (store) => {
+    assert.equal(await store.auditHead(), undefined);
+    const entry = { atMs: startMs, actor: "alice", action: "tunnel.create", outcome: "ok", detail: {} };
+    await Promise.all([1, 2, 3, 4, 5, 6, 7].map((n) => store.appendAudit({ ...entry, subject: `tun_${n}` })));
+    const walk = new AuditWalk(await openAuditHasher());
+    const page = await store.auditLines(2, 0);
+    assert.equal(page.length, 2);
+    const lines = [...page, ...await store.auditLines(100, page[1].id)];
+    assert.deepEqual(lines.map(({ id }) => id), [3, 4, 5, 6, 7]);
+    for (const line of lines) assert.equal(walk.take(line), undefined);
+    const head = await store.auditHead();
+    assert.deepEqual(head, { id: 7, hash: lines[4].hash });
+    assert.deepEqual(walk.end(head), {
+      lines: 5,
+      firstId: 3,
+      lastId: 7,
+      head: head?.hash,
+      isShortened: true,
+    });
   });
 
   test("close() is idempotent and ends the connection: store_failed", async (store) => {
