@@ -43,6 +43,8 @@ Deno.test("Swtpm.extend() changes a PCR until the next reset", async () => {
   assert.equal(await tpm.pcr(7), zero);
   await tpm.extend(7);
   const extended = await tpm.pcr(7);
+  const said = await tpm.tool("pcrread", "sha256:7,23");
+  assert.ok(said.includes(extended.toUpperCase()), said);
   assert.notEqual(extended, zero);
   await tpm.extend(7);
   assert.notEqual(await tpm.pcr(7), extended);
