@@ -13,6 +13,7 @@ const ROWS: readonly (readonly string[])[] = [
     "src/crypto",
     "src/identity",
     "src/attestation",
+    "src/policy",
     "src/config",
     "src/rules",
     "src/audit",

@@ -3,6 +3,7 @@ import type { ErrorFacts } from "../error.ts";
 import { ATTESTATION_ERRORS } from "./attestation.ts";
 import { ENROLLMENT_ERRORS } from "./enrollment.ts";
 import { IDENTITY_ERRORS } from "./identity.ts";
+import { POLICY_ERRORS } from "./policy.ts";
 import { STORE_ERRORS } from "./store.ts";
 
 export const CONTROL_ERRORS = {
@@ -10,6 +11,7 @@ export const CONTROL_ERRORS = {
   ...STORE_ERRORS,
   ...ATTESTATION_ERRORS,
   ...ENROLLMENT_ERRORS,
+  ...POLICY_ERRORS,
   body_too_large: {
     title: "Request body is too large",
     blame: "peer",

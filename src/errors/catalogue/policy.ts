@@ -1,0 +1,107 @@
+/** Failures of PCR policies: of applying them, and of machines that do not satisfy them. */
+import type { ErrorFacts } from "../error.ts";
+
+export const POLICY_ERRORS = {
+  policy_invalid: {
+    title: "Policy is not valid",
+    blame: "peer",
+    retryable: false,
+    status: 400,
+    exit: 2,
+    cause: "A member of the policy is missing, unknown or out of form; the message names it.",
+    remedy: "Correct the file. Digests and firmware versions are lower-case hex and stand in quotes. " +
+      "`postern policy learn` writes a file to start from.",
+  },
+  policy_values_missing: {
+    title: "There is nothing to learn a policy from",
+    blame: "peer",
+    retryable: false,
+    status: 409,
+    exit: 1,
+    cause: "No machine that was asked for has proved these PCRs of this bank with a quote so far.",
+    remedy:
+      "Let the machine connect once: without a policy it quotes PCRs 0 to 7 of sha256. Policies with other PCRs are " +
+      'applied with "any" first and learnt then.',
+  },
+  policy_values_too_many: {
+    title: "Machines are too different for one policy",
+    blame: "peer",
+    retryable: false,
+    status: 409,
+    exit: 1,
+    cause: "A PCR, or the firmware, has more different values among these machines than one policy may list.",
+    remedy: "Label machines of one kind alike and learn a policy for each kind, or leave such a PCR out.",
+  },
+  policy_missing: {
+    title: "No policy is assigned to the machine",
+    blame: "operator",
+    retryable: false,
+    status: 403,
+    exit: 4,
+    cause: "`attestation.require_policy` is set, and no policy asks for labels that this machine has.",
+    remedy: "Apply a policy for the machine's labels, or for its agent id.",
+  },
+  pcr_not_covered: {
+    title: "Quote does not cover the policy's PCRs",
+    blame: "peer",
+    retryable: true,
+    status: 403,
+    exit: 4,
+    cause: "The policy demands PCRs that are not part of the quote, as when it changed after the question.",
+    remedy:
+      "The agent asks again by itself. If it repeats, look whether the TPM has the policy's bank: `tpm2_getcap pcrs`.",
+  },
+  pcr_value_refused: {
+    title: "PCR holds a value that the policy does not allow",
+    blame: "peer",
+    retryable: false,
+    status: 403,
+    exit: 4,
+    cause:
+      "Firmware, boot loader, kernel or settings of the machine are not those that the policy was made from.",
+    remedy:
+      "Find out what changed on the machine. If it is right, learn the policy anew, look at `postern policy diff`, and " +
+      "apply it.",
+  },
+  firmware_refused: {
+    title: "TPM has firmware that the policy does not allow",
+    blame: "peer",
+    retryable: false,
+    status: 403,
+    exit: 4,
+    cause: "The policy lists firmware versions of the TPM, and the quote shows another one.",
+    remedy: "Update the TPM's firmware, or add the version to the policy once it is found to be good.",
+  },
+  firmware_changed: {
+    title: "TPM's firmware changed under way",
+    blame: "peer",
+    retryable: false,
+    status: 403,
+    exit: 4,
+    cause:
+      "The firmware version differs from that of the quote before, and the TPM was not reset in between.",
+    remedy:
+      "This does not happen by itself. Look at the machine; revoke it, and enrol it anew when it is sound.",
+  },
+  attestation_reset: {
+    title: "TPM was reset while the channel was open",
+    blame: "peer",
+    retryable: true,
+    status: 403,
+    exit: 4,
+    cause:
+      "The quote shows a reset since the channel was proven: its PCRs were made anew by whatever started then.",
+    remedy: "The agent opens a new channel by itself. If the machine was not restarted, look at it.",
+  },
+  attestation_rollback: {
+    title: "TPM's counters went back",
+    blame: "peer",
+    retryable: false,
+    status: 403,
+    exit: 4,
+    cause:
+      "Resets, restarts or the clock of the TPM are behind what the same TPM showed before: a virtual machine was put " +
+      "back to a snapshot or runs twice, or the TPM was cleared.",
+    remedy: "If this was meant, revoke the machine and enrol it anew; otherwise find out who runs the copy.",
+  },
+} as const satisfies Record<string, ErrorFacts>;
