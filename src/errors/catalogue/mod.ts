@@ -9,6 +9,7 @@ import { EDGE_ERRORS } from "./edge.ts";
 import { HTTP_ERRORS } from "./http.ts";
 import { HTTP2_ERRORS } from "./http2.ts";
 import { TLS_ERRORS } from "./tls.ts";
+import { TPM_EVIDENCE_ERRORS } from "./tpm_evidence.ts";
 import { WEBSOCKET_ERRORS } from "./websocket.ts";
 import { WIRE_ERRORS } from "./wire.ts";
 
@@ -22,6 +23,7 @@ const ALL = {
   ...HTTP_ERRORS,
   ...HTTP2_ERRORS,
   ...TLS_ERRORS,
+  ...TPM_EVIDENCE_ERRORS,
   ...WEBSOCKET_ERRORS,
   ...WIRE_ERRORS,
 } as const satisfies Record<string, ErrorFacts>;
