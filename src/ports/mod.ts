@@ -21,6 +21,8 @@ export type {
   MachineRecord,
   MachineRevocation,
   MachineStore,
+  PolicyRecord,
+  PolicyStore,
   Revised,
   Revocation,
   RevocationQuery,

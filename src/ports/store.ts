@@ -20,6 +20,8 @@ export interface TunnelRecord {
   readonly heldUntilMs: number;
   /** JSON of the rules that edges hold for the service; absent while nobody has set any. Holds password hashes. */
   readonly rules?: Revised<string>;
+  /** Only agents of this tier may serve it; absent: any agent. */
+  readonly requireTier?: "tpm";
 }
 
 /** A tunnel to be made, with the limits that are checked in the same step. */
@@ -66,6 +68,8 @@ export interface TunnelStore {
    * undefined when there is no such tunnel.
    */
   setTunnelRules(tunnelId: string, value: string): Promise<Revised<string> | undefined>;
+  /** Null: any agent may serve it. False when there is no such tunnel. */
+  setTunnelTier(tunnelId: string, requireTier: "tpm" | null): Promise<boolean>;
   /**
    * Frees name, port and agent bindings. With `heldBeforeMs` only when the tunnel is anonymous and its hold ended
    * before then. False when nothing was deleted.
@@ -257,6 +261,36 @@ export interface MachineStore {
   advanceContinuity(agentId: string, value: string, revision: number): Promise<boolean>;
 }
 
+/** One version of a PCR policy. */
+export interface PolicyRecord {
+  readonly name: string;
+  readonly version: number;
+  /** JSON of the policy. */
+  readonly body: string;
+  readonly appliedBy: string;
+  readonly appliedAtMs: number;
+  /** The version before is accepted until then. */
+  readonly overlapUntilMs: number;
+}
+
+export interface PolicyStore {
+  /** Grows with each version that is applied; 0 before the first. Cheap. */
+  policyRevision(): Promise<number>;
+  /** The newest version of each name and the one before it: by name, newest first. */
+  policies(): Promise<Revised<PolicyRecord[]>>;
+  /** Versions of one name that are kept, newest first. */
+  policyVersions(name: string): Promise<PolicyRecord[]>;
+  /**
+   * Adds a version when it is the next one of its name and nothing was applied since `revision`. `outdated`: look again;
+   * `too_many`: there are `maxNames` names already.
+   */
+  applyPolicy(
+    policy: PolicyRecord,
+    revision: number,
+    maxNames: number,
+  ): Promise<"applied" | "outdated" | "too_many">;
+}
+
 export interface KeysetStore {
   /** JSON of the signing keys. Secret. */
   loadKeyset(): Promise<Revised<string> | undefined>;
@@ -316,6 +350,7 @@ export interface Store
     RevocationStore,
     ChallengeStore,
     MachineStore,
+    PolicyStore,
     KeysetStore,
     SettingStore,
     AuditStore {

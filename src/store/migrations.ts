@@ -131,6 +131,22 @@ const STEPS: readonly string[] = [
   ALTER TABLE audit ADD COLUMN previous TEXT NOT NULL DEFAULT '';
   ALTER TABLE audit ADD COLUMN hash TEXT NOT NULL DEFAULT '';
   `,
+  `
+  -- Versions are added, never changed. AUTOINCREMENT: the newest id is the revision of all of them.
+  CREATE TABLE policies (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    name          TEXT NOT NULL,
+    version       INTEGER NOT NULL,
+    body          TEXT NOT NULL,
+    applied_by    TEXT NOT NULL,
+    applied_at    INTEGER NOT NULL,
+    overlap_until INTEGER NOT NULL,
+    UNIQUE (name, version)
+  ) STRICT;
+
+  -- Weakest tier of agents that may serve the tunnel; null: any.
+  ALTER TABLE tunnels ADD COLUMN require_tier TEXT;
+  `,
 ];
 
 /** The layout that this program writes. */

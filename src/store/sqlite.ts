@@ -6,6 +6,7 @@ import { Database } from "./database.ts";
 import { SqliteMachines } from "./machines.ts";
 import { migrate } from "./migrations.ts";
 import { SqliteOnce } from "./once.ts";
+import { SqlitePolicies } from "./policies.ts";
 import { SqliteRecords } from "./records.ts";
 import { SqliteRevocations } from "./revocations.ts";
 import { SqliteTunnels } from "./tunnels.ts";
@@ -28,6 +29,8 @@ export interface SqliteOptions {
   readonly maxEnrolmentTokens?: number;
   /** Revoked endorsement keys before no other can be. */
   readonly maxRevokedEks?: number;
+  /** Versions of one policy that are kept, two at least; the oldest go first. */
+  readonly maxPolicyVersions?: number;
   /** Audit lines that are kept; the oldest go first. */
   readonly maxAuditEntries?: number;
   /** How long another writer is waited for (ms). The wait blocks this process. */
@@ -40,6 +43,7 @@ const defaultMaxRevokedTokensPerOwner = 1_000;
 const defaultMaxChallenges = 4_096;
 const defaultMaxEnrolmentTokens = 10_000;
 const defaultMaxRevokedEks = 100_000;
+const defaultMaxPolicyVersions = 64;
 const defaultMaxAuditEntries = 100_000;
 const defaultClockSkewMs = 30_000;
 const defaultBusyTimeoutMs = 2_000;
@@ -76,6 +80,7 @@ export function openSqliteStore(path: string, options: SqliteOptions = {}): Stor
     maxEnrolmentTokens: options.maxEnrolmentTokens ?? defaultMaxEnrolmentTokens,
     maxRevokedEks: options.maxRevokedEks ?? defaultMaxRevokedEks,
   });
+  const policies = new SqlitePolicies(database, options.maxPolicyVersions ?? defaultMaxPolicyVersions);
   const records = new SqliteRecords(database);
   const audit = new SqliteAudit(database, options.maxAuditEntries ?? defaultMaxAuditEntries);
   return {
@@ -86,6 +91,7 @@ export function openSqliteStore(path: string, options: SqliteOptions = {}): Stor
     adoptTunnel: (tunnelId, owner, maxTunnels) => tunnels.adoptTunnel(tunnelId, owner, maxTunnels),
     holdTunnel: (tunnelId, heldUntilMs) => tunnels.holdTunnel(tunnelId, heldUntilMs),
     setTunnelRules: (tunnelId, value) => tunnels.setTunnelRules(tunnelId, value),
+    setTunnelTier: (tunnelId, requireTier) => tunnels.setTunnelTier(tunnelId, requireTier),
     deleteTunnel: (tunnelId, heldBeforeMs) => tunnels.deleteTunnel(tunnelId, heldBeforeMs),
     abandonedTunnels: (heldBeforeMs, limit) => tunnels.abandonedTunnels(heldBeforeMs, limit),
     bindAgent: (tunnelId, agentId, nowMs, maxAgents) =>
@@ -105,6 +111,10 @@ export function openSqliteStore(path: string, options: SqliteOptions = {}): Stor
     restoreMachine: (key) => machines.restoreMachine(key),
     isEkRevoked: (ekSha256) => machines.isEkRevoked(ekSha256),
     advanceContinuity: (agentId, value, revision) => machines.advanceContinuity(agentId, value, revision),
+    policyRevision: () => policies.policyRevision(),
+    policies: () => policies.policies(),
+    policyVersions: (name) => policies.policyVersions(name),
+    applyPolicy: (policy, revision, maxNames) => policies.applyPolicy(policy, revision, maxNames),
     loadKeyset: () => records.loadKeyset(),
     saveKeyset: (value, revision) => records.saveKeyset(value, revision),
     setting: (key) => records.setting(key),

@@ -12,7 +12,7 @@ import type {
 import type { Database, Row } from "./database.ts";
 
 const columns =
-  "tunnel_id, name, owner, anonymous, protocol, public_port, public_udp_port, created_at, held_until, rules, rules_revision";
+  "tunnel_id, name, owner, anonymous, protocol, public_port, public_udp_port, created_at, held_until, rules, rules_revision, require_tier";
 
 /** Where ports of a protocol are kept, and the setting that remembers the last one that was given away. */
 const tcpPort = { column: "public_port", cursor: "store.last_public_port" } as const;
@@ -82,6 +82,14 @@ export class SqliteTunnels implements TunnelStore, AgentStore {
     });
   }
 
+  async setTunnelTier(tunnelId: string, requireTier: "tpm" | null): Promise<boolean> {
+    return this.#database.run(
+      "UPDATE tunnels SET require_tier = ? WHERE tunnel_id = ?",
+      requireTier,
+      tunnelId,
+    ) === 1;
+  }
+
   async deleteTunnel(tunnelId: string, heldBeforeMs?: number): Promise<boolean> {
     if (heldBeforeMs === undefined) {
       return this.#database.run("DELETE FROM tunnels WHERE tunnel_id = ?", tunnelId) === 1;
@@ -147,7 +155,7 @@ export class SqliteTunnels implements TunnelStore, AgentStore {
     const port = this.#takePort(claim);
     if (claim.ports !== undefined && port === undefined) return { outcome: "no_port" };
     this.#database.run(
-      `INSERT INTO tunnels (${columns}, created_from) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO tunnels (${columns}, created_from) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       claim.tunnelId,
       claim.name,
       claim.owner,
@@ -159,6 +167,7 @@ export class SqliteTunnels implements TunnelStore, AgentStore {
       claim.heldUntilMs,
       claim.rules ?? null,
       claim.rules === undefined ? 0 : 1,
+      claim.requireTier ?? null,
       claim.from?.address ?? null,
     );
     return { outcome: "created", tunnel: this.#byName(claim.name) as TunnelRecord };
@@ -229,5 +238,7 @@ function knownTunnel(row: Row): TunnelRecord {
     ...(row.rules === null
       ? {}
       : { rules: { revision: Number(row.rules_revision), value: String(row.rules) } }),
+    // A tier that this program does not know is not weaker than the one that it does know.
+    ...(row.require_tier === null ? {} : { requireTier: "tpm" }),
   };
 }

@@ -12,6 +12,7 @@ export const contractLimits = {
   maxChallenges: 3,
   maxEnrolmentTokens: 5,
   maxRevokedEks: 3,
+  maxPolicyVersions: 3,
   maxAuditEntries: 5,
   clockSkewMs: 30_000,
 };
@@ -202,6 +203,18 @@ export function storeContract(kind: string, makeHarness: () => StoreHarness): vo
     assert.deepEqual(await store.setTunnelRules("tun_1", "{}"), { revision: 2, value: "{}" });
     assert.deepEqual((await store.tunnelByName("demo"))?.rules, { revision: 2, value: "{}" });
     assert.equal(await store.setTunnelRules("tun_2", "{}"), undefined);
+  });
+
+  test("setTunnelTier() is kept until it is taken back, and a claim may bring it", async (store) => {
+    await store.claimTunnel(claimOf());
+    assert.equal((await store.tunnel("tun_1"))?.requireTier, undefined);
+    assert.equal(await store.setTunnelTier("tun_1", "tpm"), true);
+    assert.equal((await store.tunnelByName("demo"))?.requireTier, "tpm");
+    assert.equal(await store.setTunnelTier("tun_1", null), true);
+    assert.equal((await store.tunnel("tun_1"))?.requireTier, undefined);
+    assert.equal(await store.setTunnelTier("tun_2", "tpm"), false);
+    await store.claimTunnel(claimOf({ tunnelId: "tun_3", name: "n3", requireTier: "tpm" }));
+    assert.equal((await store.tunnel("tun_3"))?.requireTier, "tpm");
   });
 
   test("claimTunnel() stores the first rules with the tunnel", async (store) => {

@@ -4,6 +4,7 @@ import { codeOf } from "../../src/errors/mod.ts";
 import type { Store } from "../../src/ports/mod.ts";
 import { openSqliteStore } from "../../src/store/mod.ts";
 import { machineStoreContract } from "../contract/machine_store.ts";
+import { policyStoreContract } from "../contract/policy_store.ts";
 import { contractLimits, storeContract, type StoreHarness } from "../contract/store.ts";
 
 function harnessOf(path: string, dispose: () => void): StoreHarness {
@@ -49,7 +50,7 @@ const inFile = () => {
   const directory = Deno.makeTempDirSync({ prefix: "postern-store-" });
   return harnessOf(`${directory}/postern.db`, () => Deno.removeSync(directory, { recursive: true }));
 };
-for (const contract of [storeContract, machineStoreContract]) {
+for (const contract of [storeContract, machineStoreContract, policyStoreContract]) {
   contract("sqlite in memory", inMemory);
   contract("sqlite in a file", inFile);
 }
