@@ -26,15 +26,7 @@ import {
   type TokenGate,
 } from "./edge/mod.ts";
 import { codeOf, PosternError } from "./errors/mod.ts";
-import {
-  defaultRotation,
-  type Keyset,
-  type RotationPolicy,
-  spendToken,
-  type Stage0Claims,
-  verifyStage0,
-  verifyStage1,
-} from "./identity/mod.ts";
+import { defaultRotation, type RotationPolicy } from "./identity/mod.ts";
 import type { Clock, Log, Random, Store } from "./ports/mod.ts";
 import { Readiness } from "./readiness.ts";
 import { StateDirectory } from "./state_directory.ts";
@@ -47,6 +39,7 @@ import {
   type Metrics,
   serveAdmin,
 } from "./telemetry/mod.ts";
+import { tokenGate } from "./token_gate.ts";
 import { version } from "./version.ts";
 import { WorkerPlane } from "./workers/mod.ts";
 
@@ -301,42 +294,6 @@ async function certificateFilesOf(
 export function rotationOf({ tokens }: Pick<EdgeConfig, "tokens">): RotationPolicy {
   const longestMs = Math.max(tokens.stage0Ms, tokens.stage1Ms, tokens.managementMs, tokens.recreateMaxMs);
   return { ...defaultRotation, retainMs: longestMs + tokens.clockSkewMs };
-}
-
-function tokenGate(keyset: Keyset, store: Store, clock: Clock, config: ControlConfig): TokenGate {
-  const expectation = () => ({
-    audience: config.edgeAudience,
-    issuer: config.issuer,
-    nowMs: clock.wall(),
-    clockSkewMs: config.tokens.clockSkewMs,
-  });
-  const checkTunnel = async (tunnelId: string, issuedAt: number) => {
-    const tunnel = await store.tunnel(tunnelId);
-    if (tunnel === undefined) throw new PosternError("tunnel_deleted");
-    const { owner } = tunnel;
-    if (await store.isRevoked({ owner, startedAtMs: issuedAt * 1_000 })) {
-      throw new PosternError("token_revoked");
-    }
-    return tunnel.rules;
-  };
-  return {
-    verifyStage0: (token) => verifyStage0(token, keyset, expectation()),
-    verifyStage1: (token) => verifyStage1(token, keyset, expectation()),
-    async ownerOf(claims: Stage0Claims) {
-      const tunnel = await store.tunnel(claims.sub);
-      return tunnel === undefined || tunnel.anonymous ? undefined : tunnel.owner;
-    },
-    async spend(claims: Stage0Claims) {
-      await checkTunnel(claims.sub, claims.iat);
-      await spendToken(store, "stage0", claims);
-    },
-    async checkTunnel(tunnelId, issuedAt, agentId) {
-      const rules = await checkTunnel(tunnelId, issuedAt);
-      const machine = await store.machine(agentId);
-      if (machine?.state === "revoked") throw new PosternError("machine_revoked");
-      return rules;
-    },
-  };
 }
 
 function controlConfigOf(config: EdgeConfig): ControlConfig {
