@@ -10,8 +10,10 @@ import {
 } from "../src/driver/mod.ts";
 import { codeOf, type ErrorCode, isErrorCode, PosternError } from "../src/errors/mod.ts";
 import type { Clock } from "../src/ports/mod.ts";
-import { ControlConnections, type ControlResponse } from "./control_connection.ts";
+import { ControlConnections, type ControlMethod, type ControlResponse } from "./control_connection.ts";
 import {
+  type AuditAnswer,
+  auditAnswer,
   type ChallengeAnswer,
   challengeAnswer,
   type ChallengeRequest,
@@ -102,14 +104,31 @@ export class ControlClient {
     return this.#post("auth/token/revoke", request, revokeAnswer, signal, true);
   }
 
+  /** A page of the audit log, oldest first; for operators. */
+  auditLines(afterId: number, signal: AbortSignal): Promise<AuditAnswer> {
+    return this.#ask("GET", `v1/audit?after=${afterId}`, undefined, auditAnswer, signal, true);
+  }
+
   /** Ends idle connections. Idempotent. */
   close(): void {
     this.#connections.close();
   }
 
-  async #post<T>(
+  #post<T>(
     path: string,
     body: unknown,
+    schema: z.ZodType<T>,
+    signal: AbortSignal,
+    withToken: boolean,
+  ): Promise<T> {
+    return this.#ask("POST", path, JSON.stringify(body), schema, signal, withToken);
+  }
+
+  /** Throws what control refuses with, and the codes of {@link failure}. */
+  async #ask<T>(
+    method: ControlMethod,
+    path: string,
+    body: string | undefined,
     schema: z.ZodType<T>,
     signal: AbortSignal,
     withToken: boolean,
@@ -126,15 +145,17 @@ export class ControlClient {
     signal.addEventListener("abort", onAbort);
     if (signal.aborted) stop.abort();
     try {
-      const response = await this.#connections.post(
-        new URL(path, this.#base).pathname,
+      const { pathname, search } = new URL(path, this.#base);
+      const response = await this.#connections.ask(
+        method,
+        pathname + search,
         {
-          "Content-Type": "application/json",
+          ...(body === undefined ? {} : { "Content-Type": "application/json" }),
           Accept: "application/json, application/problem+json",
           ...(userAgent === undefined ? {} : { "User-Agent": userAgent }),
           ...(secret === undefined ? {} : { Authorization: `Bearer ${secret}` }),
         },
-        JSON.stringify(body),
+        body,
         stop.signal,
       );
       const text = textOf(response.body);

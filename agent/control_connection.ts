@@ -29,6 +29,8 @@ export interface ControlConnectionsOptions {
   readonly open: (signal: AbortSignal) => Promise<ByteStream>;
 }
 
+export type ControlMethod = "GET" | "POST";
+
 export interface ControlResponse {
   readonly status: number;
   /** First value of the field; its name in lower case. */
@@ -56,20 +58,21 @@ export class ControlConnections {
   }
 
   /**
-   * Posts and reads the whole answer. Throws what opening throws, `http_bad_response`, `http_truncated_body`,
+   * Asks, with a body or without one, and reads the whole answer. Throws what opening throws, `http_bad_response`, `http_truncated_body`,
    * `control_response_invalid` for an answer that is too long, `connection_reset` and `connection_lost`; what it throws
    * after the signal's abort does not matter.
    */
-  async post(
+  async ask(
+    method: ControlMethod,
     target: string,
     fields: Readonly<Record<string, string>>,
-    body: string,
+    body: string | undefined,
     signal: AbortSignal,
   ): Promise<ControlResponse> {
-    const message = requestOf(this.#options.authority, target, fields, body);
+    const message = requestOf(this.#options.authority, method, target, fields, body);
     for (let kept = this.#takeIdle(); kept !== undefined; kept = this.#takeIdle()) {
       try {
-        return await this.#exchange(kept, message, signal);
+        return await this.#exchange(kept, method, message, signal);
       } catch (error) {
         if (!(error instanceof Stale) || signal.aborted) throw error;
       }
@@ -77,7 +80,7 @@ export class ControlConnections {
     const stream = await this.#options.open(signal);
     const connection = { stream, reader: new SocketReader(stream, this.#slabs), idleSince: 0 };
     try {
-      return await this.#exchange(connection, message, signal);
+      return await this.#exchange(connection, method, message, signal);
     } catch (error) {
       if (!(error instanceof Stale)) throw error;
       throw new PosternError("connection_reset", "Cannot read the answer: the connection was closed", {
@@ -102,6 +105,7 @@ export class ControlConnections {
 
   async #exchange(
     connection: Connection,
+    method: ControlMethod,
     message: Uint8Array,
     signal: AbortSignal,
   ): Promise<ControlResponse> {
@@ -119,7 +123,7 @@ export class ControlConnections {
         if (reader.readBytes > before) throw cause;
         throw new Stale(undefined, { cause });
       });
-      const body = BodyReader.forResponse(head, "POST");
+      const body = BodyReader.forResponse(head, method);
       const bytes = await this.#body(reader, body);
       keep = persistent(head) && body.framing.kind !== "until_close" && reader.available === 0;
       return { status: head.status, header: (name) => head.headers.get(name) ?? undefined, body: bytes };
@@ -176,14 +180,15 @@ export class ControlConnections {
 
 function requestOf(
   authority: string,
+  method: ControlMethod,
   target: string,
   fields: Readonly<Record<string, string>>,
-  body: string,
+  body: string | undefined,
 ): Uint8Array {
-  const bytes = utf8(body);
+  const bytes = utf8(body ?? "");
   const headers = new HeaderList();
   headers.append("Host", authority);
   for (const [name, value] of Object.entries(fields)) headers.append(name, value);
-  headers.append("Content-Length", String(bytes.length));
-  return concat(serializeRequestHead({ method: "POST", target, minor: 1, headers }), bytes);
+  if (body !== undefined) headers.append("Content-Length", String(bytes.length));
+  return concat(serializeRequestHead({ method, target, minor: 1, headers }), bytes);
 }

@@ -90,6 +90,25 @@ export interface RevokeTokenRequest {
 export const revokeAnswer = z.object({ tunnels: z.int().min(0) });
 export type RevokeAnswer = z.infer<typeof revokeAnswer>;
 
+const auditHash = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** A page of the audit log: what control says; whether it holds is for the reader to find out. */
+export const auditAnswer = z.object({
+  lines: z.array(z.object({
+    id: z.int().min(1),
+    at: z.iso.datetime(),
+    actor: z.string(),
+    action: z.string(),
+    subject: z.string(),
+    outcome: z.string(),
+    detail: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+    previous: auditHash,
+    hash: auditHash,
+  })).max(1_000),
+  head: z.object({ id: z.int().min(1), hash: auditHash }).optional(),
+});
+export type AuditAnswer = z.infer<typeof auditAnswer>;
+
 /** A refusal (RFC 9457), as far as it matters here. Peer text. */
 export const problem = z.object({
   code: z.string().max(64).optional(),

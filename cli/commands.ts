@@ -72,6 +72,30 @@ function ruleFlags(protocol: ServiceProtocol): Flag[] {
   }));
 }
 
+/** Of commands that ask control with an operator's token. */
+const operatorFlags: readonly Flag[] = [
+  {
+    name: "control",
+    help: "Control plane; http://127.0.0.1:8080 when absent.",
+    placeholder: "URL",
+    environment: "POSTERN_CONTROL",
+  },
+  {
+    name: "token-file",
+    help: "File with an operator's token.",
+    placeholder: "FILE",
+    environment: "POSTERN_TOKEN_FILE",
+    file: true,
+  },
+  {
+    name: "ca-file",
+    help: "Extra certificate authorities in PEM.",
+    placeholder: "FILE",
+    environment: "POSTERN_CA_FILE",
+    file: true,
+  },
+];
+
 const agentKeys = ["control", "token_file", "ca_file", "proxy", "state_directory", "log.level"];
 
 async function publish(protocol: ServiceProtocol, call: Call): Promise<number> {
@@ -237,29 +261,43 @@ export const commands: readonly Command[] = [
         placeholder: "FILE",
         file: true,
       },
-      {
-        name: "control",
-        help: "Control plane; http://127.0.0.1:8080 when absent.",
-        placeholder: "URL",
-        environment: "POSTERN_CONTROL",
-      },
-      {
-        name: "token-file",
-        help: "File with an operator's token.",
-        placeholder: "FILE",
-        environment: "POSTERN_TOKEN_FILE",
-        file: true,
-      },
-      {
-        name: "ca-file",
-        help: "Extra certificate authorities in PEM.",
-        placeholder: "FILE",
-        environment: "POSTERN_CA_FILE",
-        file: true,
-      },
+      ...operatorFlags,
       jsonFlag,
     ],
     run: async (call) => (await import("./commands/token.ts")).runToken(call),
+  },
+  {
+    name: "audit",
+    summary: "Show, export or verify the audit log.",
+    details: [
+      "Example: postern audit",
+      "         postern audit export --out audit.jsonl",
+      "         postern audit verify --in audit.jsonl --since 4711:HASH",
+      "",
+      "Each line holds the hash of the line before it. `verify` follows them, and prints the newest line as ID:HASH: note",
+      "it elsewhere, and --since shows later whether anything up to it was changed.",
+    ],
+    arguments: [{
+      name: "ACTION",
+      help: "export or verify; shows the newest lines when absent.",
+      required: false,
+      words: ["export", "verify"],
+    }],
+    flags: [
+      { name: "lines", help: "How many lines are shown; 20 when absent.", placeholder: "COUNT" },
+      {
+        name: "out",
+        short: "o",
+        help: "File for the export; standard output when absent.",
+        placeholder: "FILE",
+        file: true,
+      },
+      { name: "in", help: "Verify an export instead of asking control.", placeholder: "FILE", file: true },
+      { name: "since", help: "A line that was noted before.", placeholder: "ID:HASH" },
+      ...operatorFlags,
+      jsonFlag,
+    ],
+    run: async (call) => (await import("./commands/audit.ts")).runAudit(call),
   },
   {
     name: "config",

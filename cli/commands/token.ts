@@ -1,9 +1,10 @@
-import { ControlClient, type TokenAnswer } from "../../agent/mod.ts";
-import { agentDefaults, defaultStateDirectory, parseDuration, readSecretFile } from "../../src/config/mod.ts";
-import { readAuthorities, replacePrivate, systemClock } from "../../src/driver/mod.ts";
+import type { ControlClient, TokenAnswer } from "../../agent/mod.ts";
+import { parseDuration } from "../../src/config/mod.ts";
+import { replacePrivate } from "../../src/driver/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
 import { escapeControls } from "../../src/telemetry/mod.ts";
 import type { Call } from "../command.ts";
+import { withOperatorClient } from "../operator_client.ts";
 
 /**
  * `postern token --owner NAME [--role ROLE] [--ttl DURATION] [--out FILE]` and
@@ -13,20 +14,10 @@ import type { Call } from "../command.ts";
 export async function runToken(call: Call): Promise<number> {
   const isRevocation = call.arguments[0] === "revoke";
   checkFlags(call, isRevocation);
-  const { control, "token-file": tokenFile, "ca-file": caFile } = call.values;
-  const path = tokenFile ?? `${defaultStateDirectory("edge", call.env)}/management.token`;
-  const url = agentDefaults(control === undefined ? {} : { control }).control;
-  const client = new ControlClient({
-    url,
-    clock: systemClock,
-    caCerts: caFile === undefined ? undefined : [await readAuthorities(caFile)],
-    token: async () => (await readSecretFile(path, Deno)).secret,
-  });
-  try {
-    return isRevocation ? await revoke(call, client) : await issue(call, client);
-  } finally {
-    client.close();
-  }
+  return await withOperatorClient(
+    call,
+    (client) => isRevocation ? revoke(call, client) : issue(call, client),
+  );
 }
 
 async function issue(call: Call, client: ControlClient): Promise<number> {

@@ -18,6 +18,7 @@ import { frontPage, frontPagePath, frontPagePolicy, wantsPage } from "./front_pa
 import { type ControlEnv, jsonBody, problemOf, rateLimit, requestId } from "./http.ts";
 import { RateLimiter } from "./rate_limit.ts";
 import {
+  auditRoute,
   challengeRoute,
   createTunnelRoute,
   deleteTunnelRoute,
@@ -46,6 +47,7 @@ const GROUPS: Readonly<Record<string, RateGroup>> = {
   [revokeTokenRoute.path]: "manage",
   [challengeRoute.path]: "attest",
   [evidenceRoute.path]: "attest",
+  [auditRoute.path]: "read",
   [jwksRoute.path]: "read",
   [openApiPath]: "read",
   [frontPagePath]: "read",
@@ -87,6 +89,7 @@ export function controlApp(deps: ControlDeps): OpenAPIHono<ControlEnv> {
   });
   addTunnelRoutes(app, deps);
   addTokenRoutes(app, deps);
+  addAuditRoutes(app, deps);
   addAttestationRoutes(app, deps);
 
   const document = openApiDocument();
@@ -222,6 +225,21 @@ function addTokenRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): void {
   app.openapi(jwksRoute, (context) => {
     context.header("Cache-Control", `public, max-age=${jwksCacheSeconds}`);
     return context.json(deps.keyset.jwks(), 200);
+  });
+}
+
+/** Most audit lines in one answer: they have to fit into what clients read. */
+const maxAuditLines = 400;
+
+function addAuditRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): void {
+  app.openapi(auditRoute, async (context) => {
+    await requireOperator(deps, [bearerOf(context.req.header("Authorization"))]);
+    const { after } = context.req.valid("query");
+    const lines = await deps.store.auditLines(maxAuditLines, after);
+    return context.json({
+      lines: lines.map(({ atMs, ...line }) => ({ ...line, at: instant(atMs) })),
+      head: await deps.store.auditHead(),
+    }, 200);
   });
 }
 

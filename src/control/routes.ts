@@ -1,6 +1,8 @@
 /** The routes of the control API as data: the application serves them, the API description lists them. */
 import { createRoute, OpenAPIHono, type z } from "@hono/zod-openapi";
 import {
+  auditRequestSchema,
+  auditResponseSchema,
   challengeRequestSchema,
   challengeResponseSchema,
   createRequestSchema,
@@ -96,6 +98,16 @@ export const revokeTokenRoute = createRoute({
   responses: answers("They are refused from now on.", revokeTokenResponseSchema),
 });
 
+export const auditRoute = createRoute({
+  method: "get",
+  path: "/v1/audit",
+  summary: "Read the audit log, with the hashes that chain it; for operators",
+  tags: ["Audit"],
+  security: bearer,
+  request: { query: auditRequestSchema },
+  responses: answers("The lines after the one that was named.", auditResponseSchema),
+});
+
 export const challengeRoute = createRoute({
   method: "post",
   path: "/attest/challenge",
@@ -129,6 +141,7 @@ export const ROUTES = [
   refreshTokenRoute,
   issueTokenRoute,
   revokeTokenRoute,
+  auditRoute,
   challengeRoute,
   evidenceRoute,
   jwksRoute,

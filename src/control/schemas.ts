@@ -226,6 +226,33 @@ export const evidenceResponseSchema = z.object({
   stage1_token: z.string(),
 }).openapi("EvidenceResponse");
 
+const auditHash = z.string().length(64).openapi({ description: "BLAKE3, hexadecimal." });
+
+export const auditRequestSchema = z.object({
+  after: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(0).openapi({
+    description: "Id of the last line that is known already.",
+  }),
+});
+
+export const auditResponseSchema = z.object({
+  lines: z.array(
+    z.object({
+      id: z.int().openapi({ description: "Grows by one from line to line." }),
+      at: instant,
+      actor: z.string(),
+      action: z.string().openapi({ example: "agent.attest" }),
+      subject: z.string(),
+      outcome: z.string().openapi({ description: "ok, or the code of the refusal." }),
+      detail: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+      previous: auditHash,
+      hash: auditHash.openapi({ description: "Of this line and of the hash before it: see the protocol." }),
+    }),
+  ).openapi({ description: "Oldest first, at most 400. None: there are no more." }),
+  head: z.object({ id: z.int(), hash: auditHash }).optional().openapi({
+    description: "The newest line. Who notes it can tell later whether anything up to it was changed.",
+  }),
+}).openapi("AuditResponse");
+
 export const jwksSchema = z.object({
   keys: z.array(z.object({
     kty: z.literal("OKP"),

@@ -124,6 +124,7 @@ Deno.test("GET /openapi.json describes every route with its request and answers"
   assert.deepEqual(described.sort(), [
     "GET /.well-known/jwks.json",
     "GET /tunnels/list",
+    "GET /v1/audit",
     "POST /attest/challenge",
     "POST /attest/evidence",
     "POST /auth/token",

@@ -2,6 +2,31 @@
 import type { ErrorFacts } from "../error.ts";
 
 export const STORE_ERRORS = {
+  audit_broken: {
+    title: "Audit log does not hold",
+    blame: "operator",
+    retryable: false,
+    exit: 1,
+    cause: "A line of the audit log was changed, removed, inserted or moved after it had been written.",
+    remedy: "Treat it as an incident: keep the database as it is, and compare it with an earlier export. " +
+      "Lines before the one that is named still hold.",
+  },
+  audit_export_malformed: {
+    title: "File is no export of the audit log",
+    blame: "operator",
+    retryable: false,
+    exit: 2,
+    cause: "The file cannot be read, or a line of it is not what `postern audit export` writes.",
+    remedy: "Name a file that `postern audit export --out FILE` has written.",
+  },
+  audit_export_exists: {
+    title: "Export would overwrite a file",
+    blame: "operator",
+    retryable: false,
+    exit: 2,
+    cause: "There is a file at the path that the export was to be written to.",
+    remedy: "Name another file, or move the old one away.",
+  },
   store_unavailable: {
     title: "Store cannot be opened",
     blame: "operator",
