@@ -2,9 +2,8 @@
  * One channel, either side, without IO: records in (`receive`), time in (`timeout`, `deadline`), records out
  * (`takeRecord`), and what happens is told through `ChannelEvents`. All offsets are into the core's memory.
  */
-import { utf8 } from "../bytes/mod.ts";
-import { codeOf, type ErrorCode, errorOf, isErrorCode, PosternError } from "../errors/mod.ts";
-import { Mux, type MuxStream, type StreamHandler, type UnreadBudget } from "../mux/mod.ts";
+import { type ErrorCode, errorOf, PosternError } from "../errors/mod.ts";
+import { Mux, type MuxStream, type StreamHandler } from "../mux/mod.ts";
 import type { SealingCore } from "../ports/mod.ts";
 import type { TransportKeys } from "../crypto/mod.ts";
 import {
@@ -16,18 +15,18 @@ import {
   RecordKind,
   type ResetReason,
   type StreamOpening,
-  writeRecordHeader,
 } from "../wire/mod.ts";
-import type { ChannelRole } from "./channel_role.ts";
+import type { ChannelOptions, ChannelRole } from "./channel_role.ts";
+import { carrierLost, closePayload, cutReason, peersReason } from "./closing_words.ts";
 import { Drain } from "./drain.ts";
-import type { ChannelEvents, Proof } from "./events.ts";
-import { refusal } from "./handshake.ts";
+import type { ChannelEvents } from "./events.ts";
 import { decodePayload, encodePayload, type ReadyMessage, readyMessage } from "./handshake_payload.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { carriesTraffic, type ChannelState, isTerminal, Lifecycle, takesNewStreams } from "./lifecycle.ts";
 import type { ChannelLimits } from "./limits.ts";
-import { RecordOpener } from "./record_opener.ts";
-import { RecordSealer } from "./record_sealer.ts";
+import { Opening } from "./opening.ts";
+import { RecordLayer } from "./record_layer.ts";
+import { Revalidation } from "./revalidation.ts";
 
 export class Channel {
   readonly #role: ChannelRole;
@@ -36,28 +35,19 @@ export class Channel {
   readonly #events: ChannelEvents;
   readonly #lifecycle: Lifecycle;
   readonly #mux: Mux;
-  #handshakeOut: Uint8Array[] = [];
-  #sealer: RecordSealer | undefined;
-  #opener: RecordOpener | undefined;
+  readonly #opening: Opening;
+  #records: RecordLayer | undefined;
+  #revalidation: Revalidation | undefined;
   #heartbeat: Heartbeat | undefined;
   #stepDeadline = Infinity;
   readonly #drain = new Drain();
   #closeSent = false;
-  #openingRead = false;
   #ending: PosternError | "clean" | undefined;
   #now = 0;
 
-  /** @param unread the bound on unread bytes that this channel shares with others */
-  constructor(
-    options: {
-      role: ChannelRole;
-      core: SealingCore;
-      limits: ChannelLimits;
-      events: ChannelEvents;
-      unread?: UnreadBudget;
-    },
-  ) {
+  constructor(options: ChannelOptions) {
     this.#role = options.role;
+    this.#opening = new Opening(options.role);
     this.#core = options.core;
     this.#limits = options.limits;
     this.#events = options.events;
@@ -90,16 +80,22 @@ export class Channel {
   }
   /** Monotonic time of the last echo; undefined before the first. */
   get echoAt(): number | undefined {
-    return this.#heartbeat !== undefined && this.#heartbeat.echoes > 0 ? this.#heartbeat.echoAt : undefined;
+    return this.#heartbeat?.provenAt;
   }
   /** Monotonic time at which `timeout` is due. */
   get deadline(): number {
-    return Math.min(this.#stepDeadline, this.#drain.deadline, this.#beating?.deadline ?? Infinity);
+    return Math.min(
+      this.#stepDeadline,
+      this.#drain.deadline,
+      this.#beating?.deadline ?? Infinity,
+      this.#proving?.deadline ?? Infinity,
+    );
   }
   /** Whether `takeRecord` would write something. */
   get hasOutput(): boolean {
-    return this.#handshakeOut.length > 0 ||
-      (this.#sealer !== undefined && !this.#closeSent && this.#mux.pending);
+    return this.#opening.hasOutput ||
+      (this.#records !== undefined && !this.#closeSent &&
+        (this.#revalidation?.hasOutput || this.#mux.pending));
   }
   /** Whether the carrier is to be closed once all output is written. */
   get finished(): boolean {
@@ -111,11 +107,8 @@ export class Channel {
     this.#now = now;
     if (this.state !== "idle") return;
     this.#lifecycle.to("connecting");
+    this.#opening.begin();
     this.#enterStep("handshaking", now);
-    if (this.#role.side === "initiator") {
-      const { handshake, stage0Token, version } = this.#role;
-      this.#sendHandshake(handshake.open({ token: stage0Token, agent_version: version }));
-    }
   }
 
   /** Takes the record at `[start, end)` of the core's memory; it is opened in place. Never throws: failures end the channel. */
@@ -127,13 +120,13 @@ export class Channel {
       const kind = readRecordKind(this.#core.memory, start, end);
       if (kind === RecordKind.handshake) {
         this.#receiveHandshake(this.#core.memory.slice(start + RECORD_HEADER_BYTES, end), now);
-      } else if (this.#opener === undefined) {
+      } else if (this.#records === undefined) {
         throw new PosternError(
           "record_unexpected",
           "Cannot take transport record: the handshake is not over",
         );
       } else {
-        const bodyEnd = this.#opener.open(start, end, now);
+        const bodyEnd = this.#records.open(start, end, now);
         this.#mux.receive(this.#core.memory, start + RECORD_HEADER_BYTES, bodyEnd);
       }
     } catch (error) {
@@ -150,16 +143,8 @@ export class Channel {
   carrierEnded(now: number, hint?: string): void {
     this.#now = now;
     // While closing, the reason for it stands, whether or not our CLOSE went out.
-    if (this.#ending !== undefined) this.#end(this.#ending === "clean" ? undefined : this.#ending);
-    else {
-      const said = hint !== undefined && isErrorCode(hint) ? hint : undefined;
-      const why = said === undefined ? "" : `, saying ${said}`;
-      this.#end(
-        new PosternError("peer_closed", `Cannot go on: the peer closed the connection${why}`, {
-          detail: said === undefined ? {} : { said },
-        }),
-      );
-    }
+    if (this.#ending === undefined) this.#end(carrierLost(hint));
+    else this.#end(this.#ending === "clean" ? undefined : this.#ending);
   }
 
   /** Something is due. Call when the clock has reached `deadline`. */
@@ -173,6 +158,7 @@ export class Channel {
       );
     }
     if (now >= this.#drain.deadline) return this.#close(new PosternError("drain_deadline"));
+    if (now >= (this.#proving?.deadline ?? Infinity)) return this.fail(new PosternError("reauth_timeout"));
     const heartbeat = this.#beating;
     if (heartbeat === undefined) return;
     if (heartbeat.isDead(now)) return this.fail(new PosternError("heartbeat_timeout"));
@@ -187,26 +173,21 @@ export class Channel {
     this.#now = now;
     const memory = this.#core.memory;
     const body = start + RECORD_HEADER_BYTES;
-    const message = this.#handshakeOut.shift();
-    if (message !== undefined) {
-      writeRecordHeader(memory, start, RecordKind.handshake, 0);
-      memory.set(message, body);
-      return body + message.length;
-    }
-    if (this.#sealer === undefined || this.#closeSent) return start;
+    if (this.#opening.hasOutput) return this.#opening.fill(memory, start);
+    if (this.#records === undefined || this.#closeSent) return start;
     const bodyLimit = Math.min(limit, start + MAX_RECORD_BYTES) - RECORD_TAG_BYTES;
+    const keyed = this.#revalidation?.hasOutput ? this.#revalidation : undefined;
     let bodyEnd: number;
     try {
-      bodyEnd = this.#mux.fill(memory, body, bodyLimit, now);
+      bodyEnd = keyed?.fill(this.#core, start, bodyLimit) ?? this.#mux.fill(memory, body, bodyLimit, now);
     } catch (error) {
       this.fail(error); // the peer can still be told
       return start;
     }
     if (bodyEnd === body) return start;
     try {
-      const { epoch } = this.#sealer;
-      const end = this.#sealer.seal(start, bodyEnd, now);
-      if (this.#sealer.epoch !== epoch) this.#events.onRekey?.();
+      const end = this.#records.seal(start, bodyEnd, now);
+      keyed?.sealed(now);
       if (this.#ending !== undefined && !this.#mux.pending) this.#finish();
       else this.#endDrainIfIdle();
       return end;
@@ -221,10 +202,7 @@ export class Channel {
     this.#now = now;
     if (this.#role.side !== "initiator" || this.state !== "authenticating") return;
     try {
-      const { handshake, replaces, carrier } = this.#role;
-      const { message, keys } = handshake.prove(stage1Token, replaces, carrier);
-      this.#sendHandshake(message);
-      this.#startRecords(keys, now);
+      this.#startRecords(this.#opening.prove(stage1Token)!, now);
       this.#enterStep("authorizing", now);
     } catch (error) {
       this.fail(error);
@@ -235,8 +213,7 @@ export class Channel {
   challenge(now: number): void {
     this.#now = now;
     if (this.#role.side !== "responder" || this.state !== "handshaking") return;
-    const { handshake, edgeId, version } = this.#role;
-    this.#sendHandshake(handshake.challenge(edgeId, version, this.#limits.stepMs));
+    this.#opening.challenge(this.#limits.stepMs);
     this.#enterStep("authenticating", now);
   }
 
@@ -251,14 +228,39 @@ export class Channel {
   /** Responder: what the agent sent is not good enough. The agent is told the code, then the channel ends. */
   refuse(error: PosternError, now: number): void {
     this.#now = now;
-    if (this.#role.side === "responder" && this.state === "handshaking" && this.#openingRead) {
-      try {
-        this.#sendHandshake(this.#role.handshake.refuse(error.code));
-      } catch {
-        // A handshake that has failed can carry no answer; the end of the carrier is one.
-      }
-      this.#end(error);
-    } else this.#close(error);
+    if (this.#opening.refuse(error, this.state)) this.#end(error);
+    else this.#close(error);
+  }
+
+  /**
+   * Responder: asks the agent to prove itself anew, within `graceMs`; streams go on meanwhile. False when the channel is past
+   * that. The answer is told by `onReauthProof`; without one the channel ends with `reauth_timeout`.
+   */
+  reauthenticate(graceMs: number, now: number): boolean {
+    this.#now = now;
+    try {
+      const payload = this.#proving?.ask(graceMs, now);
+      if (payload === undefined) return false;
+      this.#mux.sendChannelFrame(FrameType.control, payload);
+    } catch (error) {
+      this.fail(error); // one is open already
+    }
+    this.#followRevalidation();
+    return true;
+  }
+
+  /** Responder: the new proof holds. @param nextMs until the agent is asked again at the earliest; undefined: never */
+  reauthenticated(nextMs: number | undefined, now: number): void {
+    this.#now = now;
+    this.#proving?.settle(nextMs);
+    this.#followRevalidation();
+  }
+
+  /** Initiator: the evidence for a new proof was judged; sends the stage 1 token. */
+  proveAgain(stage1Token: string, now: number): void {
+    this.#now = now;
+    this.#proving?.answer(stage1Token, now);
+    this.#followRevalidation();
   }
 
   /** Opens a stream to the peer. @throws PosternError `peer_draining`, `channel_closed` */
@@ -289,35 +291,46 @@ export class Channel {
   }
 
   #receiveHandshake(message: Uint8Array, now: number): void {
-    const { side, handshake } = this.#role;
-    if (side === "responder" && this.state === "handshaking" && !this.#openingRead) {
-      this.#openingRead = true;
-      const payload = handshake.readOpening(message);
-      this.#events.onStage0!(payload.token, payload.agent_version);
-    } else if (side === "initiator" && this.state === "handshaking") {
-      const challenge = handshake.readChallenge(message);
-      this.#lifecycle.to("authenticating");
-      this.#stepDeadline = now + challenge.expiresInMs;
-      this.#events.wake();
-      this.#events.onChallenge!(challenge);
-    } else if (side === "responder" && this.state === "authenticating") {
-      const { proof, keys } = handshake.readProof(message);
-      this.#startRecords(keys, now);
-      this.#enterStep("authorizing", now);
-      this.#events.onProof!(proof satisfies Proof);
-    } else {
-      throw new PosternError("record_unexpected", `Cannot take handshake record while ${this.state}`);
+    const step = this.#opening.receive(message, this.state);
+    switch (step.kind) {
+      case "stage0":
+        return this.#events.onStage0!(step.token, step.agentVersion);
+      case "challenged":
+        this.#lifecycle.to("authenticating");
+        this.#stepDeadline = now + step.expiresInMs;
+        this.#events.wake();
+        return this.#events.onChallenge!(step.challenge);
+      case "proved":
+        this.#startRecords(step.keys, now);
+        this.#enterStep("authorizing", now);
+        return this.#events.onProof!(step.proof);
+      default:
+        step satisfies never;
     }
   }
 
   #startRecords(keys: TransportKeys, now: number): void {
-    const initiator = this.#role.side === "initiator";
-    const send = initiator ? keys.initiatorToResponder : keys.responderToInitiator;
-    const receive = initiator ? keys.responderToInitiator : keys.initiatorToResponder;
-    this.#sealer = new RecordSealer(this.#core, send, this.#limits.rekey, now);
-    this.#opener = new RecordOpener(this.#core, receive, this.#limits.rekey, now);
-    send.fill(0);
-    receive.fill(0);
+    this.#records = new RecordLayer({
+      core: this.#core,
+      keys,
+      initiator: this.#role.side === "initiator",
+      limits: this.#limits.rekey,
+      onRekey: () => this.#events.onRekey?.(),
+    }, now);
+    this.#revalidation = new Revalidation({
+      machine: this.#opening.reauth(keys.root),
+      records: this.#records,
+      events: this.#events,
+      stepMs: this.#limits.stepMs,
+    });
+  }
+
+  /** A channel that drains goes on draining while its agent is asked. */
+  #followRevalidation(): void {
+    const isOpen = this.#proving?.isOpen === true;
+    if (this.state === "established" && isOpen) this.#lifecycle.to("revalidating");
+    else if (this.state === "revalidating" && !isOpen) this.#lifecycle.to("established");
+    this.#events.wake();
   }
 
   #onOpen(stream: MuxStream): StreamHandler | ResetReason {
@@ -355,34 +368,35 @@ export class Channel {
       case FrameType.control:
         return this.#onControl(payload);
       case FrameType.close:
-        return this.#onClose(payload);
+        return this.#end(peersReason(payload, this.#heartbeat !== undefined));
       default:
         throw new PosternError("frame_bad_stream", `Cannot take frame of type ${type} on the channel`);
     }
   }
 
   #onControl(payload: Uint8Array): void {
-    if (this.#role.side !== "initiator" || this.state !== "authorizing") {
+    if (this.#role.side === "initiator" && this.state === "authorizing") {
+      const ready = decodePayload(readyMessage, payload, "frame_bad_control");
+      this.#establish(this.#now, { intervalMs: ready.heartbeat_ms, offlineMs: ready.offline_ms });
+      return this.#events.onReady?.(ready);
+    }
+    if (this.#ending !== undefined) return;
+    if (this.#proving === undefined) {
       throw new PosternError("frame_bad_control", `Cannot take CONTROL frame while ${this.state}`);
     }
-    const ready = decodePayload(readyMessage, payload, "frame_bad_control");
-    this.#establish(this.#now, { intervalMs: ready.heartbeat_ms, offlineMs: ready.offline_ms });
-    this.#events.onReady?.(ready);
-  }
-
-  #onClose(payload: Uint8Array): void {
-    if (payload.length === 0) return this.#end(undefined);
-    const code = String.fromCharCode(...payload); // peer text, at most 64 bytes
-    if (isErrorCode(code)) {
-      return this.#end(new PosternError(code, undefined, { detail: { by: "peer" } }));
-    }
-    // A reason that this version does not know must not end the agent of a newer edge for good.
-    this.#end(this.#heartbeat === undefined ? refusal(code) : new PosternError("peer_closed"));
+    const tell = this.#proving.receive(payload, this.#now);
+    this.#followRevalidation();
+    tell();
   }
 
   /** The heartbeat, while it counts: a channel that is ending has its own deadline. */
   get #beating(): Heartbeat | undefined {
     return this.#closeSent || this.#ending !== undefined ? undefined : this.#heartbeat;
+  }
+
+  /** Re-authentication, while it may be. */
+  get #proving(): Revalidation | undefined {
+    return this.#ending === undefined && carriesTraffic(this.state) ? this.#revalidation : undefined;
   }
 
   #establish(now: number, heartbeat = this.#limits.heartbeat): void {
@@ -396,11 +410,6 @@ export class Channel {
   #enterStep(state: ChannelState, now: number): void {
     this.#lifecycle.to(state);
     this.#stepDeadline = now + this.#limits.stepMs;
-    this.#events.wake();
-  }
-
-  #sendHandshake(message: Uint8Array): void {
-    this.#handshakeOut.push(message);
     this.#events.wake();
   }
 
@@ -423,14 +432,14 @@ export class Channel {
   /** Queues CLOSE behind what is queued already; `takeRecord` ends the channel when it has gone out. */
   #close(error: PosternError | undefined): void {
     if (isTerminal(this.state) || this.#ending !== undefined) return;
-    if (this.#sealer === undefined) return this.#end(error);
+    if (this.#records === undefined) return this.#end(error);
     this.#ending = error ?? "clean";
+    this.#revalidation?.wipe();
     this.#stepDeadline = this.#now + this.#limits.stepMs; // a peer that does not read must not hold us
     this.#drain.deadline = Infinity;
     // In an orderly end without streams the resets and credit that wait still go out before CLOSE.
     if (error !== undefined || this.#mux.openStreams > 0) this.#mux.abandon(cutReason(error));
-    const code = error === undefined ? "" : codeOf(error);
-    this.#mux.sendChannelFrame(FrameType.close, utf8(code));
+    this.#mux.sendChannelFrame(FrameType.close, closePayload(error));
     this.#lifecycle.to("closing");
     this.#events.wake();
   }
@@ -448,9 +457,9 @@ export class Channel {
     this.#drain.deadline = Infinity;
     this.#closeSent = true;
     this.#mux.abandon(cutReason(error));
-    this.#sealer?.wipe();
-    this.#opener?.wipe();
-    this.#role.handshake.wipe();
+    this.#records?.wipe();
+    this.#revalidation?.wipe();
+    this.#opening.wipe();
     if (error === undefined && this.state === "idle") this.#lifecycle.fail("channel_closed");
     else if (error === undefined) {
       if (this.state !== "closing") this.#lifecycle.to("closing");
@@ -459,10 +468,4 @@ export class Channel {
     this.#events.onEnd(error);
     this.#events.wake();
   }
-}
-
-/** What the users of open streams are told when their channel ends. */
-function cutReason(error: PosternError | undefined): ResetReason {
-  if (error?.code === "session_fenced") return "fenced";
-  return error?.code === "drain_deadline" ? "deadline" : "channel_lost";
 }

@@ -1,5 +1,19 @@
+/** What a channel is made of. */
+import type { UnreadBudget } from "../mux/mod.ts";
+import type { SealingCore } from "../ports/mod.ts";
+import type { ChannelEvents } from "./events.ts";
 import type { HandshakeInitiator, HandshakeResponder } from "./handshake.ts";
 import type { CarrierPlace } from "./handshake_payload.ts";
+import type { ChannelLimits } from "./limits.ts";
+
+export interface ChannelOptions {
+  readonly role: ChannelRole;
+  readonly core: SealingCore;
+  readonly limits: ChannelLimits;
+  readonly events: ChannelEvents;
+  /** The bound on unread bytes that this channel shares with others. */
+  readonly unread?: UnreadBudget;
+}
 
 /** Who this side is in the handshake. */
 export type ChannelRole =

@@ -16,13 +16,28 @@ export interface Challenge {
   readonly edgeId: string;
 }
 
-/** The agent's answer, as the edge sees it. The token is not verified yet. */
-export interface Proof {
+/** The edge's question on a channel that stands. */
+export interface ReauthChallenge {
+  /** 32 bytes, new in every round. */
+  readonly sessionNonce: Uint8Array;
+  /** 32 bytes: stands for this round of this channel, and for the keys that it changes to. */
+  readonly handshakeHash: Uint8Array;
+  readonly agentStatic: Uint8Array;
+  /** Time for the answer, as the edge says. */
+  readonly withinMs: number;
+}
+
+/** The agent's answer to either question, as the edge sees it. The token is not verified yet. */
+export interface ReauthProof {
   readonly token: string;
   readonly sessionNonce: Uint8Array;
   readonly handshakeHash: Uint8Array;
   /** Proven by the handshake; still to be compared with the token. */
   readonly agentStatic: Uint8Array;
+}
+
+/** The answer that opens the channel. */
+export interface Proof extends ReauthProof {
   /** Session that this channel takes over in an orderly way. Peer text. */
   readonly replaces: string | undefined;
   /** Its place among the channels that the agent has side by side; undefined for an only one. Chosen by the peer. */
@@ -39,6 +54,12 @@ export interface ChannelEvents {
   onStage0?(token: string, agentVersion: string): void;
   /** Responder: verify the proof, then `accept` or `refuse`. */
   onProof?(proof: Proof): void;
+  /** Initiator: the edge asks again; answer with `proveAgain`. */
+  onReauth?(challenge: ReauthChallenge): void;
+  /** Initiator: the edge is content. @param nextMs until it asks again at the earliest; undefined: never */
+  onReauthenticated?(nextMs: number | undefined): void;
+  /** Responder: verify the proof, then `reauthenticated` or `refuse`. */
+  onReauthProof?(proof: ReauthProof): void;
   /** Initiator: the channel is established. */
   onReady?(ready: ReadyMessage): void;
   /** The peer opens a stream: who handles it, or why nobody does. */

@@ -24,6 +24,7 @@ import {
   stage1Payload,
 } from "./handshake_payload.ts";
 import type { Challenge, Proof } from "./events.ts";
+import type { ReauthBasis } from "./reauth.ts";
 import { suiteId, type SuiteName, suiteOfId, suiteProtocolName, tunnelPrologue } from "./suite.ts";
 
 const NONCE_BYTES = 32;
@@ -33,12 +34,16 @@ export class HandshakeInitiator {
   readonly #suite: SuiteName;
   readonly #state: HandshakeState;
   readonly #agentStatic: Uint8Array;
+  readonly #random: Random;
+  #handshakeHash: Uint8Array = new Uint8Array(0);
+  #sessionNonce: Uint8Array = new Uint8Array(0);
 
   /** @param edgeStatic the edge's static public key, from the signed candidates */
   constructor(
     options: { suite: SuiteName; agentStatic: X25519KeyPair; edgeStatic: Uint8Array; random: Random },
   ) {
     this.#suite = options.suite;
+    this.#random = options.random;
     this.#agentStatic = options.agentStatic.publicKey;
     this.#state = new HandshakeState({
       protocolName: suiteProtocolName(options.suite),
@@ -62,9 +67,11 @@ export class HandshakeInitiator {
   readChallenge(message: Uint8Array): Challenge & { expiresInMs: number } {
     const payload = decodePayload(challengePayload, this.#state.readMessage(message), "handshake_malformed");
     if ("error" in payload) throw refusal(payload.error);
+    this.#sessionNonce = fromBase64Url(payload.session_nonce);
+    this.#handshakeHash = this.#state.handshakeHash;
     return {
-      sessionNonce: fromBase64Url(payload.session_nonce),
-      handshakeHash: this.#state.handshakeHash,
+      sessionNonce: this.#sessionNonce,
+      handshakeHash: this.#handshakeHash,
       agentStatic: this.#agentStatic,
       edgeId: payload.edge_id,
       expiresInMs: payload.expires_in_ms,
@@ -84,6 +91,17 @@ export class HandshakeInitiator {
     return { message, keys: this.#state.split() };
   }
 
+  /** After {@link prove}. @param root of its keys */
+  reauthBasis(root: Uint8Array): ReauthBasis {
+    return {
+      root,
+      handshakeHash: this.#handshakeHash,
+      agentStatic: this.#agentStatic,
+      sessionNonce: this.#sessionNonce,
+      random: this.#random,
+    };
+  }
+
   wipe(): void {
     this.#state.wipe();
   }
@@ -96,6 +114,7 @@ export class HandshakeResponder {
   readonly #random: Random;
   #state: HandshakeState | undefined;
   #handshakeHash: Uint8Array = new Uint8Array(0);
+  #agentStatic: Uint8Array = new Uint8Array(0);
   readonly #sessionNonce: Uint8Array;
 
   constructor(options: { edgeStatic: X25519KeyPair; allowedSuites: readonly SuiteName[]; random: Random }) {
@@ -138,15 +157,27 @@ export class HandshakeResponder {
   readProof(message: Uint8Array): { proof: Proof; keys: TransportKeys } {
     const payload = decodePayload(stage1Payload, this.#state!.readMessage(message), "handshake_malformed");
     const keys = this.#state!.split();
+    this.#agentStatic = this.#state!.remoteStatic!;
     const proof: Proof = {
       token: payload.token,
       sessionNonce: this.#sessionNonce,
       handshakeHash: this.#handshakeHash,
-      agentStatic: this.#state!.remoteStatic!,
+      agentStatic: this.#agentStatic,
       replaces: payload.replaces,
       carrier: payload.carrier,
     };
     return { proof, keys };
+  }
+
+  /** After {@link readProof}. @param root of its keys */
+  reauthBasis(root: Uint8Array): ReauthBasis {
+    return {
+      root,
+      handshakeHash: this.#handshakeHash,
+      agentStatic: this.#agentStatic,
+      sessionNonce: this.#sessionNonce,
+      random: this.#random,
+    };
   }
 
   wipe(): void {

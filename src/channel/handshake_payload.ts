@@ -3,6 +3,7 @@ import { z } from "zod";
 import { base64Url32, maxTokenChars } from "../identity/mod.ts";
 import { utf8, utf8Decode } from "../bytes/mod.ts";
 import { type ErrorCode, PosternError } from "../errors/mod.ts";
+import type { ReauthDone, ReauthProofMessage, ReauthRequest } from "./reauth_messages.ts";
 
 /** Longest JSON text of one payload. */
 const MAX_PAYLOAD_BYTES = 12_288;
@@ -59,12 +60,21 @@ export const readyMessage = z.strictObject({
   })).max(64),
   heartbeat_ms: z.int().min(100).max(3_600_000),
   offline_ms: z.int().min(200).max(3_600_000),
+  /** Time until the agent is asked to prove itself again at the earliest; told to agents that said that they can. */
+  reauth_ms: z.int().min(1).max(604_800_000).optional(),
 });
 export type ReadyMessage = z.infer<typeof readyMessage>;
 
 /** Bytes of a payload. */
 export function encodePayload(
-  payload: Stage0Payload | ChallengePayload | Stage1Payload | ReadyMessage,
+  payload:
+    | Stage0Payload
+    | ChallengePayload
+    | Stage1Payload
+    | ReadyMessage
+    | ReauthRequest
+    | ReauthProofMessage
+    | ReauthDone,
 ): Uint8Array {
   return utf8(JSON.stringify(payload));
 }

@@ -45,6 +45,10 @@ export class Heartbeat {
   get echoAt(): number {
     return this.#echoAt;
   }
+  /** As {@link echoAt}, without the start. */
+  get provenAt(): number | undefined {
+    return this.#echoes > 0 ? this.#echoAt : undefined;
+  }
   /** When {@link isDue} or {@link isDead} next changes. */
   get deadline(): number {
     return Math.min(this.#nextAt, this.#echoAt + this.#limits.offlineMs);

@@ -2,14 +2,17 @@
 export { Backoff, type BackoffLimits } from "./backoff.ts";
 export { Channel } from "./channel.ts";
 export type { ChannelRole } from "./channel_role.ts";
-export type { Challenge, ChannelEvents, Proof } from "./events.ts";
+export type { Challenge, ChannelEvents, Proof, ReauthChallenge, ReauthProof } from "./events.ts";
 export { HandshakeInitiator, HandshakeResponder, refusal } from "./handshake.ts";
 export { type CarrierPlace, MAX_CARRIERS, type ReadyMessage } from "./handshake_payload.ts";
 export { Heartbeat, HEARTBEAT_LIMITS, type HeartbeatLimits } from "./heartbeat.ts";
 export { carriesTraffic, type ChannelState, isTerminal, Lifecycle, takesNewStreams } from "./lifecycle.ts";
 export { channelLimits, type ConfiguredChannel } from "./configured_limits.ts";
 export { CHANNEL_LIMITS, type ChannelLimits } from "./limits.ts";
+export { type RatchetKeys, ratchetKeys, type RatchetPublics, ratchetTranscript } from "./ratchet.ts";
+export { type KeyedMessage, ReauthAnswerer, ReauthAsker, type ReauthBasis } from "./reauth.ts";
 export { RecordKey, REKEY_LIMITS, type RekeyLimits } from "./record_key.ts";
+export { RecordLayer } from "./record_layer.ts";
 export { RecordOpener } from "./record_opener.ts";
 export { RecordSealer } from "./record_sealer.ts";
 export { PROTOCOL_VERSION, suiteId, type SuiteName, suiteProtocolName } from "./suite.ts";

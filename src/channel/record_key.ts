@@ -19,7 +19,7 @@ export const REKEY_LIMITS: RekeyLimits = Object.freeze({
 const MAX_EPOCH = 0xffff;
 
 export class RecordKey {
-  readonly handle: KeyHandle;
+  #handle: KeyHandle;
   epoch = 0;
   readonly #core: SealingCore;
   readonly #limits: RekeyLimits;
@@ -29,9 +29,13 @@ export class RecordKey {
 
   constructor(core: SealingCore, key: Uint8Array, limits: RekeyLimits, now: number) {
     this.#core = core;
-    this.handle = core.importKey(key);
+    this.#handle = core.importKey(key);
     this.#limits = limits;
     this.#since = now;
+  }
+
+  get handle(): KeyHandle {
+    return this.#handle;
   }
 
   /** Books one record of `bytes` bytes. */
@@ -51,14 +55,28 @@ export class RecordKey {
     if (this.epoch === MAX_EPOCH) {
       throw new PosternError("record_bad_epoch", "Cannot change record key: the epochs are used up");
     }
-    this.#core.rekey(this.handle);
-    this.epoch++;
-    this.#records = 0;
-    this.#bytes = 0;
-    this.#since = now;
+    this.#core.rekey(this.#handle);
+    this.#begin(this.epoch + 1, now);
+  }
+
+  /**
+   * Puts another key, 32 bytes, in place of its own: one that the two sides have agreed on anew. Both know the record behind
+   * which that is, so that the epochs may begin again behind the last one.
+   */
+  replace(key: Uint8Array, now: number): void {
+    this.#core.wipeKey(this.#handle); // first: a channel has its two slots and no third
+    this.#handle = this.#core.importKey(key);
+    this.#begin((this.epoch + 1) & MAX_EPOCH, now);
   }
 
   wipe(): void {
-    this.#core.wipeKey(this.handle);
+    this.#core.wipeKey(this.#handle);
+  }
+
+  #begin(epoch: number, now: number): void {
+    this.epoch = epoch;
+    this.#records = 0;
+    this.#bytes = 0;
+    this.#since = now;
   }
 }

@@ -43,6 +43,11 @@ export class RecordOpener {
     return body + bytes;
   }
 
+  /** The key that the records that follow were sealed with. @param key 32 bytes, copied into the core */
+  replaceKey(key: Uint8Array, now: number): void {
+    this.#key.replace(key, now);
+  }
+
   wipe(): void {
     this.#key.wipe();
   }

@@ -30,6 +30,11 @@ export class RecordSealer {
     return bodyEnd + RECORD_TAG_BYTES;
   }
 
+  /** The key that the records that follow are sealed with. @param key 32 bytes, copied into the core */
+  replaceKey(key: Uint8Array, now: number): void {
+    this.#key.replace(key, now);
+  }
+
   wipe(): void {
     this.#key.wipe();
   }

@@ -27,6 +27,7 @@ const traffic = [
   of("take", 3, 12),
   of("deliver", 4, 12),
   of("time", 2_000, 4),
+  of("reauth", 10, 3),
 ];
 const command = fc.oneof(...traffic, of("drain", 20_000, 1));
 const violent = fc.oneof(...traffic, of("drain", 20_000, 1), of("close", 1, 1), of("cut", 1, 1));
@@ -78,6 +79,9 @@ class Model {
       case "time":
         pair.now += n;
         for (const { channel } of pair.ends) if (pair.now >= channel.deadline) channel.timeout(pair.now);
+        return;
+      case "reauth":
+        if (pair.edge.channel.state === "established") pair.edge.channel.reauthenticate(200_000, pair.now);
         return;
       case "drain":
         return end.channel.drain("draining", 200_000 + n, pair.now);

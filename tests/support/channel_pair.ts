@@ -12,6 +12,8 @@ import {
   isTerminal,
   type Proof,
   type ReadyMessage,
+  type ReauthChallenge,
+  type ReauthProof,
   type SuiteName,
 } from "../../src/channel/mod.ts";
 import { generateX25519KeyPair } from "../../src/crypto/mod.ts";
@@ -63,12 +65,18 @@ export class ChannelEnd {
   challenge: Challenge | undefined;
   proof: Proof | undefined;
   ready: ReadyMessage | undefined;
+  reauths: ReauthChallenge[] = [];
+  reauthProofs: ReauthProof[] = [];
+  /** What the edge said with each proof that it was content with. */
+  reauthenticated: (number | undefined)[] = [];
   ended = false;
   error: PosternError | undefined;
   /** What to do when asked; changed by tests. */
   onStage0: () => void = () => this.channel.challenge(this.#pair.now);
   onChallenge: () => void = () => this.channel.prove(TOKEN, this.#pair.now);
   onProof: () => void = () => this.channel.accept(READY, this.#pair.now);
+  onReauth: () => void = () => this.channel.proveAgain(TOKEN, this.#pair.now);
+  onReauthProof: () => void = () => this.channel.reauthenticated(300_000, this.#pair.now);
   answer: (stream: MuxStream) => StreamUser | ResetReason = () => new StreamUser(true);
   readonly #pair: ChannelPair;
 
@@ -89,6 +97,15 @@ export class ChannelEnd {
         this.proof = proof;
         this.tasks.push(() => this.onProof());
       },
+      onReauth: (challenge) => {
+        this.reauths.push(challenge);
+        this.tasks.push(() => this.onReauth());
+      },
+      onReauthProof: (proof) => {
+        this.reauthProofs.push(proof);
+        this.tasks.push(() => this.onReauthProof());
+      },
+      onReauthenticated: (nextMs) => void this.reauthenticated.push(nextMs),
       onReady: (ready) => this.ready = ready,
       onOpen: (stream) => {
         const answer = this.answer(stream);

@@ -35,6 +35,8 @@ export interface TransportKeys {
   readonly initiatorToResponder: Uint8Array;
   /** Empty for one-way patterns, whose responder may not send (section 7.4). */
   readonly responderToInitiator: Uint8Array;
+  /** 32 further secret bytes that no record is sealed with: later key agreements of the channel are mixed into them. */
+  readonly root: Uint8Array;
 }
 
 /**
@@ -184,12 +186,12 @@ export class HandshakeState {
       const state = this.#phase === "split" ? "they were taken before" : "the handshake is not finished";
       throw new PosternError("noise_out_of_turn", `Cannot split the handshake into transport keys: ${state}`);
     }
-    const [first, second] = this.#symmetricState.split();
+    const [first, second, root] = this.#symmetricState.split();
     this.#wipeSecrets();
     this.#phase = "split";
-    if (!this.#pattern.oneWay) return { initiatorToResponder: first, responderToInitiator: second };
+    if (!this.#pattern.oneWay) return { initiatorToResponder: first, responderToInitiator: second, root };
     second.fill(0);
-    return { initiatorToResponder: first, responderToInitiator: new Uint8Array(0) };
+    return { initiatorToResponder: first, responderToInitiator: new Uint8Array(0), root };
   }
 
   /** Zeroes all secrets and ends the handshake. Idempotent. */

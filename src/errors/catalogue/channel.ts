@@ -123,4 +123,61 @@ export const CHANNEL_ERRORS = {
     cause: "The tunnel of this agent was deleted by its owner or an operator.",
     remedy: "Create it anew: start the agent again.",
   },
+  reauth_timeout: {
+    title: "Machine did not prove itself again in time",
+    blame: "peer",
+    retryable: true,
+    cause:
+      "The edge asked the agent for a new proof of its machine, and none was there when the grace time was over. All streams of the channel were cut.",
+    remedy:
+      "Look at the agent's log at the same time: it says what kept it. Usually control could not be reached from the agent. The agent opens a new channel by itself, with a full handshake.",
+  },
+  reauth_wrong_nonce: {
+    title: "Proof answers another question",
+    blame: "peer",
+    retryable: true,
+    cause: "The agent answered a re-authentication with a nonce that the edge has not sent for it.",
+    remedy:
+      "Upgrade the older side; if both are of the same version, report it: one of them is broken or hostile.",
+  },
+  reauth_replayed: {
+    title: "Re-authentication message was used before",
+    blame: "peer",
+    retryable: true,
+    cause: "A message of a re-authentication that was over came again, or a nonce was used twice.",
+    remedy:
+      "Upgrade the older side; if both are of the same version, report it: one of them is broken or hostile.",
+  },
+  reauth_wrong_round: {
+    title: "Re-authentication is out of order",
+    blame: "peer",
+    retryable: true,
+    cause: "The edge asked for a proof under a number that is not the next one.",
+    remedy:
+      "Upgrade the older side; if both are of the same version, report it: one of them is broken or hostile.",
+  },
+  reauth_unsolicited: {
+    title: "Re-authentication message that nobody asked for",
+    blame: "peer",
+    retryable: true,
+    cause: "The agent sent a proof without being asked, or the edge accepted one that was never given.",
+    remedy:
+      "Upgrade the older side; if both are of the same version, report it: one of them is broken or hostile.",
+  },
+  reauth_duplicate: {
+    title: "Proof was given twice",
+    blame: "peer",
+    retryable: true,
+    cause: "The agent answered the same question again while its first answer was being judged.",
+    remedy:
+      "Upgrade the older side; if both are of the same version, report it: one of them is broken or hostile.",
+  },
+  reauth_overlap: {
+    title: "Two re-authentications at once",
+    blame: "peer",
+    retryable: true,
+    cause: "The edge asked for a proof while an earlier question was open.",
+    remedy:
+      "Upgrade the older side; if both are of the same version, report it: one of them is broken or hostile.",
+  },
 } as const satisfies Record<string, ErrorFacts>;
