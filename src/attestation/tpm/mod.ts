@@ -1,4 +1,5 @@
-/** TPM 2.0 structures (TCG "TPM 2.0 Library, Part 2"): strict codec, names and keys. Pure: no TPM is talked to. */
+/** TPM 2.0 structures (TCG "TPM 2.0 Library, Part 2"): strict codec, names and keys; and what TPMs attest, verified. Pure: no TPM is
+ * talked to. */
 export {
   maxExtraDataBytes,
   type TpmAttest,
@@ -14,7 +15,9 @@ export { DIGEST_BYTES, maxDigestBytes, maxNameBytes, type TpmBank, type TpmHash,
 export { decodeTpm, encodeTpm, TpmReader, type TpmStructure, TpmWriter } from "./octets.ts";
 export { TPML_DIGEST, TPML_PCR_SELECTION, type TpmPcrSelection } from "./pcr_lists.ts";
 export {
+  endorsementHierarchy,
   FIELD_BYTES,
+  qualifiedName,
   type RsaSignatureAlgorithm,
   type SignatureAlgorithm,
   TPM2B_PUBLIC,
@@ -34,3 +37,9 @@ export {
   TPMT_SIGNATURE,
 } from "./signature.ts";
 export { type BareKey, bareKeyOf, keyOfSpki, spkiOf, spkiOfKey } from "./spki.ts";
+
+export { type AttestationKey, checkAkPublic } from "./attestation_key.ts";
+export type { Attested, TpmFacts } from "./attested.ts";
+export { type CertifyClaim, verifyCertify } from "./certify.ts";
+export { readTpmEvidence, type TpmEvidence, writeTpmEvidence } from "./evidence.ts";
+export { type ClaimedPcrs, type QuoteClaim, type QuoteFacts, verifyQuote } from "./quote.ts";

@@ -9,7 +9,7 @@
  * scheme      TPM_ALG_NULL, or RSASSA, RSAPSS, ECDSA u16 | hash u16
  * ```
  */
-import { TpmAlg, TpmEccCurve, TpmObject } from "./constants.ts";
+import { TpmAlg, TpmEccCurve, TpmObject, TpmRh } from "./constants.ts";
 import { maxDigestBytes, readHash, type TpmHash, tpmHash } from "./hash.ts";
 import { decodeTpm, encodeTpm, type TpmReader, type TpmStructure, TpmWriter } from "./octets.ts";
 
@@ -109,6 +109,20 @@ export const TPM2B_PUBLIC: TpmStructure<TpmPublic> = {
 export function tpmName(key: TpmPublic): Uint8Array<ArrayBuffer> {
   const digest = tpmHash(key.nameAlg, encodeTpm(TPMT_PUBLIC, key));
   return new TpmWriter().u16(TpmAlg[key.nameAlg]).put(digest).bytes();
+}
+
+/**
+ * Qualified name (Part 1, 16.2): the key's name joined with those of everything above it.
+ * @param parent qualified name of the parent; of a primary key the 4 bytes of its hierarchy's handle
+ */
+export function qualifiedName(key: TpmPublic, parent: Uint8Array): Uint8Array<ArrayBuffer> {
+  const digest = tpmHash(key.nameAlg, parent, tpmName(key));
+  return new TpmWriter().u16(TpmAlg[key.nameAlg]).put(digest).bytes();
+}
+
+/** What stands above a primary key of the endorsement hierarchy. */
+export function endorsementHierarchy(): Uint8Array<ArrayBuffer> {
+  return new TpmWriter().u32(TpmRh.endorsement).bytes();
 }
 
 function readSymmetric(reader: TpmReader): TpmSymmetric | null {

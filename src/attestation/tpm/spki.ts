@@ -46,8 +46,8 @@ export function spkiOfKey(key: BareKey): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * The bare key of a public area. Throws `tpm_key_invalid` when it is none: a template, a modulus of another length or
- * even, a point off the curve.
+ * The bare key of a public area. Throws `tpm_key_off_curve`, and `tpm_key_invalid` when it is a template, or its modulus
+ * is even or of another length.
  */
 export function bareKeyOf(key: TpmPublic): BareKey {
   if (key.type === "rsa") {
@@ -60,17 +60,17 @@ export function bareKeyOf(key: TpmPublic): BareKey {
   }
   const bytes = FIELD_BYTES[key.curve];
   const [x, y] = [padded(key.x, bytes), padded(key.y, bytes)];
-  if (!isOnCurve(key.curve, x, y)) throw invalid("its point is not on the curve");
+  if (!isOnCurve(key.curve, x, y)) throw offCurve();
   return { type: "ecc", curve: key.curve, x, y };
 }
 
-/** SubjectPublicKeyInfo of a public area. Throws `tpm_key_invalid`. */
+/** SubjectPublicKeyInfo of a public area. Throws what {@link bareKeyOf} throws. */
 export function spkiOf(key: TpmPublic): Uint8Array<ArrayBuffer> {
   return spkiOfKey(bareKeyOf(key));
 }
 
 /**
- * The key in a SubjectPublicKeyInfo. Throws `tpm_key_invalid` for other kinds of keys, points off the curve, RSA keys
+ * The key in a SubjectPublicKeyInfo. Throws `tpm_key_off_curve`, and `tpm_key_invalid` for other kinds of keys, RSA keys
  * above 4096 bits, exponents above 32 bits, and every encoding but the one of {@link spkiOfKey}.
  */
 export function keyOfSpki(spki: Uint8Array): BareKey {
@@ -82,7 +82,7 @@ export function keyOfSpki(spki: Uint8Array): BareKey {
     if (!equalConstantTime(spki.subarray(0, prefix.length), prefix)) continue;
     const x = new Uint8Array(spki.subarray(prefix.length, prefix.length + bytes));
     const y = new Uint8Array(spki.subarray(prefix.length + bytes));
-    if (!isOnCurve(curve, x, y)) throw invalid("its point is not on the curve");
+    if (!isOnCurve(curve, x, y)) throw offCurve();
     return { type: "ecc", curve, x, y };
   }
   const outer = new DerCursor(spki).enter(sequence);
@@ -165,6 +165,10 @@ function padded(bytes: Uint8Array, length: number): Uint8Array<ArrayBuffer> {
   const out = new Uint8Array(length);
   out.set(bytes, length - bytes.length);
   return out;
+}
+
+function offCurve(): PosternError {
+  return new PosternError("tpm_key_off_curve", "Cannot use a public key: its point is not on the curve");
 }
 
 function invalid(state: string): PosternError {

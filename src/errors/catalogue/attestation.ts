@@ -29,6 +29,26 @@ export const ATTESTATION_ERRORS = {
     cause: "A part of the evidence is missing or is not in the form that its kind prescribes.",
     remedy: "Check that agent and control plane run compatible versions.",
   },
+  evidence_too_large: {
+    title: "Evidence is too large",
+    blame: "peer",
+    retryable: false,
+    status: 400,
+    exit: 4,
+    cause: "The quote or the signature is longer than any that a TPM makes.",
+    remedy:
+      "Check that agent and control plane run compatible versions. If they do, something alters messages.",
+  },
+  evidence_base64_malformed: {
+    title: "Evidence is no base64url",
+    blame: "peer",
+    retryable: false,
+    status: 400,
+    exit: 4,
+    cause: "The quote or the signature is not base64url without padding.",
+    remedy:
+      "Check that agent and control plane run compatible versions. If they do, something alters messages.",
+  },
   evidence_kind_unsupported: {
     title: "Evidence is of a kind that is not judged here",
     blame: "peer",

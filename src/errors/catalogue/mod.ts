@@ -1,6 +1,7 @@
 /** The closed union of error codes: one file a layer, joined here. Each code has a docs page of the same name. */
 import type { ErrorFacts } from "../error.ts";
 import { AGENT_ERRORS } from "./agent.ts";
+import { ATTESTATION_KEY_ERRORS } from "./attestation_key.ts";
 import { CHANNEL_ERRORS } from "./channel.ts";
 import { CONFIG_ERRORS } from "./config.ts";
 import { CONTROL_ERRORS } from "./control.ts";
@@ -8,13 +9,15 @@ import { CRYPTO_ERRORS } from "./crypto.ts";
 import { EDGE_ERRORS } from "./edge.ts";
 import { HTTP_ERRORS } from "./http.ts";
 import { HTTP2_ERRORS } from "./http2.ts";
+import { QUOTE_ERRORS } from "./quote.ts";
 import { TLS_ERRORS } from "./tls.ts";
-import { TPM_EVIDENCE_ERRORS } from "./tpm_evidence.ts";
+import { TPM_STRUCTURE_ERRORS } from "./tpm_structure.ts";
 import { WEBSOCKET_ERRORS } from "./websocket.ts";
 import { WIRE_ERRORS } from "./wire.ts";
 
 const ALL = {
   ...AGENT_ERRORS,
+  ...ATTESTATION_KEY_ERRORS,
   ...CHANNEL_ERRORS,
   ...CONFIG_ERRORS,
   ...CONTROL_ERRORS,
@@ -22,8 +25,9 @@ const ALL = {
   ...EDGE_ERRORS,
   ...HTTP_ERRORS,
   ...HTTP2_ERRORS,
+  ...QUOTE_ERRORS,
   ...TLS_ERRORS,
-  ...TPM_EVIDENCE_ERRORS,
+  ...TPM_STRUCTURE_ERRORS,
   ...WEBSOCKET_ERRORS,
   ...WIRE_ERRORS,
 } as const satisfies Record<string, ErrorFacts>;

@@ -1,7 +1,7 @@
-/** Failures of TPM structures, and of what a TPM signed. */
+/** Failures of the structures that a TPM makes. */
 import type { ErrorFacts } from "../error.ts";
 
-export const TPM_EVIDENCE_ERRORS = {
+export const TPM_STRUCTURE_ERRORS = {
   tpm_structure_truncated: {
     title: "TPM structure ends too early",
     blame: "peer",
@@ -68,14 +68,5 @@ export const TPM_EVIDENCE_ERRORS = {
     exit: 4,
     cause: "The attested structure is neither a quote nor the certification of a key.",
     remedy: "Look into the machine: an honest agent cannot send this.",
-  },
-  tpm_key_invalid: {
-    title: "TPM key is no valid public key",
-    blame: "peer",
-    retryable: false,
-    status: 400,
-    exit: 4,
-    cause: "The point is not on its curve, or the modulus has another length than the key declares.",
-    remedy: "Let the agent make its own attestation key. If it did, look into the machine.",
   },
 } as const satisfies Record<string, ErrorFacts>;
