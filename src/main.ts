@@ -313,6 +313,7 @@ function controlConfigOf(config: EdgeConfig): ControlConfig {
       maxAnonymousTunnels: limits.maxAnonymousTunnels,
       maxTunnelsPerAddress: limits.maxTunnelsPerAddress,
       maxAgentsPerTunnel: limits.maxAgentsPerTunnel,
+      maxMachines: limits.maxMachines,
     },
   };
 }

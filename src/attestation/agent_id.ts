@@ -6,8 +6,12 @@ const idBytes = 16;
 
 /** `agent-` and 26 characters: base32 (RFC 4648 6, lower case, no padding) of the key's SHA-256, first 16 bytes. */
 export function agentIdOf(identityKey: Uint8Array): string {
-  const digest = createHash("sha256").update(identityKey).digest().subarray(0, idBytes);
-  return `agent-${base32(digest)}`;
+  return agentIdOfDigest(createHash("sha256").update(identityKey).digest());
+}
+
+/** The same, of a key of which only the SHA-256 is known. */
+export function agentIdOfDigest(sha256: Uint8Array): string {
+  return `agent-${base32(sha256.subarray(0, idBytes))}`;
 }
 
 function base32(bytes: Uint8Array): string {

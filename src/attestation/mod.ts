@@ -1,5 +1,6 @@
 /** Attestation: what evidence is bound to, who makes it and who judges it. */
-export { agentIdOf } from "./agent_id.ts";
+export { agentIdOf, agentIdOfDigest } from "./agent_id.ts";
+export { type EnrollmentFacts, enrollmentProof } from "./enrollment_proof.ts";
 export {
   type Evidence,
   type EvidenceContext,

@@ -53,6 +53,12 @@ const tokenSettings = {
     "DURATION",
   ),
   recreateMaxMs: setting(duration(60_000, 30 * dayMs), "7d", "Longest life of a recreate token.", "DURATION"),
+  enrollmentMs: setting(
+    duration(60_000, 30 * dayMs),
+    "1h",
+    "Life of a token that lets a machine enrol (single use) when none is asked for.",
+    "DURATION",
+  ),
   /** Also how long a used token id is remembered past its expiry. */
   clockSkewMs: setting(duration(0, 300_000), "30s", "Difference of clocks that is forgiven.", "DURATION"),
 } as const;
@@ -143,6 +149,8 @@ const edgeLimitSettings = {
     "Agents that may ever prove themselves for one tunnel.",
     "COUNT",
   ),
+  /** About 6 KiB a machine in the database. */
+  maxMachines: setting(count(1, 1_000_000), "10000", "Machines that are enrolled by their TPM.", "COUNT"),
   /** About 3 KiB a flow here, and a socket at its agent. */
   maxUdpFlows: setting(
     count(1, 1_000_000),

@@ -16,6 +16,15 @@ import {
 } from "./credentials.ts";
 import { frontPage, frontPagePath, frontPagePolicy, wantsPage } from "./front_page.ts";
 import { type ControlEnv, jsonBody, problemOf, rateLimit, requestId } from "./http.ts";
+import { addMachineRoutes } from "./machine_app.ts";
+import {
+  enrollBeginRoute,
+  enrollFinishRoute,
+  enrollmentTokenRoute,
+  machinesRoute,
+  restoreMachineRoute,
+  revokeMachineRoute,
+} from "./machine_routes.ts";
 import { RateLimiter } from "./rate_limit.ts";
 import {
   auditRoute,
@@ -48,6 +57,14 @@ const GROUPS: Readonly<Record<string, RateGroup>> = {
   [challengeRoute.path]: "attest",
   [evidenceRoute.path]: "attest",
   [auditRoute.path]: "read",
+  [enrollBeginRoute.path]: "enroll",
+  [enrollFinishRoute.path]: "enroll",
+  [enrollmentTokenRoute.path]: "manage",
+  [machinesRoute.path]: "manage",
+  // Not of the paths beside it, which have a limit of their own.
+  [`${machinesRoute.path}/:agent_id{agent-.+}`]: "manage",
+  [revokeMachineRoute.path]: "manage",
+  [restoreMachineRoute.path]: "manage",
   [jwksRoute.path]: "read",
   [openApiPath]: "read",
   [frontPagePath]: "read",
@@ -55,7 +72,7 @@ const GROUPS: Readonly<Record<string, RateGroup>> = {
 
 /** Methods of each path, for the Allow header. */
 const METHODS = new Map<string, string>([
-  ...ROUTES.map((route): [string, string] => [route.path, route.method.toUpperCase()]),
+  ...ROUTES.map((route): [string, string] => [route.getRoutingPath(), route.method.toUpperCase()]),
   [openApiPath, "GET"],
   [frontPagePath, "GET"],
 ]);
@@ -91,6 +108,7 @@ export function controlApp(deps: ControlDeps): OpenAPIHono<ControlEnv> {
   addTokenRoutes(app, deps);
   addAuditRoutes(app, deps);
   addAttestationRoutes(app, deps);
+  addMachineRoutes(app, deps);
 
   const document = openApiDocument();
   app.get(openApiPath, (context) => context.json(document));
@@ -101,7 +119,7 @@ export function controlApp(deps: ControlDeps): OpenAPIHono<ControlEnv> {
     return context.html(frontPage);
   });
   app.notFound((context) => {
-    const allow = METHODS.get(context.req.path);
+    const allow = allowOf(context.req.path);
     throw allow === undefined
       ? notFound()
       : new PosternError("method_not_allowed", `Cannot serve request: only ${allow} is allowed`, {
@@ -268,6 +286,19 @@ function addAttestationRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): 
     const issued = await answerChallenge(deps, request.challenge_id, request.evidence);
     return context.json({ stage1_token: issued.token }, 200);
   });
+}
+
+/** Method of the path, be it one with a parameter; undefined where there is nothing. */
+function allowOf(path: string): string | undefined {
+  const exact = METHODS.get(path);
+  if (exact !== undefined) return exact;
+  const parts = path.split("/");
+  const matches = (routing: string) => {
+    const pattern = routing.split("/");
+    return pattern.length === parts.length &&
+      pattern.every((part, at) => part === parts[at] || (part.startsWith(":") && parts[at] !== ""));
+  };
+  return [...METHODS].find(([routing]) => matches(routing))?.[1];
 }
 
 function notFound(): PosternError {

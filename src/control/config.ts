@@ -3,6 +3,7 @@ import type { EvidenceVerifier, PcrSelection } from "../attestation/mod.ts";
 import type { Keyset, TokenKind, Transport } from "../identity/mod.ts";
 import type { EdgeConfig } from "../config/mod.ts";
 import type { Clock, Log, Random, Revised, Store } from "../ports/mod.ts";
+import type { MachineTrust } from "./machine_trust.ts";
 
 /** A token bucket: `burst` at once, refilled evenly. */
 export interface RateLimit {
@@ -11,7 +12,7 @@ export interface RateLimit {
 }
 
 /** Routes are limited in groups, each address on its own. */
-export type RateGroup = "create" | "manage" | "attest" | "read";
+export type RateGroup = "create" | "manage" | "attest" | "enroll" | "read";
 
 export interface ControlConfig {
   /** `iss` of every token. */
@@ -50,6 +51,7 @@ export interface ControlConfig {
     readonly maxAnonymousTunnels: number;
     readonly maxTunnelsPerAddress: number;
     readonly maxAgentsPerTunnel: number;
+    readonly maxMachines: number;
   };
   readonly rates: Readonly<Record<RateGroup, RateLimit>>;
 }
@@ -70,6 +72,7 @@ export const controlDefaults: Omit<ControlConfig, "issuer" | "publicDomain" | "t
       create: { perMinute: 60, burst: 20 },
       manage: { perMinute: 120, burst: 40 },
       attest: { perMinute: 240, burst: 80 },
+      enroll: { perMinute: 120, burst: 60 },
       read: { perMinute: 300, burst: 100 },
     },
   });
@@ -129,6 +132,8 @@ export interface ControlDeps {
   readonly log: Log;
   /** Kinds of evidence that are admitted. */
   readonly verifiers: readonly EvidenceVerifier[];
+  /** Judges TPMs that want to enrol; absent: none is let in. */
+  readonly machineTrust?: MachineTrust;
   /** What an agent's evidence is judged under now. The id is what the agent says: its evidence has to prove it. */
   readonly policyOf: (agentId: string | undefined) => Promise<PolicyInForce>;
 }

@@ -15,5 +15,6 @@ export {
 } from "./config.ts";
 export { issueManagementToken } from "./credentials.ts";
 export { type ControlEnv, type Problem } from "./http.ts";
+export type { Credential, EkTemplateName, JudgedKeys, MachineTrust, ShownKeys } from "./machine_trust.ts";
 export { openApiDocument } from "./routes.ts";
 export { keepKeyset, openKeyset, startUpkeep, sweepAbandoned, upkeepIntervalMs } from "./upkeep.ts";

@@ -1,5 +1,7 @@
 /** The routes of the control API as data: the application serves them, the API description lists them. */
-import { createRoute, OpenAPIHono, type z } from "@hono/zod-openapi";
+import { createRoute, OpenAPIHono } from "@hono/zod-openapi";
+import { MACHINE_ROUTES } from "./machine_routes.ts";
+import { answers, bearer, body, json, optionalBearer } from "./route_parts.ts";
 import {
   auditRequestSchema,
   auditResponseSchema,
@@ -15,29 +17,11 @@ import {
   issueTokenResponseSchema,
   jwksSchema,
   listResponseSchema,
-  problemSchema,
   revokeTokenRequestSchema,
   revokeTokenResponseSchema,
   tokenRequestSchema,
   tokenResponseSchema,
 } from "./schemas.ts";
-
-const json = <S extends z.ZodType>(schema: S) => ({ "application/json": { schema } });
-const body = <S extends z.ZodType>(schema: S) => ({ content: json(schema), required: true });
-
-function answers<S extends z.ZodType>(description: string, schema: S) {
-  return {
-    200: { description, content: json(schema) },
-    default: {
-      description: "Refused; `code` says why.",
-      content: { "application/problem+json": { schema: problemSchema } },
-    },
-  };
-}
-
-/** A token is read from the header where one is sent; where it is optional, so is the header. */
-const bearer: Record<string, string[]>[] = [{ bearer: [] }];
-const optionalBearer: Record<string, string[]>[] = [{ bearer: [] }, {}];
 
 export const createTunnelRoute = createRoute({
   method: "post",
@@ -145,6 +129,7 @@ export const ROUTES = [
   challengeRoute,
   evidenceRoute,
   jwksRoute,
+  ...MACHINE_ROUTES,
 ] as const;
 
 /** Path of the API description itself. */

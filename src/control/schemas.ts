@@ -20,6 +20,7 @@ const base64Url32 = z.string().length(43).refine((text) => base64Url32Claim.safe
 }).openapi({ pattern: "^[A-Za-z0-9_-]{43}$" });
 
 const token = z.string().min(1).max(maxTokenChars);
+export { instant as instantSchema, token as managementTokenSchema };
 const instant = z.string().datetime().openapi({ example: "2026-01-01T00:00:00.000Z" });
 const owner = z.string().min(1).max(128).regex(/^[A-Za-z0-9._:@-]+$/).openapi({ example: "alice" });
 const role = z.enum(roleSchema.options);

@@ -21,6 +21,7 @@ export type {
   MachineRecord,
   MachineRevocation,
   MachineStore,
+  OpenEnrolment,
   PolicyRecord,
   PolicyStore,
   Revised,

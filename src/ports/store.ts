@@ -230,11 +230,26 @@ export interface EnrolmentToken {
   readonly usedBy?: string;
 }
 
+/** An enrolment that has begun: it can be finished once, until it is over. */
+export interface OpenEnrolment {
+  readonly enrolmentId: string;
+  readonly tokenId: string;
+  readonly expiresAtMs: number;
+  /** JSON of what was judged at its beginning. No secret is in it. */
+  readonly body: string;
+}
+
 export interface MachineStore {
   /** Keeps a fresh token. Throws `enrollment_tokens_full` rather than forget one that can still be used. */
   putEnrolmentToken(token: Omit<EnrolmentToken, "usedBy">): Promise<void>;
   /** Also one that is used or over, until it is forgotten. */
   enrolmentToken(tokenId: string): Promise<EnrolmentToken | undefined>;
+  /**
+   * Throws `enrollment_limit_reached` when `maxPerToken` of one token are open, `enrollments_full` when too many are at all.
+   */
+  putOpenEnrolment(enrolment: OpenEnrolment, maxPerToken: number): Promise<void>;
+  /** Returns and removes it: undefined from the second call on, also for other processes. */
+  takeOpenEnrolment(enrolmentId: string): Promise<OpenEnrolment | undefined>;
   /**
    * Spends the token and writes the machine: both or neither. Exactly one machine gets in by a token; the one that did may
    * come again with it until the token is over, which changes nothing (its first answer may have been lost).

@@ -12,9 +12,13 @@ import type {
   MachineStore,
 } from "../ports/mod.ts";
 import type { Database, Row } from "./database.ts";
+import type { OpenEnrolments } from "./open_enrolments.ts";
 
 /** Most machines that {@link SqliteMachines.machines} returns at once. */
 const maxMachinePage = 1_000;
+
+/** How long a token is remembered after its end, so that whoever comes with it late can be told why. */
+const explainEndedMs = 86_400_000;
 
 const selectMachines =
   `SELECT agent_id, machines.ek_sha256, ek_certificate, ek_intermediates, ak_public, ak_name, labels, enrolled_at,
@@ -24,15 +28,13 @@ const selectMachines =
 export interface MachineLimits {
   /** Wall clock, Unix milliseconds. */
   readonly wall: () => number;
-  /** Clock difference by which a token is remembered after its end, so that its refusal can be explained in the audit. */
-  readonly clockSkewMs: number;
   /** Most tokens that are remembered; about 300 bytes each. */
   readonly maxEnrolmentTokens: number;
   /** Most revoked keys; about 150 bytes each. */
   readonly maxRevokedEks: number;
 }
 
-export class SqliteMachines implements MachineStore {
+export class SqliteMachines implements Omit<MachineStore, keyof OpenEnrolments> {
   readonly #database: Database;
   readonly #limits: MachineLimits;
 
@@ -43,9 +45,7 @@ export class SqliteMachines implements MachineStore {
 
   async putEnrolmentToken(token: Omit<EnrolmentToken, "usedBy">): Promise<void> {
     this.#database.transaction(() => {
-      const forgetBefore = this.#limits.wall() - this.#limits.clockSkewMs;
-      this.#database.run("DELETE FROM enrolment_tokens WHERE expires_at <= ?", forgetBefore);
-      const kept = this.#database.number("SELECT count(*) FROM enrolment_tokens");
+      const kept = this.#keptTokens();
       if (kept >= this.#limits.maxEnrolmentTokens) {
         throw new PosternError(
           "enrollment_tokens_full",
@@ -189,6 +189,18 @@ export class SqliteMachines implements MachineStore {
       toBase64Url(akName),
     );
     return taken > 0;
+  }
+
+  /** Forgets tokens that are long over, and all that are over when there is no room else. Returns how many are left. */
+  #keptTokens(): number {
+    const nowMs = this.#limits.wall();
+    let kept = 0;
+    for (const endedBefore of [nowMs - explainEndedMs, nowMs]) {
+      this.#database.run("DELETE FROM enrolment_tokens WHERE expires_at <= ?", endedBefore);
+      kept = this.#database.number("SELECT count(*) FROM enrolment_tokens");
+      if (kept < this.#limits.maxEnrolmentTokens) break;
+    }
+    return kept;
   }
 
   #machine(agentId: string): MachineRecord | undefined {

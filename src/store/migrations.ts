@@ -147,6 +147,16 @@ const STEPS: readonly string[] = [
   -- Weakest tier of agents that may serve the tunnel; null: any.
   ALTER TABLE tunnels ADD COLUMN require_tier TEXT;
   `,
+  `
+  CREATE TABLE open_enrolments (
+    enrolment_id  TEXT PRIMARY KEY,
+    token_id      TEXT NOT NULL,
+    expires_at    INTEGER NOT NULL,
+    body          TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX open_enrolments_by_token ON open_enrolments (token_id);
+  CREATE INDEX open_enrolments_by_end ON open_enrolments (expires_at);
+  `,
 ];
 
 /** The layout that this program writes. */

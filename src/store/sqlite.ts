@@ -7,6 +7,7 @@ import { SqliteMachines } from "./machines.ts";
 import { migrate } from "./migrations.ts";
 import { SqliteOnce } from "./once.ts";
 import { SqlitePolicies } from "./policies.ts";
+import { SqliteOpenEnrolments } from "./open_enrolments.ts";
 import { SqliteRecords } from "./records.ts";
 import { SqliteRevocations } from "./revocations.ts";
 import { SqliteTunnels } from "./tunnels.ts";
@@ -27,6 +28,8 @@ export interface SqliteOptions {
   readonly maxChallenges?: number;
   /** Enrolment tokens that can still be used before new ones are refused. */
   readonly maxEnrolmentTokens?: number;
+  /** Enrolments that have begun and not ended before new ones are refused. */
+  readonly maxOpenEnrolments?: number;
   /** Revoked endorsement keys before no other can be. */
   readonly maxRevokedEks?: number;
   /** Versions of one policy that are kept, two at least; the oldest go first. */
@@ -42,6 +45,7 @@ const defaultMaxRevocations = 48_000;
 const defaultMaxRevokedTokensPerOwner = 1_000;
 const defaultMaxChallenges = 4_096;
 const defaultMaxEnrolmentTokens = 10_000;
+const defaultMaxOpenEnrolments = 512;
 const defaultMaxRevokedEks = 100_000;
 const defaultMaxPolicyVersions = 64;
 const defaultMaxAuditEntries = 100_000;
@@ -81,6 +85,10 @@ export function openSqliteStore(path: string, options: SqliteOptions = {}): Stor
     maxRevokedEks: options.maxRevokedEks ?? defaultMaxRevokedEks,
   });
   const policies = new SqlitePolicies(database, options.maxPolicyVersions ?? defaultMaxPolicyVersions);
+  const openEnrolments = new SqliteOpenEnrolments(database, {
+    ...time,
+    maxOpenEnrolments: options.maxOpenEnrolments ?? defaultMaxOpenEnrolments,
+  });
   const records = new SqliteRecords(database);
   const audit = new SqliteAudit(database, options.maxAuditEntries ?? defaultMaxAuditEntries);
   return {
@@ -104,6 +112,8 @@ export function openSqliteStore(path: string, options: SqliteOptions = {}): Stor
     takeChallenge: (challengeId) => once.takeChallenge(challengeId),
     putEnrolmentToken: (token) => machines.putEnrolmentToken(token),
     enrolmentToken: (tokenId) => machines.enrolmentToken(tokenId),
+    putOpenEnrolment: (enrolment, maxPerToken) => openEnrolments.putOpenEnrolment(enrolment, maxPerToken),
+    takeOpenEnrolment: (enrolmentId) => openEnrolments.takeOpenEnrolment(enrolmentId),
     enrollMachine: (enrolment: MachineEnrolment) => machines.enrollMachine(enrolment),
     machine: (agentId) => machines.machine(agentId),
     machines: (limit, afterAgentId) => machines.machines(limit, afterAgentId),

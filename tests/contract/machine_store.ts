@@ -209,9 +209,37 @@ export function machineStoreContract(kind: string, makeHarness: () => StoreHarne
       }
       await rejectsWith("enrollment_tokens_full", store.putEnrolmentToken(machineTokenOf("more")));
       assert.equal(await store.enrolmentToken("more"), undefined);
-      harness.setWall(endMs + contractLimits.clockSkewMs);
+      harness.setWall(endMs);
+      assert.notEqual(await store.enrolmentToken("t0"), undefined, "it can be told that it is over");
       await store.putEnrolmentToken(machineTokenOf("more", { expiresAtMs: endMs * 2 }));
       assert.equal(await store.enrolmentToken("t0"), undefined);
+    },
+  );
+
+  test("takeOpenEnrolment() gives each enrolment once", async (store) => {
+    const open = { enrolmentId: "e1", tokenId: "t1", expiresAtMs: endMs, body: '{"a":1}' };
+    await store.putOpenEnrolment(open, 9);
+    assert.deepEqual(await store.takeOpenEnrolment("e1"), open);
+    assert.equal(await store.takeOpenEnrolment("e1"), undefined);
+    assert.equal(await store.takeOpenEnrolment("e2"), undefined);
+  });
+
+  test(
+    "putOpenEnrolment() holds the limits of one token and of all: enrollment_limit_reached, enrollments_full",
+    async (store, harness) => {
+      const put = (enrolmentId: string, tokenId: string, expiresAtMs = endMs) =>
+        store.putOpenEnrolment({ enrolmentId, tokenId, expiresAtMs, body: "{}" }, 1);
+      await put("e1", "t1");
+      await rejectsWith("enrollment_limit_reached", put("e2", "t1"));
+      await put("e2", "t2");
+      await put("e3", "t3");
+      await rejectsWith("enrollments_full", put("e4", "t4"));
+      harness.setWall(endMs);
+      await put("e5", "t1", endMs * 2);
+      harness.setWall(endMs + contractLimits.clockSkewMs);
+      await put("e6", "t6", endMs * 2);
+      assert.equal(await store.takeOpenEnrolment("e1"), undefined);
+      assert.notEqual(await store.takeOpenEnrolment("e5"), undefined);
     },
   );
 

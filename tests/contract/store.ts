@@ -11,6 +11,7 @@ export const contractLimits = {
   maxRevokedTokensPerOwner: 2,
   maxChallenges: 3,
   maxEnrolmentTokens: 5,
+  maxOpenEnrolments: 3,
   maxRevokedEks: 3,
   maxPolicyVersions: 3,
   maxAuditEntries: 5,

@@ -201,6 +201,7 @@ Deno.test("agents of one tunnel are limited: agent_limit_reached", async () => {
     maxAnonymousTunnels: 9,
     maxTunnelsPerAddress: 9,
     maxAgentsPerTunnel: 2,
+    maxMachines: 9,
   };
   await using limited = await openControl({ config: { ...anonymous, limits } });
   const attest = async (control: Control, stage0Token: string, seed: number) =>

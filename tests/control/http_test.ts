@@ -125,6 +125,8 @@ Deno.test("GET /openapi.json describes every route with its request and answers"
     "GET /.well-known/jwks.json",
     "GET /tunnels/list",
     "GET /v1/audit",
+    "GET /v1/machines",
+    "GET /v1/machines/{agent_id}",
     "POST /attest/challenge",
     "POST /attest/evidence",
     "POST /auth/token",
@@ -132,6 +134,11 @@ Deno.test("GET /openapi.json describes every route with its request and answers"
     "POST /auth/token/revoke",
     "POST /tunnels/create",
     "POST /tunnels/delete",
+    "POST /v1/enroll/begin",
+    "POST /v1/enroll/finish",
+    "POST /v1/enroll/tokens",
+    "POST /v1/machines/restore",
+    "POST /v1/machines/revoke",
   ]);
   const served = control.app.routes.filter((route) => route.method !== "ALL").map((route) => route.path);
   assert.deepEqual([...new Set(served)].sort(), [...controlPaths].sort());
@@ -159,10 +166,13 @@ Deno.test("GET /openapi.json describes every route with its request and answers"
 });
 
 Deno.test("any JSON to any route is answered with success or a problem of a known code, never 5xx", async () => {
-  const posts = controlPaths.filter((path) => path.startsWith("/tunnels/") || path.startsWith("/a"));
+  const posts = controlPaths.filter((path) => /^\/(tunnels|a|v1)/.test(path));
   const rates = { perMinute: 1e9, burst: 1e9 };
   await using control = await openControl({
-    config: { anonymousTunnels: true, rates: { create: rates, manage: rates, attest: rates, read: rates } },
+    config: {
+      anonymousTunnels: true,
+      rates: { create: rates, manage: rates, attest: rates, enroll: rates, read: rates },
+    },
   });
   const fields = [
     "requested_name",

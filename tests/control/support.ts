@@ -58,6 +58,7 @@ export interface ControlOptions {
   readonly store?: SqliteOptions;
   readonly verifiers?: ControlDeps["verifiers"];
   readonly policyOf?: ControlDeps["policyOf"];
+  readonly machineTrust?: ControlDeps["machineTrust"];
 }
 
 /** Opens a control plane; `await using` closes it. */
@@ -90,9 +91,11 @@ export async function openControl(options: ControlOptions = {}) {
       onRulesChanged: (tunnelId, rules) => void changed.push({ tunnelId, ...rules }),
       onRevoked: (owner, tunnels) =>
         deleted.push(...tunnels.map((tunnelId) => `${tunnelId} ${owner} revoked`)),
+      onMachineRevoked: (agentId) => void deleted.push(`${agentId} revoked`),
     },
     log: (level, event, fields) => void logged.push(JSON.stringify({ level, event, ...fields })),
     verifiers: options.verifiers ?? [boundKeyVerifier],
+    machineTrust: options.machineTrust,
     policyOf: options.policyOf ?? (() => Promise.resolve(unmeasured)),
   };
   const app = controlApp(deps);

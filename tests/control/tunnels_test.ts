@@ -268,6 +268,7 @@ Deno.test("POST /tunnels/create holds the limits of owner, address and all anony
     maxAnonymousTunnels: 3,
     maxTunnelsPerAddress: 2,
     maxAgentsPerTunnel: 1,
+    maxMachines: 9,
   };
   await using control = await openControl({ config: { anonymousTunnels: true, limits } });
   const alice = await control.tokenOf("alice");

@@ -14,6 +14,113 @@ export const ENROLLMENT_ERRORS = {
     remedy:
       "If the machine is to be trusted again, let an operator restore it: `postern machine restore AGENT-ID`.",
   },
+  enrollment_disabled: {
+    title: "No machines can enrol here",
+    blame: "operator",
+    retryable: false,
+    status: 403,
+    exit: 4,
+    cause: "The control plane trusts no manufacturer of TPMs: it cannot tell a real one from a made-up one.",
+    remedy: "Set the directory of manufacturers' root certificates at the control plane, and restart it.",
+  },
+  enrollment_token_malformed: {
+    title: "This is no enrolment token",
+    blame: "peer",
+    retryable: false,
+    status: 400,
+    exit: 3,
+    cause: "An enrolment token begins with `enroll.`; what was sent does not look like one.",
+    remedy:
+      "Use the file that `postern enroll-token --out FILE` has written. A management token does not let machines in.",
+  },
+  enrollment_token_refused: {
+    title: "Enrolment token is not valid",
+    blame: "peer",
+    retryable: false,
+    status: 403,
+    exit: 3,
+    cause: "The token was never issued, or another machine has used it: each lets one machine in.",
+    remedy: "Ask an operator for a token of this machine's own: `postern enroll-token --out FILE`.",
+  },
+  enrollment_token_expired: {
+    title: "Enrolment token has expired",
+    blame: "peer",
+    retryable: false,
+    status: 403,
+    exit: 3,
+    cause: "The time within which the token could be used is over.",
+    remedy: "Ask an operator for a new one, with a longer life if need be: `postern enroll-token --ttl`.",
+  },
+  enrollment_token_foreign: {
+    title: "Enrolment token is for another TPM",
+    blame: "peer",
+    retryable: false,
+    status: 403,
+    exit: 3,
+    cause: "The operator has bound the token to one endorsement key, and this machine's TPM has another.",
+    remedy: "Use the token on its own machine, or ask for one for this machine.",
+  },
+  enrollment_unknown: {
+    title: "Enrolment is not open",
+    blame: "peer",
+    retryable: true,
+    status: 403,
+    exit: 4,
+    cause: "The enrolment was never begun, was finished before, or is long over. Each can be finished once.",
+    remedy: "Begin again with the same token: it is spent only when the machine is enrolled.",
+  },
+  enrollment_expired: {
+    title: "Enrolment took too long",
+    blame: "peer",
+    retryable: true,
+    status: 403,
+    exit: 4,
+    cause: "The TPM's answer came more than 60 seconds after the enrolment was begun.",
+    remedy: "Begin again. If it repeats, look at what slows down the machine or its TPM.",
+  },
+  enrollment_proof_invalid: {
+    title: "TPM has not proved its keys",
+    blame: "peer",
+    retryable: false,
+    status: 403,
+    exit: 4,
+    cause:
+      "The proof was not made with the secret that only the TPM of the endorsement key can give out, and only beside " +
+      "the attestation key that was shown; or it is for another enrolment.",
+    remedy:
+      "Run `postern enroll` on the machine that has the TPM. If this repeats there, somebody relays it.",
+  },
+  machine_key_changed: {
+    title: "TPM is enrolled with another attestation key",
+    blame: "operator",
+    retryable: false,
+    status: 409,
+    exit: 4,
+    cause:
+      "One endorsement key is one machine with one attestation key, which its TPM makes again the same at every start. " +
+      "This one has proved another.",
+    remedy:
+      "Check that the agent is of the version that enrolled the machine. A TPM that was made new has another " +
+      "endorsement key as well, and enrols as another machine.",
+  },
+  machine_unknown: {
+    title: "No such machine",
+    blame: "peer",
+    retryable: false,
+    status: 404,
+    exit: 1,
+    cause: "No machine with this agent id or endorsement key is enrolled or revoked.",
+    remedy: "List the machines and check the id: `postern machines`.",
+  },
+  machine_not_revoked: {
+    title: "Machine is not revoked",
+    blame: "peer",
+    retryable: false,
+    status: 409,
+    exit: 1,
+    cause: "The machine is admitted as it is; there is nothing to restore.",
+    remedy: "Check the id: `postern machines` shows the state of each.",
+  },
   enrollment_tokens_full: {
     title: "Too many enrolment tokens",
     blame: "operator",
@@ -22,6 +129,26 @@ export const ENROLLMENT_ERRORS = {
     exit: 1,
     cause: "As many enrolment tokens as are kept have not reached their end. None is forgotten before it.",
     remedy: "Wait until some have ended, and give new ones a shorter life: `postern enroll-token --ttl`.",
+  },
+  enrollment_limit_reached: {
+    title: "Enrolment token has too many open enrolments",
+    blame: "peer",
+    retryable: true,
+    status: 429,
+    exit: 5,
+    cause:
+      "Eight enrolments were begun with this token within a minute and not finished; a machine needs one.",
+    remedy: "Try again after a minute. If nobody else has the token, look at why the TPM does not finish.",
+  },
+  enrollments_full: {
+    title: "Too many open enrolments",
+    blame: "operator",
+    retryable: true,
+    status: 503,
+    exit: 5,
+    cause:
+      "As many enrolments as can be open at the same time wait for their end; each waits a minute at most.",
+    remedy: "Try again after a minute. If it repeats, look for a client that begins enrolments in a loop.",
   },
   machine_limit_reached: {
     title: "Too many machines",

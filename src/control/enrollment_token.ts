@@ -1,0 +1,98 @@
+/** One-time tokens that let a machine enrol: `enroll.<id>.<secret>`. Control keeps a hash of the secret only. */
+import { createHash } from "node:crypto";
+import { equalConstantTime, fromHex, toBase64Url, toHex, utf8 } from "../bytes/mod.ts";
+import { PosternError } from "../errors/mod.ts";
+import type { EnrolmentToken, Random } from "../ports/mod.ts";
+import type { ControlDeps } from "./config.ts";
+
+/** Bytes of the public id, and of the secret. */
+const idBytes = 9;
+const secretBytes = 32;
+
+/** Characters of a token: a whole one, and what is read at all. */
+export const maxEnrollmentTokenChars = 128;
+const tokenPattern = /^enroll\.([A-Za-z0-9_-]{12})\.([A-Za-z0-9_-]{43})$/;
+
+/** Shortest and longest life of a token (seconds). */
+export const minEnrollmentTtlSeconds = 60;
+export const maxEnrollmentTtlSeconds = 30 * 86_400;
+
+export interface EnrollmentTokenRequest {
+  readonly labels?: readonly string[];
+  readonly ekSha256?: string;
+  readonly ttlSeconds?: number;
+}
+
+export interface IssuedEnrollmentToken extends EnrolmentToken {
+  /** Secret: told once. */
+  readonly token: string;
+}
+
+/** Issues a token on behalf of an operator. Throws `enrollment_tokens_full`. */
+export async function issueEnrollmentToken(
+  deps: Pick<ControlDeps, "store" | "clock" | "random" | "config">,
+  operator: string,
+  { labels, ekSha256, ttlSeconds }: EnrollmentTokenRequest,
+): Promise<IssuedEnrollmentToken> {
+  const { tokenId, secretSha256, token } = freshToken(deps.random);
+  const createdAtMs = deps.clock.wall();
+  const lifeMs = ttlSeconds === undefined ? deps.config.tokens.enrollmentMs : ttlSeconds * 1_000;
+  const record = {
+    tokenId,
+    secretSha256,
+    ...(labels === undefined ? {} : { labels: [...new Set(labels)].sort() }),
+    ...(ekSha256 === undefined ? {} : { ekSha256 }),
+    createdBy: operator,
+    createdAtMs,
+    expiresAtMs: createdAtMs + lifeMs,
+  };
+  await deps.store.putEnrolmentToken(record);
+  await deps.store.appendAudit({
+    atMs: createdAtMs,
+    actor: operator,
+    action: "machine.token",
+    subject: tokenId,
+    outcome: "ok",
+    detail: {
+      labels: labels?.join(",") ?? "kept",
+      ek_sha256: ekSha256 ?? "any",
+      expires_at_ms: record.expiresAtMs,
+    },
+  });
+  return { ...record, token };
+}
+
+function freshToken(random: Random): { tokenId: string; secretSha256: string; token: string } {
+  const tokenId = toBase64Url(random(idBytes));
+  const secret = toBase64Url(random(secretBytes));
+  return { tokenId, secretSha256: sha256(secret), token: `enroll.${tokenId}.${secret}` };
+}
+
+/** What is known of a token that somebody shows. */
+export type ShownToken =
+  | { readonly state: "held"; readonly record: EnrolmentToken }
+  | { readonly state: "unknown" | "wrong_secret"; readonly tokenId: string };
+
+/** Looks a token up. Whether it was used, is over or is for another EK, is for the caller to judge. Throws `enrollment_token_malformed`. */
+export async function shownToken(deps: Pick<ControlDeps, "store">, text: string): Promise<ShownToken> {
+  const match = tokenPattern.exec(text);
+  if (match === null) {
+    throw new PosternError(
+      "enrollment_token_malformed",
+      "Cannot enrol machine: the token is no enrolment token",
+    );
+  }
+  const [, tokenId, secret] = match;
+  const record = await deps.store.enrolmentToken(tokenId);
+  // Compared also when there is none: an unknown id takes as long as a wrong secret.
+  const isHeld = equalConstantTime(fromHex(sha256(secret)), fromHex(record?.secretSha256 ?? noSecret));
+  if (record === undefined) return { state: "unknown", tokenId };
+  return isHeld ? { state: "held", record } : { state: "wrong_secret", tokenId };
+}
+
+/** The hash of nothing that is shown. */
+const noSecret = "0".repeat(64);
+
+function sha256(text: string): string {
+  return toHex(new Uint8Array(createHash("sha256").update(utf8(text)).digest()));
+}

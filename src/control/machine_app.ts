@@ -1,0 +1,120 @@
+/** Enrolment and machines over HTTP. */
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import { toBase64Url, toHex } from "../bytes/mod.ts";
+import type { MachineKey, MachineRecord } from "../ports/mod.ts";
+import { AuditBudget } from "./audit_budget.ts";
+import type { ControlDeps } from "./config.ts";
+import { bearerOf, requireOperator } from "./credentials.ts";
+import { beginEnrollment, finishEnrollment } from "./enrollment.ts";
+import { issueEnrollmentToken } from "./enrollment_token.ts";
+import type { ControlEnv } from "./http.ts";
+import {
+  enrollBeginRoute,
+  enrollFinishRoute,
+  enrollmentTokenRoute,
+  machineRoute,
+  machinesRoute,
+  restoreMachineRoute,
+  revokeMachineRoute,
+} from "./machine_routes.ts";
+import { machineOf, machinePage, restoreMachine, revokeMachine } from "./machines.ts";
+
+export function addMachineRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): void {
+  const budget = new AuditBudget(deps.clock.now.bind(deps.clock));
+  const operatorOf = async (header: string | undefined, token?: string) =>
+    (await requireOperator(deps, [token, bearerOf(header)])).sub;
+
+  app.openapi(enrollmentTokenRoute, async (context) => {
+    const { labels, ek_sha256, ttl_seconds, management_token } = context.req.valid("json");
+    const operator = await operatorOf(context.req.header("Authorization"), management_token);
+    const issued = await issueEnrollmentToken(deps, operator, {
+      labels,
+      ekSha256: ek_sha256,
+      ttlSeconds: ttl_seconds,
+    });
+    return context.json({
+      token: issued.token,
+      token_id: issued.tokenId,
+      ...(issued.labels === undefined ? {} : { labels: [...issued.labels] }),
+      ...(issued.ekSha256 === undefined ? {} : { ek_sha256: issued.ekSha256 }),
+      expires_at: instant(issued.expiresAtMs),
+    }, 200);
+  });
+
+  app.openapi(enrollBeginRoute, async (context) => {
+    const request = context.req.valid("json");
+    const begun = await beginEnrollment({ ...deps, budget }, request.token, {
+      ekCertificates: request.ek_certificates,
+      ekTemplate: request.ek_template,
+      ekPublic: request.ek_public,
+      akPublic: request.ak_public,
+    });
+    return context.json({
+      enrollment_id: begun.enrollmentId,
+      agent_id: begun.agentId,
+      credential_blob: toBase64Url(begun.credentialBlob),
+      encrypted_secret: toBase64Url(begun.encryptedSecret),
+      nonce: toBase64Url(begun.nonce),
+      expires_at: instant(begun.expiresAtMs),
+    }, 200);
+  });
+
+  app.openapi(enrollFinishRoute, async (context) => {
+    const { enrollment_id, proof } = context.req.valid("json");
+    const { agentId, labels } = await finishEnrollment({ ...deps, budget }, enrollment_id, proof);
+    return context.json({ agent_id: agentId, labels: [...labels], tier: "tpm" as const }, 200);
+  });
+
+  app.openapi(machinesRoute, async (context) => {
+    await operatorOf(context.req.header("Authorization"));
+    const { limit, after } = context.req.valid("query");
+    const { machines, next } = await machinePage(deps, limit, after);
+    return context.json({ machines: machines.map(toldOf), ...(next === undefined ? {} : { next }) }, 200);
+  });
+
+  app.openapi(machineRoute, async (context) => {
+    await operatorOf(context.req.header("Authorization"));
+    const machine = await machineOf(deps, context.req.valid("param").agent_id);
+    return context.json({
+      ...toldOf(machine),
+      ek_certificate: toBase64Url(machine.ekCertificate),
+      ak_public: toBase64Url(machine.akPublic),
+    }, 200);
+  });
+
+  app.openapi(revokeMachineRoute, async (context) => {
+    const request = context.req.valid("json");
+    const operator = await operatorOf(context.req.header("Authorization"), request.management_token);
+    const { agentId, already } = await revokeMachine(deps, operator, keyOf(request), request.reason);
+    return context.json({ revoked: true as const, agent_id: agentId, already }, 200);
+  });
+
+  app.openapi(restoreMachineRoute, async (context) => {
+    const request = context.req.valid("json");
+    const operator = await operatorOf(context.req.header("Authorization"), request.management_token);
+    const agentId = await restoreMachine(deps, operator, keyOf(request));
+    return context.json({ restored: true as const, agent_id: agentId }, 200);
+  });
+}
+
+/** The schema has made sure that it is one of them. */
+function keyOf({ agent_id, ek_sha256 }: { agent_id?: string; ek_sha256?: string }): MachineKey {
+  return ek_sha256 === undefined ? { agentId: agent_id! } : { ekSha256: ek_sha256 };
+}
+
+function toldOf(machine: MachineRecord) {
+  const { agentId, ekSha256, akName, labels, state, enrolledAtMs, revoked } = machine;
+  return {
+    agent_id: agentId,
+    ek_sha256: ekSha256,
+    ak_name: toHex(akName),
+    labels: [...labels],
+    state,
+    enrolled_at: instant(enrolledAtMs),
+    ...(revoked === undefined ? {} : { revoked_at: instant(revoked.atMs), reason: revoked.reason }),
+  };
+}
+
+function instant(ms: number): string {
+  return new Date(ms).toISOString();
+}
