@@ -1,32 +1,31 @@
-// deno-lint-ignore-file require-await -- the port is asynchronous: what throws here must reject there
 /** The audit log: a chain of lines, of which the oldest may be let go. */
 import { auditHash, type AuditHasher, genesisHash, openAuditHasher } from "../audit/mod.ts";
 import type { AuditCheckpoint, AuditEntry, AuditLine, AuditStore } from "../ports/mod.ts";
-import type { Database, Row } from "./database.ts";
+import type { Row, Sql, SqlDatabase } from "./sql.ts";
 
 /** Most lines that are returned at once. */
 const maxAuditPage = 1_000;
 const headKey = "audit.head";
 
-export class SqliteAudit implements AuditStore {
-  readonly #database: Database;
+export class SqlAudit implements AuditStore {
+  readonly #database: SqlDatabase;
   readonly #maxEntries: number;
   #hasher: Promise<AuditHasher> | undefined;
 
-  constructor(database: Database, maxEntries: number) {
+  constructor(database: SqlDatabase, maxEntries: number) {
     this.#database = database;
     this.#maxEntries = maxEntries;
   }
 
   async appendAudit(entry: AuditEntry): Promise<void> {
     const hasher = await (this.#hasher ??= openAuditHasher());
-    this.#database.transaction(() => {
+    await this.#database.transaction(async (sql) => {
       // Apart from the lines: so that it is noticed when the newest are missing.
-      const head = this.#head();
-      const id = Math.max(head?.id ?? 0, this.#database.number("SELECT max(id) FROM audit")) + 1;
+      const head = await headOf(sql);
+      const id = Math.max(head?.id ?? 0, await sql.number("SELECT max(id) FROM audit")) + 1;
       const previous = head?.hash ?? genesisHash;
       const hash = auditHash(hasher, { ...entry, id, previous });
-      this.#database.run(
+      await sql.run(
         `INSERT INTO audit (id, at, actor, action, subject, outcome, detail, previous, hash)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         id,
@@ -39,18 +38,18 @@ export class SqliteAudit implements AuditStore {
         previous,
         hash,
       );
-      this.#database.run(
-        "INSERT INTO settings VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+      await sql.run(
+        "INSERT INTO settings VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
         headKey,
         JSON.stringify({ id, hash }),
       );
       // Ids have no gaps: the oldest line to keep is known without counting.
-      this.#database.run("DELETE FROM audit WHERE id <= ?", id - this.#maxEntries);
+      await sql.run("DELETE FROM audit WHERE id <= ?", id - this.#maxEntries);
     });
   }
 
   async auditEntries(limit: number, beforeId = Number.MAX_SAFE_INTEGER) {
-    const rows = this.#database.all(
+    const rows = await this.#database.all(
       "SELECT id, at, actor, action, subject, outcome, detail FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?",
       beforeId,
       Math.min(limit, maxAuditPage),
@@ -59,7 +58,7 @@ export class SqliteAudit implements AuditStore {
   }
 
   async auditLines(limit: number, afterId: number): Promise<AuditLine[]> {
-    const rows = this.#database.all(
+    const rows = await this.#database.all(
       `SELECT id, at, actor, action, subject, outcome, detail, previous, hash FROM audit
         WHERE id > ? AND hash <> '' ORDER BY id LIMIT ?`,
       afterId,
@@ -74,13 +73,13 @@ export class SqliteAudit implements AuditStore {
   }
 
   async auditHead(): Promise<AuditCheckpoint | undefined> {
-    return this.#head();
+    return await headOf(this.#database);
   }
+}
 
-  #head(): AuditCheckpoint | undefined {
-    const row = this.#database.get("SELECT value FROM settings WHERE key = ?", headKey);
-    return row && JSON.parse(String(row.value)) as AuditCheckpoint;
-  }
+async function headOf(sql: Sql): Promise<AuditCheckpoint | undefined> {
+  const row = await sql.get("SELECT value FROM settings WHERE key = ?", headKey);
+  return row && JSON.parse(String(row.value)) as AuditCheckpoint;
 }
 
 function entryOf(row: Row): AuditEntry {

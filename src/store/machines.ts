@@ -1,4 +1,3 @@
-// deno-lint-ignore-file require-await -- the port is asynchronous: what throws here must reject there
 /** Machines that are known by their TPM, the tokens that let them in, and the keys that never may. */
 import { fromBase64Url, toBase64Url } from "../bytes/mod.ts";
 import { PosternError } from "../errors/mod.ts";
@@ -11,10 +10,10 @@ import type {
   MachineRevocation,
   MachineStore,
 } from "../ports/mod.ts";
-import type { Database, Row } from "./database.ts";
 import type { OpenEnrolments } from "./open_enrolments.ts";
+import type { Row, Sql, SqlDatabase } from "./sql.ts";
 
-/** Most machines that {@link SqliteMachines.machines} returns at once. */
+/** Most machines that {@link SqlMachines.machines} returns at once. */
 const maxMachinePage = 1_000;
 
 /** How long a token is remembered after its end, so that whoever comes with it late can be told why. */
@@ -34,25 +33,25 @@ export interface MachineLimits {
   readonly maxRevokedEks: number;
 }
 
-export class SqliteMachines implements Omit<MachineStore, keyof OpenEnrolments> {
-  readonly #database: Database;
+export class SqlMachines implements Omit<MachineStore, keyof OpenEnrolments> {
+  readonly #database: SqlDatabase;
   readonly #limits: MachineLimits;
 
-  constructor(database: Database, limits: MachineLimits) {
+  constructor(database: SqlDatabase, limits: MachineLimits) {
     this.#database = database;
     this.#limits = limits;
   }
 
   async putEnrolmentToken(token: Omit<EnrolmentToken, "usedBy">): Promise<void> {
-    this.#database.transaction(() => {
-      const kept = this.#keptTokens();
+    await this.#database.transaction(async (sql) => {
+      const kept = await this.#keptTokens(sql);
       if (kept >= this.#limits.maxEnrolmentTokens) {
         throw new PosternError(
           "enrollment_tokens_full",
           `Cannot issue enrolment token: ${kept} are kept already`,
         );
       }
-      this.#database.run(
+      await sql.run(
         `INSERT INTO enrolment_tokens
          (token_id, secret_sha256, labels, ek_sha256, created_by, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
         token.tokenId,
@@ -67,19 +66,19 @@ export class SqliteMachines implements Omit<MachineStore, keyof OpenEnrolments> 
   }
 
   async enrolmentToken(tokenId: string): Promise<EnrolmentToken | undefined> {
-    return this.#token(tokenId);
+    return await tokenOf(this.#database, tokenId);
   }
 
   async enrollMachine(enrolment: MachineEnrolment): Promise<MachineEnrolled> {
-    return this.#database.transaction(() => this.#enroll(enrolment));
+    return await this.#database.transaction((sql) => this.#enroll(sql, enrolment));
   }
 
   async machine(agentId: string): Promise<MachineRecord | undefined> {
-    return this.#machine(agentId);
+    return await machineOf(this.#database, agentId);
   }
 
   async machines(limit: number, afterAgentId = ""): Promise<MachineRecord[]> {
-    const rows = this.#database.all(
+    const rows = await this.#database.all(
       `${selectMachines} WHERE agent_id > ? ORDER BY agent_id LIMIT ?`,
       afterAgentId,
       Math.min(limit, maxMachinePage),
@@ -88,15 +87,15 @@ export class SqliteMachines implements Omit<MachineStore, keyof OpenEnrolments> 
   }
 
   async revokeMachine(key: MachineKey, revocation: MachineRevocation) {
-    return this.#database.transaction(() => {
-      const ekSha256 = this.#ekOf(key);
+    return await this.#database.transaction(async (sql) => {
+      const ekSha256 = await ekOf(sql, key);
       if (ekSha256 === undefined) return "unknown";
-      if (this.#isEkRevoked(ekSha256)) return "already";
-      const revoked = this.#database.number("SELECT count(*) FROM revoked_eks");
+      if (await isRevoked(sql, ekSha256)) return "already";
+      const revoked = await sql.number("SELECT count(*) FROM revoked_eks");
       if (revoked >= this.#limits.maxRevokedEks) {
         throw new PosternError("machine_limit_reached", `Cannot revoke machine: ${revoked} are remembered`);
       }
-      this.#database.run(
+      await sql.run(
         "INSERT INTO revoked_eks VALUES (?, ?, ?)",
         ekSha256,
         revocation.atMs,
@@ -107,23 +106,23 @@ export class SqliteMachines implements Omit<MachineStore, keyof OpenEnrolments> 
   }
 
   async restoreMachine(key: MachineKey) {
-    return this.#database.transaction(() => {
-      const ekSha256 = this.#ekOf(key);
+    return await this.#database.transaction(async (sql) => {
+      const ekSha256 = await ekOf(sql, key);
       if (ekSha256 === undefined) return "unknown";
-      if (this.#database.run("DELETE FROM revoked_eks WHERE ek_sha256 = ?", ekSha256) === 1) {
+      if (await sql.run("DELETE FROM revoked_eks WHERE ek_sha256 = ?", ekSha256) === 1) {
         return "restored";
       }
-      const known = this.#database.number("SELECT count(*) FROM machines WHERE ek_sha256 = ?", ekSha256);
+      const known = await sql.number("SELECT count(*) FROM machines WHERE ek_sha256 = ?", ekSha256);
       return known === 0 ? "unknown" : "active";
     });
   }
 
   async isEkRevoked(ekSha256: string): Promise<boolean> {
-    return this.#isEkRevoked(ekSha256);
+    return await isRevoked(this.#database, ekSha256);
   }
 
   async advanceContinuity(agentId: string, value: string, revision: number): Promise<boolean> {
-    const changed = this.#database.run(
+    const changed = await this.#database.run(
       `UPDATE machines SET continuity = ?, continuity_revision = continuity_revision + 1
        WHERE agent_id = ? AND continuity_revision = ? AND ek_sha256 NOT IN (SELECT ek_sha256 FROM revoked_eks)`,
       value,
@@ -133,94 +132,94 @@ export class SqliteMachines implements Omit<MachineStore, keyof OpenEnrolments> 
     return changed === 1;
   }
 
-  #enroll(enrolment: MachineEnrolment): MachineEnrolled {
-    const token = this.#token(enrolment.tokenId);
+  async #enroll(sql: Sql, enrolment: MachineEnrolment): Promise<MachineEnrolled> {
+    const token = await tokenOf(sql, enrolment.tokenId);
     if (token === undefined || !mayUse(token, enrolment, this.#limits.wall())) {
       return { outcome: "token_refused" };
     }
-    if (this.#isEkRevoked(enrolment.ekSha256)) return { outcome: "revoked" };
-    const known = this.#machine(enrolment.agentId);
-    if (known === undefined ? this.#isKeyTaken(enrolment) : !isSameMachine(known, enrolment)) {
+    if (await isRevoked(sql, enrolment.ekSha256)) return { outcome: "revoked" };
+    const known = await machineOf(sql, enrolment.agentId);
+    if (known === undefined ? await isKeyTaken(sql, enrolment) : !isSameMachine(known, enrolment)) {
       return { outcome: "other_key" };
     }
     if (known === undefined) {
       // A token that has let a machine in cannot let in another, were its row gone.
       if (token.usedBy !== undefined) return { outcome: "token_refused" };
-      const machines = this.#database.number("SELECT count(*) FROM machines");
+      const machines = await sql.number("SELECT count(*) FROM machines");
       if (machines >= enrolment.maxMachines) return { outcome: "too_many" };
-      this.#insert(enrolment, token.labels ?? []);
+      await insert(sql, enrolment, token.labels ?? []);
     } else if (token.labels !== undefined && token.usedBy === undefined) {
-      this.#database.run(
+      await sql.run(
         "UPDATE machines SET labels = ? WHERE agent_id = ?",
         JSON.stringify(token.labels),
         enrolment.agentId,
       );
     }
-    this.#database.run(
+    await sql.run(
       "UPDATE enrolment_tokens SET used_by = ? WHERE token_id = ?",
       enrolment.agentId,
       enrolment.tokenId,
     );
-    const machine = this.#machine(enrolment.agentId) as MachineRecord;
+    const machine = await machineOf(sql, enrolment.agentId) as MachineRecord;
     return { outcome: known === undefined ? "enrolled" : "renewed", machine };
   }
 
-  #insert(enrolment: MachineEnrolment, labels: readonly string[]): void {
-    this.#database.run(
-      `INSERT INTO machines
-       (agent_id, ek_sha256, ek_certificate, ek_intermediates, ak_public, ak_name, labels, enrolled_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-      enrolment.agentId,
-      enrolment.ekSha256,
-      toBase64Url(enrolment.ekCertificate),
-      JSON.stringify(enrolment.ekIntermediates.map(toBase64Url)),
-      toBase64Url(enrolment.akPublic),
-      toBase64Url(enrolment.akName),
-      JSON.stringify(labels),
-      enrolment.enrolledAtMs,
-    );
-  }
-
-  /** Whether another agent id has the EK, or another EK has the AK: neither happens by chance. */
-  #isKeyTaken({ ekSha256, akName }: MachineEnrolment): boolean {
-    const taken = this.#database.number(
-      "SELECT count(*) FROM machines WHERE ek_sha256 = ? OR ak_name = ?",
-      ekSha256,
-      toBase64Url(akName),
-    );
-    return taken > 0;
-  }
-
   /** Forgets tokens that are long over, and all that are over when there is no room else. Returns how many are left. */
-  #keptTokens(): number {
+  async #keptTokens(sql: Sql): Promise<number> {
     const nowMs = this.#limits.wall();
     let kept = 0;
     for (const endedBefore of [nowMs - explainEndedMs, nowMs]) {
-      this.#database.run("DELETE FROM enrolment_tokens WHERE expires_at <= ?", endedBefore);
-      kept = this.#database.number("SELECT count(*) FROM enrolment_tokens");
+      await sql.run("DELETE FROM enrolment_tokens WHERE expires_at <= ?", endedBefore);
+      kept = await sql.number("SELECT count(*) FROM enrolment_tokens");
       if (kept < this.#limits.maxEnrolmentTokens) break;
     }
     return kept;
   }
+}
 
-  #machine(agentId: string): MachineRecord | undefined {
-    const row = this.#database.get(`${selectMachines} WHERE agent_id = ?`, agentId);
-    return row && knownMachine(row);
-  }
+async function insert(sql: Sql, enrolment: MachineEnrolment, labels: readonly string[]): Promise<void> {
+  await sql.run(
+    `INSERT INTO machines
+     (agent_id, ek_sha256, ek_certificate, ek_intermediates, ak_public, ak_name, labels, enrolled_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    enrolment.agentId,
+    enrolment.ekSha256,
+    toBase64Url(enrolment.ekCertificate),
+    JSON.stringify(enrolment.ekIntermediates.map(toBase64Url)),
+    toBase64Url(enrolment.akPublic),
+    toBase64Url(enrolment.akName),
+    JSON.stringify(labels),
+    enrolment.enrolledAtMs,
+  );
+}
 
-  #token(tokenId: string): EnrolmentToken | undefined {
-    const row = this.#database.get("SELECT * FROM enrolment_tokens WHERE token_id = ?", tokenId);
-    return row && knownToken(row);
-  }
+/** Whether another agent id has the EK, or another EK has the AK: neither happens by chance. */
+async function isKeyTaken(sql: Sql, { ekSha256, akName }: MachineEnrolment): Promise<boolean> {
+  const taken = await sql.number(
+    "SELECT count(*) FROM machines WHERE ek_sha256 = ? OR ak_name = ?",
+    ekSha256,
+    toBase64Url(akName),
+  );
+  return taken > 0;
+}
 
-  #ekOf(key: MachineKey): string | undefined {
-    if ("ekSha256" in key) return key.ekSha256;
-    return this.#machine(key.agentId)?.ekSha256;
-  }
+async function machineOf(sql: Sql, agentId: string): Promise<MachineRecord | undefined> {
+  const row = await sql.get(`${selectMachines} WHERE agent_id = ?`, agentId);
+  return row && knownMachine(row);
+}
 
-  #isEkRevoked(ekSha256: string): boolean {
-    return this.#database.number("SELECT count(*) FROM revoked_eks WHERE ek_sha256 = ?", ekSha256) > 0;
-  }
+async function tokenOf(sql: Sql, tokenId: string): Promise<EnrolmentToken | undefined> {
+  const row = await sql.get("SELECT * FROM enrolment_tokens WHERE token_id = ?", tokenId);
+  return row && knownToken(row);
+}
+
+async function ekOf(sql: Sql, key: MachineKey): Promise<string | undefined> {
+  if ("ekSha256" in key) return key.ekSha256;
+  return (await machineOf(sql, key.agentId))?.ekSha256;
+}
+
+async function isRevoked(sql: Sql, ekSha256: string): Promise<boolean> {
+  return await sql.number("SELECT count(*) FROM revoked_eks WHERE ek_sha256 = ?", ekSha256) > 0;
 }
 
 function mayUse(token: EnrolmentToken, { agentId, ekSha256 }: MachineEnrolment, nowMs: number): boolean {

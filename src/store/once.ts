@@ -1,8 +1,7 @@
-// deno-lint-ignore-file require-await -- the port is asynchronous: what throws here must reject there
 /** What may happen once: token ids that are spent, challenges that are answered. Both tables are bounded. */
 import { PosternError } from "../errors/mod.ts";
 import type { ChallengeRecord, ChallengeStore, SingleUseStore } from "../ports/mod.ts";
-import type { Database } from "./database.ts";
+import type { Sql, SqlDatabase } from "./sql.ts";
 
 export interface OnceLimits {
   /** Wall clock, Unix milliseconds. */
@@ -15,20 +14,20 @@ export interface OnceLimits {
   readonly maxChallenges: number;
 }
 
-export class SqliteOnce implements SingleUseStore, ChallengeStore {
-  readonly #database: Database;
+export class SqlOnce implements SingleUseStore, ChallengeStore {
+  readonly #database: SqlDatabase;
   readonly #limits: OnceLimits;
 
-  constructor(database: Database, limits: OnceLimits) {
+  constructor(database: SqlDatabase, limits: OnceLimits) {
     this.#database = database;
     this.#limits = limits;
   }
 
   async consumeOnce(kind: string, id: string, expiresAtMs: number): Promise<boolean> {
-    return this.#database.transaction(() => {
-      this.#database.run("DELETE FROM single_use WHERE forget_at <= ?", this.#limits.wall());
-      if (this.#knows(kind, id)) return false;
-      const remembered = this.#database.number(
+    return await this.#database.transaction(async (sql) => {
+      await sql.run("DELETE FROM single_use WHERE forget_at <= ?", this.#limits.wall());
+      if (await knows(sql, kind, id)) return false;
+      const remembered = await sql.number(
         "SELECT remembered FROM single_use_counts WHERE kind = ?",
         kind,
       );
@@ -41,7 +40,7 @@ export class SqliteOnce implements SingleUseStore, ChallengeStore {
           },
         );
       }
-      this.#database.run(
+      await sql.run(
         "INSERT INTO single_use VALUES (?, ?, ?)",
         kind,
         id,
@@ -52,23 +51,23 @@ export class SqliteOnce implements SingleUseStore, ChallengeStore {
   }
 
   async putChallenge(challenge: ChallengeRecord, maxPerSubject: number): Promise<void> {
-    this.#database.transaction(() => {
+    await this.#database.transaction(async (sql) => {
       // Kept for the skew as well, so that a late answer is told "expired" and not "unknown".
       const forgetBefore = this.#limits.wall() - this.#limits.clockSkewMs;
-      this.#database.run("DELETE FROM challenges WHERE expires_at <= ?", forgetBefore);
-      const open = this.#database.number("SELECT count(*) FROM challenges");
+      await sql.run("DELETE FROM challenges WHERE expires_at <= ?", forgetBefore);
+      const open = await sql.number("SELECT count(*) FROM challenges");
       if (open >= this.#limits.maxChallenges) {
         throw new PosternError("challenges_full", `Cannot open challenge: ${open} are open already`);
       }
       const { challengeId, expiresAtMs, subject, body } = challenge;
-      const ofSubject = this.#database.number("SELECT count(*) FROM challenges WHERE subject = ?", subject);
+      const ofSubject = await sql.number("SELECT count(*) FROM challenges WHERE subject = ?", subject);
       if (ofSubject >= maxPerSubject) {
         throw new PosternError(
           "challenge_limit_reached",
           `Cannot open challenge: ${ofSubject} of this token are open already`,
         );
       }
-      this.#database.run(
+      await sql.run(
         "INSERT INTO challenges (challenge_id, expires_at, subject, body) VALUES (?, ?, ?, ?)",
         challengeId,
         expiresAtMs,
@@ -79,7 +78,7 @@ export class SqliteOnce implements SingleUseStore, ChallengeStore {
   }
 
   async takeChallenge(challengeId: string): Promise<ChallengeRecord | undefined> {
-    const row = this.#database.get(
+    const row = await this.#database.get(
       "DELETE FROM challenges WHERE challenge_id = ? RETURNING expires_at, subject, body",
       challengeId,
     );
@@ -91,8 +90,8 @@ export class SqliteOnce implements SingleUseStore, ChallengeStore {
         body: String(row.body),
       };
   }
+}
 
-  #knows(kind: string, id: string): boolean {
-    return this.#database.number("SELECT count(*) FROM single_use WHERE kind = ? AND id = ?", kind, id) > 0;
-  }
+async function knows(sql: Sql, kind: string, id: string): Promise<boolean> {
+  return await sql.number("SELECT count(*) FROM single_use WHERE kind = ? AND id = ?", kind, id) > 0;
 }

@@ -1,8 +1,7 @@
-// deno-lint-ignore-file require-await -- the port is asynchronous: what throws here must reject there
 /** Enrolments that have begun. Bounded, for one token and for all. */
 import { PosternError } from "../errors/mod.ts";
 import type { MachineStore, OpenEnrolment } from "../ports/mod.ts";
-import type { Database } from "./database.ts";
+import type { SqlDatabase } from "./sql.ts";
 
 export type OpenEnrolments = Pick<MachineStore, "putOpenEnrolment" | "takeOpenEnrolment">;
 
@@ -15,11 +14,11 @@ export interface OpenEnrolmentLimits {
   readonly maxOpenEnrolments: number;
 }
 
-export class SqliteOpenEnrolments implements OpenEnrolments {
-  readonly #database: Database;
+export class SqlOpenEnrolments implements OpenEnrolments {
+  readonly #database: SqlDatabase;
   readonly #limits: OpenEnrolmentLimits;
 
-  constructor(database: Database, limits: OpenEnrolmentLimits) {
+  constructor(database: SqlDatabase, limits: OpenEnrolmentLimits) {
     this.#database = database;
     this.#limits = limits;
   }
@@ -27,9 +26,9 @@ export class SqliteOpenEnrolments implements OpenEnrolments {
   async putOpenEnrolment(enrolment: OpenEnrolment, maxPerToken: number): Promise<void> {
     const { enrolmentId, tokenId, expiresAtMs, body } = enrolment;
     const { wall, clockSkewMs, maxOpenEnrolments } = this.#limits;
-    this.#database.transaction(() => {
-      this.#database.run("DELETE FROM open_enrolments WHERE expires_at <= ?", wall() - clockSkewMs);
-      const ofToken = this.#database.number(
+    await this.#database.transaction(async (sql) => {
+      await sql.run("DELETE FROM open_enrolments WHERE expires_at <= ?", wall() - clockSkewMs);
+      const ofToken = await sql.number(
         "SELECT count(*) FROM open_enrolments WHERE token_id = ? AND expires_at > ?",
         tokenId,
         wall(),
@@ -40,11 +39,11 @@ export class SqliteOpenEnrolments implements OpenEnrolments {
           `Cannot begin enrolment: ${ofToken} of this token are open already`,
         );
       }
-      const open = this.#database.number("SELECT count(*) FROM open_enrolments WHERE expires_at > ?", wall());
+      const open = await sql.number("SELECT count(*) FROM open_enrolments WHERE expires_at > ?", wall());
       if (open >= maxOpenEnrolments) {
         throw new PosternError("enrollments_full", `Cannot begin enrolment: ${open} are open already`);
       }
-      this.#database.run(
+      await sql.run(
         "INSERT INTO open_enrolments VALUES (?, ?, ?, ?)",
         enrolmentId,
         tokenId,
@@ -55,7 +54,7 @@ export class SqliteOpenEnrolments implements OpenEnrolments {
   }
 
   async takeOpenEnrolment(enrolmentId: string): Promise<OpenEnrolment | undefined> {
-    const row = this.#database.get(
+    const row = await this.#database.get(
       "DELETE FROM open_enrolments WHERE enrolment_id = ? RETURNING token_id, expires_at, body",
       enrolmentId,
     );

@@ -1,37 +1,36 @@
-// deno-lint-ignore-file require-await -- the port is asynchronous: what throws here must reject there
 /** Versions of PCR policies. */
 import type { PolicyRecord, PolicyStore, Revised } from "../ports/mod.ts";
-import type { Database, Row } from "./database.ts";
+import type { Row, Sql, SqlDatabase } from "./sql.ts";
 
 const columns = "name, version, body, applied_by, applied_at, overlap_until";
 
-export class SqlitePolicies implements PolicyStore {
-  readonly #database: Database;
+export class SqlPolicies implements PolicyStore {
+  readonly #database: SqlDatabase;
   readonly #maxVersions: number;
 
   /** @param maxVersions versions of one name that are kept */
-  constructor(database: Database, maxVersions: number) {
+  constructor(database: SqlDatabase, maxVersions: number) {
     this.#database = database;
     this.#maxVersions = Math.max(2, maxVersions);
   }
 
   async policyRevision(): Promise<number> {
-    return this.#revision();
+    return await revisionOf(this.#database);
   }
 
   async policies(): Promise<Revised<PolicyRecord[]>> {
-    return this.#database.transaction(() => {
-      const rows = this.#database.all(
+    return await this.#database.transaction(async (sql) => {
+      const rows = await sql.all(
         `SELECT ${columns} FROM policies AS policy
          WHERE version >= (SELECT max(version) - 1 FROM policies WHERE name = policy.name)
          ORDER BY name, version DESC`,
       );
-      return { revision: this.#revision(), value: rows.map(recordOf) };
+      return { revision: await revisionOf(sql), value: rows.map(recordOf) };
     });
   }
 
   async policyVersions(name: string): Promise<PolicyRecord[]> {
-    const rows = this.#database.all(
+    const rows = await this.#database.all(
       `SELECT ${columns} FROM policies WHERE name = ? ORDER BY version DESC`,
       name,
     );
@@ -39,12 +38,12 @@ export class SqlitePolicies implements PolicyStore {
   }
 
   async applyPolicy(policy: PolicyRecord, revision: number, maxNames: number) {
-    return this.#database.transaction(() => {
-      const newest = this.#database.number("SELECT max(version) FROM policies WHERE name = ?", policy.name);
-      if (policy.version !== newest + 1 || this.#revision() !== revision) return "outdated";
-      const names = this.#database.number("SELECT count(DISTINCT name) FROM policies");
+    return await this.#database.transaction(async (sql) => {
+      const newest = await sql.number("SELECT max(version) FROM policies WHERE name = ?", policy.name);
+      if (policy.version !== newest + 1 || await revisionOf(sql) !== revision) return "outdated";
+      const names = await sql.number("SELECT count(DISTINCT name) FROM policies");
       if (newest === 0 && names >= maxNames) return "too_many";
-      this.#database.run(
+      await sql.run(
         `INSERT INTO policies (${columns}) VALUES (?, ?, ?, ?, ?, ?)`,
         policy.name,
         policy.version,
@@ -53,7 +52,7 @@ export class SqlitePolicies implements PolicyStore {
         policy.appliedAtMs,
         policy.overlapUntilMs,
       );
-      this.#database.run(
+      await sql.run(
         "DELETE FROM policies WHERE name = ? AND version <= ?",
         policy.name,
         policy.version - this.#maxVersions,
@@ -61,10 +60,10 @@ export class SqlitePolicies implements PolicyStore {
       return "applied";
     });
   }
+}
 
-  #revision(): number {
-    return this.#database.number("SELECT max(id) FROM policies");
-  }
+async function revisionOf(sql: Sql): Promise<number> {
+  return await sql.number("SELECT max(id) FROM policies");
 }
 
 function recordOf(row: Row): PolicyRecord {

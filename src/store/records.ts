@@ -1,24 +1,23 @@
-// deno-lint-ignore-file require-await -- the port is asynchronous: what throws here must reject there
 /** Signing keys and settings. */
 import type { KeysetStore, Revised, SettingStore } from "../ports/mod.ts";
-import type { Database } from "./database.ts";
+import type { SqlDatabase } from "./sql.ts";
 
-export class SqliteRecords implements KeysetStore, SettingStore {
-  readonly #database: Database;
+export class SqlRecords implements KeysetStore, SettingStore {
+  readonly #database: SqlDatabase;
 
-  constructor(database: Database) {
+  constructor(database: SqlDatabase) {
     this.#database = database;
   }
 
   async loadKeyset(): Promise<Revised<string> | undefined> {
-    const row = this.#database.get("SELECT revision, value FROM keyset");
+    const row = await this.#database.get("SELECT revision, value FROM keyset");
     return row && { revision: Number(row.revision), value: String(row.value) };
   }
 
   async saveKeyset(value: string, revision: number): Promise<boolean> {
     const changed = revision === 0
-      ? this.#database.run("INSERT INTO keyset VALUES (1, 1, ?) ON CONFLICT DO NOTHING", value)
-      : this.#database.run(
+      ? await this.#database.run("INSERT INTO keyset VALUES (1, 1, ?) ON CONFLICT (one) DO NOTHING", value)
+      : await this.#database.run(
         "UPDATE keyset SET revision = revision + 1, value = ? WHERE revision = ?",
         value,
         revision,
@@ -27,13 +26,13 @@ export class SqliteRecords implements KeysetStore, SettingStore {
   }
 
   async setting(key: string): Promise<string | undefined> {
-    const row = this.#database.get("SELECT value FROM settings WHERE key = ?", key);
+    const row = await this.#database.get("SELECT value FROM settings WHERE key = ?", key);
     return row && String(row.value);
   }
 
   async putSetting(key: string, value: string): Promise<void> {
-    this.#database.run(
-      "INSERT INTO settings VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+    await this.#database.run(
+      "INSERT INTO settings VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
       key,
       value,
     );

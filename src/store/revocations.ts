@@ -1,8 +1,7 @@
-// deno-lint-ignore-file require-await -- the port is asynchronous: what throws here must reject there
 /** What was revoked before its time. Bounded, for one owner and for all; what is out of date goes first. */
 import { PosternError } from "../errors/mod.ts";
 import type { Revocation, RevocationQuery, RevocationStore } from "../ports/mod.ts";
-import type { Database } from "./database.ts";
+import type { SqlDatabase } from "./sql.ts";
 
 export interface RevocationLimits {
   /** Wall clock, Unix milliseconds. */
@@ -15,11 +14,11 @@ export interface RevocationLimits {
   readonly maxRevokedTokensPerOwner: number;
 }
 
-export class SqliteRevocations implements RevocationStore {
-  readonly #database: Database;
+export class SqlRevocations implements RevocationStore {
+  readonly #database: SqlDatabase;
   readonly #limits: RevocationLimits;
 
-  constructor(database: Database, limits: RevocationLimits) {
+  constructor(database: SqlDatabase, limits: RevocationLimits) {
     this.#database = database;
     this.#limits = limits;
   }
@@ -27,14 +26,14 @@ export class SqliteRevocations implements RevocationStore {
   async revoke(revocation: Revocation): Promise<void> {
     const { kind, id, owner, revokedAtMs, forgetAtMs } = revocation;
     const { wall, clockSkewMs, maxRevocations, maxRevokedTokensPerOwner } = this.#limits;
-    this.#database.transaction(() => {
-      this.#database.run("DELETE FROM revocations WHERE forget_at <= ?", wall());
-      const all = this.#database.number("SELECT count(*) FROM revocations");
-      const tokens = this.#database.number(
+    await this.#database.transaction(async (sql) => {
+      await sql.run("DELETE FROM revocations WHERE forget_at <= ?", wall());
+      const all = await sql.number("SELECT count(*) FROM revocations");
+      const tokens = await sql.number(
         "SELECT count(*) FROM revocations WHERE owner = ? AND kind = 'token'",
         owner,
       );
-      const isKnown = this.#database.number(
+      const isKnown = await sql.number(
         "SELECT count(*) FROM revocations WHERE kind = ? AND id = ?",
         kind,
         id,
@@ -45,9 +44,12 @@ export class SqliteRevocations implements RevocationStore {
           detail: { kind, remembered: kind === "token" ? tokens : all },
         });
       }
-      this.#database.run(
-        `INSERT INTO revocations VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
-         revoked_at = max(revoked_at, excluded.revoked_at), forget_at = max(forget_at, excluded.forget_at)`,
+      await sql.run(
+        `INSERT INTO revocations VALUES (?, ?, ?, ?, ?) ON CONFLICT (kind, id) DO UPDATE SET
+         revoked_at = CASE WHEN excluded.revoked_at > revocations.revoked_at
+           THEN excluded.revoked_at ELSE revocations.revoked_at END,
+         forget_at = CASE WHEN excluded.forget_at > revocations.forget_at
+           THEN excluded.forget_at ELSE revocations.forget_at END`,
         kind,
         id,
         owner,
@@ -58,7 +60,7 @@ export class SqliteRevocations implements RevocationStore {
   }
 
   async isRevoked({ jti, family, owner, startedAtMs }: RevocationQuery): Promise<boolean> {
-    const found = this.#database.number(
+    const found = await this.#database.number(
       `SELECT count(*) FROM revocations WHERE (kind = 'token' AND id = ?) OR (kind = 'family' AND id = ?)
        OR (kind = 'owner' AND id = ? AND revoked_at >= ?)`,
       jti ?? "",

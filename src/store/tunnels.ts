@@ -1,4 +1,3 @@
-// deno-lint-ignore-file require-await -- the port is asynchronous: what throws here must reject there
 /** Tunnels, their ports, and the agents that proved themselves for them. */
 import type {
   AgentBinding,
@@ -9,7 +8,7 @@ import type {
   TunnelRecord,
   TunnelStore,
 } from "../ports/mod.ts";
-import type { Database, Row } from "./database.ts";
+import type { Row, Sql, SqlDatabase } from "./sql.ts";
 
 const columns =
   "tunnel_id, name, owner, anonymous, protocol, public_port, public_udp_port, created_at, held_until, rules, rules_revision, require_tier";
@@ -18,27 +17,27 @@ const columns =
 const tcpPort = { column: "public_port", cursor: "store.last_public_port" } as const;
 const udpPort = { column: "public_udp_port", cursor: "store.last_public_udp_port" } as const;
 
-export class SqliteTunnels implements TunnelStore, AgentStore {
-  readonly #database: Database;
+export class SqlTunnels implements TunnelStore, AgentStore {
+  readonly #database: SqlDatabase;
 
-  constructor(database: Database) {
+  constructor(database: SqlDatabase) {
     this.#database = database;
   }
 
   async claimTunnel(claim: TunnelClaim): Promise<TunnelClaimed> {
-    return this.#database.transaction(() => this.#claim(claim));
+    return await this.#database.transaction((sql) => claimed(sql, claim));
   }
 
   async tunnel(tunnelId: string): Promise<TunnelRecord | undefined> {
-    return tunnelOf(this.#database.get(`SELECT ${columns} FROM tunnels WHERE tunnel_id = ?`, tunnelId));
+    return tunnelOf(await this.#database.get(`SELECT ${columns} FROM tunnels WHERE tunnel_id = ?`, tunnelId));
   }
 
   async tunnelByName(name: string): Promise<TunnelRecord | undefined> {
-    return this.#byName(name);
+    return await tunnelByName(this.#database, name);
   }
 
   async tunnelsOf(owner: string): Promise<TunnelRecord[]> {
-    const rows = this.#database.all(
+    const rows = await this.#database.all(
       `SELECT ${columns} FROM tunnels WHERE owner = ? ORDER BY created_at, tunnel_id`,
       owner,
     );
@@ -46,11 +45,11 @@ export class SqliteTunnels implements TunnelStore, AgentStore {
   }
 
   async adoptTunnel(tunnelId: string, owner: string, maxTunnels: number) {
-    return this.#database.transaction(() => {
-      const tunnel = this.#database.get("SELECT anonymous FROM tunnels WHERE tunnel_id = ?", tunnelId);
-      if (tunnel?.anonymous !== 1) return "not_anonymous";
-      if (this.#countOf(owner) >= maxTunnels) return "too_many";
-      this.#database.run(
+    return await this.#database.transaction(async (sql) => {
+      const tunnel = await sql.get("SELECT anonymous FROM tunnels WHERE tunnel_id = ?", tunnelId);
+      if (Number(tunnel?.anonymous) !== 1) return "not_anonymous";
+      if (await countOf(sql, owner) >= maxTunnels) return "too_many";
+      await sql.run(
         "UPDATE tunnels SET owner = ?, anonymous = 0, created_from = NULL WHERE tunnel_id = ?",
         owner,
         tunnelId,
@@ -60,8 +59,9 @@ export class SqliteTunnels implements TunnelStore, AgentStore {
   }
 
   async holdTunnel(tunnelId: string, heldUntilMs: number): Promise<boolean> {
-    const changed = this.#database.run(
-      "UPDATE tunnels SET held_until = max(held_until, ?) WHERE tunnel_id = ?",
+    const changed = await this.#database.run(
+      "UPDATE tunnels SET held_until = CASE WHEN held_until > ? THEN held_until ELSE ? END WHERE tunnel_id = ?",
+      heldUntilMs,
       heldUntilMs,
       tunnelId,
     );
@@ -69,21 +69,21 @@ export class SqliteTunnels implements TunnelStore, AgentStore {
   }
 
   async setTunnelRules(tunnelId: string, value: string): Promise<Revised<string> | undefined> {
-    return this.#database.transaction(() => {
-      this.#database.run(
+    return await this.#database.transaction(async (sql) => {
+      await sql.run(
         `UPDATE tunnels SET rules = ?, rules_revision = rules_revision + 1
-          WHERE tunnel_id = ? AND rules IS NOT ?`,
+          WHERE tunnel_id = ? AND rules IS DISTINCT FROM ?`,
         value,
         tunnelId,
         value,
       );
-      const tunnel = this.#database.get(`SELECT ${columns} FROM tunnels WHERE tunnel_id = ?`, tunnelId);
+      const tunnel = await sql.get(`SELECT ${columns} FROM tunnels WHERE tunnel_id = ?`, tunnelId);
       return tunnelOf(tunnel)?.rules;
     });
   }
 
   async setTunnelTier(tunnelId: string, requireTier: "tpm" | null): Promise<boolean> {
-    return this.#database.run(
+    return await this.#database.run(
       "UPDATE tunnels SET require_tier = ? WHERE tunnel_id = ?",
       requireTier,
       tunnelId,
@@ -92,9 +92,9 @@ export class SqliteTunnels implements TunnelStore, AgentStore {
 
   async deleteTunnel(tunnelId: string, heldBeforeMs?: number): Promise<boolean> {
     if (heldBeforeMs === undefined) {
-      return this.#database.run("DELETE FROM tunnels WHERE tunnel_id = ?", tunnelId) === 1;
+      return await this.#database.run("DELETE FROM tunnels WHERE tunnel_id = ?", tunnelId) === 1;
     }
-    const changed = this.#database.run(
+    const changed = await this.#database.run(
       "DELETE FROM tunnels WHERE tunnel_id = ? AND anonymous = 1 AND held_until < ?",
       tunnelId,
       heldBeforeMs,
@@ -103,7 +103,7 @@ export class SqliteTunnels implements TunnelStore, AgentStore {
   }
 
   async abandonedTunnels(heldBeforeMs: number, limit: number): Promise<TunnelRecord[]> {
-    const rows = this.#database.all(
+    const rows = await this.#database.all(
       `SELECT ${columns} FROM tunnels WHERE anonymous = 1 AND held_until < ? ORDER BY held_until LIMIT ?`,
       heldBeforeMs,
       limit,
@@ -112,23 +112,23 @@ export class SqliteTunnels implements TunnelStore, AgentStore {
   }
 
   async bindAgent(tunnelId: string, agentId: string, nowMs: number, maxAgents: number) {
-    return this.#database.transaction(() => {
-      const known = this.#database.run(
+    return await this.#database.transaction(async (sql) => {
+      const known = await sql.run(
         "UPDATE agents SET last_seen = ? WHERE tunnel_id = ? AND agent_id = ?",
         nowMs,
         tunnelId,
         agentId,
       );
       if (known === 1) return "known";
-      const bound = this.#database.number("SELECT count(*) FROM agents WHERE tunnel_id = ?", tunnelId);
+      const bound = await sql.number("SELECT count(*) FROM agents WHERE tunnel_id = ?", tunnelId);
       if (bound >= maxAgents) return "too_many";
-      this.#database.run("INSERT INTO agents VALUES (?, ?, ?, ?)", tunnelId, agentId, nowMs, nowMs);
+      await sql.run("INSERT INTO agents VALUES (?, ?, ?, ?)", tunnelId, agentId, nowMs, nowMs);
       return bound === 0 ? "first" : "new";
     });
   }
 
   async agentsOf(tunnelId: string): Promise<AgentBinding[]> {
-    const rows = this.#database.all(
+    const rows = await this.#database.all(
       "SELECT agent_id, first_seen, last_seen FROM agents WHERE tunnel_id = ? ORDER BY first_seen, agent_id",
       tunnelId,
     );
@@ -138,81 +138,81 @@ export class SqliteTunnels implements TunnelStore, AgentStore {
       lastSeenMs: Number(row.last_seen),
     }));
   }
+}
 
-  #claim(claim: TunnelClaim): TunnelClaimed {
-    const holder = this.#byName(claim.name);
-    if (holder !== undefined) return { outcome: "name_taken", holder };
-    const paired = claim.pairedName === undefined ? undefined : this.#byName(claim.pairedName);
-    if (paired !== undefined && paired.owner !== claim.owner) {
-      return { outcome: "name_taken", holder: paired };
-    }
-    const owned = claim.anonymous
-      ? this.#database.number("SELECT count(*) FROM tunnels WHERE anonymous = 1")
-      : this.#countOf(claim.owner);
-    if (owned >= claim.maxTunnels || this.#fromThere(claim) >= (claim.from?.maxTunnels ?? 1)) {
-      return { outcome: "too_many" };
-    }
-    const port = this.#takePort(claim);
-    if (claim.ports !== undefined && port === undefined) return { outcome: "no_port" };
-    this.#database.run(
-      `INSERT INTO tunnels (${columns}, created_from) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      claim.tunnelId,
-      claim.name,
-      claim.owner,
-      claim.anonymous ? 1 : 0,
-      claim.protocol,
-      claim.protocol === "udp" ? null : port ?? null,
-      claim.protocol === "udp" ? port ?? null : null,
-      claim.createdAtMs,
-      claim.heldUntilMs,
-      claim.rules ?? null,
-      claim.rules === undefined ? 0 : 1,
-      claim.requireTier ?? null,
-      claim.from?.address ?? null,
+async function claimed(sql: Sql, claim: TunnelClaim): Promise<TunnelClaimed> {
+  const holder = await tunnelByName(sql, claim.name);
+  if (holder !== undefined) return { outcome: "name_taken", holder };
+  const paired = claim.pairedName === undefined ? undefined : await tunnelByName(sql, claim.pairedName);
+  if (paired !== undefined && paired.owner !== claim.owner) {
+    return { outcome: "name_taken", holder: paired };
+  }
+  const owned = claim.anonymous
+    ? await sql.number("SELECT count(*) FROM tunnels WHERE anonymous = 1")
+    : await countOf(sql, claim.owner);
+  if (owned >= claim.maxTunnels || await countFrom(sql, claim) >= (claim.from?.maxTunnels ?? 1)) {
+    return { outcome: "too_many" };
+  }
+  const port = await takePort(sql, claim);
+  if (claim.ports !== undefined && port === undefined) return { outcome: "no_port" };
+  await sql.run(
+    `INSERT INTO tunnels (${columns}, created_from) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    claim.tunnelId,
+    claim.name,
+    claim.owner,
+    claim.anonymous ? 1 : 0,
+    claim.protocol,
+    claim.protocol === "udp" ? null : port ?? null,
+    claim.protocol === "udp" ? port ?? null : null,
+    claim.createdAtMs,
+    claim.heldUntilMs,
+    claim.rules ?? null,
+    claim.rules === undefined ? 0 : 1,
+    claim.requireTier ?? null,
+    claim.from?.address ?? null,
+  );
+  return { outcome: "created", tunnel: await tunnelByName(sql, claim.name) as TunnelRecord };
+}
+
+async function countOf(sql: Sql, owner: string): Promise<number> {
+  return await sql.number("SELECT count(*) FROM tunnels WHERE owner = ?", owner);
+}
+
+async function countFrom(sql: Sql, { from }: TunnelClaim): Promise<number> {
+  if (from === undefined) return 0;
+  return await sql.number("SELECT count(*) FROM tunnels WHERE created_from = ?", from.address);
+}
+
+/** The next free port after the last one given: a port that was just freed rests longest, its old clients may return. */
+async function takePort(sql: Sql, { protocol, ports }: TunnelClaim): Promise<number | undefined> {
+  if (ports === undefined) return undefined;
+  const { first, last } = ports;
+  const { column, cursor: portCursor } = protocol === "udp" ? udpPort : tcpPort;
+  const rows = await sql.all(
+    `SELECT ${column} AS port FROM tunnels WHERE ${column} BETWEEN ? AND ?`,
+    first,
+    last,
+  );
+  const used = new Set(rows.map((row) => Number(row.port)));
+  const size = last - first + 1;
+  if (used.size >= size) return undefined;
+  const cursor = await sql.number("SELECT value FROM settings WHERE key = ?", portCursor);
+  const start = cursor >= first && cursor < last ? cursor + 1 : first;
+  for (let step = 0; step < size; step++) {
+    const port = first + (start - first + step) % size;
+    if (used.has(port)) continue;
+    await sql.run(
+      "INSERT INTO settings VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+      portCursor,
+      String(port),
     );
-    return { outcome: "created", tunnel: this.#byName(claim.name) as TunnelRecord };
+    return port;
   }
+  return undefined;
+}
 
-  #countOf(owner: string): number {
-    return this.#database.number("SELECT count(*) FROM tunnels WHERE owner = ?", owner);
-  }
-
-  #fromThere({ from }: TunnelClaim): number {
-    if (from === undefined) return 0;
-    return this.#database.number("SELECT count(*) FROM tunnels WHERE created_from = ?", from.address);
-  }
-
-  /** The next free port after the last one given: a port that was just freed rests longest, its old clients may return. */
-  #takePort({ protocol, ports }: TunnelClaim): number | undefined {
-    if (ports === undefined) return undefined;
-    const { first, last } = ports;
-    const { column, cursor: portCursor } = protocol === "udp" ? udpPort : tcpPort;
-    const rows = this.#database.all(
-      `SELECT ${column} AS port FROM tunnels WHERE ${column} BETWEEN ? AND ?`,
-      first,
-      last,
-    );
-    const used = new Set(rows.map((row) => Number(row.port)));
-    const size = last - first + 1;
-    if (used.size >= size) return undefined;
-    const cursor = this.#database.number("SELECT value FROM settings WHERE key = ?", portCursor);
-    const start = cursor >= first && cursor < last ? cursor + 1 : first;
-    for (let step = 0; step < size; step++) {
-      const port = first + (start - first + step) % size;
-      if (used.has(port)) continue;
-      this.#database.run(
-        "INSERT INTO settings VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
-        portCursor,
-        String(port),
-      );
-      return port;
-    }
-    return undefined;
-  }
-
-  #byName(name: string): TunnelRecord | undefined {
-    return tunnelOf(this.#database.get(`SELECT ${columns} FROM tunnels WHERE name = ?`, name));
-  }
+async function tunnelByName(sql: Sql, name: string): Promise<TunnelRecord | undefined> {
+  return tunnelOf(await sql.get(`SELECT ${columns} FROM tunnels WHERE name = ?`, name));
 }
 
 function tunnelOf(row: Row | undefined): TunnelRecord | undefined {
@@ -230,7 +230,7 @@ function knownTunnel(row: Row): TunnelRecord {
     tunnelId: String(row.tunnel_id),
     name: String(row.name),
     owner: String(row.owner),
-    anonymous: row.anonymous === 1,
+    anonymous: Number(row.anonymous) === 1,
     protocol: protocolOf(row.protocol),
     ...(port === null ? {} : { publicPort: Number(port) }),
     createdAtMs: Number(row.created_at),

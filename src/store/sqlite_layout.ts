@@ -1,6 +1,6 @@
-/** The layout of the database, one step a version. A step that was released is never changed. */
+/** The layout of a SQLite database, one step a version. A step that was released is never changed. */
 import { PosternError } from "../errors/mod.ts";
-import type { Database } from "./database.ts";
+import type { SqliteConnection } from "./sqlite_connection.ts";
 
 const STEPS: readonly string[] = [
   `
@@ -163,17 +163,21 @@ const STEPS: readonly string[] = [
 const layoutVersion = STEPS.length;
 
 /** Brings the database to {@link layoutVersion}. Throws `store_too_new`. */
-export function migrate(database: Database): void {
-  database.transaction(() => {
-    const version = database.number("PRAGMA user_version");
+export function migrateSqlite(connection: SqliteConnection): void {
+  connection.begin();
+  try {
+    const version = connection.number("PRAGMA user_version");
     if (version > layoutVersion) {
       throw new PosternError(
         "store_too_new",
         `Cannot open store: it has layout ${version}, newest known is ${layoutVersion}`,
       );
     }
-    if (version === layoutVersion) return;
-    for (const step of STEPS.slice(version)) database.script(step);
-    database.script(`PRAGMA user_version = ${layoutVersion}`);
-  });
+    for (const step of STEPS.slice(version)) connection.script(step);
+    connection.script(`PRAGMA user_version = ${layoutVersion}`);
+    connection.commit();
+  } catch (error) {
+    connection.rollBack();
+    throw error;
+  }
 }

@@ -1,10 +1,9 @@
 /** One SQLite connection: prepared statements kept by their text, transactions, and errors with codes. */
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { PosternError } from "../errors/mod.ts";
+import type { Row } from "./sql.ts";
 
-export type Row = Record<string, string | number | null>;
-
-export class Database {
+export class SqliteConnection {
   readonly #connection: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   #open = true;
@@ -52,19 +51,24 @@ export class Database {
     this.#attempt(() => this.#connection.exec(sql));
   }
 
-  /** Runs `work` alone among all writers, whole or not at all. Not to be nested. */
-  transaction<T>(work: () => T): T {
+  /** Begins a transaction, alone among all writers of all processes. */
+  begin(): void {
     // IMMEDIATE takes the write lock first: a later upgrade could fail in the middle.
     this.script("BEGIN IMMEDIATE");
-    let result: T;
+  }
+
+  /** What throws here is to be followed by {@link rollBack}. */
+  commit(): void {
+    this.script("COMMIT");
+  }
+
+  /** Never throws. */
+  rollBack(): void {
     try {
-      result = work();
-      this.script("COMMIT");
-    } catch (error) {
-      this.#rollBack();
-      throw error;
+      this.#connection.exec("ROLLBACK");
+    } catch {
+      // SQLite has rolled back by itself (disk full, IO error): the first error is the one to report.
     }
-    return result;
   }
 
   close(): void {
@@ -72,14 +76,6 @@ export class Database {
     this.#open = false;
     this.#statements.clear();
     this.#connection.close();
-  }
-
-  #rollBack(): void {
-    try {
-      this.#connection.exec("ROLLBACK");
-    } catch {
-      // SQLite has rolled back by itself (disk full, IO error): the first error is the one to report.
-    }
   }
 
   #statement(sql: string): StatementSync {

@@ -1,0 +1,123 @@
+/** The store over a database that understands SQL: its parts, put together. */
+import type { AuditEntry, ChallengeRecord, MachineEnrolment, Store, TunnelClaim } from "../ports/mod.ts";
+import { SqlAudit } from "./audit.ts";
+import { SqlMachines } from "./machines.ts";
+import { SqlOnce } from "./once.ts";
+import { SqlOpenEnrolments } from "./open_enrolments.ts";
+import { SqlPolicies } from "./policies.ts";
+import { SqlRecords } from "./records.ts";
+import { SqlRevocations } from "./revocations.ts";
+import type { SqlDatabase } from "./sql.ts";
+import { SqlTunnels } from "./tunnels.ts";
+
+/** Numbers of the store; each has a default. */
+export interface StoreOptions {
+  /** Wall clock, Unix milliseconds: decides what may be forgotten. */
+  readonly wall?: () => number;
+  /** Clock difference that is forgiven (ms); spent ids outlive their token by it. */
+  readonly clockSkewMs?: number;
+  /** Spent ids that are remembered of each kind before new ones are refused. */
+  readonly maxRemembered?: number;
+  /** Revocations that are remembered before new ones are refused. */
+  readonly maxRevocations?: number;
+  /** Revoked single tokens of one owner before it has to revoke a family or itself. */
+  readonly maxRevokedTokensPerOwner?: number;
+  /** Open challenges before new ones are refused. */
+  readonly maxChallenges?: number;
+  /** Enrolment tokens that can still be used before new ones are refused. */
+  readonly maxEnrolmentTokens?: number;
+  /** Enrolments that have begun and not ended before new ones are refused. */
+  readonly maxOpenEnrolments?: number;
+  /** Revoked endorsement keys before no other can be. */
+  readonly maxRevokedEks?: number;
+  /** Versions of one policy that are kept, two at least; the oldest go first. */
+  readonly maxPolicyVersions?: number;
+  /** Audit lines that are kept; the oldest go first. */
+  readonly maxAuditEntries?: number;
+}
+
+const defaultMaxRemembered = 48_000;
+const defaultMaxRevocations = 48_000;
+const defaultMaxRevokedTokensPerOwner = 1_000;
+const defaultMaxChallenges = 4_096;
+const defaultMaxEnrolmentTokens = 10_000;
+const defaultMaxOpenEnrolments = 512;
+const defaultMaxRevokedEks = 100_000;
+const defaultMaxPolicyVersions = 64;
+const defaultMaxAuditEntries = 100_000;
+const defaultClockSkewMs = 30_000;
+
+export function sqlStore(database: SqlDatabase, options: StoreOptions): Store {
+  const tunnels = new SqlTunnels(database);
+  const time = {
+    wall: options.wall ?? Date.now,
+    clockSkewMs: options.clockSkewMs ?? defaultClockSkewMs,
+  };
+  const revocations = new SqlRevocations(database, {
+    ...time,
+    maxRevocations: options.maxRevocations ?? defaultMaxRevocations,
+    maxRevokedTokensPerOwner: options.maxRevokedTokensPerOwner ?? defaultMaxRevokedTokensPerOwner,
+  });
+  const once = new SqlOnce(database, {
+    ...time,
+    maxRemembered: options.maxRemembered ?? defaultMaxRemembered,
+    maxChallenges: options.maxChallenges ?? defaultMaxChallenges,
+  });
+  const machines = new SqlMachines(database, {
+    ...time,
+    maxEnrolmentTokens: options.maxEnrolmentTokens ?? defaultMaxEnrolmentTokens,
+    maxRevokedEks: options.maxRevokedEks ?? defaultMaxRevokedEks,
+  });
+  const openEnrolments = new SqlOpenEnrolments(database, {
+    ...time,
+    maxOpenEnrolments: options.maxOpenEnrolments ?? defaultMaxOpenEnrolments,
+  });
+  const policies = new SqlPolicies(database, options.maxPolicyVersions ?? defaultMaxPolicyVersions);
+  const records = new SqlRecords(database);
+  const audit = new SqlAudit(database, options.maxAuditEntries ?? defaultMaxAuditEntries);
+  return {
+    claimTunnel: (claim: TunnelClaim) => tunnels.claimTunnel(claim),
+    tunnel: (tunnelId) => tunnels.tunnel(tunnelId),
+    tunnelByName: (name) => tunnels.tunnelByName(name),
+    tunnelsOf: (owner) => tunnels.tunnelsOf(owner),
+    adoptTunnel: (tunnelId, owner, maxTunnels) => tunnels.adoptTunnel(tunnelId, owner, maxTunnels),
+    holdTunnel: (tunnelId, heldUntilMs) => tunnels.holdTunnel(tunnelId, heldUntilMs),
+    setTunnelRules: (tunnelId, value) => tunnels.setTunnelRules(tunnelId, value),
+    setTunnelTier: (tunnelId, requireTier) => tunnels.setTunnelTier(tunnelId, requireTier),
+    deleteTunnel: (tunnelId, heldBeforeMs) => tunnels.deleteTunnel(tunnelId, heldBeforeMs),
+    abandonedTunnels: (heldBeforeMs, limit) => tunnels.abandonedTunnels(heldBeforeMs, limit),
+    bindAgent: (tunnelId, agentId, nowMs, maxAgents) =>
+      tunnels.bindAgent(tunnelId, agentId, nowMs, maxAgents),
+    agentsOf: (tunnelId) => tunnels.agentsOf(tunnelId),
+    consumeOnce: (kind, id, expiresAtMs) => once.consumeOnce(kind, id, expiresAtMs),
+    revoke: (revocation) => revocations.revoke(revocation),
+    isRevoked: (query) => revocations.isRevoked(query),
+    putChallenge: (challenge: ChallengeRecord, maxPerSubject) => once.putChallenge(challenge, maxPerSubject),
+    takeChallenge: (challengeId) => once.takeChallenge(challengeId),
+    putEnrolmentToken: (token) => machines.putEnrolmentToken(token),
+    enrolmentToken: (tokenId) => machines.enrolmentToken(tokenId),
+    enrollMachine: (enrolment: MachineEnrolment) => machines.enrollMachine(enrolment),
+    putOpenEnrolment: (enrolment, maxPerToken) => openEnrolments.putOpenEnrolment(enrolment, maxPerToken),
+    takeOpenEnrolment: (enrolmentId) => openEnrolments.takeOpenEnrolment(enrolmentId),
+    machine: (agentId) => machines.machine(agentId),
+    machines: (limit, afterAgentId) => machines.machines(limit, afterAgentId),
+    revokeMachine: (key, revocation) => machines.revokeMachine(key, revocation),
+    restoreMachine: (key) => machines.restoreMachine(key),
+    isEkRevoked: (ekSha256) => machines.isEkRevoked(ekSha256),
+    advanceContinuity: (agentId, value, revision) => machines.advanceContinuity(agentId, value, revision),
+    policyRevision: () => policies.policyRevision(),
+    policies: () => policies.policies(),
+    policyVersions: (name) => policies.policyVersions(name),
+    applyPolicy: (policy, revision, maxNames) => policies.applyPolicy(policy, revision, maxNames),
+    loadKeyset: () => records.loadKeyset(),
+    saveKeyset: (value, revision) => records.saveKeyset(value, revision),
+    setting: (key) => records.setting(key),
+    putSetting: (key, value) => records.putSetting(key, value),
+    appendAudit: (entry: AuditEntry) => audit.appendAudit(entry),
+    auditEntries: (limit, beforeId) => audit.auditEntries(limit, beforeId),
+    auditLines: (limit, afterId) => audit.auditLines(limit, afterId),
+    auditHead: () => audit.auditHead(),
+    probe: () => records.putSetting("store.probe", String((options.wall ?? Date.now)())),
+    close: () => database.close(),
+  };
+}
