@@ -26,10 +26,18 @@ export interface EvidenceProvider {
   prove(question: EvidenceQuestion): Promise<Evidence>;
 }
 
+/** A point on the clock of a TPM. */
+export interface TpmInstant {
+  readonly resetCount: number;
+  readonly clockMs: number;
+}
+
 /** What evidence must be bound to. The agent id is the verifier's to find out, never the agent's to say. */
 export interface EvidenceContext extends Omit<QualifyingFacts, "agentId"> {
   /** What was asked for with the challenge. */
   readonly pcrs?: PcrSelection;
+  /** Where the clock of the agent's TPM stood, as far as was known, when the challenge was opened. */
+  readonly clockBefore?: TpmInstant;
 }
 
 /** What evidence proves. */
@@ -37,6 +45,8 @@ export interface EvidenceVerdict {
   /** How well the key is kept. */
   readonly tier: Tier;
   readonly agentId: string;
+  /** `policy@version` that it satisfied, where that is another than the one of the challenge. */
+  readonly policyVersion?: string;
 }
 
 /** The judge of one kind. Throws a `PosternError` for every doubt. */

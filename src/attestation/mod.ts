@@ -9,6 +9,7 @@ export {
   type EvidenceVerdict,
   type EvidenceVerifier,
   judgeEvidence,
+  type TpmInstant,
 } from "./evidence.ts";
 export {
   maxPcr,

@@ -25,6 +25,8 @@ import {
   restoreMachineRoute,
   revokeMachineRoute,
 } from "./machine_routes.ts";
+import { addPolicyRoutes } from "./policy_app.ts";
+import { applyPolicyRoute, policyRoute } from "./policy_routes.ts";
 import { RateLimiter } from "./rate_limit.ts";
 import {
   auditRoute,
@@ -56,6 +58,8 @@ const GROUPS: Readonly<Record<string, RateGroup>> = {
   [revokeTokenRoute.path]: "manage",
   [challengeRoute.path]: "attest",
   [evidenceRoute.path]: "attest",
+  [applyPolicyRoute.path]: "manage",
+  [policyRoute.getRoutingPath()]: "manage",
   [auditRoute.path]: "read",
   [enrollBeginRoute.path]: "enroll",
   [enrollFinishRoute.path]: "enroll",
@@ -71,11 +75,11 @@ const GROUPS: Readonly<Record<string, RateGroup>> = {
 };
 
 /** Methods of each path, for the Allow header. */
-const METHODS = new Map<string, string>([
-  ...ROUTES.map((route): [string, string] => [route.getRoutingPath(), route.method.toUpperCase()]),
-  [openApiPath, "GET"],
-  [frontPagePath, "GET"],
-]);
+const METHODS = new Map<string, string>([[openApiPath, "GET"], [frontPagePath, "GET"]]);
+for (const route of ROUTES) {
+  const path = route.getRoutingPath();
+  METHODS.set(path, [...METHODS.get(path)?.split(", ") ?? [], route.method.toUpperCase()].join(", "));
+}
 
 /** The paths that {@link controlApp} answers, for a front that has to tell them from others. */
 export const controlPaths: readonly string[] = [...METHODS.keys()];
@@ -109,6 +113,7 @@ export function controlApp(deps: ControlDeps): OpenAPIHono<ControlEnv> {
   addAuditRoutes(app, deps);
   addAttestationRoutes(app, deps);
   addMachineRoutes(app, deps);
+  addPolicyRoutes(app, deps);
 
   const document = openApiDocument();
   app.get(openApiPath, (context) => context.json(document));

@@ -55,6 +55,7 @@ const challengeSchema = z.object({
   agent_static: z.string(),
   policy_version: z.string(),
   pcrs: pcrSelectionSchema.optional(),
+  clock_before: z.object({ resetCount: z.number(), clockMs: z.number() }).optional(),
   agent_id: z.string().optional(),
 });
 type Challenge = z.infer<typeof challengeSchema>;
@@ -76,7 +77,8 @@ export async function openChallenge(deps: ControlDeps, request: ChallengeRequest
   const expiresAtMs = clock.wall() + config.challengeMs;
   const body = JSON.stringify(challengeOf(policy, stage0, request, authorityNonce));
   await store.putChallenge({ challengeId, expiresAtMs, body, subject: stage0.jti }, maxChallengesPerToken);
-  return { challengeId, authorityNonce, ...policy, expiresAtMs };
+  const { policyVersion, pcrs } = policy;
+  return { challengeId, authorityNonce, policyVersion, pcrs, expiresAtMs };
 }
 
 /**
@@ -127,6 +129,7 @@ function challengeOf(
     agent_static: request.agentStatic,
     policy_version: policy.policyVersion,
     pcrs: policy.pcrs,
+    clock_before: policy.clockBefore,
     agent_id: request.agentId,
   };
 }
@@ -143,8 +146,8 @@ async function takeChallenge(deps: ControlDeps, challengeId: string): Promise<Ch
 }
 
 async function judge(deps: ControlDeps, challenge: Challenge, evidence: Evidence): Promise<EvidenceVerdict> {
-  const { policyVersion } = await deps.policyOf(challenge.agent_id);
-  if (challenge.policy_version !== policyVersion) {
+  const { accepted } = await deps.policyOf(challenge.agent_id);
+  if (!accepted.includes(challenge.policy_version)) {
     throw new PosternError(
       "policy_changed",
       "Cannot accept evidence: the policy changed after the challenge",
@@ -158,6 +161,7 @@ async function judge(deps: ControlDeps, challenge: Challenge, evidence: Evidence
     agentStatic: fromBase64Url(challenge.agent_static),
     policyVersion: challenge.policy_version,
     pcrs: challenge.pcrs,
+    clockBefore: challenge.clock_before,
   }, deps.verifiers);
   if (challenge.agent_id !== undefined && challenge.agent_id !== verdict.agentId) {
     throw new PosternError("evidence_wrong_agent", "Cannot accept evidence: another agent was challenged");
@@ -199,7 +203,7 @@ function issueStage1Token(
       reauth_grace_seconds: Math.ceil(graceMs / 1_000),
       maintenance_grace_cap_seconds: Math.ceil(maintenanceCapMs / 1_000),
       ...(authorizerStatusUri === undefined ? {} : { authorizer_status_uri: authorizerStatusUri }),
-      policy_version: challenge.policy_version,
+      policy_version: verdict.policyVersion ?? challenge.policy_version,
       issued_at_quote: Math.floor(nowMs / 1_000),
       tier: verdict.tier,
     },

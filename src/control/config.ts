@@ -1,5 +1,5 @@
 /** Settings of the control plane, and what it is handed. */
-import type { EvidenceVerifier, PcrSelection } from "../attestation/mod.ts";
+import type { EvidenceVerifier, PcrSelection, TpmInstant } from "../attestation/mod.ts";
 import type { Keyset, TokenKind, Transport } from "../identity/mod.ts";
 import type { EdgeConfig } from "../config/mod.ts";
 import type { Clock, Log, Random, Revised, Store } from "../ports/mod.ts";
@@ -142,12 +142,19 @@ export interface ControlDeps {
 export interface PolicyInForce {
   /** `policy@version`. */
   readonly policyVersion: string;
+  /** All versions that are accepted now: the one above, and the one before it in the window of an update. */
+  readonly accepted: readonly string[];
   /** What its quotes have to cover; absent for agents without a TPM. */
   readonly pcrs?: PcrSelection;
+  /** Where the clock of its TPM stands, as far as is known. */
+  readonly clockBefore?: TpmInstant;
 }
 
 /** The policy of agents without a TPM: nothing is measured there. */
-export const unmeasured: PolicyInForce = Object.freeze({ policyVersion: "default@1" });
+export const unmeasured: PolicyInForce = Object.freeze({
+  policyVersion: "default@1",
+  accepted: ["default@1"],
+});
 
 /** `aud` of the tokens that control itself takes. */
 export const controlAudience = "postern-control";

@@ -1,6 +1,7 @@
 /** The routes of the control API as data: the application serves them, the API description lists them. */
 import { createRoute, OpenAPIHono } from "@hono/zod-openapi";
 import { MACHINE_ROUTES } from "./machine_routes.ts";
+import { POLICY_ROUTES } from "./policy_routes.ts";
 import { answers, bearer, body, json, optionalBearer } from "./route_parts.ts";
 import {
   auditRequestSchema,
@@ -130,6 +131,7 @@ export const ROUTES = [
   evidenceRoute,
   jwksRoute,
   ...MACHINE_ROUTES,
+  ...POLICY_ROUTES,
 ] as const;
 
 /** Path of the API description itself. */

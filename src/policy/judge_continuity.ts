@@ -11,13 +11,13 @@
  * ```
  */
 import { z } from "zod";
-import type { EvidencePurpose } from "../attestation/mod.ts";
+import type { EvidencePurpose, TpmInstant } from "../attestation/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 
 const count = z.int().min(0).max(0xffff_ffff);
 
 /** What a quote tells of time. */
-const tpmClockSchema = z.object({
+export const tpmClockSchema = z.object({
   resetCount: count,
   restartCount: count,
   clockMs: z.int().min(0),
@@ -30,10 +30,10 @@ export interface ContinuityFacts {
   /** What the last accepted quote left; undefined before the first. */
   readonly before: TpmClock | undefined;
   /**
-   * What `before` was when the question was asked. Questions to several channels of a machine overlap: a quote may be
+   * Where the clock stood when the question was asked. Questions to several channels of a machine overlap: a quote may be
    * judged after another one that is younger, but it is never older than its question.
    */
-  readonly asked: TpmClock | undefined;
+  readonly asked: TpmInstant | undefined;
   readonly now: TpmClock;
   readonly purpose: EvidencePurpose;
 }
@@ -76,7 +76,7 @@ export function judgeContinuity({ before, asked, now, purpose }: ContinuityFacts
 }
 
 /** What was known when the question was asked; nothing of this chain: then nothing. */
-function clockFloor(before: TpmClock, asked: TpmClock | undefined): number {
+function clockFloor(before: TpmClock, asked: TpmInstant | undefined): number {
   return asked?.resetCount === before.resetCount ? Math.min(asked.clockMs, before.clockMs) : 0;
 }
 

@@ -2,13 +2,22 @@
 export { baseline } from "./baseline.ts";
 export { choosePolicy, type Labelled, rivalOf, sameLabels } from "./choose_policy.ts";
 export { type AppliedPolicy, type PoliciesInForce, policiesInForce, selectionFor } from "./in_force.ts";
-export { type Continuity, type ContinuityFacts, judgeContinuity, type TpmClock } from "./judge_continuity.ts";
+export {
+  type Continuity,
+  type ContinuityFacts,
+  judgeContinuity,
+  type TpmClock,
+  tpmClockSchema,
+} from "./judge_continuity.ts";
 export { doubtOf, judgePcrs, type PolicyDoubt } from "./judge_pcrs.ts";
 export { learnPolicy, type LearnRequest, type Learnt, type Observation } from "./learn_policy.ts";
 export {
   type AllowedValues,
   type PcrPolicy,
+  pcrPolicySchema,
   type PcrValues,
+  policyLabelSchema,
+  policyNameSchema,
   readPolicy,
   selectionOf,
   versionOf,

@@ -19,12 +19,12 @@ const builtInNames: readonly string[] = ["baseline", "default"];
 /** Bytes of a PCR of each bank. */
 const digestBytes: Readonly<Record<PcrBank, number>> = { sha256: 32, sha384: 48, sha512: 64 };
 
-const policyNameSchema = z.string().regex(/^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$/, {
+export const policyNameSchema = z.string().regex(/^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$/, {
   error: "must be 1 to 63 lower-case letters, digits, dots, dashes or underscores",
 }).refine((name) => !builtInNames.includes(name), { error: "must not be that of a built-in policy" });
 
 /** A label of machines, or an agent id: each machine has its own as a label. */
-const policyLabelSchema = z.string().regex(/^[A-Za-z0-9._:@=/-]{1,128}$/, {
+export const policyLabelSchema = z.string().regex(/^[A-Za-z0-9._:@=/-]{1,128}$/, {
   error: "must be 1 to 128 letters, digits or ._:@=/-",
 });
 
@@ -46,7 +46,7 @@ const firmwareSchema = z.string().regex(/^[0-9a-f]{16}$/, {
   error: "must be 16 lower-case hex digits, in quotes",
 });
 
-const pcrPolicySchema = z.strictObject({
+export const pcrPolicySchema = z.strictObject({
   name: policyNameSchema,
   /** One higher each time: two documents never share name and version. */
   version: z.int().min(1).max(maxPolicyVersion),

@@ -184,7 +184,12 @@ Deno.test("the policy that counts for the agent says what its quote has to cover
   const { agentId } = await providerOf(9);
   await using control = await openControl({
     config: anonymous,
-    policyOf: (asked) => Promise.resolve({ policyVersion: `of-${asked}@3`, pcrs: { ...pcrs, pcrs: [0, 7] } }),
+    policyOf: (asked) =>
+      Promise.resolve({
+        policyVersion: `of-${asked}@3`,
+        accepted: [`of-${asked}@3`],
+        pcrs: { ...pcrs, pcrs: [0, 7] },
+      }),
   });
   const { json } = await control.post("/attest/challenge", {
     stage0_token: await stage0Of(control),

@@ -127,6 +127,8 @@ Deno.test("GET /openapi.json describes every route with its request and answers"
     "GET /v1/audit",
     "GET /v1/machines",
     "GET /v1/machines/{agent_id}",
+    "GET /v1/policies",
+    "GET /v1/policies/{name}",
     "POST /attest/challenge",
     "POST /attest/evidence",
     "POST /auth/token",
@@ -139,6 +141,8 @@ Deno.test("GET /openapi.json describes every route with its request and answers"
     "POST /v1/enroll/tokens",
     "POST /v1/machines/restore",
     "POST /v1/machines/revoke",
+    "POST /v1/policies",
+    "POST /v1/policies/learn",
   ]);
   const served = control.app.routes.filter((route) => route.method !== "ALL").map((route) => route.path);
   assert.deepEqual([...new Set(served)].sort(), [...controlPaths].sort());

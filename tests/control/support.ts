@@ -15,8 +15,9 @@ import {
   type EdgeDescription,
   issueManagementToken,
   openKeyset,
+  PolicyBook,
+  policyChooser,
   type Presence,
-  unmeasured,
 } from "../../src/control/mod.ts";
 import { edgeDefaults } from "../../src/config/mod.ts";
 import type { Role } from "../../src/identity/mod.ts";
@@ -59,6 +60,7 @@ export interface ControlOptions {
   readonly verifiers?: ControlDeps["verifiers"];
   readonly policyOf?: ControlDeps["policyOf"];
   readonly machineTrust?: ControlDeps["machineTrust"];
+  readonly requirePolicy?: boolean;
 }
 
 /** Opens a control plane; `await using` closes it. */
@@ -96,7 +98,13 @@ export async function openControl(options: ControlOptions = {}) {
     log: (level, event, fields) => void logged.push(JSON.stringify({ level, event, ...fields })),
     verifiers: options.verifiers ?? [boundKeyVerifier],
     machineTrust: options.machineTrust,
-    policyOf: options.policyOf ?? (() => Promise.resolve(unmeasured)),
+    policyOf: options.policyOf ??
+      policyChooser({
+        store,
+        clock,
+        book: new PolicyBook(store),
+        requirePolicy: options.requirePolicy ?? false,
+      }),
   };
   const app = controlApp(deps);
 

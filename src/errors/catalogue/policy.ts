@@ -12,6 +12,60 @@ export const POLICY_ERRORS = {
     remedy: "Correct the file. Digests and firmware versions are lower-case hex and stand in quotes. " +
       "`postern policy learn` writes a file to start from.",
   },
+  policy_version_conflict: {
+    title: "Policy has another version meanwhile",
+    blame: "peer",
+    retryable: false,
+    status: 409,
+    exit: 1,
+    cause:
+      "A policy is applied as the version after the one in force; the file has another number, or somebody else " +
+      "applied a version first.",
+    remedy:
+      "Look at `postern policy diff FILE`, take over what changed, and set `version` to the next number.",
+  },
+  policy_conflict: {
+    title: "Two policies would count for the same machine",
+    blame: "peer",
+    retryable: false,
+    status: 409,
+    exit: 1,
+    cause:
+      "Another policy asks for the same labels, or an enrolled machine has the labels of both and neither asks for " +
+      "more of them: nothing says which one counts.",
+    remedy:
+      "Give one of them a further label, or one policy for the machines that have both labels, or retire one.",
+  },
+  policy_limit_reached: {
+    title: "There are too many policies",
+    blame: "operator",
+    retryable: false,
+    status: 409,
+    exit: 1,
+    cause:
+      "As many names of policies as may be kept are in use. Retired ones count: their versions are never reused.",
+    remedy: "Give one policy more labels or digests instead of many policies of one machine each.",
+  },
+  policy_not_found: {
+    title: "No such policy",
+    blame: "peer",
+    retryable: false,
+    status: 404,
+    exit: 1,
+    cause: "No policy of this name was ever applied.",
+    remedy: "`postern policy list` names all of them.",
+  },
+  policy_overlap_impossible: {
+    title: "Versions of a policy cannot overlap",
+    blame: "peer",
+    retryable: false,
+    status: 409,
+    exit: 2,
+    cause:
+      "The new version is of another bank of PCRs, or the one before is retired, or there is none: one quote cannot " +
+      "satisfy both.",
+    remedy: "Apply it without `--overlap`.",
+  },
   policy_values_missing: {
     title: "There is nothing to learn a policy from",
     blame: "peer",

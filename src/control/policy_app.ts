@@ -1,0 +1,99 @@
+/** Handlers of the policy routes. */
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { ControlDeps } from "./config.ts";
+import { bearerOf, requireOperator } from "./credentials.ts";
+import type { ControlEnv } from "./http.ts";
+import {
+  applyPolicy,
+  learnFromMachines,
+  listPolicies,
+  type MachineOutcome,
+  type PolicyVersionFacts,
+  policyVersions,
+} from "./policies.ts";
+import { applyPolicyRoute, learnPolicyRoute, policiesRoute, policyRoute } from "./policy_routes.ts";
+import { versionOf } from "../policy/mod.ts";
+
+/** Machines that one answer names. */
+const maxToldMachines = 1_000;
+/** PCRs of firmware and boot loader. */
+const usualPcrs = [0, 1, 2, 3, 4, 5, 6, 7];
+
+export function addPolicyRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): void {
+  const operator = (authorization: string | undefined) => requireOperator(deps, [bearerOf(authorization)]);
+
+  app.openapi(policiesRoute, async (context) => {
+    await operator(context.req.header("Authorization"));
+    const policies = await listPolicies(deps);
+    return context.json({
+      policies: policies.map(({ machines, ...facts }) => ({ ...toldOf(facts), machines })),
+    }, 200);
+  });
+
+  app.openapi(policyRoute, async (context) => {
+    await operator(context.req.header("Authorization"));
+    const versions = await policyVersions(deps, context.req.valid("param").name);
+    return context.json({ versions: versions.map(toldOf) }, 200);
+  });
+
+  app.openapi(applyPolicyRoute, async (context) => {
+    const claims = await operator(context.req.header("Authorization"));
+    const { policy: document, overlap_seconds = 0, dry_run = false } = context.req.valid("json");
+    const { policy, changes, machines } = await applyPolicy(deps, claims, {
+      document,
+      overlapMs: overlap_seconds * 1_000,
+      dryRun: dry_run,
+    });
+    const of = (outcome: MachineOutcome["outcome"]) => machines.filter((one) => one.outcome === outcome);
+    const [fail, unknown, pass] = [of("fail"), of("unknown"), of("pass")];
+    return context.json({
+      policy_version: versionOf(policy),
+      applied: !dry_run,
+      changes: changes.map(({ what, removed, added }) => ({
+        what,
+        removed: [...removed],
+        added: [...added],
+      })),
+      counts: { pass: pass.length, fail: fail.length, unknown: unknown.length },
+      machines: [...fail, ...unknown, ...pass].slice(0, maxToldMachines).map((machine) => ({
+        agent_id: machine.agentId,
+        labels: [...machine.labels],
+        before: machine.before,
+        after: machine.after,
+        outcome: machine.outcome,
+        pcrs: [...machine.pcrs],
+      })),
+    }, 200);
+  });
+
+  app.openapi(learnPolicyRoute, async (context) => {
+    await operator(context.req.header("Authorization"));
+    const { name, agent_id, label, bank = "sha256", pcrs = usualPcrs, firmware = false } = context.req.valid(
+      "json",
+    );
+    const { policy, learntFrom, passedOver } = await learnFromMachines(deps, {
+      from: agent_id === undefined ? { label: label! } : { agentId: agent_id },
+      name,
+      selection: { bank, pcrs: [...new Set(pcrs)].sort((a, b) => a - b) },
+      withFirmware: firmware,
+    });
+    return context.json({
+      policy,
+      learnt_from: learntFrom.slice(0, maxToldMachines),
+      passed_over: passedOver.slice(0, maxToldMachines),
+    }, 200);
+  });
+}
+
+function toldOf({ policy, appliedBy, appliedAtMs, overlapUntilMs }: PolicyVersionFacts) {
+  return {
+    policy,
+    applied_by: appliedBy,
+    applied_at: instant(appliedAtMs),
+    ...(overlapUntilMs > appliedAtMs ? { overlap_until: instant(overlapUntilMs) } : {}),
+  };
+}
+
+function instant(ms: number): string {
+  return new Date(ms).toISOString();
+}
