@@ -11,8 +11,9 @@ import {
   type ControlDeps,
   issueManagementToken,
   openKeyset,
+  PolicyBook,
+  policyChooser,
   startUpkeep,
-  unmeasured,
 } from "./control/mod.ts";
 import { systemClock, systemRandom, WireBuffers } from "./driver/mod.ts";
 import { type CertificateFiles, CertificateStore, loadOrMakeDevCertificates } from "./driver/tls/mod.ts";
@@ -127,7 +128,12 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       },
       log,
       verifiers: [boundKeyVerifier],
-      policyOf: () => Promise.resolve(unmeasured),
+      policyOf: policyChooser({
+        store,
+        clock,
+        book: new PolicyBook(store),
+        requirePolicy: controlConfig.attestation.requirePolicy,
+      }),
     };
     const writeToken = async () =>
       await state.writeManagementToken((await issueManagementToken(controlDeps, OPERATOR, "operator")).token);
@@ -306,6 +312,7 @@ function controlConfigOf(config: EdgeConfig): ControlConfig {
     tcpPorts: config.tcpPorts,
     udpPorts: config.udpPorts,
     tokens,
+    attestation: config.attestation,
     reauth: { ...controlDefaults.reauth, intervalMs: 0 }, // this edge does not ask again: tokens say so
     limits: {
       maxBodyBytes: limits.maxControlBodyBytes,

@@ -11,10 +11,12 @@ import {
   portRangeOrOff,
   rateOrOff,
   size,
+  someOf,
   toggle,
   toggleOrAuto,
   word,
 } from "./values.ts";
+import { tierSchema } from "../identity/mod.ts";
 import { optional, setting, type Values } from "./setting.ts";
 import { channelSettings, heartbeatSettings, logSettings, otelSettings, windowSettings } from "./shared.ts";
 import { dayMs, hourMs, KiB, MiB } from "./units.ts";
@@ -61,6 +63,22 @@ const tokenSettings = {
   ),
   /** Also how long a used token id is remembered past its expiry. */
   clockSkewMs: setting(duration(0, 300_000), "30s", "Difference of clocks that is forgiven.", "DURATION"),
+} as const;
+
+/** Who is believed. An agent with a key in a file proves only that it is the same one as before. */
+const attestationSettings = {
+  tiers: setting(
+    someOf(...tierSchema.options),
+    tierSchema.options.join(","),
+    "Kinds of agents that are admitted: those that attest with a TPM, those with a key in a file (weaker).",
+    tierSchema.options.join(","),
+  ),
+  requirePolicy: setting(
+    toggle(),
+    "false",
+    "Whether machines with a TPM are refused as long as no policy is assigned to them.",
+    "BOOL",
+  ),
 } as const;
 
 /** Everything that a peer could make grow has a number. */
@@ -352,6 +370,7 @@ export const edgeSettings = {
   ),
   heartbeat: heartbeatSettings,
   tokens: tokenSettings,
+  attestation: attestationSettings,
   replacement: replacementSettings,
   channel: channelSettings,
   limits: edgeLimitSettings,

@@ -270,6 +270,17 @@ export function addressBlocks(maxItems: number): z.ZodType<readonly string[], un
   });
 }
 
+/** Some of the given words, at least one; a flag or variable separates them by commas. */
+export function someOf<const W extends readonly string[]>(
+  ...words: W
+): z.ZodType<readonly W[number][], unknown> {
+  return notation(`${words.join(", ")}, or some of them`, (raw) => {
+    const items = itemsOf(raw, words.length);
+    const isKnown = items !== undefined && items.length > 0 && items.every((item) => words.includes(item));
+    return isKnown ? Object.freeze(words.filter((word) => items.includes(word))) : undefined;
+  });
+}
+
 /** A list of hosts that are reached without the proxy; a flag or variable separates them by commas. */
 export function noProxyRules(maxItems: number): z.ZodType<readonly string[], unknown> {
   return notation(

@@ -166,7 +166,18 @@ async function judge(deps: ControlDeps, challenge: Challenge, evidence: Evidence
   if (challenge.agent_id !== undefined && challenge.agent_id !== verdict.agentId) {
     throw new PosternError("evidence_wrong_agent", "Cannot accept evidence: another agent was challenged");
   }
+  assertTierAdmitted(deps.config, verdict);
   return verdict;
+}
+
+function assertTierAdmitted({ attestation }: ControlDeps["config"], { tier }: EvidenceVerdict): void {
+  if (attestation.tiers.includes(tier)) return;
+  throw tier === "bound-key"
+    ? new PosternError("tier_too_weak", "Cannot admit agent: this control plane takes agents with a TPM only")
+    : new PosternError(
+      "evidence_kind_unsupported",
+      "Cannot admit agent: its kind of evidence is not admitted",
+    );
 }
 
 async function bindAgent(deps: ControlDeps, tunnelId: string, agentId: string): Promise<void> {

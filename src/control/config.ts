@@ -30,6 +30,7 @@ export interface ControlConfig {
   /** Names refused in addition to the built-in ones. */
   readonly reservedNames: readonly string[];
   readonly tokens: EdgeConfig["tokens"];
+  readonly attestation: EdgeConfig["attestation"];
   readonly reauth: {
     /** 0: agents are never asked again. */
     readonly intervalMs: number;
@@ -57,7 +58,10 @@ export interface ControlConfig {
 }
 
 /** What is no setting. */
-export const controlDefaults: Omit<ControlConfig, "issuer" | "publicDomain" | "tokens" | "limits"> = Object
+export const controlDefaults: Omit<
+  ControlConfig,
+  "issuer" | "publicDomain" | "tokens" | "attestation" | "limits"
+> = Object
   .freeze({
     edgeAudience: ["postern-edge"],
     anonymousTunnels: false,

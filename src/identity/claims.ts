@@ -53,7 +53,7 @@ export const transportSchema = z.enum(["wss", "quic", "tcp"]);
 export type Transport = z.infer<typeof transportSchema>;
 
 /** How well an agent's key is kept: in a TPM that was judged with its machine, or in a file. */
-const tierSchema = z.enum(["tpm", "bound-key"]);
+export const tierSchema = z.enum(["tpm", "bound-key"]);
 export type Tier = z.infer<typeof tierSchema>;
 
 /** What a tunnel publishes. */

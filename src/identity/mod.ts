@@ -11,6 +11,7 @@ export {
   type Stage0Claims,
   type Stage1Claims,
   type Tier,
+  tierSchema,
   type Transport,
   transportSchema,
   type TunnelProtocol,

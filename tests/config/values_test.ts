@@ -22,6 +22,7 @@ import {
   rateOf,
   rateOrOff,
   size,
+  someOf,
   toggle,
   toggleOrAuto,
   url,
@@ -86,6 +87,7 @@ Deno.test("notations refuse what lies outside their range and scalars of another
     [addressOrOff(), ["on", true]],
     [portRangeOrOff(), ["0-1", "5-4", "1-70000", "80"]],
     [url("http"), ["ftp://a", "http://u:p@a", "http://a?x", "http://a#x", "a"]],
+    [someOf("a", "b"), ["", "c", "a,c", "a,b,a", [], 5, "a b"]],
     [addressBlocks(2), ["10.0.0.0/33", "::1/129", "300.1.1.1", "x", "1.1.1.1,2.2.2.2,3.3.3.3", 5]],
   ];
   for (const [schema, values] of refused) {
@@ -102,6 +104,8 @@ Deno.test("notations accept the text of a flag and the scalar of a file alike", 
   assert.equal(addressOrOff().parse("off"), null);
   assert.equal(addressOrOff().parse(false), null);
   assert.deepEqual(portRangeOrOff().parse("1-2"), { first: 1, last: 2 });
+  assert.deepEqual(someOf("a", "b").parse("b, a"), ["a", "b"]);
+  assert.deepEqual(someOf("a", "b").parse(["b"]), ["b"]);
   assert.deepEqual(addressBlocks(4).parse("10.0.0.0/8, ::1"), ["10.0.0.0/8", "::1"]);
   assert.deepEqual(addressBlocks(4).parse(["10.0.0.0/8"]), ["10.0.0.0/8"]);
   assert.equal(url("http").parse("http://a:1/"), "http://a:1");

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { boundKeyProvider } from "../../src/attestation/mod.ts";
+import { boundKeyProvider, type EvidenceVerifier } from "../../src/attestation/mod.ts";
 import { fromBase64Url, toBase64Url } from "../../src/bytes/mod.ts";
 import { matchStages, verifyStage0, verifyStage1 } from "../../src/identity/mod.ts";
 import {
@@ -224,4 +224,22 @@ Deno.test("POST /attest/challenge opens four challenges for one stage 0 token, a
   assertProblem(await ask(ephemeral_token), 429, "challenge_limit_reached");
   const other = (await control.post("/tunnels/create", {})).json.ephemeral_token;
   assert.equal((await ask(other)).status, 200);
+});
+
+Deno.test("tiers that are not admitted are refused: tier_too_weak, evidence_kind_unsupported", async () => {
+  const attest = async (tiers: ("tpm" | "bound-key")[], verifiers?: EvidenceVerifier[]) => {
+    const attestation = { tiers, requirePolicy: false };
+    await using control = await openControl({ config: { ...anonymous, attestation }, verifiers });
+    const answer = await answerFor(control, await providerOf(9), await stage0Of(control));
+    return await control.post("/attest/evidence", answer);
+  };
+  assertProblem(await attest(["tpm"]), 403, "tier_too_weak");
+  assert.equal((await attest(["bound-key"])).status, 200);
+  const { agentId } = await providerOf(9);
+  const tpm: EvidenceVerifier = {
+    kind: "bound-key",
+    verify: () => Promise.resolve({ tier: "tpm", agentId }),
+  };
+  assert.equal((await attest(["tpm"], [tpm])).status, 200);
+  assertProblem(await attest(["bound-key"], [tpm]), 400, "evidence_kind_unsupported");
 });

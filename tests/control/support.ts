@@ -81,6 +81,7 @@ export async function openControl(options: ControlOptions = {}) {
     config: {
       ...controlDefaults,
       tokens: settings.tokens,
+      attestation: settings.attestation,
       limits: defaultLimits,
       issuer,
       publicDomain: "tunnel.example",

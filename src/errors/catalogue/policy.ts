@@ -158,4 +158,16 @@ export const POLICY_ERRORS = {
       "back to a snapshot or runs twice, or the TPM was cleared.",
     remedy: "If this was meant, revoke the machine and enrol it anew; otherwise find out who runs the copy.",
   },
+  tier_too_weak: {
+    title: "Identity of the agent is too weak",
+    blame: "peer",
+    retryable: false,
+    status: 403,
+    exit: 4,
+    cause:
+      "The service, or the whole control plane, demands agents that prove themselves with a TPM; this one has a key in " +
+      "a file.",
+    remedy:
+      "Enrol the machine's TPM and let the agent use it, or let the service's owner take `require_tier` back.",
+  },
 } as const satisfies Record<string, ErrorFacts>;
