@@ -33,6 +33,25 @@ import {
   type TokenAnswer,
   tokenAnswer,
 } from "./control_messages.ts";
+import {
+  type EnrollBeginAnswer,
+  enrollBeginAnswer,
+  type EnrollBeginRequest,
+  type EnrollFinishAnswer,
+  enrollFinishAnswer,
+  type EnrollFinishRequest,
+  type EnrollmentTokenAnswer,
+  enrollmentTokenAnswer,
+  type EnrollmentTokenRequest,
+  type MachineAnswer,
+  machineAnswer,
+  type MachineName,
+  machineRestored,
+  type MachineRevoked,
+  machineRevoked,
+  type MachinesAnswer,
+  machinesAnswer,
+} from "./machine_messages.ts";
 
 /** Time for one request, answer included. */
 export const CONTROL_TIMEOUT_MS = 10_000;
@@ -107,6 +126,38 @@ export class ControlClient {
   /** A page of the audit log, oldest first; for operators. */
   auditLines(afterId: number, signal: AbortSignal): Promise<AuditAnswer> {
     return this.#ask("GET", `v1/audit?after=${afterId}`, undefined, auditAnswer, signal, true);
+  }
+
+  /** A token that lets one machine enrol; for operators. */
+  issueEnrollmentToken(request: EnrollmentTokenRequest, signal: AbortSignal): Promise<EnrollmentTokenAnswer> {
+    return this.#post("v1/enroll/tokens", request, enrollmentTokenAnswer, signal, true);
+  }
+
+  beginEnrollment(request: EnrollBeginRequest, signal: AbortSignal): Promise<EnrollBeginAnswer> {
+    return this.#post("v1/enroll/begin", request, enrollBeginAnswer, signal, false);
+  }
+
+  finishEnrollment(request: EnrollFinishRequest, signal: AbortSignal): Promise<EnrollFinishAnswer> {
+    return this.#post("v1/enroll/finish", request, enrollFinishAnswer, signal, false);
+  }
+
+  /** A page of machines in the order of their agent ids; for operators, like the three below. */
+  machines(after: string | undefined, signal: AbortSignal): Promise<MachinesAnswer> {
+    const query = after === undefined ? "" : `&after=${encodeURIComponent(after)}`;
+    return this.#ask("GET", `v1/machines?limit=200${query}`, undefined, machinesAnswer, signal, true);
+  }
+
+  machine(agentId: string, signal: AbortSignal): Promise<MachineAnswer> {
+    const path = `v1/machines/${encodeURIComponent(agentId)}`;
+    return this.#ask("GET", path, undefined, machineAnswer, signal, true);
+  }
+
+  revokeMachine(which: MachineName, reason: string, signal: AbortSignal): Promise<MachineRevoked> {
+    return this.#post("v1/machines/revoke", { ...which, reason }, machineRevoked, signal, true);
+  }
+
+  async restoreMachine(which: MachineName, signal: AbortSignal): Promise<string> {
+    return (await this.#post("v1/machines/restore", which, machineRestored, signal, true)).agent_id;
   }
 
   /** Ends idle connections. Idempotent. */

@@ -3,4 +3,5 @@ export { type AgentDeps, type RunningAgent, startAgent } from "./agent.ts";
 export { proxyChooser } from "./egress.ts";
 export { ControlClient } from "./control_client.ts";
 export { type AuditAnswer, auditAnswer, type TokenAnswer } from "./control_messages.ts";
+export type { MachineAnswer, MachineName } from "./machine_messages.ts";
 export type { AgentState, AgentStatus, ServiceStatus } from "./status.ts";

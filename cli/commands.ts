@@ -267,6 +267,71 @@ export const commands: readonly Command[] = [
     run: async (call) => (await import("./commands/token.ts")).runToken(call),
   },
   {
+    name: "enroll-token",
+    summary: "Issue a one-time token that lets a machine enrol with its TPM.",
+    details: [
+      "Example: postern enroll-token --out rack-7.token --label prod --label rack-7",
+      "",
+      "Asks control with an operator's token: that of the edge on this machine unless --token-file names another.",
+      "The token is in the file only: bring that to the machine, and run `postern enroll` there.",
+    ],
+    arguments: [],
+    flags: [
+      {
+        name: "out",
+        short: "o",
+        help: "New file for the token, for this user only.",
+        placeholder: "FILE",
+        file: true,
+      },
+      {
+        name: "label",
+        short: "l",
+        help: "Label of the machine, may be repeated; an enrolled one keeps its own when absent.",
+        placeholder: "LABEL,...",
+      },
+      { name: "no-labels", help: "Take all labels from a machine that is enrolled already." },
+      { name: "ek", help: "SHA-256 of the only endorsement key that may use it.", placeholder: "SHA256" },
+      { name: "ttl", help: "Life of the token; 1h unless the edge says.", placeholder: "DURATION" },
+      { name: "force", help: "Replace the file when there is one." },
+      ...operatorFlags,
+      jsonFlag,
+    ],
+    run: async (call) => (await import("./commands/enroll_token.ts")).runEnrollToken(call),
+  },
+  {
+    name: "machines",
+    summary: "List the machines that are enrolled.",
+    arguments: [],
+    flags: [...operatorFlags, jsonFlag],
+    run: async (call) => (await import("./commands/machines.ts")).runMachines(call),
+  },
+  {
+    name: "machine",
+    summary: "Show, revoke or restore a machine.",
+    details: [
+      "Example: postern machine revoke agent-w5z6k7hq2d3n4p5r6s7t2u3v4a --reason stolen",
+      "",
+      "A revoked machine has its channels cut within two seconds and cannot enrol again until it is restored.",
+      "By the SHA-256 of its endorsement key, a machine can be revoked that never came.",
+    ],
+    arguments: [
+      {
+        name: "ACTION",
+        help: "show, revoke or restore.",
+        required: true,
+        words: ["show", "revoke", "restore"],
+      },
+      { name: "MACHINE", help: "Agent id, or SHA-256 of the endorsement key.", required: true },
+    ],
+    flags: [
+      { name: "reason", help: "Why it is revoked; kept, and shown to operators.", placeholder: "TEXT" },
+      ...operatorFlags,
+      jsonFlag,
+    ],
+    run: async (call) => (await import("./commands/machines.ts")).runMachine(call),
+  },
+  {
     name: "audit",
     summary: "Show, export or verify the audit log.",
     details: [

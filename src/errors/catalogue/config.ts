@@ -81,6 +81,15 @@ export const CONFIG_ERRORS = {
       "The file does not exist, is not a regular file, is empty, is longer than 64 KiB, or is not readable.",
     remedy: "Check the path, and that the user who runs Postern may read the file.",
   },
+  secret_file_exists: {
+    title: "The file for the secret exists already",
+    blame: "operator",
+    retryable: false,
+    exit: 2,
+    cause:
+      "A secret was to be written into a new file, and there is one of that name: it may hold another secret.",
+    remedy: "Name another file, or replace this one with --force.",
+  },
   secret_file_permissions: {
     title: "A secret file is open to others",
     blame: "operator",

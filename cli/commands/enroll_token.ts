@@ -1,0 +1,94 @@
+import type { ControlClient } from "../../agent/mod.ts";
+import { parseDuration } from "../../src/config/mod.ts";
+import { createPrivate, replacePrivate } from "../../src/driver/mod.ts";
+import { PosternError } from "../../src/errors/mod.ts";
+import { escapeControls } from "../../src/telemetry/mod.ts";
+import type { Call } from "../command.ts";
+import { withOperatorClient } from "../operator_client.ts";
+
+/**
+ * `postern enroll-token --out FILE [--label LABEL]... [--ek SHA256] [--ttl DURATION]`. The token goes into the file and nowhere
+ * else. Throws `cli_flag_value_missing`, `config_value_invalid`, `secret_file_exists`, and what control refuses with.
+ */
+export async function runEnrollToken(call: Call): Promise<number> {
+  const { out } = call.values;
+  if (out === undefined) {
+    throw new PosternError(
+      "cli_flag_value_missing",
+      "Cannot run postern enroll-token: --out says which file the token goes into",
+      { detail: { command: "enroll-token" } },
+    );
+  }
+  const request = requestOf(call);
+  const isForced = call.switches.has("force");
+  // Before a token is issued that would have nowhere to go.
+  if (!isForced && await exists(out)) throw alreadyThere(out);
+  return await withOperatorClient(call, (client) => issue(call, client, request, out, isForced));
+}
+
+async function issue(
+  call: Call,
+  client: ControlClient,
+  request: Parameters<ControlClient["issueEnrollmentToken"]>[0],
+  out: string,
+  isForced: boolean,
+): Promise<number> {
+  const { token, ...facts } = await client.issueEnrollmentToken(request, never);
+  if (isForced) await replacePrivate(out, `${token}\n`);
+  else if (!await createPrivate(out, `${token}\n`)) throw alreadyThere(out);
+  if (call.switches.has("json")) {
+    call.terminal.out(`${JSON.stringify({ ...facts, file: out })}\n`);
+    return 0;
+  }
+  const labels = facts.labels === undefined ? "as the machine has" : facts.labels.join(", ") || "none";
+  const bound = facts.ek_sha256 === undefined ? "any machine" : `the machine of EK ${facts.ek_sha256}`;
+  const text =
+    `token ${facts.token_id} for ${bound}, labels ${labels}: expires ${facts.expires_at}; in ${out}`;
+  call.terminal.err(`${escapeControls(text)}\n`);
+  return 0;
+}
+
+function requestOf(call: Call): Parameters<ControlClient["issueEnrollmentToken"]>[0] {
+  const { label, ek, ttl } = call.values;
+  const isBare = call.switches.has("no-labels");
+  if (isBare && label !== undefined) throw invalid("--no-labels", "--label says the opposite");
+  const labels = isBare ? [] : label?.split(",");
+  const ekSha256 = ek?.toLowerCase().replaceAll(":", "");
+  if (ekSha256 !== undefined && !/^[0-9a-f]{64}$/.test(ekSha256)) {
+    throw invalid("--ek", "expected 64 hex digits");
+  }
+  return {
+    ...(labels === undefined ? {} : { labels }),
+    ...(ekSha256 === undefined ? {} : { ek_sha256: ekSha256 }),
+    ...(ttl === undefined ? {} : { ttl_seconds: secondsOf(ttl) }),
+  };
+}
+
+function secondsOf(ttl: string): number {
+  const ms = parseDuration(ttl);
+  if (ms === undefined || ms < 1_000) throw invalid("--ttl", "expected a duration with its unit (1h, 7d)");
+  return Math.floor(ms / 1_000);
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.lstat(path);
+    return true;
+  } catch {
+    return false; // or out of reach: then writing it says so
+  }
+}
+
+function alreadyThere(path: string): PosternError {
+  return new PosternError(
+    "secret_file_exists",
+    `Cannot write token to ${path}: there is such a file already`,
+  );
+}
+
+function invalid(flag: string, state: string): PosternError {
+  return new PosternError("config_value_invalid", `Cannot use ${flag}: ${state}`);
+}
+
+/** The client bounds the time by itself. */
+const never = new AbortController().signal;
