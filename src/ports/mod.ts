@@ -1,4 +1,13 @@
 /** Interfaces between the cores and the world. */
+export type {
+  AttestationHold,
+  AttestationOpening,
+  AttestationRecord,
+  AttestationState,
+  AttestationStep,
+  AttestationStore,
+  Deferral,
+} from "./attestation_store.ts";
 export type { ByteStream, FramingResult, MessageFraming } from "./carrier.ts";
 export type { Clock } from "./clock.ts";
 export type { KeyHandle, SealingCore } from "./core.ts";

@@ -4,6 +4,8 @@
  * `store_failed`.
  */
 
+import type { AttestationStore } from "./attestation_store.ts";
+
 /** A published name with its owner. */
 export interface TunnelRecord {
   readonly tunnelId: string;
@@ -366,6 +368,7 @@ export interface Store
     ChallengeStore,
     MachineStore,
     PolicyStore,
+    AttestationStore,
     KeysetStore,
     SettingStore,
     AuditStore {

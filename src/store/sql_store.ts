@@ -1,5 +1,13 @@
 /** The store over a database that understands SQL: its parts, put together. */
-import type { AuditEntry, ChallengeRecord, MachineEnrolment, Store, TunnelClaim } from "../ports/mod.ts";
+import type {
+  AttestationOpening,
+  AuditEntry,
+  ChallengeRecord,
+  MachineEnrolment,
+  Store,
+  TunnelClaim,
+} from "../ports/mod.ts";
+import { SqlAttestations } from "./attestations.ts";
 import { SqlAudit } from "./audit.ts";
 import { SqlMachines } from "./machines.ts";
 import { SqlOnce } from "./once.ts";
@@ -32,6 +40,8 @@ export interface StoreOptions {
   readonly maxRevokedEks?: number;
   /** Versions of one policy that are kept, two at least; the oldest go first. */
   readonly maxPolicyVersions?: number;
+  /** Attestations of one agent and tunnel that are kept. */
+  readonly maxAttestationsPerAgent?: number;
   /** Audit lines that are kept; the oldest go first. */
   readonly maxAuditEntries?: number;
 }
@@ -44,6 +54,7 @@ const defaultMaxEnrolmentTokens = 10_000;
 const defaultMaxOpenEnrolments = 512;
 const defaultMaxRevokedEks = 100_000;
 const defaultMaxPolicyVersions = 64;
+const defaultMaxAttestationsPerAgent = 16;
 const defaultMaxAuditEntries = 100_000;
 const defaultClockSkewMs = 30_000;
 
@@ -73,6 +84,10 @@ export function sqlStore(database: SqlDatabase, options: StoreOptions): Store {
     maxOpenEnrolments: options.maxOpenEnrolments ?? defaultMaxOpenEnrolments,
   });
   const policies = new SqlPolicies(database, options.maxPolicyVersions ?? defaultMaxPolicyVersions);
+  const attestations = new SqlAttestations(database, {
+    wall: time.wall,
+    maxAttestationsPerAgent: options.maxAttestationsPerAgent ?? defaultMaxAttestationsPerAgent,
+  });
   const records = new SqlRecords(database);
   const audit = new SqlAudit(database, options.maxAuditEntries ?? defaultMaxAuditEntries);
   return {
@@ -105,6 +120,15 @@ export function sqlStore(database: SqlDatabase, options: StoreOptions): Store {
     restoreMachine: (key) => machines.restoreMachine(key),
     isEkRevoked: (ekSha256) => machines.isEkRevoked(ekSha256),
     advanceContinuity: (agentId, value, revision) => machines.advanceContinuity(agentId, value, revision),
+    openAttestation: (opening: AttestationOpening) => attestations.openAttestation(opening),
+    attestation: (attestationId) => attestations.attestation(attestationId),
+    holdAttestation: (hold) => attestations.holdAttestation(hold),
+    stepAttestation: (attestationId, step) => attestations.stepAttestation(attestationId, step),
+    lapseAttestations: (holder, code) => attestations.lapseAttestations(holder, code),
+    attestations: (limit) => attestations.attestations(limit),
+    deferAttestation: (deferral) => attestations.deferAttestation(deferral),
+    deferralSpent: (tunnelId, agentId) => attestations.deferralSpent(tunnelId, agentId),
+    endDeferral: (tunnelId, agentId) => attestations.endDeferral(tunnelId, agentId),
     policyRevision: () => policies.policyRevision(),
     policies: () => policies.policies(),
     policyVersions: (name) => policies.policyVersions(name),

@@ -157,6 +157,36 @@ const STEPS: readonly string[] = [
   CREATE INDEX open_enrolments_by_token ON open_enrolments (token_id);
   CREATE INDEX open_enrolments_by_end ON open_enrolments (expires_at);
   `,
+  `
+  -- Nothing here is deleted with its tunnel: a tunnel may be another control's, and rows go by time.
+  CREATE TABLE attestations (
+    attestation_id TEXT PRIMARY KEY,
+    tunnel_id      TEXT NOT NULL,
+    agent_id       TEXT NOT NULL,
+    opened_at      INTEGER NOT NULL,
+    attested_at    INTEGER NOT NULL,
+    live_until     INTEGER NOT NULL,
+    changed_at     INTEGER NOT NULL,
+    state          TEXT NOT NULL CHECK (state IN ('passed', 'asked', 'failed', 'lapsed', 'ended')),
+    code           TEXT,
+    attempts       INTEGER NOT NULL,
+    deadline       INTEGER,
+    holder         TEXT,
+    session_id     TEXT,
+    body           TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX attestations_by_agent ON attestations (tunnel_id, agent_id);
+  CREATE INDEX attestations_by_end ON attestations (live_until);
+  CREATE INDEX attestations_by_change ON attestations (changed_at);
+
+  CREATE TABLE attestation_deferrals (
+    tunnel_id      TEXT NOT NULL,
+    agent_id       TEXT NOT NULL,
+    deferred_until INTEGER NOT NULL,
+    spent          INTEGER NOT NULL,
+    PRIMARY KEY (tunnel_id, agent_id)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
 
 /** The layout that this program writes. */

@@ -15,6 +15,7 @@ export const contractLimits = {
   maxRevokedEks: 3,
   maxPolicyVersions: 3,
   maxAuditEntries: 5,
+  maxAttestationsPerAgent: 3,
   clockSkewMs: 30_000,
 };
 

@@ -3,6 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { codeOf } from "../../src/errors/mod.ts";
 import type { Store } from "../../src/ports/mod.ts";
 import { openSqliteStore } from "../../src/store/mod.ts";
+import { attestationStoreContract } from "../contract/attestation_store.ts";
 import { machineStoreContract } from "../contract/machine_store.ts";
 import { policyStoreContract } from "../contract/policy_store.ts";
 import { contractLimits, storeContract, type StoreHarness } from "../contract/store.ts";
@@ -50,7 +51,7 @@ const inFile = () => {
   const directory = Deno.makeTempDirSync({ prefix: "postern-store-" });
   return harnessOf(`${directory}/postern.db`, () => Deno.removeSync(directory, { recursive: true }));
 };
-for (const contract of [storeContract, machineStoreContract, policyStoreContract]) {
+for (const contract of [storeContract, machineStoreContract, policyStoreContract, attestationStoreContract]) {
   contract("sqlite in memory", inMemory);
   contract("sqlite in a file", inFile);
 }
