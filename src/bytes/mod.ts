@@ -4,3 +4,4 @@ export { concat, utf8, utf8Decode } from "./array.ts";
 export { fromBase64Url, fromHex, toBase64Url, toHex } from "./encoding.ts";
 export { equalConstantTime } from "./equal.ts";
 export { formatHostPort, ipBytes, ipText, networkOf, parseHostPort } from "./address.ts";
+export * as der from "./der/mod.ts";

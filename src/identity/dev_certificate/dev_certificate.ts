@@ -2,10 +2,9 @@
  * Certificates for development: an authority that issues one certificate and is then gone, since its key is never
  * kept. Who trusts it trusts these names only: it is constrained to them as well.
  */
-import { concat, ipBytes, utf8 } from "../../bytes/mod.ts";
+import { concat, der, ipBytes, utf8 } from "../../bytes/mod.ts";
 import { PosternError } from "../../errors/mod.ts";
 import type { Random } from "../../ports/mod.ts";
-import * as der from "./der.ts";
 
 const dayMs = 86_400_000;
 /** Browsers refuse certificates that live longer than 398 days. */

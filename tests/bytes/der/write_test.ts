@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { utf8 } from "../../../src/bytes/mod.ts";
-import * as der from "../../../src/identity/dev_certificate/der.ts";
+import { der, utf8 } from "../../../src/bytes/mod.ts";
 
 const hex = (bytes: Uint8Array) => bytes.toHex();
 

@@ -1,9 +1,10 @@
 /** Writes DER (X.690): the parts that certificates need. Every function returns one whole element. */
-import { concat, utf8 } from "../../bytes/mod.ts";
+import { concat, utf8 } from "../array.ts";
 
 type Der = Uint8Array<ArrayBuffer>;
 
-function element(tag: number, ...content: Uint8Array[]): Der {
+/** Any element: its tag octet and what it holds. */
+export function element(tag: number, ...content: Uint8Array[]): Der {
   const body = concat(...content);
   if (body.length < 0x80) return concat(Uint8Array.of(tag, body.length), body);
   const octets: number[] = [];

@@ -1,0 +1,3 @@
+/** DER (X.690): what certificates and keys are written in. */
+export { type DerElement, DerError, DerReader, TAG, toBoolean } from "./read.ts";
+export * from "./write.ts";
