@@ -1,6 +1,7 @@
 /** Failures that the control plane answers with, as problem documents. */
 import type { ErrorFacts } from "../error.ts";
 import { ATTESTATION_ERRORS } from "./attestation.ts";
+import { EK_ERRORS } from "./ek.ts";
 import { ENROLLMENT_ERRORS } from "./enrollment.ts";
 import { IDENTITY_ERRORS } from "./identity.ts";
 import { POLICY_ERRORS } from "./policy.ts";
@@ -10,6 +11,7 @@ export const CONTROL_ERRORS = {
   ...IDENTITY_ERRORS,
   ...STORE_ERRORS,
   ...ATTESTATION_ERRORS,
+  ...EK_ERRORS,
   ...ENROLLMENT_ERRORS,
   ...POLICY_ERRORS,
   body_too_large: {
