@@ -43,12 +43,12 @@ const rejectsWith = (code: string, promise: Promise<unknown>) =>
 const revocation = { atMs: contractStartMs + 5, reason: "stolen" };
 
 /** Registers the suite for one kind of store. */
-export function machineStoreContract(kind: string, makeHarness: () => StoreHarness): void {
+export function machineStoreContract(kind: string, makeHarness: () => Promise<StoreHarness>): void {
   const test = (name: string, body: (store: Store, harness: StoreHarness) => Promise<void>) =>
     Deno.test(`${kind}: ${name}`, async () => {
-      using harness = makeHarness();
+      await using harness = await makeHarness();
       harness.setWall(contractStartMs);
-      await body(harness.open(), harness);
+      await body(await harness.open(), harness);
     });
   const enrol = async (store: Store, n: number, token: Partial<EnrolmentToken> = {}) => {
     await store.putEnrolmentToken(machineTokenOf(`t${n}`, token));
@@ -247,7 +247,7 @@ export function machineStoreContract(kind: string, makeHarness: () => StoreHarne
     "two connections: a token lets one machine in, a continuity has one writer",
     async (first, harness) => {
       if (!harness.shared) return;
-      const second = harness.open();
+      const second = await harness.open();
       await first.putEnrolmentToken(machineTokenOf("t"));
       const outcomes = await Promise.all([
         first.enrollMachine(enrolmentOf(1, { tokenId: "t" })),

@@ -18,12 +18,12 @@ const recordOf = (name: string, version: number, change: Partial<PolicyRecord> =
 const many = 9;
 
 /** Registers the suite for one kind of store. */
-export function policyStoreContract(kind: string, makeHarness: () => StoreHarness): void {
+export function policyStoreContract(kind: string, makeHarness: () => Promise<StoreHarness>): void {
   const test = (name: string, body: (store: Store, harness: StoreHarness) => Promise<void>) =>
     Deno.test(`${kind}: ${name}`, async () => {
-      using harness = makeHarness();
+      await using harness = await makeHarness();
       harness.setWall(startMs);
-      await body(harness.open(), harness);
+      await body(await harness.open(), harness);
     });
   const apply = async (store: Store, record: PolicyRecord) =>
     await store.applyPolicy(record, await store.policyRevision(), many);
@@ -51,7 +51,7 @@ export function policyStoreContract(kind: string, makeHarness: () => StoreHarnes
   });
 
   test("applyPolicy() of two connections at once succeeds for one", async (store, harness) => {
-    const other = harness.shared ? harness.open() : store;
+    const other = harness.shared ? await harness.open() : store;
     const revision = await store.policyRevision();
     const outcomes = await Promise.all(
       [store, other].map((one, at) =>

@@ -22,11 +22,11 @@ export const contractLimits = {
 /** Opens connections of one fresh store; all are closed at the end of the test. */
 export interface StoreHarness {
   /** Opens one more connection to the same data; only where `shared` is true. */
-  open(): Store;
+  open(): Promise<Store>;
   readonly shared: boolean;
   /** Moves the wall clock of the store to this time. */
   setWall(ms: number): void;
-  [Symbol.dispose](): void;
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** What the wall clock shows when a test begins. */
@@ -49,12 +49,12 @@ const rejectsWith = (code: string, promise: Promise<unknown>) =>
   assert.rejects(promise, (error) => (assert.equal(codeOf(error), code), true));
 
 /** Registers the suite for one kind of store. */
-export function storeContract(kind: string, makeHarness: () => StoreHarness): void {
+export function storeContract(kind: string, makeHarness: () => Promise<StoreHarness>): void {
   const test = (name: string, body: (store: Store, harness: StoreHarness) => Promise<void>) =>
     Deno.test(`${kind}: ${name}`, async () => {
-      using harness = makeHarness();
+      await using harness = await makeHarness();
       harness.setWall(startMs);
-      await body(harness.open(), harness);
+      await body(await harness.open(), harness);
     });
 
   test("claimTunnel() makes a tunnel that is found by id, name and owner", async (store) => {
@@ -404,7 +404,7 @@ export function storeContract(kind: string, makeHarness: () => StoreHarness): vo
     "two connections: an id is spent once, a challenge is taken once, a name has one owner",
     async (first, harness) => {
       if (!harness.shared) return;
-      const second = harness.open();
+      const second = await harness.open();
       for (let round = 0; round < 4; round++) {
         const spent = await Promise.all([
           first.consumeOnce("stage0", `id${round}`, startMs + 1_000),

@@ -8,19 +8,21 @@ import { machineStoreContract } from "../contract/machine_store.ts";
 import { policyStoreContract } from "../contract/policy_store.ts";
 import { contractLimits, storeContract, type StoreHarness } from "../contract/store.ts";
 
-function harnessOf(path: string, dispose: () => void): StoreHarness {
+// deno-lint-ignore require-await -- other stores take their time
+async function harnessOf(path: string, dispose: () => void): Promise<StoreHarness> {
   let wallMs = 0;
   const stores: Store[] = [];
   return {
     shared: path !== ":memory:",
-    open() {
+    // deno-lint-ignore require-await -- other stores take their time
+    async open() {
       const store = openSqliteStore(path, { ...contractLimits, wall: () => wallMs });
       stores.push(store);
       return store;
     },
     setWall: (ms) => void (wallMs = ms),
-    [Symbol.dispose]() {
-      for (const store of stores) void store.close();
+    async [Symbol.asyncDispose]() {
+      for (const store of stores) await store.close();
       dispose();
     },
   };

@@ -7,20 +7,27 @@ import { TempDir } from "./temp_dir.ts";
 const unprivilegedUser = "nobody";
 const superuser = "postern";
 const initTimeoutMs = 60_000;
+const maxLaunches = 20;
 
 /** Ends with its scope: `await using database = await Postgres.start()`. Trusts every local connection. */
 export class Postgres implements AsyncDisposable {
   readonly port: number;
   /** Folder of the unix socket `.s.PGSQL.<port>`. */
   readonly socketFolder: string;
-  readonly process: Process;
+  readonly #launch: () => Promise<Process>;
   readonly #folder: TempDir;
+  #process: Process;
 
-  private constructor(port: number, process: Process, folder: TempDir) {
+  private constructor(port: number, process: Process, launch: () => Promise<Process>, folder: TempDir) {
     this.port = port;
     this.socketFolder = folder.path;
-    this.process = process;
+    this.#process = process;
+    this.#launch = launch;
     this.#folder = folder;
+  }
+
+  get process(): Process {
+    return this.#process;
   }
 
   /** @param settings lines of postgresql.conf, e.g. `{ max_connections: "20" }`. */
@@ -45,25 +52,28 @@ export class Postgres implements AsyncDisposable {
         unix_socket_directories: folder.path,
         ...settings,
       };
-      const process = Process.start(requireBinary("postgres"), {
-        ...owner,
-        cwd: folder.path,
-        args: [
-          "-D",
-          data,
-          "-p",
-          `${port}`,
-          ...Object.entries(all).flatMap(([key, value]) => ["-c", `${key}=${value}`]),
-        ],
-      });
-      try {
-        await process.waitFor(/ready to accept connections/);
-        await process.waitUntil(() => accepts(port));
-      } catch (error) {
-        await process.stop("SIGQUIT");
-        throw error;
-      }
-      return new Postgres(port, process, folder);
+      const launch = async () => {
+        const process = Process.start(requireBinary("postgres"), {
+          ...owner,
+          cwd: folder.path,
+          args: [
+            "-D",
+            data,
+            "-p",
+            `${port}`,
+            ...Object.entries(all).flatMap(([key, value]) => ["-c", `${key}=${value}`]),
+          ],
+        });
+        try {
+          await process.waitFor(/ready to accept connections/);
+          await process.waitUntil(() => accepts(port));
+          return process;
+        } catch (error) {
+          await process.stop("SIGQUIT");
+          throw error;
+        }
+      };
+      return new Postgres(port, await launch(), launch, folder);
     } catch (error) {
       await folder[Symbol.asyncDispose]();
       throw error;
@@ -81,6 +91,21 @@ export class Postgres implements AsyncDisposable {
     const { code, stdout, stderr } = await Process.run("psql", { args, stdin: sql });
     if (code !== 0) throw new Error(`Cannot run SQL: ${stderr}`);
     return stdout.trimEnd();
+  }
+
+  /** Stops the server by this signal, and starts it again on the same port. */
+  async restart(signal: Deno.Signal, whileDown: () => Promise<void>): Promise<void> {
+    await this.#process.stop(signal);
+    await whileDown();
+    for (let attempt = 1;; attempt++) {
+      try {
+        this.#process = await this.#launch();
+        return;
+      } catch (error) {
+        // Processes of a server that was killed take a moment to notice, and hold its memory until then.
+        if (attempt === maxLaunches) throw error;
+      }
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

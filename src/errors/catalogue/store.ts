@@ -36,6 +36,16 @@ export const STORE_ERRORS = {
     cause: "The database file in the state directory could not be opened or made, or is no database.",
     remedy: "Check that the state directory exists, belongs to this user, and has free space.",
   },
+  store_unreachable: {
+    title: "Database server does not answer",
+    blame: "operator",
+    retryable: true,
+    status: 503,
+    exit: 1,
+    cause: "No connection to the PostgreSQL server could be made, or it was cut.",
+    remedy: "Check that the server runs and can be reached from here. Requests are refused meanwhile; " +
+      "channels that stand go on, and all is tried again by itself.",
+  },
   store_too_new: {
     title: "Store was written by a newer version",
     blame: "operator",
@@ -51,7 +61,7 @@ export const STORE_ERRORS = {
     retryable: true,
     status: 503,
     exit: 1,
-    cause: "Another process held the database for longer than 2 seconds.",
+    cause: "Another process held the database for longer than 2 seconds (SQLite) or 5 (PostgreSQL).",
     remedy: "Try again. If it repeats, look for a second process or a backup that holds the database.",
   },
   store_failed: {

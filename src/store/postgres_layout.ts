@@ -1,0 +1,170 @@
+/**
+ * The layout of a PostgreSQL schema, one step a version. A step that was released is never changed. Tables and columns are
+ * those of the SQLite layout; texts that are compared by order are compared byte by byte.
+ */
+import { PosternError } from "../errors/mod.ts";
+import type { Sql } from "./sql.ts";
+
+const STEPS: readonly (readonly string[])[] = [
+  [
+    `CREATE TABLE tunnels (
+      tunnel_id       text COLLATE "C" PRIMARY KEY,
+      name            text NOT NULL UNIQUE,
+      owner           text NOT NULL,
+      anonymous       bigint NOT NULL,
+      protocol        text NOT NULL,
+      public_port     bigint UNIQUE,
+      -- A udp port has nothing to do with the tcp port of the same number (public_port).
+      public_udp_port bigint UNIQUE,
+      created_at      bigint NOT NULL,
+      held_until      bigint NOT NULL,
+      created_from    text,
+      rules           text,
+      rules_revision  bigint NOT NULL DEFAULT 0,
+      -- Weakest tier of agents that may serve the tunnel; null: any.
+      require_tier    text
+    )`,
+    `CREATE INDEX tunnels_by_owner ON tunnels (owner, created_at)`,
+    `CREATE INDEX tunnels_abandoned ON tunnels (held_until) WHERE anonymous = 1`,
+    `CREATE INDEX tunnels_by_origin ON tunnels (created_from) WHERE created_from IS NOT NULL`,
+    `CREATE TABLE agents (
+      tunnel_id  text COLLATE "C" NOT NULL REFERENCES tunnels (tunnel_id) ON DELETE CASCADE,
+      agent_id   text COLLATE "C" NOT NULL,
+      first_seen bigint NOT NULL,
+      last_seen  bigint NOT NULL,
+      PRIMARY KEY (tunnel_id, agent_id)
+    )`,
+
+    `CREATE TABLE single_use (
+      kind      text NOT NULL,
+      id        text NOT NULL,
+      forget_at bigint NOT NULL,
+      PRIMARY KEY (kind, id)
+    )`,
+    `CREATE INDEX single_use_by_end ON single_use (forget_at)`,
+    // Counting rows at every use would cost more than the use.
+    `CREATE TABLE single_use_counts (kind text PRIMARY KEY, remembered bigint NOT NULL)`,
+    `CREATE FUNCTION single_use_counted() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN
+        IF TG_OP = 'INSERT' THEN
+          INSERT INTO single_use_counts AS counts VALUES (new.kind, 1)
+            ON CONFLICT (kind) DO UPDATE SET remembered = counts.remembered + 1;
+        ELSE
+          UPDATE single_use_counts SET remembered = remembered - 1 WHERE kind = old.kind;
+        END IF;
+        RETURN NULL;
+      END
+    $$`,
+    `CREATE TRIGGER single_use_counted AFTER INSERT OR DELETE ON single_use
+      FOR EACH ROW EXECUTE FUNCTION single_use_counted()`,
+
+    `CREATE TABLE challenges (
+      challenge_id text PRIMARY KEY,
+      expires_at   bigint NOT NULL,
+      body         text NOT NULL,
+      subject      text NOT NULL DEFAULT ''
+    )`,
+    `CREATE INDEX challenges_by_end ON challenges (expires_at)`,
+    `CREATE INDEX challenges_by_subject ON challenges (subject)`,
+
+    `CREATE TABLE keyset (
+      one      bigint PRIMARY KEY CHECK (one = 1),
+      revision bigint NOT NULL,
+      value    text NOT NULL
+    )`,
+    `CREATE TABLE settings (key text PRIMARY KEY, value text NOT NULL)`,
+    `CREATE TABLE audit (
+      id       bigint PRIMARY KEY,
+      at       bigint NOT NULL,
+      actor    text NOT NULL,
+      action   text NOT NULL,
+      subject  text NOT NULL,
+      outcome  text NOT NULL,
+      detail   text NOT NULL,
+      previous text NOT NULL DEFAULT '',
+      hash     text NOT NULL DEFAULT ''
+    )`,
+
+    `CREATE TABLE revocations (
+      kind       text NOT NULL,
+      id         text NOT NULL,
+      owner      text NOT NULL,
+      revoked_at bigint NOT NULL,
+      forget_at  bigint NOT NULL,
+      PRIMARY KEY (kind, id)
+    )`,
+    `CREATE INDEX revocations_by_end ON revocations (forget_at)`,
+    `CREATE INDEX revocations_by_owner ON revocations (owner, kind)`,
+
+    `CREATE TABLE machines (
+      agent_id            text COLLATE "C" PRIMARY KEY,
+      ek_sha256           text NOT NULL UNIQUE,
+      ek_certificate      text NOT NULL,
+      ek_intermediates    text NOT NULL,
+      ak_public           text NOT NULL,
+      ak_name             text NOT NULL UNIQUE,
+      labels              text NOT NULL,
+      enrolled_at         bigint NOT NULL,
+      continuity          text,
+      continuity_revision bigint NOT NULL DEFAULT 0
+    )`,
+    // Apart from the machines: an EK may be refused before it ever came.
+    `CREATE TABLE revoked_eks (ek_sha256 text PRIMARY KEY, revoked_at bigint NOT NULL, reason text NOT NULL)`,
+    `CREATE TABLE enrolment_tokens (
+      token_id      text PRIMARY KEY,
+      secret_sha256 text NOT NULL,
+      labels        text,
+      ek_sha256     text,
+      created_by    text NOT NULL,
+      created_at    bigint NOT NULL,
+      expires_at    bigint NOT NULL,
+      used_by       text
+    )`,
+    `CREATE INDEX enrolment_tokens_by_end ON enrolment_tokens (expires_at)`,
+    `CREATE TABLE open_enrolments (
+      enrolment_id text PRIMARY KEY,
+      token_id     text NOT NULL,
+      expires_at   bigint NOT NULL,
+      body         text NOT NULL
+    )`,
+    `CREATE INDEX open_enrolments_by_token ON open_enrolments (token_id)`,
+    `CREATE INDEX open_enrolments_by_end ON open_enrolments (expires_at)`,
+
+    // Versions are added, never changed. The newest id is the revision of all of them.
+    `CREATE TABLE policies (
+      id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+      name          text COLLATE "C" NOT NULL,
+      version       bigint NOT NULL,
+      body          text NOT NULL,
+      applied_by    text NOT NULL,
+      applied_at    bigint NOT NULL,
+      overlap_until bigint NOT NULL,
+      UNIQUE (name, version)
+    )`,
+  ],
+];
+
+/** The layout that this program writes. */
+const layoutVersion = STEPS.length;
+
+/** Brings the schema to {@link layoutVersion}, inside a transaction. Throws `store_too_new`. */
+export async function migratePostgres(sql: Sql): Promise<void> {
+  await sql.run(
+    "CREATE TABLE IF NOT EXISTS layout (one bigint PRIMARY KEY CHECK (one = 1), version bigint NOT NULL)",
+  );
+  const version = await sql.number("SELECT version FROM layout");
+  if (version > layoutVersion) {
+    throw new PosternError(
+      "store_too_new",
+      `Cannot open store: it has layout ${version}, newest known is ${layoutVersion}`,
+    );
+  }
+  if (version === layoutVersion) return;
+  for (const step of STEPS.slice(version)) {
+    for (const statement of step) await sql.run(statement);
+  }
+  await sql.run(
+    "INSERT INTO layout VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET version = excluded.version",
+    layoutVersion,
+  );
+}
