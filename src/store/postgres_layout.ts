@@ -130,6 +130,34 @@ const STEPS: readonly (readonly string[])[] = [
     `CREATE INDEX open_enrolments_by_token ON open_enrolments (token_id)`,
     `CREATE INDEX open_enrolments_by_end ON open_enrolments (expires_at)`,
 
+    // Nothing here is deleted with its tunnel: a tunnel may be another control's, and rows go by time.
+    `CREATE TABLE attestations (
+      attestation_id text COLLATE "C" PRIMARY KEY,
+      tunnel_id      text NOT NULL,
+      agent_id       text NOT NULL,
+      opened_at      bigint NOT NULL,
+      attested_at    bigint NOT NULL,
+      live_until     bigint NOT NULL,
+      changed_at     bigint NOT NULL,
+      state          text NOT NULL CHECK (state IN ('passed', 'asked', 'failed', 'lapsed', 'ended')),
+      code           text,
+      attempts       bigint NOT NULL,
+      deadline       bigint,
+      holder         text,
+      session_id     text,
+      body           text NOT NULL
+    )`,
+    `CREATE INDEX attestations_by_agent ON attestations (tunnel_id, agent_id)`,
+    `CREATE INDEX attestations_by_end ON attestations (live_until)`,
+    `CREATE INDEX attestations_by_change ON attestations (changed_at)`,
+    `CREATE TABLE attestation_deferrals (
+      tunnel_id      text NOT NULL,
+      agent_id       text NOT NULL,
+      deferred_until bigint NOT NULL,
+      spent          bigint NOT NULL,
+      PRIMARY KEY (tunnel_id, agent_id)
+    )`,
+
     // Versions are added, never changed. The newest id is the revision of all of them.
     `CREATE TABLE policies (
       id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -44,12 +44,12 @@ const STEPS: readonly AttestationStep[] = [
 ];
 
 /** Registers the suite for one kind of store. */
-export function attestationStoreContract(kind: string, makeHarness: () => StoreHarness): void {
+export function attestationStoreContract(kind: string, makeHarness: () => Promise<StoreHarness>): void {
   const test = (name: string, body: (store: Store, harness: StoreHarness) => Promise<void>) =>
     Deno.test(`${kind}: ${name}`, async () => {
-      using harness = makeHarness();
+      await using harness = await makeHarness();
       harness.setWall(startMs);
-      await body(harness.open(), harness);
+      await body(await harness.open(), harness);
     });
   const stateOf = async (store: Store, id: string): Promise<AttestationState | undefined> =>
     (await store.attestation(id))?.state;
@@ -218,7 +218,7 @@ export function attestationStoreContract(kind: string, makeHarness: () => StoreH
 
   test("deferAttestation() never puts off more than the cap, whoever asks when", async (_store, harness) => {
     if (harness.shared) return; // the same statements: a file only makes it slow
-    const store = harness.open();
+    const store = await harness.open();
     const asks = fc.array(fc.record({ after: fc.nat(2_000), by: fc.nat(800) }), { maxLength: 30 });
     let runs = 0;
     await fc.assert(

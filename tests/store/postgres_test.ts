@@ -3,6 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { codeOf } from "../../src/errors/mod.ts";
 import type { Store } from "../../src/ports/mod.ts";
 import { openPostgresStore, openSqliteStore, type PostgresOptions } from "../../src/store/mod.ts";
+import { attestationStoreContract } from "../contract/attestation_store.ts";
 import { machineStoreContract } from "../contract/machine_store.ts";
 import { policyStoreContract } from "../contract/policy_store.ts";
 import { contractLimits, storeContract, type StoreHarness } from "../contract/store.ts";
@@ -41,7 +42,7 @@ async function inPostgres(): Promise<StoreHarness> {
     },
   };
 }
-for (const contract of [storeContract, machineStoreContract, policyStoreContract]) {
+for (const contract of [storeContract, machineStoreContract, policyStoreContract, attestationStoreContract]) {
   contract("postgres", inPostgres);
 }
 
