@@ -1,6 +1,7 @@
 /** Composition root: an edge with the control plane embedded, from one configuration. */
 import { loadCore } from "../wasm/mod.ts";
 import { adminApp, health } from "./admin.ts";
+import { noEkTrust } from "./attestation/ek/mod.ts";
 import { boundKeyVerifier } from "./attestation/mod.ts";
 import { toBase64Url, utf8 } from "./bytes/mod.ts";
 import { type EdgeConfig, formatAddress, isLoopbackHost } from "./config/mod.ts";
@@ -14,6 +15,7 @@ import {
   PolicyBook,
   policyChooser,
   startUpkeep,
+  tpmTrust,
 } from "./control/mod.ts";
 import { systemClock, systemRandom, WireBuffers } from "./driver/mod.ts";
 import { type CertificateFiles, CertificateStore, loadOrMakeDevCertificates } from "./driver/tls/mod.ts";
@@ -127,6 +129,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
         onEvidenceJudged: (result) => metrics.attestations.inc({ result }),
       },
       log,
+      machineTrust: tpmTrust(() => noEkTrust),
       verifiers: [boundKeyVerifier],
       policyOf: policyChooser({
         store,

@@ -136,8 +136,8 @@ export interface ControlDeps {
   readonly log: Log;
   /** Kinds of evidence that are admitted. */
   readonly verifiers: readonly EvidenceVerifier[];
-  /** Judges TPMs that want to enrol; absent: none is let in. */
-  readonly machineTrust?: MachineTrust;
+  /** Judges TPMs that want to enrol. */
+  readonly machineTrust: MachineTrust;
   /** What an agent's evidence is judged under now. The id is what the agent says: its evidence has to prove it. */
   readonly policyOf: (agentId: string | undefined) => Promise<PolicyInForce>;
 }

@@ -12,7 +12,7 @@ import type { EnrolmentToken, MachineEnrolled, MachineRecord, OpenEnrolment } fr
 import type { AuditBudget } from "./audit_budget.ts";
 import type { ControlDeps } from "./config.ts";
 import { shownToken } from "./enrollment_token.ts";
-import type { JudgedKeys, MachineTrust, ShownKeys } from "./machine_trust.ts";
+import type { JudgedKeys, ShownKeys } from "./machine_trust.ts";
 
 /** Enrolments of one token that may be open: one is needed, each lost answer costs another. */
 const maxOpenPerToken = 8;
@@ -56,7 +56,7 @@ interface AuditFacts {
 }
 
 /**
- * Throws `enrollment_disabled`, `enrollment_token_malformed`, `enrollment_token_refused`, `enrollment_token_expired`,
+ * Throws `enrollment_token_malformed`, `enrollment_token_refused`, `enrollment_token_expired`,
  * `enrollment_token_foreign`, `machine_revoked`, `enrollment_limit_reached`, `enrollments_full`, and what judging the keys
  * throws.
  */
@@ -66,7 +66,6 @@ export function beginEnrollment(
   shown: ShownKeys,
 ): Promise<BegunEnrollment> {
   return audited(deps, "machine.enroll.begin", async (facts) => {
-    const trust = trustOf(deps);
     const nowMs = deps.clock.wall();
     // The token first: nobody without one has keys judged.
     const record = await heldToken(deps, token, facts);
@@ -76,7 +75,7 @@ export function beginEnrollment(
         "Cannot enrol machine: the time of its token is over",
       );
     }
-    const keys = await trust.judgeKeys(shown, nowMs);
+    const keys = await deps.machineTrust.judgeKeys(shown, nowMs);
     const agentId = facts.agentId = agentIdOf(keys.ekSpki);
     const ekSha256 = facts.ekSha256 = sha256(keys.ekSpki);
     checkToken(record, agentId, ekSha256, facts);
@@ -185,14 +184,6 @@ function machineOf(enrolled: MachineEnrolled, facts: AuditFacts): MachineRecord 
     default:
       return enrolled satisfies never;
   }
-}
-
-function trustOf({ machineTrust }: ControlDeps): MachineTrust {
-  if (machineTrust !== undefined) return machineTrust;
-  throw new PosternError(
-    "enrollment_disabled",
-    "Cannot enrol machine: no TPM manufacturers are trusted here",
-  );
 }
 
 /** A token whose secret was shown. Unknown ids and wrong secrets are told apart in the audit only. */

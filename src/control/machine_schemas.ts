@@ -1,5 +1,6 @@
 /** JSON of enrolment and machines, with what the API description says about each field. */
 import { z } from "@hono/zod-openapi";
+import { maxCertificateBytes, maxChainCertificates } from "../attestation/ek/mod.ts";
 import { fromBase64Url } from "../bytes/mod.ts";
 import {
   maxEnrollmentTokenChars,
@@ -10,9 +11,6 @@ import { ekTemplateNames } from "./machine_trust.ts";
 import { maxMachinePage } from "./machines.ts";
 import { instantSchema, managementTokenSchema } from "./schemas.ts";
 
-/** Certificates of one EK, its own included, and bytes of one. */
-const maxCertificates = 8;
-const maxCertificateBytes = 4_096;
 /** A public area with an RSA-2048 key has 314 bytes. */
 const maxPublicBytes = 1_024;
 /** Labels of one machine. */
@@ -66,7 +64,7 @@ export const enrollmentTokenResponseSchema = z.object({
 
 export const enrollBeginRequestSchema = z.object({
   token: z.string().min(1).max(maxEnrollmentTokenChars),
-  ek_certificates: z.array(bytes(maxCertificateBytes)).min(1).max(maxCertificates).openapi({
+  ek_certificates: z.array(bytes(maxCertificateBytes)).min(1).max(maxChainCertificates).openapi({
     description: "X.509, DER: the endorsement key's first, then its issuers; roots may be left out.",
   }),
   ek_template: z.enum(ekTemplateNames).openapi({

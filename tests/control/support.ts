@@ -6,6 +6,7 @@ import {
   type EvidencePurpose,
   qualifyingData,
 } from "../../src/attestation/mod.ts";
+import { noEkTrust } from "../../src/attestation/ek/mod.ts";
 import { fromBase64Url, toBase64Url } from "../../src/bytes/mod.ts";
 import {
   controlApp,
@@ -18,6 +19,7 @@ import {
   PolicyBook,
   policyChooser,
   type Presence,
+  tpmTrust,
 } from "../../src/control/mod.ts";
 import { edgeDefaults } from "../../src/config/mod.ts";
 import type { Role } from "../../src/identity/mod.ts";
@@ -98,7 +100,7 @@ export async function openControl(options: ControlOptions = {}) {
     },
     log: (level, event, fields) => void logged.push(JSON.stringify({ level, event, ...fields })),
     verifiers: options.verifiers ?? [boundKeyVerifier],
-    machineTrust: options.machineTrust,
+    machineTrust: options.machineTrust ?? tpmTrust(() => noEkTrust),
     policyOf: options.policyOf ??
       policyChooser({
         store,

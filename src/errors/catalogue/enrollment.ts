@@ -14,15 +14,6 @@ export const ENROLLMENT_ERRORS = {
     remedy:
       "If the machine is to be trusted again, let an operator restore it: `postern machine restore AGENT-ID`.",
   },
-  enrollment_disabled: {
-    title: "No machines can enrol here",
-    blame: "operator",
-    retryable: false,
-    status: 403,
-    exit: 4,
-    cause: "The control plane trusts no manufacturer of TPMs: it cannot tell a real one from a made-up one.",
-    remedy: "Set the directory of manufacturers' root certificates at the control plane, and restart it.",
-  },
   enrollment_token_malformed: {
     title: "This is no enrolment token",
     blame: "peer",
