@@ -16,6 +16,7 @@ import {
   policyChooser,
   startUpkeep,
   tpmTrust,
+  tpmVerifier,
 } from "./control/mod.ts";
 import { systemClock, systemRandom, WireBuffers } from "./driver/mod.ts";
 import { type CertificateFiles, CertificateStore, loadOrMakeDevCertificates } from "./driver/tls/mod.ts";
@@ -100,6 +101,12 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
     const edgeStatic = await state.edgeStatic(random);
     const { files, caPath } = await certificateFilesOf(config, state, { clock, random, log });
     const controlConfig = controlConfigOf(config);
+    const policyChoice = {
+      store,
+      clock,
+      book: new PolicyBook(store),
+      requirePolicy: controlConfig.attestation.requirePolicy,
+    };
     const controlDeps: ControlDeps & { clock: Clock } = {
       store,
       keyset,
@@ -130,13 +137,8 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       },
       log,
       machineTrust: tpmTrust(() => noEkTrust),
-      verifiers: [boundKeyVerifier],
-      policyOf: policyChooser({
-        store,
-        clock,
-        book: new PolicyBook(store),
-        requirePolicy: controlConfig.attestation.requirePolicy,
-      }),
+      verifiers: [boundKeyVerifier, tpmVerifier({ ...policyChoice, log })],
+      policyOf: policyChooser(policyChoice),
     };
     const writeToken = async () =>
       await state.writeManagementToken((await issueManagementToken(controlDeps, OPERATOR, "operator")).token);

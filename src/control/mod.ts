@@ -20,3 +20,4 @@ export { PolicyBook, policyChooser } from "./policy_book.ts";
 export { tpmTrust } from "./tpm_trust.ts";
 export { openApiDocument } from "./routes.ts";
 export { keepKeyset, openKeyset, startUpkeep, sweepAbandoned, upkeepIntervalMs } from "./upkeep.ts";
+export { tpmVerifier } from "./tpm_verifier.ts";

@@ -65,7 +65,7 @@ export function policyChooser(choice: PolicyChoice): (agentId: string | undefine
 }
 
 /** Throws `policy_missing` where a policy is required and the machine has none. */
-async function inForceOf(
+export async function inForceOf(
   { book, clock, requirePolicy }: Omit<PolicyChoice, "store">,
   machine: Labelled,
 ): Promise<PoliciesInForce> {

@@ -145,7 +145,7 @@ Deno.test("POST /attest/evidence refuses other and malformed evidence with the v
     const { challenge_id, evidence } = await answerFor(control, provider, stage0Token);
     return await control.post("/attest/evidence", { challenge_id, evidence: { ...evidence, ...change } });
   };
-  assertProblem(await send({ kind: "tpm" }), 400, "evidence_kind_unsupported");
+  assertProblem(await send({ kind: "sgx" }), 400, "evidence_kind_unsupported");
   assertProblem(await send({ signature: 1 }), 400, "evidence_malformed");
   assertProblem(await send({ identity_key: toBase64Url(new Uint8Array(32)) }), 403, "evidence_key_weak");
   assertProblem(await send({ kind: undefined }), 400, "request_invalid");

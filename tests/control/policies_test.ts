@@ -106,7 +106,7 @@ Deno.test("POST /v1/policies with an overlap keeps the version before until its 
     "policy_overlap_impossible",
   );
   const answered = async (challengeId: string) =>
-    (await control.post("/attest/evidence", { challenge_id: challengeId, evidence: { kind: "tpm" } })).json
+    (await control.post("/attest/evidence", { challenge_id: challengeId, evidence: { kind: "sgx" } })).json
       .code;
   const [first, second] = [await challengeOf(control, 1), await challengeOf(control, 1)];
   await apply(control, racks({ version: 2, pcrs: { "7": "any" } }), { overlap_seconds: 5 });

@@ -20,6 +20,7 @@ import {
   policyChooser,
   type Presence,
   tpmTrust,
+  tpmVerifier,
 } from "../../src/control/mod.ts";
 import { edgeDefaults } from "../../src/config/mod.ts";
 import type { Role } from "../../src/identity/mod.ts";
@@ -75,6 +76,9 @@ export async function openControl(options: ControlOptions = {}) {
   const deleted: string[] = [];
   const changed: { tunnelId: string; revision: number; value: string }[] = [];
   const logged: string[] = [];
+  const log: ControlDeps["log"] = (level, event, fields) =>
+    void logged.push(JSON.stringify({ level, event, ...fields }));
+  const choice = { store, clock, book: new PolicyBook(store), requirePolicy: options.requirePolicy ?? false };
   const deps: ControlDeps & { clock: VirtualClock } = {
     store,
     keyset,
@@ -98,16 +102,10 @@ export async function openControl(options: ControlOptions = {}) {
         deleted.push(...tunnels.map((tunnelId) => `${tunnelId} ${owner} revoked`)),
       onMachineRevoked: (agentId) => void deleted.push(`${agentId} revoked`),
     },
-    log: (level, event, fields) => void logged.push(JSON.stringify({ level, event, ...fields })),
-    verifiers: options.verifiers ?? [boundKeyVerifier],
+    log,
+    verifiers: options.verifiers ?? [boundKeyVerifier, tpmVerifier({ ...choice, log })],
     machineTrust: options.machineTrust ?? tpmTrust(() => noEkTrust),
-    policyOf: options.policyOf ??
-      policyChooser({
-        store,
-        clock,
-        book: new PolicyBook(store),
-        requirePolicy: options.requirePolicy ?? false,
-      }),
+    policyOf: options.policyOf ?? policyChooser(choice),
   };
   const app = controlApp(deps);
 
@@ -203,6 +201,6 @@ export async function answerFor(
   });
   return {
     challenge_id: json.challenge_id as string,
-    evidence: await provider.prove({ qualifyingData: data }),
+    evidence: await provider.prove({ qualifyingData: data, pcrs: json.pcr_selection }),
   };
 }

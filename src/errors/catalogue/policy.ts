@@ -158,6 +158,35 @@ export const POLICY_ERRORS = {
       "back to a snapshot or runs twice, or the TPM was cleared.",
     remedy: "If this was meant, revoke the machine and enrol it anew; otherwise find out who runs the copy.",
   },
+  attestation_raced: {
+    title: "Machine was judged in too many places at once",
+    blame: "peer",
+    retryable: true,
+    status: 503,
+    exit: 4,
+    cause: "Other evidence of the same machine was accepted again and again while this one was judged.",
+    remedy: "The agent tries again by itself.",
+  },
+  attestation_failed_before: {
+    title: "Machine failed its last attestation",
+    blame: "peer",
+    retryable: true,
+    status: 403,
+    exit: 4,
+    cause: "A machine that failed while a channel was open is not believed on its open channels any more.",
+    remedy:
+      "The agent opens a new channel by itself, which attests the machine from the start. `postern machines` shows " +
+      "what failed.",
+  },
+  machine_not_enrolled: {
+    title: "Machine is not enrolled",
+    blame: "peer",
+    retryable: false,
+    status: 403,
+    exit: 4,
+    cause: "The evidence is of a TPM that this control plane does not know.",
+    remedy: "Enrol the machine once with `postern enroll` and a token from `postern enroll-token`.",
+  },
   tier_too_weak: {
     title: "Identity of the agent is too weak",
     blame: "peer",
