@@ -4,7 +4,7 @@ import { adminApp, health } from "./admin.ts";
 import { noEkTrust } from "./attestation/ek/mod.ts";
 import { boundKeyVerifier } from "./attestation/mod.ts";
 import { toBase64Url, utf8 } from "./bytes/mod.ts";
-import { type EdgeConfig, formatAddress, isLoopbackHost } from "./config/mod.ts";
+import { type EdgeConfig, formatAddress, isLoopbackHost, readSecretFile } from "./config/mod.ts";
 import {
   controlApp,
   type ControlConfig,
@@ -34,7 +34,7 @@ import { defaultRotation, type RotationPolicy } from "./identity/mod.ts";
 import type { Clock, Log, Random, Store } from "./ports/mod.ts";
 import { Readiness } from "./readiness.ts";
 import { StateDirectory } from "./state_directory.ts";
-import { openSqliteStore } from "./store/mod.ts";
+import { openPostgresStore, openSqliteStore } from "./store/mod.ts";
 import {
   type AdminListener,
   createLog,
@@ -91,10 +91,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
     createLog({ ...config.log, wall: () => clock.wall(), write: writeLine });
   const metrics = deps.metrics ?? createMetrics();
   const state = await StateDirectory.open(config.stateDirectory);
-  const store = openSqliteStore(state.databasePath, {
-    wall: () => clock.wall(),
-    clockSkewMs: config.tokens.clockSkewMs,
-  });
+  const store = await openStore(config, state, { clock, log });
   try {
     const keyset = await openKeyset({ store, clock, random }, rotationOf(config));
     const edgeId = config.edgeId ?? await state.edgeId(random);
@@ -226,6 +223,18 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
     await store.close();
     throw error;
   }
+}
+
+async function openStore(
+  { databaseUrlFile, tokens }: EdgeConfig,
+  state: StateDirectory,
+  { clock, log }: { clock: Clock; log: Log },
+): Promise<Store> {
+  const options = { wall: () => clock.wall(), clockSkewMs: tokens.clockSkewMs };
+  if (databaseUrlFile === null) return openSqliteStore(state.databasePath, options);
+  const { secret: url, warning } = await readSecretFile(databaseUrlFile, Deno);
+  if (warning !== undefined) log("warn", warning);
+  return await openPostgresStore(url, options);
 }
 
 type CommonOptions = Omit<EdgeOptions, "registry" | "certificates" | "tracer" | "buffers">;

@@ -317,6 +317,12 @@ export const edgeSettings = {
     "DIR",
     "~/.local/state/postern/edge",
   ),
+  /** Its URL may hold a password. */
+  databaseUrlFile: optional(
+    path(),
+    "File with the URL of a PostgreSQL database, which several edges may share; SQLite in the state directory when absent.",
+    "FILE",
+  ),
   edgeId: optional(
     label(),
     "Name of this edge; made up and kept in the state directory when absent.",
