@@ -3,14 +3,9 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import {
   checkAkPublic,
-  decodeTpm,
-  keyOfSpki,
   type QuoteClaim,
   readTpmEvidence,
-  spkiOf,
-  spkiOfKey,
   tpmHash,
-  TPMT_PUBLIC,
   verifyCertify,
   verifyQuote,
   writeTpmEvidence,
@@ -42,13 +37,6 @@ const AK_PUBLIC: FuzzTarget = {
     assert.equal(new DataView(message.buffer).getUint32(4) & akBits, akBitsSet);
     assert.equal(toHex(name.subarray(2)), toHex(tpmHash(publicArea.nameAlg, message)));
   },
-};
-
-const SPKI: FuzzTarget = {
-  name: "keyOfSpki()",
-  seeds: claims.map(({ akPublic }) => spkiOf(decodeTpm(TPMT_PUBLIC, akPublic))),
-  weight: 2,
-  read: (message) => assert.equal(toHex(spkiOfKey(keyOfSpki(message))), toHex(message)),
 };
 
 const EVIDENCE: FuzzTarget = {
@@ -115,7 +103,6 @@ function joined({ pcrs }: QuoteClaim): Uint8Array<ArrayBuffer> {
 export const TPM_FUZZ_TARGETS: readonly FuzzTarget[] = [
   ...CODEC,
   AK_PUBLIC,
-  SPKI,
   EVIDENCE,
   ...VERIFIED,
   CERTIFIED,

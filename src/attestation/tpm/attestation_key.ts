@@ -5,7 +5,7 @@ import { type ErrorCode, PosternError } from "../../errors/mod.ts";
 import { TpmObject } from "./constants.ts";
 import { decodeTpm } from "./octets.ts";
 import { tpmName, type TpmPublic, type TpmScheme, TPMT_PUBLIC } from "./public_area.ts";
-import { bareKeyOf, spkiOfKey } from "./spki.ts";
+import { exponentOf, spkiOf } from "./spki.ts";
 
 /** A public area that passed every check. */
 export interface AttestationKey {
@@ -57,11 +57,10 @@ export function checkAkPublic(bytes: Uint8Array): AttestationKey {
   if (publicArea.type === "rsa" && publicArea.keyBits < minModulusBits) {
     throw refusal("ak_modulus_short", `its modulus has ${publicArea.keyBits} bits`);
   }
-  const bare = bareKeyOf(publicArea);
-  if (bare.type === "rsa" && bare.exponent !== onlyExponent) {
+  if (publicArea.type === "rsa" && exponentOf(publicArea) !== onlyExponent) {
     throw refusal("ak_exponent_weak", "its exponent is not 65537");
   }
-  const key = createPublicKey({ key: Buffer.from(spkiOfKey(bare)), format: "der", type: "spki" });
+  const key = createPublicKey({ key: Buffer.from(spkiOf(publicArea)), format: "der", type: "spki" });
   return { publicArea, name: tpmName(publicArea), scheme, key };
 }
 

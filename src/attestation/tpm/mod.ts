@@ -36,7 +36,7 @@ export {
   type TpmSignature,
   TPMT_SIGNATURE,
 } from "./signature.ts";
-export { type BareKey, bareKeyOf, keyOfSpki, spkiOf, spkiOfKey } from "./spki.ts";
+export { spkiOf } from "./spki.ts";
 
 export { type AttestationKey, checkAkPublic } from "./attestation_key.ts";
 export type { Attested, TpmFacts } from "./attested.ts";
