@@ -14,6 +14,7 @@ import {
   openKeyset,
   PolicyBook,
   policyChooser,
+  startRevocationWatch,
   startUpkeep,
   tpmTrust,
   tpmVerifier,
@@ -179,6 +180,13 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       throw error;
     }
     const stopUpkeep = startUpkeep(controlDeps);
+    const stopWatch = startRevocationWatch({
+      store,
+      clock,
+      log,
+      agents: () => edge.sessions.all.filter(({ claims }) => claims.tier === "tpm").map((s) => s.agentId),
+      onMachineRevoked: (agentId) => edge.cutAgent(agentId),
+    });
     // At half its life, so that whoever reads the file has hours left.
     const stopWriting = repeat(clock, config.tokens.managementMs / 2, keepToken);
     metrics.buildInfo.set({ version, role: "edge" }, 1);
@@ -202,6 +210,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
     const stop = async () => {
       await edge.stop();
       stopUpkeep();
+      stopWatch();
       stopWriting();
       await admin?.close();
       await store.close();

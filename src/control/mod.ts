@@ -17,6 +17,7 @@ export { issueManagementToken } from "./credentials.ts";
 export { type ControlEnv, type Problem } from "./http.ts";
 export type { Credential, EkTemplateName, JudgedKeys, MachineTrust, ShownKeys } from "./machine_trust.ts";
 export { PolicyBook, policyChooser } from "./policy_book.ts";
+export { startRevocationWatch } from "./revocation_watch.ts";
 export { tpmTrust } from "./tpm_trust.ts";
 export { openApiDocument } from "./routes.ts";
 export { keepKeyset, openKeyset, startUpkeep, sweepAbandoned, upkeepIntervalMs } from "./upkeep.ts";

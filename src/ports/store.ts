@@ -271,6 +271,8 @@ export interface MachineStore {
   /** Ends a revocation. `unknown`: there is no such machine, or none of that EK; `active`: it is not revoked. */
   restoreMachine(key: MachineKey): Promise<"restored" | "active" | "unknown">;
   isEkRevoked(ekSha256: string): Promise<boolean>;
+  /** Grows with every revocation, whichever process makes it: who finds it grown asks about the machines that it serves. */
+  machineRevocations(): Promise<number>;
   /**
    * Writes when nobody wrote since `revision` (0: there was none) and the machine is active; false otherwise: load the
    * machine again.

@@ -19,6 +19,9 @@ const maxMachinePage = 1_000;
 /** How long a token is remembered after its end, so that whoever comes with it late can be told why. */
 const explainEndedMs = 86_400_000;
 
+/** Setting that counts revocations. */
+const revocationCounter = "store.machine_revocations";
+
 const selectMachines =
   `SELECT agent_id, machines.ek_sha256, ek_certificate, ek_intermediates, ak_public, ak_name, labels, enrolled_at,
    continuity, continuity_revision, revoked_at, reason
@@ -101,6 +104,11 @@ export class SqlMachines implements Omit<MachineStore, keyof OpenEnrolments> {
         revocation.atMs,
         revocation.reason,
       );
+      await sql.run(
+        "INSERT INTO settings VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        revocationCounter,
+        String(await revocations(sql) + 1),
+      );
       return "revoked";
     });
   }
@@ -119,6 +127,10 @@ export class SqlMachines implements Omit<MachineStore, keyof OpenEnrolments> {
 
   async isEkRevoked(ekSha256: string): Promise<boolean> {
     return await isRevoked(this.#database, ekSha256);
+  }
+
+  async machineRevocations(): Promise<number> {
+    return await revocations(this.#database);
   }
 
   async advanceContinuity(agentId: string, value: string, revision: number): Promise<boolean> {
@@ -268,4 +280,9 @@ function knownToken(row: Row): EnrolmentToken {
     expiresAtMs: Number(row.expires_at),
     ...(row.used_by === null ? {} : { usedBy: String(row.used_by) }),
   };
+}
+
+async function revocations(sql: Sql): Promise<number> {
+  const row = await sql.get("SELECT value FROM settings WHERE key = ?", revocationCounter);
+  return row === undefined ? 0 : Number(row.value);
 }

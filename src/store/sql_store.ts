@@ -119,6 +119,7 @@ export function sqlStore(database: SqlDatabase, options: StoreOptions): Store {
     revokeMachine: (key, revocation) => machines.revokeMachine(key, revocation),
     restoreMachine: (key) => machines.restoreMachine(key),
     isEkRevoked: (ekSha256) => machines.isEkRevoked(ekSha256),
+    machineRevocations: () => machines.machineRevocations(),
     advanceContinuity: (agentId, value, revision) => machines.advanceContinuity(agentId, value, revision),
     openAttestation: (opening: AttestationOpening) => attestations.openAttestation(opening),
     attestation: (attestationId) => attestations.attestation(attestationId),

@@ -164,6 +164,18 @@ export function machineStoreContract(kind: string, makeHarness: () => Promise<St
     assert.equal((await store.enrollMachine(enrolmentOf(1, { tokenId: "t2" }))).outcome, "renewed");
   });
 
+  test("machineRevocations() grows with each revocation, and with nothing else", async (store) => {
+    const [first, second] = [enrolmentOf(1), enrolmentOf(2)];
+    assert.equal(await store.machineRevocations(), 0);
+    await store.revokeMachine({ ekSha256: first.ekSha256 }, revocation);
+    await store.revokeMachine({ ekSha256: first.ekSha256 }, revocation);
+    assert.equal(await store.machineRevocations(), 1);
+    await store.restoreMachine({ ekSha256: first.ekSha256 });
+    assert.equal(await store.machineRevocations(), 1);
+    await store.revokeMachine({ ekSha256: second.ekSha256 }, revocation);
+    assert.equal(await store.machineRevocations(), 2);
+  });
+
   test("revokeMachine() takes an EK that never came, and no agent id that it does not know", async (store) => {
     const { ekSha256 } = enrolmentOf(1);
     assert.equal(await store.revokeMachine({ agentId: "agent-001" }, revocation), "unknown");
