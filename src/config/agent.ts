@@ -9,6 +9,7 @@ import {
   size,
   targetAddress,
   toggle,
+  tpmAddressOrOff,
   url,
   word,
 } from "./values.ts";
@@ -17,6 +18,7 @@ import { ruleSettings } from "./rules.ts";
 import { serviceProtocols } from "./protocol.ts";
 import { list, optional, setting, type Values } from "./setting.ts";
 import { channelSettings, logSettings, windowSettings } from "./shared.ts";
+import { ekKinds } from "./tpm_address.ts";
 import { dayMs, hourMs, KiB } from "./units.ts";
 
 /** Most services in one agent; the edge may allow fewer. */
@@ -98,6 +100,17 @@ export const agentSettings = {
     "~/.local/state/postern/agent",
   ),
   identityFile: optional(path(), "Agent key; made in the state directory when absent.", "FILE"),
+  tpm: setting(
+    tpmAddressOrOff(),
+    "off",
+    "TPM that proves which machine this is, e.g. /dev/tpmrm0; off = the agent's key is a file.",
+    "unix:PATH|tcp:HOST:PORT|DEVICE|stdio|off",
+  ),
+  tpmEk: optional(
+    word(...ekKinds),
+    "Which of the TPM's certified keys names this agent; the first of p256, p384, rsa2048 when absent.",
+    ekKinds.join("|"),
+  ),
   adminListen: setting(
     addressOrOff(),
     "127.0.0.1:9091",

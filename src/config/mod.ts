@@ -19,4 +19,5 @@ export { type Group, keyOfProperty, type NamedSetting, settingsOf } from "./sett
 export { defaultStateDirectory } from "./state_directory.ts";
 export { didYouMean, nearest } from "./suggest.ts";
 export { parseTarget } from "./target.ts";
+export { type EkKind, ekKinds, formatTpmAddress, parseTpmAddress, type TpmAddress } from "./tpm_address.ts";
 export { formatDuration, formatRate, formatSize, parseDuration, parseSize, type Rate } from "./values.ts";

@@ -6,6 +6,7 @@ import { z } from "zod";
 import { parseAddressBlock } from "../bytes/mod.ts";
 import { type Address, parseAddress, type PortRange } from "./address.ts";
 import { isNoProxyRule } from "./no_proxy.ts";
+import { parseTpmAddress, type TpmAddress } from "./tpm_address.ts";
 
 /** Longest text value. Keeps messages and memory bounded whatever a file holds. */
 const maxTextChars = 4096;
@@ -229,6 +230,14 @@ export function addressOrOff(): z.ZodType<Address | null, unknown> {
   return notation<Address | null>(
     "HOST:PORT or off",
     (raw) => raw === "off" || raw === false ? null : parseAddress(textOf(raw) ?? ""),
+  );
+}
+
+/** Where a TPM is, or "off" as null. */
+export function tpmAddressOrOff(): z.ZodType<TpmAddress | null, unknown> {
+  return notation<TpmAddress | null>(
+    "unix:/PATH, tcp:HOST:PORT, the path of a device, stdio or off",
+    (raw) => raw === "off" || raw === false ? null : parseTpmAddress(textOf(raw) ?? ""),
   );
 }
 

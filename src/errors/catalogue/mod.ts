@@ -12,6 +12,8 @@ import { HTTP2_ERRORS } from "./http2.ts";
 import { QUOTE_ERRORS } from "./quote.ts";
 import { TLS_ERRORS } from "./tls.ts";
 import { TPM_STRUCTURE_ERRORS } from "./tpm_structure.ts";
+import { TPM_EVIDENCE_ERRORS } from "./tpm_evidence.ts";
+import { TPM_CLIENT_ERRORS } from "./tpm_client.ts";
 import { WEBSOCKET_ERRORS } from "./websocket.ts";
 import { WIRE_ERRORS } from "./wire.ts";
 
@@ -28,6 +30,8 @@ const ALL = {
   ...QUOTE_ERRORS,
   ...TLS_ERRORS,
   ...TPM_STRUCTURE_ERRORS,
+  ...TPM_EVIDENCE_ERRORS,
+  ...TPM_CLIENT_ERRORS,
   ...WEBSOCKET_ERRORS,
   ...WIRE_ERRORS,
 } as const satisfies Record<string, ErrorFacts>;

@@ -1,0 +1,105 @@
+/** Failures between an agent and its own TPM. */
+import type { ErrorFacts } from "../error.ts";
+
+export const TPM_CLIENT_ERRORS = {
+  tpm_unavailable: {
+    title: "TPM cannot be reached",
+    blame: "operator",
+    retryable: true,
+    exit: 1,
+    cause: "The device or socket of the TPM could not be opened, or the connection broke before the answer.",
+    remedy: "Check the setting `tpm` and that this user may open the device (on Debian: group tss); `postern diag` tries it. " +
+      "The agent keeps trying and never falls back to a key in a file.",
+  },
+  tpm_device_forbidden: {
+    title: "This program may not open the TPM device by this path",
+    blame: "operator",
+    retryable: false,
+    exit: 2,
+    cause: "The runtime lets no sandboxed program open devices below /dev.",
+    remedy: "Hand the device over as standard input and output, `--tpm stdio 0<>/dev/tpmrm0 1>&0`, or show it under another " +
+      "path, as packaging/systemd/tpm.conf and `docker run --device /dev/tpmrm0:/run/tpmrm0` do.",
+  },
+  tpm_stdio_lost: {
+    title: "TPM on standard input and output is used up",
+    blame: "operator",
+    retryable: false,
+    exit: 1,
+    cause: "The TPM that was handed over as standard input and output failed once. It cannot be opened again from inside.",
+    remedy: "Restart the agent; a service manager does so by itself.",
+  },
+  tpm_framing: {
+    title: "What the TPM sends is no TPM response",
+    blame: "operator",
+    retryable: true,
+    exit: 1,
+    cause: "The bytes that came back do not follow the framing of TPM 2.0 responses, so the connection was given up.",
+    remedy: "Check that the setting `tpm` names a TPM 2.0: the data port of a software TPM, not its control port.",
+  },
+  tpm_response_invalid: {
+    title: "TPM's answer cannot be read",
+    blame: "operator",
+    retryable: true,
+    exit: 1,
+    cause: "A response of the TPM was framed properly, but what it holds is not what the command answers with.",
+    remedy: "Check that the setting `tpm` names a TPM 2.0. If it does, report the command and the TPM's maker.",
+  },
+  tpm_timeout: {
+    title: "TPM did not answer in time",
+    blame: "operator",
+    retryable: true,
+    exit: 1,
+    cause: "A command took longer than a TPM may take, or somebody else holds the connection to a software TPM.",
+    remedy: "A software TPM serves one connection at a time: end the other one. If a device repeats this, look at the " +
+      "kernel's log.",
+  },
+  tpm_busy: {
+    title: "TPM is busy",
+    blame: "operator",
+    retryable: true,
+    exit: 1,
+    cause: "The TPM asked for patience for longer than a command may take, or too many uses wait for it.",
+    remedy: "Nothing at first: the agent tries again. If it lasts, look for other programs that use the TPM.",
+  },
+  tpm_lockout: {
+    title: "TPM is locked out",
+    blame: "operator",
+    retryable: true,
+    exit: 4,
+    cause: "Too many failed authorizations, by any program, made the TPM refuse for a while.",
+    remedy: "Wait until it recovers by itself, or clear the lockout with `tpm2_dictionarylockout --clear-lockout`.",
+  },
+  tpm_not_started: {
+    title: "TPM was not started",
+    blame: "operator",
+    retryable: true,
+    exit: 4,
+    cause: "The TPM got no TPM2_Startup since it has power. Firmware does that; agents never do.",
+    remedy: "Start a software TPM with `--flags not-need-init,startup-clear`. On hardware, look at the firmware's settings.",
+  },
+  tpm_failure: {
+    title: "TPM is in failure mode",
+    blame: "operator",
+    retryable: true,
+    exit: 4,
+    cause: "A self-test of the TPM failed. It takes no commands until the machine has lost power.",
+    remedy: "Power the machine off and on. If it comes back, the TPM is broken.",
+  },
+  tpm_refused: {
+    title: "TPM refused a command",
+    blame: "operator",
+    retryable: true,
+    exit: 4,
+    cause: "The TPM answered a command of the agent with an error; the message has it in words.",
+    remedy: "Read the message. Authorization failures mean that the endorsement hierarchy has a password, which agents do " +
+      "not know; missing room means that another program leaves objects loaded: use /dev/tpmrm0.",
+  },
+  tpm_aborted: {
+    title: "Use of the TPM was given up",
+    blame: "local",
+    retryable: true,
+    exit: 1,
+    cause: "Whoever wanted the TPM stopped waiting for it, for example because the channel ended.",
+    remedy: "Nothing: if it is still wanted, it is tried again.",
+  },
+} as const satisfies Record<string, ErrorFacts>;
