@@ -1,5 +1,5 @@
 /** Commands as bytes (Part 1, 18; Part 3, 5) and what comes back for them. */
-import { TpmReader, TpmRh, TpmSt, TpmWriter } from "../../src/attestation/mod.ts";
+import { TpmReader, TpmRh, TpmSt, TpmWriter } from "../../src/attestation/tpm/mod.ts";
 import { HEADER_BYTES, MAX_MESSAGE_BYTES } from "./framing.ts";
 
 /** TPM_CC (Part 2, 6.5.2): the commands that an agent needs. */

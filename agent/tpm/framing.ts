@@ -8,7 +8,7 @@
  * All integers are big-endian; a size counts the whole message. A message that breaks these rules ends its transport: what
  * comes after it can be anything.
  */
-import { TpmSt } from "../../src/attestation/mod.ts";
+import { TpmSt } from "../../src/attestation/tpm/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
 
 export const HEADER_BYTES = 10;

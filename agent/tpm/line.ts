@@ -11,7 +11,7 @@
 import type { TpmAddress } from "../../src/config/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
 import type { Clock } from "../../src/ports/mod.ts";
-import { unloadAll } from "./loaded.ts";
+import { unloadAll } from "./capability.ts";
 import { type OpenPipe, systemPipes } from "./pipe.ts";
 import { TpmTransport } from "./transport.ts";
 import { aborted, TpmTurn } from "./turn.ts";
@@ -32,7 +32,8 @@ export class TpmLine {
   readonly #address: TpmAddress;
   readonly #clock: Clock;
   readonly #open: OpenPipe;
-  readonly #waiting: (() => Promise<void>)[] = [];
+  /** Each runs one use and returns what tells its outcome. */
+  readonly #waiting: (() => Promise<() => void>)[] = [];
   #isRunning = false;
   #transport: TpmTransport | undefined;
   /** Whether objects of a use that was cut short may still be loaded. */
@@ -54,7 +55,10 @@ export class TpmLine {
    * once; a command that is under way is let finish. Throws `tpm_busy`, `tpm_aborted`, what opening throws
    * (`tpm_unavailable`, ...) and what {@link TpmTurn.run} throws.
    */
-  use<T>(work: (turn: TpmTurn) => Promise<T>, signal: AbortSignal = new AbortController().signal): Promise<T> {
+  use<T>(
+    work: (turn: TpmTurn) => Promise<T>,
+    signal: AbortSignal = new AbortController().signal,
+  ): Promise<T> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(aborted(signal));
       if (this.#waiting.length >= MAX_WAITING) {
@@ -67,20 +71,35 @@ export class TpmLine {
         if (at >= 0) this.#waiting.splice(at, 1);
         reject(aborted(signal));
       };
-      const run = () =>
-        this.#run(work, signal).then(resolve, reject).finally(() => signal.removeEventListener("abort", giveUp));
+      const run = async () => {
+        try {
+          const value = await this.#run(work, signal);
+          return () => resolve(value);
+        } catch (error) {
+          return () => reject(error);
+        } finally {
+          signal.removeEventListener("abort", giveUp);
+        }
+      };
       signal.addEventListener("abort", giveUp, { once: true });
       this.#waiting.push(run);
       if (!this.#isRunning) void this.#runAll();
     });
   }
 
+  /** The TPM is let go before the last use is told its outcome. */
   async #runAll(): Promise<void> {
     this.#isRunning = true;
-    for (let run = this.#waiting.shift(); run !== undefined; run = this.#waiting.shift()) await run();
-    this.#isRunning = false;
-    // Standard input and output cannot be opened again.
-    if (this.#address.kind !== "stdio") this.#release();
+    for (let run = this.#waiting.shift(); run !== undefined; run = this.#waiting.shift()) {
+      const settle = await run();
+      if (this.#waiting.length === 0) {
+        // Standard input and output cannot be opened again.
+        if (this.#address.kind !== "stdio") this.#release();
+        this.#isRunning = false;
+        return settle();
+      }
+      settle();
+    }
   }
 
   async #run<T>(work: (turn: TpmTurn) => Promise<T>, signal: AbortSignal): Promise<T> {
@@ -97,7 +116,9 @@ export class TpmLine {
 
   /** The open transport, or a new one, with nothing of ours loaded. */
   async #ready(signal: AbortSignal): Promise<TpmTransport> {
-    if (this.#transport === undefined || this.#transport.isClosed) this.#transport = await this.#reopen(signal);
+    if (this.#transport === undefined || this.#transport.isClosed) {
+      this.#transport = await this.#reopen(signal);
+    }
     if (this.#isLittered) {
       try {
         await unloadAll(new TpmTurn(this.#transport, this.#clock, new AbortController().signal));

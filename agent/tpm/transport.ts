@@ -2,7 +2,14 @@
 import type { TpmAddress } from "../../src/config/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
 import type { Clock } from "../../src/ports/mod.ts";
-import { framingError, HEADER_BYTES, MAX_MESSAGE_BYTES, parseResponse, responseBytes, type TpmResponse } from "./framing.ts";
+import {
+  framingError,
+  HEADER_BYTES,
+  MAX_MESSAGE_BYTES,
+  parseResponse,
+  responseBytes,
+  type TpmResponse,
+} from "./framing.ts";
 import { openError, type OpenPipe, type TpmPipe } from "./pipe.ts";
 
 /** Time for a connection, or for the kernel to open the device. */

@@ -1,5 +1,5 @@
 /** One exclusive use of the TPM: commands in a row, of which nothing stays loaded. */
-import { type TpmReader, TpmWriter } from "../../src/attestation/mod.ts";
+import { type TpmReader, TpmWriter } from "../../src/attestation/tpm/mod.ts";
 import { type ErrorCode, PosternError } from "../../src/errors/mod.ts";
 import type { Clock } from "../../src/ports/mod.ts";
 import { commandBytes, readAnswer, type TpmAnswer, type TpmCommand } from "./command.ts";
@@ -51,10 +51,14 @@ export class TpmTurn {
     } catch (error) {
       // Nothing that it says can be relied on any more, handles included.
       this.#transport.close();
-      throw new PosternError("tpm_response_invalid", `Cannot read the TPM's answer to ${commandName(command)}`, {
-        cause: error,
-        detail: { command: command.name },
-      });
+      throw new PosternError(
+        "tpm_response_invalid",
+        `Cannot read the TPM's answer to ${commandName(command)}`,
+        {
+          cause: error,
+          detail: { command: command.name },
+        },
+      );
     }
   }
 
@@ -132,9 +136,13 @@ export function aborted(signal: AbortSignal): PosternError {
 
 function refused(command: TpmCommand, rc: number): PosternError {
   const code = OWN_CODES.find(([base]) => isCode(rc, base))?.[1] ?? "tpm_refused";
-  return new PosternError(code, `Cannot run ${commandName(command)}: the TPM answers ${describeResponseCode(rc)}`, {
-    detail: { command: command.name, rc },
-  });
+  return new PosternError(
+    code,
+    `Cannot run ${commandName(command)}: the TPM answers ${describeResponseCode(rc)}`,
+    {
+      detail: { command: command.name, rc },
+    },
+  );
 }
 
 function busy(command: TpmCommand, rc: number): PosternError {
@@ -147,6 +155,10 @@ function busy(command: TpmCommand, rc: number): PosternError {
 
 /** As the specification writes it. */
 function commandName({ name }: TpmCommand): string {
-  const names: Partial<Record<TpmCommand["name"], string>> = { nvRead: "NV_Read", nvReadPublic: "NV_ReadPublic", pcrRead: "PCR_Read" };
+  const names: Partial<Record<TpmCommand["name"], string>> = {
+    nvRead: "NV_Read",
+    nvReadPublic: "NV_ReadPublic",
+    pcrRead: "PCR_Read",
+  };
   return `TPM2_${names[name] ?? name[0].toUpperCase() + name.slice(1)}`;
 }

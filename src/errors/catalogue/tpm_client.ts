@@ -8,7 +8,8 @@ export const TPM_CLIENT_ERRORS = {
     retryable: true,
     exit: 1,
     cause: "The device or socket of the TPM could not be opened, or the connection broke before the answer.",
-    remedy: "Check the setting `tpm` and that this user may open the device (on Debian: group tss); `postern diag` tries it. " +
+    remedy:
+      "Check the setting `tpm` and that this user may open the device (on Debian: group tss); `postern diag` tries it. " +
       "The agent keeps trying and never falls back to a key in a file.",
   },
   tpm_device_forbidden: {
@@ -17,7 +18,8 @@ export const TPM_CLIENT_ERRORS = {
     retryable: false,
     exit: 2,
     cause: "The runtime lets no sandboxed program open devices below /dev.",
-    remedy: "Hand the device over as standard input and output, `--tpm stdio 0<>/dev/tpmrm0 1>&0`, or show it under another " +
+    remedy:
+      "Hand the device over as standard input and output, `--tpm stdio 0<>/dev/tpmrm0 1>&0`, or show it under another " +
       "path, as packaging/systemd/tpm.conf and `docker run --device /dev/tpmrm0:/run/tpmrm0` do.",
   },
   tpm_stdio_lost: {
@@ -25,7 +27,8 @@ export const TPM_CLIENT_ERRORS = {
     blame: "operator",
     retryable: false,
     exit: 1,
-    cause: "The TPM that was handed over as standard input and output failed once. It cannot be opened again from inside.",
+    cause:
+      "The TPM that was handed over as standard input and output failed once. It cannot be opened again from inside.",
     remedy: "Restart the agent; a service manager does so by itself.",
   },
   tpm_framing: {
@@ -33,24 +36,30 @@ export const TPM_CLIENT_ERRORS = {
     blame: "operator",
     retryable: true,
     exit: 1,
-    cause: "The bytes that came back do not follow the framing of TPM 2.0 responses, so the connection was given up.",
-    remedy: "Check that the setting `tpm` names a TPM 2.0: the data port of a software TPM, not its control port.",
+    cause:
+      "The bytes that came back do not follow the framing of TPM 2.0 responses, so the connection was given up.",
+    remedy:
+      "Check that the setting `tpm` names a TPM 2.0: the data port of a software TPM, not its control port.",
   },
   tpm_response_invalid: {
     title: "TPM's answer cannot be read",
     blame: "operator",
     retryable: true,
     exit: 1,
-    cause: "A response of the TPM was framed properly, but what it holds is not what the command answers with.",
-    remedy: "Check that the setting `tpm` names a TPM 2.0. If it does, report the command and the TPM's maker.",
+    cause:
+      "A response of the TPM was framed properly, but what it holds is not what the command answers with.",
+    remedy:
+      "Check that the setting `tpm` names a TPM 2.0. If it does, report the command and the TPM's maker.",
   },
   tpm_timeout: {
     title: "TPM did not answer in time",
     blame: "operator",
     retryable: true,
     exit: 1,
-    cause: "A command took longer than a TPM may take, or somebody else holds the connection to a software TPM.",
-    remedy: "A software TPM serves one connection at a time: end the other one. If a device repeats this, look at the " +
+    cause:
+      "A command took longer than a TPM may take, or somebody else holds the connection to a software TPM.",
+    remedy:
+      "A software TPM serves one connection at a time: end the other one. If a device repeats this, look at the " +
       "kernel's log.",
   },
   tpm_busy: {
@@ -67,7 +76,8 @@ export const TPM_CLIENT_ERRORS = {
     retryable: true,
     exit: 4,
     cause: "Too many failed authorizations, by any program, made the TPM refuse for a while.",
-    remedy: "Wait until it recovers by itself, or clear the lockout with `tpm2_dictionarylockout --clear-lockout`.",
+    remedy:
+      "Wait until it recovers by itself, or clear the lockout with `tpm2_dictionarylockout --clear-lockout`.",
   },
   tpm_not_started: {
     title: "TPM was not started",
@@ -75,7 +85,8 @@ export const TPM_CLIENT_ERRORS = {
     retryable: true,
     exit: 4,
     cause: "The TPM got no TPM2_Startup since it has power. Firmware does that; agents never do.",
-    remedy: "Start a software TPM with `--flags not-need-init,startup-clear`. On hardware, look at the firmware's settings.",
+    remedy:
+      "Start a software TPM with `--flags not-need-init,startup-clear`. On hardware, look at the firmware's settings.",
   },
   tpm_failure: {
     title: "TPM is in failure mode",
@@ -91,8 +102,37 @@ export const TPM_CLIENT_ERRORS = {
     retryable: true,
     exit: 4,
     cause: "The TPM answered a command of the agent with an error; the message has it in words.",
-    remedy: "Read the message. Authorization failures mean that the endorsement hierarchy has a password, which agents do " +
+    remedy:
+      "Read the message. Authorization failures mean that the endorsement hierarchy has a password, which agents do " +
       "not know; missing room means that another program leaves objects loaded: use /dev/tpmrm0.",
+  },
+  tpm_pcr_bank_inactive: {
+    title: "TPM does not keep the PCRs that are asked for",
+    blame: "operator",
+    retryable: false,
+    exit: 4,
+    cause:
+      "The policy asks for PCRs of a bank that is not active in this TPM, or for PCRs that it does not have.",
+    remedy:
+      "Activate the bank in the firmware's settings, or assign this machine a policy over a bank that it has; " +
+      "`postern attest --dry-run` shows its banks.",
+  },
+  tpm_pcrs_unstable: {
+    title: "PCRs change all the time",
+    blame: "operator",
+    retryable: true,
+    exit: 4,
+    cause: "Each time the PCRs were read and quoted, one of them had been extended in between.",
+    remedy: "Look for what extends PCRs while the machine runs, or leave that PCR out of the policy.",
+  },
+  tpm_activation_failed: {
+    title: "TPM did not open the credential",
+    blame: "control",
+    retryable: false,
+    exit: 4,
+    cause: "The credential that control made is not for this TPM's endorsement key and this attestation key.",
+    remedy:
+      "Enrol again. If it repeats, the certificate belongs to another TPM, or somebody changes messages.",
   },
   tpm_aborted: {
     title: "Use of the TPM was given up",
