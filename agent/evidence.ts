@@ -40,7 +40,7 @@ export function proverOf(
         policyVersion: answer.policy_version,
       }),
       pcrs: answer.pcr_selection,
-    });
+    }, signal);
     const judged = await control.evidence({ challenge_id: answer.challenge_id, evidence }, signal);
     return judged.stage1_token;
   };

@@ -22,8 +22,8 @@ export interface EvidenceQuestion {
 export interface EvidenceProvider {
   readonly kind: string;
   readonly agentId: string;
-  /** Signs the qualifying data with the key that `agentId` names. */
-  prove(question: EvidenceQuestion): Promise<Evidence>;
+  /** Signs the qualifying data with the key that `agentId` names. Gives up when the signal aborts. */
+  prove(question: EvidenceQuestion, signal?: AbortSignal): Promise<Evidence>;
 }
 
 /** A point on the clock of a TPM. */

@@ -1,0 +1,3 @@
+/** The agent's TPM: identity, activation of credentials, quotes. */
+export { TpmProvider } from "./provider.ts";
+export { DEFAULT_PCRS, openTpm, type Tpm, type TpmDeps, type TpmState } from "./tpm.ts";
