@@ -33,7 +33,7 @@ const MAX_PROPERTIES = 127;
 const MAX_ROUNDS = 16;
 
 /** What a TPM says about itself. */
-export interface TpmFacts {
+export interface TpmProperties {
   /** Four letters by the TCG's registry of vendors, e.g. `IFX`, `INTC`, `IBM` (the software TPM). TPM text. */
   readonly manufacturer: string;
   /** TPM text. */
@@ -46,7 +46,7 @@ export interface TpmFacts {
   readonly nvBufferBytes: number;
 }
 
-export async function readFacts(turn: TpmTurn): Promise<TpmFacts> {
+export async function readProperties(turn: TpmTurn): Promise<TpmProperties> {
   const properties = await getCapability(turn, TpmCap.properties, TpmPt.fixed, FIXED_PROPERTIES, (reader) => {
     const count = reader.u32();
     if (count > MAX_PROPERTIES) throw reader.malformed(`it declares ${count} properties`);

@@ -10,7 +10,7 @@ import {
 import { spkiOf, tpmHash, TpmHr, type TpmPublic } from "../../src/attestation/tpm/mod.ts";
 import { concat, toHex } from "../../src/bytes/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
-import { readFacts, readHandles } from "./capability.ts";
+import { readProperties, readHandles } from "./capability.ts";
 import { readNv } from "./nv.ts";
 import { createPrimary } from "./objects.ts";
 import type { TpmTurn } from "./turn.ts";
@@ -44,7 +44,7 @@ export interface EndorsementKey {
  * @param wanted the only template to look for
  */
 export async function findEndorsementKey(turn: TpmTurn, wanted: EkTemplateName | undefined): Promise<EndorsementKey> {
-  const { nvBufferBytes } = await readFacts(turn);
+  const { nvBufferBytes } = await readProperties(turn);
   const reasons: string[] = [];
   for (const template of wanted === undefined ? CHOICE : [wanted]) {
     const stored = await readNv(turn, EK_TEMPLATES[template].certificateIndex, nvBufferBytes);

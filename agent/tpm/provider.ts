@@ -1,6 +1,7 @@
 /** Evidence of kind `tpm`: a quote by this machine's TPM. */
 import type { Evidence, EvidenceProvider, EvidenceQuestion } from "../../src/attestation/mod.ts";
-import { toBase64Url, toHex } from "../../src/bytes/mod.ts";
+import { writeTpmEvidence } from "../../src/attestation/tpm/mod.ts";
+import { toHex } from "../../src/bytes/mod.ts";
 import { DEFAULT_PCRS, type Tpm } from "./tpm.ts";
 
 export class TpmProvider implements EvidenceProvider {
@@ -19,12 +20,7 @@ export class TpmProvider implements EvidenceProvider {
   async prove(question: EvidenceQuestion, signal?: AbortSignal): Promise<Evidence> {
     const { bank } = question.pcrs ?? DEFAULT_PCRS;
     const { quote, signature, values } = await this.#tpm.quote(question, signal);
-    return {
-      kind: this.kind,
-      agent_id: this.agentId,
-      quote: toBase64Url(quote),
-      signature: toBase64Url(signature),
-      pcrs: { bank, values: Object.fromEntries([...values].map(([pcr, value]) => [pcr, toHex(value)])) },
-    };
+    const hex = Object.fromEntries([...values].map(([pcr, value]) => [pcr, toHex(value)]));
+    return { ...writeTpmEvidence({ agentId: this.agentId, quote, signature, pcrs: { bank, values: hex } }) };
   }
 }

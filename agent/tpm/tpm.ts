@@ -11,7 +11,7 @@ import type { EkKind, TpmAddress } from "../../src/config/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
 import type { Clock, Random } from "../../src/ports/mod.ts";
 import { AK_HASH, akTemplate } from "./attestation_key.ts";
-import { readBanks, readFacts, readHandles, type TpmFacts } from "./capability.ts";
+import { readBanks, readProperties, readHandles, type TpmProperties } from "./capability.ts";
 import { type EndorsementKey, findEndorsementKey } from "./endorsement.ts";
 import { TpmLine } from "./line.ts";
 import { activateCredential, createPrimary, type LoadedKey, policySecret, startPolicySession } from "./objects.ts";
@@ -32,7 +32,7 @@ export interface TpmDeps {
 }
 
 /** What a TPM has at the moment. */
-export interface TpmState extends TpmFacts {
+export interface TpmState extends TpmProperties {
   /** PCRs by active bank. */
   readonly banks: ReadonlyMap<TpmBank, readonly number[]>;
   /** Objects that are loaded: others' where they use the TPM past its resource manager, never ours. */
@@ -84,7 +84,7 @@ export class Tpm {
   /** Throws what {@link TpmLine.use} throws. */
   state(signal?: AbortSignal): Promise<TpmState> {
     return this.#line.use(async (turn) => ({
-      ...await readFacts(turn),
+      ...await readProperties(turn),
       banks: await readBanks(turn),
       loadedObjects: (await readHandles(turn, TpmHr.transient)).length,
     }), signal);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createVerify } from "node:crypto";
 import { AK_HASH, akTemplate } from "../../../agent/tpm/attestation_key.ts";
-import { readBanks, readFacts, readHandles } from "../../../agent/tpm/capability.ts";
+import { readBanks, readProperties, readHandles } from "../../../agent/tpm/capability.ts";
 import { TpmLine } from "../../../agent/tpm/line.ts";
 import { readNv } from "../../../agent/tpm/nv.ts";
 import { createPrimary, policySecret, startPolicySession } from "../../../agent/tpm/objects.ts";
@@ -28,7 +28,7 @@ Deno.test("a TPM tells its maker, its banks and its certificates, whole and in p
   await using tpm = await Swtpm.start();
   const line = lineTo(tpm.ownAddress);
   await line.use(async (turn) => {
-    const facts = await readFacts(turn);
+    const facts = await readProperties(turn);
     assert.equal(facts.manufacturer, "IBM");
     assert.ok(facts.firmwareVersion > 0n);
     assert.equal(facts.transientSlots, 3);
