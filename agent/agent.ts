@@ -1,4 +1,5 @@
 /** All of an agent's services in one process, and what it tells about them. */
+import type { EvidenceProvider } from "../src/attestation/mod.ts";
 import { type CarrierPlace, channelLimits } from "../src/channel/mod.ts";
 import { type AgentConfig, isLoopbackHost, readSecretFile } from "../src/config/mod.ts";
 import {
@@ -32,6 +33,7 @@ import type { AgentState, AgentStatus } from "./status.ts";
 import { Supervisor } from "./supervisor.ts";
 import { TokenFile } from "./token_file.ts";
 import { TokenRenewal } from "./token_renewal.ts";
+import { openTpm, TpmProvider } from "./tpm/mod.ts";
 import { TunnelStore } from "./tunnel_store.ts";
 
 /** What may be put in place of the machine's own. */
@@ -79,7 +81,7 @@ const MAX_RECENT = 16;
 
 /**
  * Starts publishing what the configuration names. Resolves when everything local is in order; throws what reading the
- * token, the CA file, the identity and the stored tunnels throws, and `admin_listen_failed`.
+ * token, the CA file, the identity (see {@link openTpm}) and the stored tunnels throws, and `admin_listen_failed`.
  */
 export async function startAgent(config: AgentConfig, deps: AgentDeps = {}): Promise<RunningAgent> {
   const log = deps.log ?? noLog;
@@ -95,8 +97,8 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps = {}): Pro
     if (warning !== undefined) log("warn", warning);
   }
   await openPrivateDirectory(directory);
-  const provider = await boundKeyIdentity(config.identityFile ?? `${directory}/identity.key`, random);
   const clock = deps.clock ?? systemClock;
+  const provider = await identityOf(config, directory, clock, random);
   const store = await TunnelStore.open(`${directory}/tunnels.json`, log, clock);
   const version = deps.version ?? programVersion;
   if (config.control.startsWith("http:") && !isLoopbackHost(new URL(config.control).hostname)) {
@@ -129,6 +131,17 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps = {}): Pro
   });
 }
 
+/** The TPM's where one is set, and never a key in a file in its place. */
+async function identityOf(
+  { tpm, tpmEk, identityFile }: AgentConfig,
+  directory: string,
+  clock: Clock,
+  random: Random,
+): Promise<EvidenceProvider> {
+  if (tpm === null) return await boundKeyIdentity(identityFile ?? `${directory}/identity.key`, random);
+  return new TpmProvider(await openTpm(tpm, { clock, random, ek: tpmEk ?? undefined }));
+}
+
 interface AgentParts {
   readonly config: AgentConfig;
   readonly deps: AgentDeps;
@@ -137,7 +150,7 @@ interface AgentParts {
   readonly clock: Clock;
   readonly caCerts: readonly string[] | undefined;
   readonly proxyFor: ProxyChooser | undefined;
-  readonly provider: Awaited<ReturnType<typeof boundKeyIdentity>>;
+  readonly provider: EvidenceProvider;
   readonly store: TunnelStore;
   readonly control: ControlClient;
   readonly tokenFile: TokenFile | undefined;

@@ -10,7 +10,7 @@ import {
 import { spkiOf, tpmHash, TpmHr, type TpmPublic } from "../../src/attestation/tpm/mod.ts";
 import { concat, toHex } from "../../src/bytes/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
-import { readProperties, readHandles } from "./capability.ts";
+import { readHandles, readProperties } from "./capability.ts";
 import { readNv } from "./nv.ts";
 import { createPrimary } from "./objects.ts";
 import type { TpmTurn } from "./turn.ts";
@@ -43,7 +43,10 @@ export interface EndorsementKey {
  * that cannot be used) and `tpm_ek_mismatch`: the certificate is for another key than this TPM makes.
  * @param wanted the only template to look for
  */
-export async function findEndorsementKey(turn: TpmTurn, wanted: EkTemplateName | undefined): Promise<EndorsementKey> {
+export async function findEndorsementKey(
+  turn: TpmTurn,
+  wanted: EkTemplateName | undefined,
+): Promise<EndorsementKey> {
   const { nvBufferBytes } = await readProperties(turn);
   const reasons: string[] = [];
   for (const template of wanted === undefined ? CHOICE : [wanted]) {
@@ -65,12 +68,20 @@ export async function findEndorsementKey(turn: TpmTurn, wanted: EkTemplateName |
         { detail: { template } },
       );
     }
-    return { template, area, spki, certificate, certificates: [certificate, ...chain].map(({ bytes }) => bytes) };
+    return {
+      template,
+      area,
+      spki,
+      certificate,
+      certificates: [certificate, ...chain].map(({ bytes }) => bytes),
+    };
   }
   const which = wanted === undefined ? "" : ` for its ${wanted} key`;
   throw new PosternError(
     "tpm_ek_certificate_missing",
-    `Cannot use the TPM: it holds no certificate${which}${reasons.length === 0 ? "" : ` that can be used (${reasons.join("; ")})`}`,
+    `Cannot use the TPM: it holds no certificate${which}${
+      reasons.length === 0 ? "" : ` that can be used (${reasons.join("; ")})`
+    }`,
   );
 }
 

@@ -1,20 +1,30 @@
 /** This machine's TPM as the agent uses it: who it is, proof of that, and quotes. */
-import {
-  agentIdOf,
-  type EvidenceQuestion,
-  type PcrSelection,
-} from "../../src/attestation/mod.ts";
+import { agentIdOf, type EvidenceQuestion, type PcrSelection } from "../../src/attestation/mod.ts";
 import { EK_TEMPLATES, type EkTemplateName } from "../../src/attestation/ek/mod.ts";
-import { encodeTpm, tpmHash, TpmHr, type TpmPublic, TpmRh, TPMT_PUBLIC, type TpmBank } from "../../src/attestation/tpm/mod.ts";
+import {
+  encodeTpm,
+  type TpmBank,
+  tpmHash,
+  TpmHr,
+  type TpmPublic,
+  TpmRh,
+  TPMT_PUBLIC,
+} from "../../src/attestation/tpm/mod.ts";
 import { equalConstantTime, toHex } from "../../src/bytes/mod.ts";
 import type { EkKind, TpmAddress } from "../../src/config/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
 import type { Clock, Random } from "../../src/ports/mod.ts";
 import { AK_HASH, akTemplate } from "./attestation_key.ts";
-import { readBanks, readProperties, readHandles, type TpmProperties } from "./capability.ts";
+import { readBanks, readHandles, readProperties, type TpmProperties } from "./capability.ts";
 import { type EndorsementKey, findEndorsementKey } from "./endorsement.ts";
 import { TpmLine } from "./line.ts";
-import { activateCredential, createPrimary, type LoadedKey, policySecret, startPolicySession } from "./objects.ts";
+import {
+  activateCredential,
+  createPrimary,
+  type LoadedKey,
+  policySecret,
+  startPolicySession,
+} from "./objects.ts";
 import type { OpenPipe } from "./pipe.ts";
 import { quotePcrs, type TpmQuote } from "./quote.ts";
 import type { TpmTurn } from "./turn.ts";
@@ -63,7 +73,11 @@ export class Tpm {
   }
 
   /** See {@link openTpm}. */
-  static async open(address: TpmAddress, { clock, random, ek: wanted, open }: TpmDeps, signal?: AbortSignal): Promise<Tpm> {
+  static async open(
+    address: TpmAddress,
+    { clock, random, ek: wanted, open }: TpmDeps,
+    signal?: AbortSignal,
+  ): Promise<Tpm> {
     const line = new TpmLine({ address, clock, open });
     return await line.use(async (turn) => {
       const ek = await findEndorsementKey(turn, wanted);
@@ -111,7 +125,12 @@ export class Tpm {
         await policySecret(turn, authorization);
       }
       try {
-        return await activateCredential(turn, { ak, ek: ek.handle, authorization }, credentialBlob, encryptedSecret);
+        return await activateCredential(
+          turn,
+          { ak, ek: ek.handle, authorization },
+          credentialBlob,
+          encryptedSecret,
+        );
       } catch (error) {
         // TPMs answer with different codes; all of them mean the same.
         if (!(error instanceof PosternError && error.code === "tpm_refused")) throw error;

@@ -5,8 +5,10 @@ import {
   formatDuration,
   formatRate,
   formatSize,
+  formatTpmAddress,
   keyOfProperty,
   settingsOf,
+  type TpmAddress,
 } from "../../src/config/mod.ts";
 import { escapeControls } from "../../src/telemetry/mod.ts";
 import type { Call } from "../command.ts";
@@ -59,6 +61,7 @@ function shown(value: unknown, placeholder: string | undefined): string {
   if (typeof value !== "object") return String(value);
   if (Array.isArray(value)) return value.join(",") || "-";
   const facts = value as Record<string, number | string>;
+  if ("kind" in facts) return formatTpmAddress(value as TpmAddress);
   if ("port" in facts) return formatAddress({ host: String(facts.host), port: Number(facts.port) });
   if ("everyMs" in facts) return formatRate({ count: Number(facts.count), everyMs: Number(facts.everyMs) });
   return "first" in facts ? `${facts.first}-${facts.last}` : JSON.stringify(value);

@@ -111,9 +111,11 @@ export const TPM_CLIENT_ERRORS = {
     blame: "operator",
     retryable: false,
     exit: 4,
-    cause: "None of the NV indices where makers put certificates holds one that can be used: 0x01c0000a (P-256), 0x01c00016 " +
+    cause:
+      "None of the NV indices where makers put certificates holds one that can be used: 0x01c0000a (P-256), 0x01c00016 " +
       "(P-384), 0x01c00002 (RSA-2048).",
-    remedy: "Take the setting `tpm_ek` away if it names a key without a certificate; `postern attest --dry-run` tries each. " +
+    remedy:
+      "Take the setting `tpm_ek` away if it names a key without a certificate; `postern attest --dry-run` tries each. " +
       "Some makers publish certificates instead of storing them: such TPMs cannot be used.",
   },
   tpm_ek_mismatch: {
@@ -121,16 +123,20 @@ export const TPM_CLIENT_ERRORS = {
     blame: "operator",
     retryable: false,
     exit: 4,
-    cause: "The endorsement key that the TPM makes from the standard template is not the one that its certificate names.",
-    remedy: "Name another key with the setting `tpm_ek`. A TPM whose endorsement seed was changed has no certified key any more.",
+    cause:
+      "The endorsement key that the TPM makes from the standard template is not the one that its certificate names.",
+    remedy:
+      "Name another key with the setting `tpm_ek`. A TPM whose endorsement seed was changed has no certified key any more.",
   },
   tpm_identity_changed: {
     title: "TPM is another one than at the start",
     blame: "operator",
     retryable: false,
     exit: 4,
-    cause: "The TPM makes another attestation key than when the agent started: it was exchanged, or its endorsement seed changed.",
-    remedy: "Restart the agent and enrol the machine again if the change is yours. If it is not, find out who made it.",
+    cause:
+      "The TPM makes another attestation key than when the agent started: it was exchanged, or its endorsement seed changed.",
+    remedy:
+      "Restart the agent and enrol the machine again if the change is yours. If it is not, find out who made it.",
   },
   tpm_pcr_bank_inactive: {
     title: "TPM does not keep the PCRs that are asked for",

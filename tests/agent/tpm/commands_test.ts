@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createVerify } from "node:crypto";
 import { AK_HASH, akTemplate } from "../../../agent/tpm/attestation_key.ts";
-import { readBanks, readProperties, readHandles } from "../../../agent/tpm/capability.ts";
+import { readBanks, readHandles, readProperties } from "../../../agent/tpm/capability.ts";
 import { TpmLine } from "../../../agent/tpm/line.ts";
 import { readNv } from "../../../agent/tpm/nv.ts";
 import { createPrimary, policySecret, startPolicySession } from "../../../agent/tpm/objects.ts";
