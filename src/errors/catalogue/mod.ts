@@ -11,9 +11,8 @@ import { HTTP_ERRORS } from "./http.ts";
 import { HTTP2_ERRORS } from "./http2.ts";
 import { QUOTE_ERRORS } from "./quote.ts";
 import { TLS_ERRORS } from "./tls.ts";
-import { TPM_STRUCTURE_ERRORS } from "./tpm_structure.ts";
-import { TPM_EVIDENCE_ERRORS } from "./tpm_evidence.ts";
 import { TPM_CLIENT_ERRORS } from "./tpm_client.ts";
+import { TPM_STRUCTURE_ERRORS } from "./tpm_structure.ts";
 import { WEBSOCKET_ERRORS } from "./websocket.ts";
 import { WIRE_ERRORS } from "./wire.ts";
 
@@ -29,9 +28,8 @@ const ALL = {
   ...HTTP2_ERRORS,
   ...QUOTE_ERRORS,
   ...TLS_ERRORS,
-  ...TPM_STRUCTURE_ERRORS,
-  ...TPM_EVIDENCE_ERRORS,
   ...TPM_CLIENT_ERRORS,
+  ...TPM_STRUCTURE_ERRORS,
   ...WEBSOCKET_ERRORS,
   ...WIRE_ERRORS,
 } as const satisfies Record<string, ErrorFacts>;
