@@ -7,7 +7,7 @@ import {
   maxChainCertificates,
   readCertificate,
 } from "../../src/attestation/ek/mod.ts";
-import { spkiOf, tpmHash, TpmHr, type TpmPublic } from "../../src/attestation/tpm/mod.ts";
+import { spkiOf, tpmHash, type TpmPublic } from "../../src/attestation/tpm/mod.ts";
 import { concat, toHex } from "../../src/bytes/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
 import { readHandles, readProperties } from "./capability.ts";

@@ -48,7 +48,7 @@ async function codeThrown(work: Promise<unknown>): Promise<ErrorCode> {
 }
 
 Deno.test("TpmLine.use() unloads what is left of before, once, and closes the transport when nobody waits", async () => {
-  const { line, tpm } = lineTo((command, at) => {
+  const { line, tpm } = lineTo((_command, at) => {
     const first = at === 0 ? "00" + "00000001" + "00000001" + "80000000" : undefined;
     const then = at === 2 ? "00" + "00000001" + "00000001" + "02000001" : undefined;
     const list = first ?? then;
