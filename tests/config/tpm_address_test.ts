@@ -46,7 +46,10 @@ Deno.test("the setting tpm is off unless given, and tpm_ek names a key", () => {
   assert.deepEqual(agentDefaults({ tpm: "off" }).tpm, null);
   assert.deepEqual(agentDefaults({ tpm: "/dev/tpmrm0" }).tpm, { kind: "device", path: "/dev/tpmrm0" });
   assert.equal(agentDefaults({ tpm_ek: "p384" }).tpmEk, "p384");
-  for (const wrong of [{ tpm: "yes" }, { tpm_ek: "rsa4096" }]) {
-    assert.throws(() => agentDefaults(wrong), (error) => codeOf(error) === "config_value_invalid");
+  for (const wrong of [["tpm", "yes"], ["tpm_ek", "rsa4096"]]) {
+    assert.throws(
+      () => agentDefaults(Object.fromEntries([wrong])),
+      (error) => codeOf(error) === "config_value_invalid",
+    );
   }
 });
