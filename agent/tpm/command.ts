@@ -3,7 +3,7 @@ import { TpmReader, TpmRh, TpmSt, TpmWriter } from "../../src/attestation/tpm/mo
 import { HEADER_BYTES, MAX_MESSAGE_BYTES } from "./framing.ts";
 
 /** TPM_CC (Part 2, 6.5.2): the commands that an agent needs. */
-export const TpmCc = {
+const TpmCc = {
   createPrimary: 0x0131,
   selfTest: 0x0143,
   activateCredential: 0x0147,
