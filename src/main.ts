@@ -4,7 +4,7 @@ import { adminApp, health } from "./admin.ts";
 import { noEkTrust } from "./attestation/ek/mod.ts";
 import { boundKeyVerifier } from "./attestation/mod.ts";
 import { toBase64Url, utf8 } from "./bytes/mod.ts";
-import { type EdgeConfig, formatAddress, isLoopbackHost, readSecretFile } from "./config/mod.ts";
+import { type EdgeConfig, formatAddress, isLoopbackHost, issuerOf, readSecretFile } from "./config/mod.ts";
 import {
   controlApp,
   type ControlConfig,
@@ -45,6 +45,7 @@ import {
   serveAdmin,
 } from "./telemetry/mod.ts";
 import { tokenGate } from "./token_gate.ts";
+import { isForeignSubject, type OpenTokenVerifier, openTokenVerifier } from "./tokens/mod.ts";
 import { version } from "./version.ts";
 import { WorkerPlane } from "./workers/mod.ts";
 
@@ -74,7 +75,7 @@ export interface RunningEdge {
   /** Certificate authority of the development certificates; undefined when real ones are configured. */
   readonly caPath: string | undefined;
   readonly edge: EdgePlane;
-  /** Reads the certificates again. */
+  /** Reads the certificates, and what tokens of other issuers are verified by, again. */
   reload(): Promise<void>;
   /** Drains, then ends. Idempotent. */
   stop(): Promise<void>;
@@ -83,7 +84,8 @@ export interface RunningEdge {
 
 /**
  * Starts an edge with embedded control. Listens when it returns.
- * @throws PosternError `state_directory_unusable`, `store_*`, `listen_failed`, `admin_listen_failed`, and certificate codes
+ * @throws PosternError `state_directory_unusable`, `store_*`, `listen_failed`, `admin_listen_failed`, `jwks_invalid`,
+ * `hmac_secret_weak`, `secret_file_*`, and certificate codes
  */
 export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promise<RunningEdge> {
   const clock = deps.clock ?? systemClock;
@@ -93,8 +95,17 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
   const metrics = deps.metrics ?? createMetrics();
   const state = await StateDirectory.open(config.stateDirectory);
   const store = await openStore(config, state, { clock, log });
+  let openVerifier: OpenTokenVerifier | undefined;
   try {
     const keyset = await openKeyset({ store, clock, random }, rotationOf(config));
+    const tokenVerifier = openVerifier = await openTokenVerifier({
+      config,
+      keyset,
+      clock,
+      random,
+      log,
+      series: metrics.tokens,
+    });
     const edgeId = config.edgeId ?? await state.edgeId(random);
     const edgeStatic = await state.edgeStatic(random);
     const { files, caPath } = await certificateFilesOf(config, state, { clock, random, log });
@@ -124,6 +135,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
         onTunnelDeleted: (tunnelId) => edge.cutTunnel(tunnelId, "tunnel_deleted"),
         onRevoked(owner, tunnelIds) {
           for (const tunnelId of tunnelIds) edge.cutTunnel(tunnelId, "token_revoked");
+          if (owner !== undefined && isForeignSubject(owner)) edge.cutTunnel(owner, "token_revoked");
           // The edge's own token may be among them. A revocation counts for the whole millisecond in which it was made, so
           // the token in its place has to be of a later one.
           if (owner === undefined || owner === OPERATOR) clock.schedule(clock.now() + 2, keepToken);
@@ -143,7 +155,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
     const keepToken = () =>
       void writeToken().catch((error) => log("error", "management token kept", { code: codeOf(error) }));
     const control = controlApp(controlDeps);
-    const tokens = tokenGate(keyset, store, clock, controlConfig);
+    const tokens = tokenGate(tokenVerifier.verifier, store, clock, controlConfig);
     const common: CommonOptions = {
       config,
       edgeId,
@@ -209,6 +221,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
     let stopping: Promise<void> | undefined;
     const stop = async () => {
       await edge.stop();
+      tokenVerifier.stop();
       stopUpkeep();
       stopWatch();
       stopWriting();
@@ -224,11 +237,14 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       tokenPath: state.tokenPath,
       caPath,
       edge,
-      reload: () => edge.reload(),
+      reload: async () => {
+        await Promise.all([edge.reload(), tokenVerifier.reload()]);
+      },
       stop: () => stopping ??= stop(),
       finished: finished.promise,
     };
   } catch (error) {
+    openVerifier?.stop();
     await store.close();
     throw error;
   }
@@ -329,7 +345,7 @@ function controlConfigOf(config: EdgeConfig): ControlConfig {
   const { tokens, limits } = config;
   return {
     ...controlDefaults,
-    issuer: `https://${config.publicHost}`,
+    issuer: issuerOf(config),
     publicDomain: config.publicHost,
     anonymousTunnels: config.anonymousTunnels,
     tcpPorts: config.tcpPorts,

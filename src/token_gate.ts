@@ -1,37 +1,70 @@
-/** How an edge judges tokens: signatures by keys, single use and tunnels by the store. */
+/** How an edge judges tokens: signatures by the declared verifiers, single use, tunnels and routes by the store. */
 import type { ControlConfig } from "./control/mod.ts";
 import type { TokenGate } from "./edge/mod.ts";
 import { PosternError } from "./errors/mod.ts";
-import { type Keyset, spendToken, type Stage0Claims, verifyStage0, verifyStage1 } from "./identity/mod.ts";
+import { spendToken, type Stage0Claims, type Stage1Claims, type TokenKind } from "./identity/mod.ts";
 import type { Clock, Store } from "./ports/mod.ts";
+import { claimOfRoutes, isForeignSubject, type TokenVerifier, withForeignSubject } from "./tokens/mod.ts";
 
-/** The gate of an edge whose control is embedded. */
-export function tokenGate(keyset: Keyset, store: Store, clock: Clock, config: ControlConfig): TokenGate {
-  const expectation = () => ({
-    audience: config.edgeAudience,
-    issuer: config.issuer,
-    nowMs: clock.wall(),
-    clockSkewMs: config.tokens.clockSkewMs,
-  });
-  const checkTunnel = async (tunnelId: string, issuedAt: number) => {
-    const tunnel = await store.tunnel(tunnelId);
-    if (tunnel === undefined) throw new PosternError("tunnel_deleted");
-    const { owner } = tunnel;
+/** The gate of an edge whose control is embedded; it takes tokens of other issuers as its policy says. */
+export function tokenGate(
+  verifier: Pick<TokenVerifier, "verify">,
+  store: Store,
+  clock: Clock,
+  config: Pick<
+    ControlConfig,
+    "edgeAudience" | "issuer" | "publicDomain" | "tcpPorts" | "udpPorts" | "tokens"
+  >,
+): TokenGate {
+  const verify = async <K extends TokenKind & ("stage0" | "stage1")>(kind: K, token: string) => {
+    const claims = await verifier.verify(kind, token, {
+      audience: config.edgeAudience,
+      nowMs: clock.wall(),
+      clockSkewMs: config.tokens.clockSkewMs,
+    });
+    if (claims.iss !== config.issuer) return await withForeignSubject(claims);
+    if (isForeignSubject(claims.sub)) {
+      throw new PosternError("token_claims_invalid", `Cannot accept ${kind} token: its subject is no tunnel`);
+    }
+    return claims;
+  };
+  const refuseRevoked = async (owner: string, issuedAt: number) => {
     if (await store.isRevoked({ owner, startedAtMs: issuedAt * 1_000 })) {
       throw new PosternError("token_revoked");
     }
+  };
+  const checkTunnel = async (tunnelId: string, issuedAt: number) => {
+    if (isForeignSubject(tunnelId)) {
+      await refuseRevoked(tunnelId, issuedAt);
+      return undefined;
+    }
+    const tunnel = await store.tunnel(tunnelId);
+    if (tunnel === undefined) throw new PosternError("tunnel_deleted");
+    await refuseRevoked(tunnel.owner, issuedAt);
     return tunnel.rules;
   };
+  const bindRoutes = async (claims: Stage0Claims) => {
+    const taken = await store.claimRoutes(claimOfRoutes(claims, config, clock.wall()));
+    if (taken === undefined) return;
+    throw new PosternError("token_route_taken", "Cannot accept token: it names a route of somebody else", {
+      detail: { route: taken },
+    });
+  };
   return {
-    verifyStage0: (token) => verifyStage0(token, keyset, expectation()),
-    verifyStage1: (token) => verifyStage1(token, keyset, expectation()),
+    verifyStage0: (token): Promise<Stage0Claims> => verify("stage0", token),
+    verifyStage1: (token): Promise<Stage1Claims> => verify("stage1", token),
     async ownerOf(claims: Stage0Claims) {
+      if (isForeignSubject(claims.sub)) return claims.sub;
       const tunnel = await store.tunnel(claims.sub);
       return tunnel === undefined || tunnel.anonymous ? undefined : tunnel.owner;
     },
     async spend(claims: Stage0Claims) {
       await checkTunnel(claims.sub, claims.iat);
-      await spendToken(store, "stage0", claims);
+      if (!isForeignSubject(claims.sub)) return await spendToken(store, "stage0", claims);
+      await bindRoutes(claims);
+      // Another issuer may use the same ids as control does.
+      const [scope] = claims.sub.split(":", 1);
+      await spendToken(store, "stage0", { jti: `${scope}:${claims.jti}`, exp: claims.exp });
     },
     async checkTunnel(tunnelId, issuedAt, agentId) {
       const rules = await checkTunnel(tunnelId, issuedAt);

@@ -21,7 +21,7 @@ const ROWS: readonly (readonly string[])[] = [
   ],
   ["src/mux"],
   ["src/channel"],
-  ["src/driver", "src/telemetry", "src/store"],
+  ["src/driver", "src/telemetry", "src/store", "src/tokens"],
   ["src/edge", "src/control", "agent"],
   ["src/workers"],
   ["src/main.ts"],

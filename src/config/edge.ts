@@ -19,6 +19,7 @@ import {
 import { tierSchema } from "../identity/mod.ts";
 import { optional, setting, type Values } from "./setting.ts";
 import { channelSettings, heartbeatSettings, logSettings, otelSettings, windowSettings } from "./shared.ts";
+import { tokenVerificationSettings } from "./token_verification.ts";
 import { dayMs, hourMs, KiB, MiB } from "./units.ts";
 
 /** Nobody accepts more in a second. */
@@ -26,7 +27,7 @@ const maxConnectionRate = 1_000_000;
 /** Most blocks in a list of the edge. */
 const maxAccessBlocks = 1_024;
 
-/** Lifetimes of what control signs. Longer ones leave a stolen token useful for longer. */
+/** Lifetimes of what control signs, longer ones leave a stolen token useful for longer; and who verifies tokens. */
 const tokenSettings = {
   stage0Ms: setting(
     duration(1000, 600_000),
@@ -63,6 +64,7 @@ const tokenSettings = {
   ),
   /** Also how long a used token id is remembered past its expiry. */
   clockSkewMs: setting(duration(0, 300_000), "30s", "Difference of clocks that is forgiven.", "DURATION"),
+  ...tokenVerificationSettings,
 } as const;
 
 /** Who is believed. An agent with a key in a file proves only that it is the same one as before. */
@@ -390,6 +392,11 @@ export type EdgeConfig = Omit<Values<typeof edgeSettings>, "anonymousTunnels"> &
   /** Whether agents without a token may publish. */
   readonly anonymousTunnels: boolean;
 };
+
+/** `iss` of the tokens that control inside of this edge signs. */
+export function issuerOf({ publicHost }: Pick<EdgeConfig, "publicHost">): string {
+  return `https://${publicHost}`;
+}
 
 /** Whether viewers are told to come by https to what ends at the edge. */
 function isPublicUrlSecure({ publicUrlScheme, tls }: Pick<EdgeConfig, "publicUrlScheme" | "tls">): boolean {

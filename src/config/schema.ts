@@ -2,14 +2,15 @@
 import { PosternError } from "../errors/mod.ts";
 import { isLoopbackHost } from "./address.ts";
 import { type AgentConfig, agentSettings } from "./agent.ts";
-import { type EdgeConfig, edgeSettings } from "./edge.ts";
+import { type EdgeConfig, edgeSettings, issuerOf } from "./edge.ts";
 import { resolve, type Schema } from "./resolve.ts";
 import { ruleKeysOf } from "./rules.ts";
 import { keyOfProperty } from "./setting.ts";
+import { checkTokenVerification, type RefuseIf } from "./token_verification.ts";
 
-function refuseIf(condition: boolean, what: string): void {
-  if (condition) throw new PosternError("config_conflict", `Cannot use this configuration: ${what}`);
-}
+const refuseIf: RefuseIf = (condition, what, code = undefined) => {
+  if (condition) throw new PosternError(code ?? "config_conflict", `Cannot use this configuration: ${what}`);
+};
 
 /** Whether a rule says anything: a list with entries, a value, or a group that holds one. */
 function isGiven(value: unknown): boolean {
@@ -56,6 +57,11 @@ export const edgeSchema: Schema<typeof edgeSettings, EdgeConfig> = {
     refuseIf(
       tokens.managementMs > tokens.managementFamilyMs,
       "tokens.management must not be longer than tokens.management_family",
+    );
+    checkTokenVerification(
+      tokens,
+      { ownIssuer: issuerOf(values), handshakeStepMs: values.channel.handshakeStepMs },
+      refuseIf,
     );
     return { ...values, anonymousTunnels: values.anonymousTunnels ?? isLoopbackHost(listen.host) };
   },

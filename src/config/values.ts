@@ -306,3 +306,17 @@ function itemsOf(raw: unknown, maxItems: number): string[] | undefined {
   if (items === undefined || items.length > maxItems) return undefined;
   return items.map((item) => typeof item === "string" ? item.trim() : "").filter((item) => item !== "");
 }
+
+/** A list of texts without white space; a flag or variable separates them by commas. */
+export function textList(
+  maxItems: number,
+  maxChars: number,
+  what: string,
+): z.ZodType<readonly string[], unknown> {
+  return notation(`at most ${maxItems} ${what}`, (raw) => {
+    const items = itemsOf(raw, maxItems);
+    return items?.every((item) => item.length <= maxChars && /^[\x21-\x2b\x2d-\x7e]+$/.test(item))
+      ? Object.freeze(items)
+      : undefined;
+  });
+}

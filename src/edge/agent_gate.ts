@@ -195,6 +195,8 @@ export class AgentGate {
       this.#context.log(refusal.code === "internal_error" ? "error" : "warn", "agent refused", {
         code: refusal.code,
         port: refusal.detail.port,
+        claim: refusal.detail.claim,
+        reason: refusal.detail.reason ?? refusal.detail.route ?? refusal.detail.hostname,
         cause: refusal.code === "internal_error" && error instanceof Error ? error.stack : undefined,
       });
       channel.refuse(refusal, this.#context.clock.now());

@@ -7,6 +7,15 @@ export interface VerificationKeys {
   publicKey(kid: string): CryptoKey | undefined;
 }
 
+/** Algorithms of tokens. Control signs by EdDSA only; the others are for issuers that an edge was told to believe. */
+export type TokenAlgorithm = "EdDSA" | "ES256" | "HS256";
+
+/** A key with the one algorithm that it is for: what a token's header says never chooses how a key is used (RFC 8725 3.1). */
+export interface PinnedKey {
+  readonly alg: TokenAlgorithm;
+  readonly key: CryptoKey;
+}
+
 /** Gives the key that signs now. */
 export interface SigningKeys {
   signingKey(): { readonly kid: string; readonly privateKey: CryptoKey };

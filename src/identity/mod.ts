@@ -16,10 +16,13 @@ export {
   transportSchema,
   type TunnelProtocol,
 } from "./claims.ts";
+export { readHmacSecrets } from "./hmac_secrets.ts";
+export { readJwks } from "./jwks.ts";
 export {
   type Jwks,
   type KeyPair,
   keyPairOfSeed,
+  type PinnedKey,
   type PublicJwk,
   type SigningKeys,
   type VerificationKeys,
@@ -28,6 +31,7 @@ export { defaultRotation, Keyset, type KeysetRecord, type RotationPolicy } from 
 export { spendToken } from "./spend.ts";
 export { type ChannelFacts, matchStages, type StageRoutes } from "./stages.ts";
 export {
+  acceptClaims,
   claimedKind,
   type ClaimsOf,
   clockSkewSeconds,
@@ -35,7 +39,10 @@ export {
   type Issue,
   type IssuedToken,
   maxTokenChars,
+  readUnverified,
+  type TokenClaim,
   type TokenKind,
+  verifyPinned,
 } from "./token.ts";
 export {
   type Draft,

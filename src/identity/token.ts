@@ -1,4 +1,4 @@
-/** Signing and checking of compact JWTs (RFC 7519) under EdDSA: what all kinds of token share. */
+/** Signing (EdDSA) and checking of compact JWTs (RFC 7519): what all kinds of token share. */
 import { CompactSign, compactVerify, decodeProtectedHeader, errors } from "jose";
 import type { z } from "zod";
 import { fromBase64Url, toBase64Url, utf8, utf8Decode } from "../bytes/mod.ts";
@@ -14,7 +14,7 @@ import {
   type Stage1Claims,
   stage1Schema,
 } from "./claims.ts";
-import type { SigningKeys, VerificationKeys } from "./keys.ts";
+import type { PinnedKey, SigningKeys, VerificationKeys } from "./keys.ts";
 
 /** Longest token that is looked at, in characters. */
 export const maxTokenChars = 8_192;
@@ -107,15 +107,70 @@ export async function verifyToken<K extends TokenKind>(
   keys: VerificationKeys,
   expect: Expectation,
 ): Promise<ClaimsOf[K]> {
-  const { typ, schema } = TOKEN_KINDS[kind];
-  const header = readHeader(token);
-  if (header.alg !== "EdDSA") throw refused("token_wrong_algorithm", kind, "its algorithm is not EdDSA");
-  if (header.typ !== typ) throw refused("token_wrong_type", kind, "its header names another type");
-  const key = typeof header.kid === "string" ? keys.publicKey(header.kid) : undefined;
+  const { alg, kid } = readKindOf(kind, token);
+  if (alg !== "EdDSA") throw refused("token_wrong_algorithm", kind, "its algorithm is not EdDSA");
+  const key = kid === undefined ? undefined : keys.publicKey(kid);
   if (key === undefined) throw refused("token_unknown_key", kind, "no published key has its key id");
-  const claims = checkClaims(kind, schema, parseJson(kind, await openSignature(kind, token, key)));
+  return await verifyPinned(kind, token, [{ alg: "EdDSA", key }], expect);
+}
+
+/** What a token says of itself before anything of it was checked. Peer text: good for choosing who is asked, no more. */
+export interface TokenClaim {
+  readonly alg: string | undefined;
+  readonly kid: string | undefined;
+  readonly issuer: string | undefined;
+  /** The rest of its payload. */
+  readonly payload: Readonly<Record<string, unknown>>;
+}
+
+/** Reads form and type only. Throws `token_too_large`, `token_malformed`, `token_wrong_type`. */
+export function readUnverified(kind: TokenKind, token: string): TokenClaim {
+  const { alg, kid } = readKindOf(kind, token);
+  const payload = parseJson(kind, fromBase64Url(token.split(".")[1]));
+  if (typeof payload !== "object" || payload === null || Array.isArray(payload)) {
+    throw refused("token_malformed", kind, "its payload is not a JSON object");
+  }
+  const claims = payload as Record<string, unknown>;
+  const issuer = typeof claims.iss === "string" ? claims.iss : undefined;
+  return { alg, kid, issuer, payload: claims };
+}
+
+/**
+ * As {@link verifyToken}, by keys that were chosen already: the token has to name the algorithm of the keys, which are of
+ * one algorithm, and one of them has to fit.
+ */
+export async function verifyPinned<K extends TokenKind>(
+  kind: K,
+  token: string,
+  keys: readonly PinnedKey[],
+  expect: Expectation,
+): Promise<ClaimsOf[K]> {
+  const { alg } = readKindOf(kind, token);
+  const fitting = keys.filter((key) => key.alg === alg);
+  if (fitting.length === 0) {
+    throw refused("token_wrong_algorithm", kind, "its algorithm is not the one of its key");
+  }
+  const payload = await openSignature(kind, token, fitting);
+  return acceptClaims(kind, parseJson(kind, payload), expect);
+}
+
+/**
+ * Checks claims whose origin is beyond doubt: form, issuer, audience and times. Throws `token_claims_invalid`,
+ * `token_wrong_issuer`, `token_wrong_audience`, `token_not_yet_valid`, `token_expired`.
+ */
+export function acceptClaims<K extends TokenKind>(kind: K, value: unknown, expect: Expectation): ClaimsOf[K] {
+  const claims = checkClaims(kind, TOKEN_KINDS[kind].schema, value);
   checkRegistered(kind, claims, expect);
   return claims;
+}
+
+function readKindOf(kind: TokenKind, token: string): { alg: string | undefined; kid: string | undefined } {
+  const { alg, typ, kid } = readHeader(token);
+  if (typ !== TOKEN_KINDS[kind].typ) throw refused("token_wrong_type", kind, "its header names another type");
+  return {
+    alg: typeof alg === "string" ? alg : undefined,
+    kid: typeof kid === "string" ? kid : undefined,
+  };
 }
 
 function readHeader(token: string): { alg?: unknown; typ?: unknown; kid?: unknown } {
@@ -146,16 +201,24 @@ function isCanonical(part: string): boolean {
   }
 }
 
-async function openSignature(kind: TokenKind, token: string, key: CryptoKey): Promise<Uint8Array> {
-  try {
-    return (await compactVerify(token, key, { algorithms: ["EdDSA"] })).payload;
-  } catch (cause) {
-    if (cause instanceof errors.JWSSignatureVerificationFailed) {
-      throw refused("token_bad_signature", kind, "its signature does not hold", cause);
+async function openSignature(
+  kind: TokenKind,
+  token: string,
+  keys: readonly PinnedKey[],
+): Promise<Uint8Array> {
+  let mismatch: unknown;
+  for (const { alg, key } of keys) {
+    try {
+      return (await compactVerify(token, key, { algorithms: [alg] })).payload;
+    } catch (cause) {
+      // jose reports what it cannot parse as JOSEError or TypeError, by the part that was bad.
+      if (!(cause instanceof errors.JWSSignatureVerificationFailed)) {
+        throw refused("token_malformed", kind, "it is not a compact JWS", cause);
+      }
+      mismatch = cause;
     }
-    // jose reports what it cannot parse as JOSEError or TypeError, by the part that was bad.
-    throw refused("token_malformed", kind, "it is not a compact JWS", cause);
   }
+  throw refused("token_bad_signature", kind, "its signature does not hold", mismatch);
 }
 
 function parseJson(kind: TokenKind, payload: Uint8Array): unknown {

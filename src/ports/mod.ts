@@ -37,6 +37,8 @@ export type {
   Revocation,
   RevocationQuery,
   RevocationStore,
+  RouteClaim,
+  RouteStore,
   SettingStore,
   SingleUseStore,
   Store,

@@ -42,7 +42,7 @@ export interface TunnelClaim extends Omit<TunnelRecord, "publicPort" | "rules"> 
 
 export type TunnelClaimed =
   | { readonly outcome: "created"; readonly tunnel: TunnelRecord }
-  /** The holder of the name, or of its pair. */
+  /** The holder of the name, or of its pair; for a name of another issuer's subject, a tunnel that stands for it. */
   | { readonly outcome: "name_taken"; readonly holder: TunnelRecord }
   | { readonly outcome: "too_many" }
   | { readonly outcome: "no_port" };
@@ -137,6 +137,28 @@ export interface RevocationStore {
    */
   revoke(revocation: Revocation): Promise<void>;
   isRevoked(query: RevocationQuery): Promise<boolean>;
+}
+
+/** Routes that tokens of another issuer name, for the subject that they are for. */
+export interface RouteClaim {
+  readonly subject: string;
+  /** As `TunnelRecord.name`. */
+  readonly names: readonly string[];
+  /** Other names that nobody but the subject may hold. */
+  readonly pairedNames: readonly string[];
+  readonly tcpPorts: readonly number[];
+  readonly udpPorts: readonly number[];
+  readonly nowMs: number;
+  /** Routes that were last claimed before then are nobody's any more. */
+  readonly forgetBeforeMs: number;
+}
+
+export interface RouteStore {
+  /**
+   * Binds all routes to the subject, or none, and then returns one that is a tunnel's or another subject's: a name, or
+   * `tcp` or `udp` and a port. From then on no tunnel gets one of them. Throws `token_routes_full` rather than forget.
+   */
+  claimRoutes(claim: RouteClaim): Promise<string | undefined>;
 }
 
 /** A question that was asked and may be answered once. */
@@ -367,6 +389,7 @@ export interface Store
     AgentStore,
     SingleUseStore,
     RevocationStore,
+    RouteStore,
     ChallengeStore,
     MachineStore,
     PolicyStore,

@@ -170,6 +170,16 @@ const STEPS: readonly (readonly string[])[] = [
       UNIQUE (name, version)
     )`,
   ],
+  [
+    `CREATE TABLE routes (
+      kind       text NOT NULL,
+      route      text NOT NULL,
+      subject    text NOT NULL,
+      claimed_at bigint NOT NULL,
+      PRIMARY KEY (kind, route)
+    )`,
+    `CREATE INDEX routes_by_age ON routes (claimed_at)`,
+  ],
 ];
 
 /** The layout that this program writes. */

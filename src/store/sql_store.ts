@@ -15,6 +15,7 @@ import { SqlOpenEnrolments } from "./open_enrolments.ts";
 import { SqlPolicies } from "./policies.ts";
 import { SqlRecords } from "./records.ts";
 import { SqlRevocations } from "./revocations.ts";
+import { SqlRoutes } from "./routes.ts";
 import type { SqlDatabase } from "./sql.ts";
 import { SqlTunnels } from "./tunnels.ts";
 
@@ -42,6 +43,8 @@ export interface StoreOptions {
   readonly maxPolicyVersions?: number;
   /** Attestations of one agent and tunnel that are kept. */
   readonly maxAttestationsPerAgent?: number;
+  /** Routes of other issuers' subjects before new ones are refused. */
+  readonly maxRoutes?: number;
   /** Audit lines that are kept; the oldest go first. */
   readonly maxAuditEntries?: number;
 }
@@ -55,6 +58,7 @@ const defaultMaxOpenEnrolments = 512;
 const defaultMaxRevokedEks = 100_000;
 const defaultMaxPolicyVersions = 64;
 const defaultMaxAttestationsPerAgent = 16;
+const defaultMaxRoutes = 48_000;
 const defaultMaxAuditEntries = 100_000;
 const defaultClockSkewMs = 30_000;
 
@@ -88,6 +92,7 @@ export function sqlStore(database: SqlDatabase, options: StoreOptions): Store {
     wall: time.wall,
     maxAttestationsPerAgent: options.maxAttestationsPerAgent ?? defaultMaxAttestationsPerAgent,
   });
+  const routes = new SqlRoutes(database, options.maxRoutes ?? defaultMaxRoutes);
   const records = new SqlRecords(database);
   const audit = new SqlAudit(database, options.maxAuditEntries ?? defaultMaxAuditEntries);
   return {
@@ -107,6 +112,7 @@ export function sqlStore(database: SqlDatabase, options: StoreOptions): Store {
     consumeOnce: (kind, id, expiresAtMs) => once.consumeOnce(kind, id, expiresAtMs),
     revoke: (revocation) => revocations.revoke(revocation),
     isRevoked: (query) => revocations.isRevoked(query),
+    claimRoutes: (claim) => routes.claimRoutes(claim),
     putChallenge: (challenge: ChallengeRecord, maxPerSubject) => once.putChallenge(challenge, maxPerSubject),
     takeChallenge: (challengeId) => once.takeChallenge(challengeId),
     putEnrolmentToken: (token) => machines.putEnrolmentToken(token),

@@ -187,6 +187,16 @@ const STEPS: readonly string[] = [
     PRIMARY KEY (tunnel_id, agent_id)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  CREATE TABLE routes (
+    kind          TEXT NOT NULL,
+    route         TEXT NOT NULL,
+    subject       TEXT NOT NULL,
+    claimed_at    INTEGER NOT NULL,
+    PRIMARY KEY (kind, route)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX routes_by_age ON routes (claimed_at);
+  `,
 ];
 
 /** The layout that this program writes. */

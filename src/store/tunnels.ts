@@ -14,8 +14,8 @@ const columns =
   "tunnel_id, name, owner, anonymous, protocol, public_port, public_udp_port, created_at, held_until, rules, rules_revision, require_tier";
 
 /** Where ports of a protocol are kept, and the setting that remembers the last one that was given away. */
-const tcpPort = { column: "public_port", cursor: "store.last_public_port" } as const;
-const udpPort = { column: "public_udp_port", cursor: "store.last_public_udp_port" } as const;
+const tcpPort = { column: "public_port", kind: "tcp", cursor: "store.last_public_port" } as const;
+const udpPort = { column: "public_udp_port", kind: "udp", cursor: "store.last_public_udp_port" } as const;
 
 export class SqlTunnels implements TunnelStore, AgentStore {
   readonly #database: SqlDatabase;
@@ -147,6 +147,8 @@ async function claimed(sql: Sql, claim: TunnelClaim): Promise<TunnelClaimed> {
   if (paired !== undefined && paired.owner !== claim.owner) {
     return { outcome: "name_taken", holder: paired };
   }
+  const foreign = await foreignHolder(sql, claim);
+  if (foreign !== undefined) return { outcome: "name_taken", holder: foreign };
   const owned = claim.anonymous
     ? await sql.number("SELECT count(*) FROM tunnels WHERE anonymous = 1")
     : await countOf(sql, claim.owner);
@@ -174,6 +176,29 @@ async function claimed(sql: Sql, claim: TunnelClaim): Promise<TunnelClaimed> {
   return { outcome: "created", tunnel: await tunnelByName(sql, claim.name) as TunnelRecord };
 }
 
+/** A subject of another issuer that has the name, or its pair. */
+async function foreignHolder(
+  sql: Sql,
+  { name, pairedName }: TunnelClaim,
+): Promise<TunnelRecord | undefined> {
+  const row = await sql.get(
+    "SELECT route, subject, claimed_at FROM routes WHERE kind = 'name' AND route IN (?, ?)",
+    name,
+    pairedName ?? name,
+  );
+  if (row === undefined) return undefined;
+  const [subject, claimedAtMs] = [String(row.subject), Number(row.claimed_at)];
+  return {
+    tunnelId: subject,
+    name: String(row.route),
+    owner: subject,
+    anonymous: false,
+    protocol: "http",
+    createdAtMs: claimedAtMs,
+    heldUntilMs: claimedAtMs,
+  };
+}
+
 async function countOf(sql: Sql, owner: string): Promise<number> {
   return await sql.number("SELECT count(*) FROM tunnels WHERE owner = ?", owner);
 }
@@ -187,13 +212,16 @@ async function countFrom(sql: Sql, { from }: TunnelClaim): Promise<number> {
 async function takePort(sql: Sql, { protocol, ports }: TunnelClaim): Promise<number | undefined> {
   if (ports === undefined) return undefined;
   const { first, last } = ports;
-  const { column, cursor: portCursor } = protocol === "udp" ? udpPort : tcpPort;
-  const rows = await sql.all(
-    `SELECT ${column} AS port FROM tunnels WHERE ${column} BETWEEN ? AND ?`,
-    first,
-    last,
-  );
-  const used = new Set(rows.map((row) => Number(row.port)));
+  const { column, kind, cursor: portCursor } = protocol === "udp" ? udpPort : tcpPort;
+  const rows = [
+    ...await sql.all(
+      `SELECT ${column} AS port FROM tunnels WHERE ${column} BETWEEN ? AND ?`,
+      first,
+      last,
+    ),
+    ...await sql.all("SELECT route AS port FROM routes WHERE kind = ?", kind),
+  ];
+  const used = new Set(rows.map((row) => Number(row.port)).filter((port) => port >= first && port <= last));
   const size = last - first + 1;
   if (used.size >= size) return undefined;
   const cursor = await sql.number("SELECT value FROM settings WHERE key = ?", portCursor);

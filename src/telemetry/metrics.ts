@@ -3,6 +3,7 @@ import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { registerDatagramSeries } from "./datagram_series.ts";
 import { BoundedLabel } from "./label.ts";
 import { SeriesHistogram, ServiceSeries } from "./service_series.ts";
+import { registerTokenSeries, type TokenSeries } from "./token_series.ts";
 
 /** Distinct services that get series of their own; each costs about twenty series. */
 export const maxServiceLabels = 500;
@@ -38,6 +39,7 @@ export interface Metrics {
   /** Issued tokens by kind: stage0, stage1, management, recreate. */
   readonly tokensIssued: Counter<"kind">;
   readonly tokensRefused: Counter<"kind" | "code">;
+  readonly tokens: TokenSeries;
   readonly rekeys: Counter;
   /** Evidence judged by control. */
   readonly attestations: Counter<"result">;
@@ -124,6 +126,7 @@ export function createMetrics(): Metrics {
     services: gauge("services", "Published services by state.", ["state"]),
     tokensIssued: counter("tokens_issued_total", "Issued tokens by kind.", ["kind"]),
     tokensRefused: counter("tokens_refused_total", "Refused tokens by kind and code.", ["kind", "code"]),
+    tokens: registerTokenSeries(registers),
     rekeys: counter("rekeys_total", "Changes of channel keys."),
     attestations: counter("attestations_total", "Judged attestation evidence by result.", ["result"]),
     queuedBytes: gauge("queued_bytes", "Carrier buffers in use: bytes on their way in or out."),

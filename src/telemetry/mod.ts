@@ -8,3 +8,4 @@ export { ServiceSeries } from "./service_series.ts";
 export { newRequestId, requestIds } from "./request_id.ts";
 export { createTracer, noTracer, type SpanSource, type TraceFields, type Tracer } from "./trace.ts";
 export { type MetricObject, metricObjects, summedPage } from "./metrics_sum.ts";
+export type { TokenSeries } from "./token_series.ts";

@@ -14,6 +14,7 @@ export const contractLimits = {
   maxOpenEnrolments: 3,
   maxRevokedEks: 3,
   maxPolicyVersions: 3,
+  maxRoutes: 4,
   maxAuditEntries: 5,
   maxAttestationsPerAgent: 3,
   clockSkewMs: 30_000,

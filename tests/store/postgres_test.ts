@@ -6,6 +6,7 @@ import { openPostgresStore, openSqliteStore, type PostgresOptions } from "../../
 import { attestationStoreContract } from "../contract/attestation_store.ts";
 import { machineStoreContract } from "../contract/machine_store.ts";
 import { policyStoreContract } from "../contract/policy_store.ts";
+import { routeStoreContract } from "../contract/route_store.ts";
 import { contractLimits, storeContract, type StoreHarness } from "../contract/store.ts";
 import { Postgres } from "../support/postgres.ts";
 import { TempDir } from "../support/temp_dir.ts";
@@ -42,7 +43,15 @@ async function inPostgres(): Promise<StoreHarness> {
     },
   };
 }
-for (const contract of [storeContract, machineStoreContract, policyStoreContract, attestationStoreContract]) {
+for (
+  const contract of [
+    storeContract,
+    machineStoreContract,
+    policyStoreContract,
+    attestationStoreContract,
+    routeStoreContract,
+  ]
+) {
   contract("postgres", inPostgres);
 }
 

@@ -6,6 +6,7 @@ import { openSqliteStore } from "../../src/store/mod.ts";
 import { attestationStoreContract } from "../contract/attestation_store.ts";
 import { machineStoreContract } from "../contract/machine_store.ts";
 import { policyStoreContract } from "../contract/policy_store.ts";
+import { routeStoreContract } from "../contract/route_store.ts";
 import { contractLimits, storeContract, type StoreHarness } from "../contract/store.ts";
 
 // deno-lint-ignore require-await -- other stores take their time
@@ -53,7 +54,15 @@ const inFile = () => {
   const directory = Deno.makeTempDirSync({ prefix: "postern-store-" });
   return harnessOf(`${directory}/postern.db`, () => Deno.removeSync(directory, { recursive: true }));
 };
-for (const contract of [storeContract, machineStoreContract, policyStoreContract, attestationStoreContract]) {
+for (
+  const contract of [
+    storeContract,
+    machineStoreContract,
+    policyStoreContract,
+    attestationStoreContract,
+    routeStoreContract,
+  ]
+) {
   contract("sqlite in memory", inMemory);
   contract("sqlite in a file", inFile);
 }

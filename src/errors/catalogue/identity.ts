@@ -26,8 +26,11 @@ export const IDENTITY_ERRORS = {
     retryable: false,
     status: 401,
     exit: 3,
-    cause: "The token's header names an algorithm other than EdDSA. No other algorithm is ever accepted.",
-    remedy: "Use a token that was issued by Postern's control plane.",
+    cause:
+      "The token's header names another algorithm than the one of its issuer's key: EdDSA for Postern's own " +
+      "control, and what an edge was configured with for other issuers.",
+    remedy:
+      "Use a token that was issued by Postern's control plane, or sign by the algorithm of the configured key.",
   },
   token_wrong_type: {
     title: "Token has the wrong type",

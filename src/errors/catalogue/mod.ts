@@ -12,6 +12,7 @@ import { HTTP2_ERRORS } from "./http2.ts";
 import { QUOTE_ERRORS } from "./quote.ts";
 import { TLS_ERRORS } from "./tls.ts";
 import { TPM_CLIENT_ERRORS } from "./tpm_client.ts";
+import { TOKEN_VERIFICATION_ERRORS } from "./token_verification.ts";
 import { TPM_STRUCTURE_ERRORS } from "./tpm_structure.ts";
 import { WEBSOCKET_ERRORS } from "./websocket.ts";
 import { WIRE_ERRORS } from "./wire.ts";
@@ -29,6 +30,7 @@ const ALL = {
   ...QUOTE_ERRORS,
   ...TLS_ERRORS,
   ...TPM_CLIENT_ERRORS,
+  ...TOKEN_VERIFICATION_ERRORS,
   ...TPM_STRUCTURE_ERRORS,
   ...WEBSOCKET_ERRORS,
   ...WIRE_ERRORS,

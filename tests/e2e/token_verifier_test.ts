@@ -1,0 +1,162 @@
+import assert from "node:assert/strict";
+import { systemClock } from "../../src/driver/mod.ts";
+import { PosternError } from "../../src/errors/mod.ts";
+import { ForeignAuthorizer } from "../support/foreign_authorizer.ts";
+import { LoopbackServer } from "../support/loopback_server.ts";
+import { RogueAgent } from "../support/rogue_agent.ts";
+import { eventually, metricOf, type Settings, type Stack, startStack, within } from "../support/stack.ts";
+import { TempDir } from "../support/temp_dir.ts";
+
+/** Verifies nothing, and says nothing. */
+const origin = () => new LoopbackServer(() => new Response("from behind\n"));
+
+/**
+ * An edge with settings that depend on an authorizer, which depends on the edge: its candidates are asked for by a first
+ * edge on the same state.
+ */
+async function edgeFor(
+  use: (stack: Stack, authorizer: ForeignAuthorizer) => Promise<void>,
+  settings: (authorizer: ForeignAuthorizer, folder: TempDir) => Settings | Promise<Settings>,
+): Promise<void> {
+  await using folder = await TempDir.make("foreign");
+  const candidates: {
+    edge_id: string;
+    edge_url: string;
+    supported_transport: string;
+    edge_public_key: string;
+  }[] = [];
+  await using authorizer = new ForeignAuthorizer(candidates, "shop.localhost");
+  await using stack = await startStack({ edge: await settings(authorizer, folder) });
+  await using rogue = new RogueAgent(stack);
+  candidates.push(...(await rogue.create()).candidates as typeof candidates);
+  await use(stack, authorizer);
+}
+
+const remote = (authorizer: ForeignAuthorizer): Settings => ({
+  "tokens.verification": "remote-then-local",
+  "tokens.verifier_url": authorizer.verifier.url,
+  "tokens.verifier_issuers": authorizer.issuer,
+  "tokens.verifier_retries": "0",
+  "tokens.verifier_timeout": "2s",
+});
+
+async function answers(stack: Stack, status: number): Promise<boolean> {
+  const response = await stack.fetch("shop");
+  await response.body?.cancel();
+  return response.status === status;
+}
+
+Deno.test("an edge with a remote verifier: refused while it is gone, served when it is back, others never touched", async () => {
+  await using behind = origin();
+  await edgeFor(async (stack, authorizer) => {
+    const services = [{ name: "shop", target: `127.0.0.1:${behind.port}` }];
+    const agent = await stack.addAgent(services, { control: authorizer.controlUrl });
+    assert.equal(await (await stack.fetch("shop")).text(), "from behind\n");
+    const [session] = stack.plane.status().sessions;
+    assert.match(session.tunnel_id, /^x-.{12}:backend-1$/);
+    assert.equal(session.tier, "bound-key");
+
+    await authorizer.verifier.kill();
+    assert.ok(await answers(stack, 200), "what was verified goes on");
+    const [{ channel }] = stack.plane.sessions.ofTunnel(session.tunnel_id);
+    channel.close(new PosternError("channel_closed"), systemClock.now());
+    await eventually("the agent is refused", async () => {
+      const page = await stack.metrics();
+      return metricOf(
+        page,
+        'postern_token_verifications_total{source="remote",result="token_verifier_unavailable"}',
+      ) > 5;
+    });
+    const page = await stack.metrics();
+    assert.equal(metricOf(page, 'postern_token_verifier_state{state="closed"}'), 0);
+    assert.ok(metricOf(page, 'postern_token_verifier_requests_total{outcome="unreachable"}') >= 5);
+    // Tokens of the edge's own control are none of the verifier's business.
+    await stack.addAgent([{ name: "own", target: `127.0.0.1:${behind.port}` }]);
+    assert.equal(await (await stack.fetch("own")).text(), "from behind\n");
+
+    authorizer.verifier.start();
+    await eventually("it is served again", () => answers(stack, 200), 30_000);
+    assert.equal(metricOf(await stack.metrics(), 'postern_token_verifier_state{state="closed"}'), 1);
+    assert.equal(agent.status().services[0].state, "online");
+    const logged = JSON.stringify(stack.lines);
+    assert.ok(!/eyJ[A-Za-z0-9_-]{20}/.test(logged), "no token is logged");
+  }, remote);
+});
+
+Deno.test("an edge that takes another issuer's tokens by their secret holds them to its own domain, and each to one use", async () => {
+  await using behind = origin();
+  await edgeFor(async (stack, authorizer) => {
+    const services = [{ name: "shop", target: `127.0.0.1:${behind.port}` }];
+    await stack.addAgent(services, { control: authorizer.controlUrl });
+    assert.equal(await (await stack.fetch("shop")).text(), "from behind\n");
+
+    await using rogue = new RogueAgent(stack);
+    const created = await rogue.create();
+    const refusals: [Record<string, unknown>, string][] = [
+      [{ hostnames: ["shop.elsewhere.example"] }, "token_hostname_foreign"],
+      [{ tcp_ports: [22] }, "token_port_foreign"],
+      [{ sub: "backend-2" }, "token_route_taken"],
+      [{ hostnames: [created.public_hostname] }, "token_route_taken"],
+      [{ iss: "https://localhost" }, "token_wrong_algorithm"],
+      [{ iss: "https://third.example" }, "token_wrong_issuer"],
+    ];
+    for (const [claims, code] of refusals) {
+      const knock = await rogue.knock(
+        created,
+        await authorizer.sign("stage0", claims),
+        () => new Promise(() => {}),
+      );
+      assert.equal(await within(10_000, code, knock.ended, stack.lines), code);
+    }
+    // What is the subject's cannot be taken from within either.
+    const taken = await rogue.post("/tunnels/create", { requested_name: "shop" });
+    assert.equal((await taken.json()).code, "name_taken");
+
+    const token = await authorizer.sign("stage0");
+    const first = await rogue.knock(created, token, () => new Promise(() => {}));
+    const second = await rogue.knock(created, token, () => new Promise(() => {}));
+    assert.equal(
+      await within(10_000, "one use", Promise.race([first.ended, second.ended])),
+      "token_replayed",
+    );
+    assert.ok(await answers(stack, 200), "the agent that was there is there");
+  }, async (authorizer, folder) => {
+    const path = folder.file("secret");
+    await Deno.writeTextFile(path, authorizer.secret, { mode: 0o600 });
+    return { "tokens.hmac_secret_file": path, "tokens.hmac_issuers": authorizer.issuer };
+  });
+});
+
+Deno.test("an edge starts with good secrets and keys only, and keeps them through a reload that fails", async () => {
+  await using folder = await TempDir.make("secrets");
+  const path = folder.file("secret");
+  const settings = { "tokens.hmac_secret_file": path, "tokens.hmac_issuers": "nexus" };
+  const write = async (text: string) => {
+    await Deno.writeTextFile(path, text);
+    await Deno.chmod(path, 0o600);
+  };
+  await write("short");
+  await assert.rejects(startStack({ edge: settings }), { code: "hmac_secret_weak" });
+  await assert.rejects(
+    startStack({ edge: { "tokens.jwks_file": path, "tokens.jwks_issuers": "other" } }),
+    { code: "jwks_invalid" },
+  );
+  await write("two words");
+  await assert.rejects(
+    startStack({
+      edge: {
+        "tokens.verification": "remote",
+        "tokens.verifier_url": "http://127.0.0.1:9/",
+        "tokens.verifier_issuers": "other",
+        "tokens.verifier_token_file": path,
+      },
+    }),
+    { code: "secret_file_unreadable" },
+  );
+  await write("s".repeat(32));
+  await using stack = await startStack({ edge: settings });
+  await write("short");
+  await stack.edge.reload();
+  const kept = stack.lines.find(({ event }) => event === "kept as it was");
+  assert.deepEqual([kept?.fields.what, kept?.fields.code], ["tokens.hmac_secret_file", "hmac_secret_weak"]);
+});

@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { controlDefaults } from "../src/control/mod.ts";
+import { edgeDefaults } from "../src/config/mod.ts";
+import { issueStage0, issueStage1, readHmacSecrets, type Stage0Claims } from "../src/identity/mod.ts";
+import { openSqliteStore } from "../src/store/mod.ts";
+import { LocalVerifier } from "../src/tokens/local_verifier.ts";
+import { TokenVerifier } from "../src/tokens/mod.ts";
+import { tokenGate } from "../src/token_gate.ts";
+import { claimOf } from "./contract/store.ts";
+import {
+  countingRandom,
+  issuer,
+  newKeyset,
+  nowMs,
+  refusedWith,
+  stage0Draft,
+  stage1Draft,
+} from "./identity/support.ts";
+import { secret, signed } from "./tokens/support.ts";
+import { VirtualClock } from "./support/virtual_clock.ts";
+
+async function setUp() {
+  const clock = new VirtualClock(nowMs);
+  const store = openSqliteStore(":memory:", { wall: () => clock.wall() });
+  const keyset = await newKeyset();
+  const secrets = await readHmacSecrets(new TextDecoder().decode(secret));
+  const config = edgeDefaults({ public_host: "tunnel.example" });
+  const verifier = new TokenVerifier({
+    policy: "local",
+    local: new LocalVerifier({ issuer, keyset, hmac: { issuers: ["nexus"], secrets: () => secrets } }),
+    onVerified() {},
+  });
+  const gate = tokenGate(verifier, store, clock, {
+    edgeAudience: controlDefaults.edgeAudience,
+    issuer,
+    publicDomain: "tunnel.example",
+    tcpPorts: config.tcpPorts,
+    udpPorts: config.udpPorts,
+    tokens: config.tokens,
+  });
+  const foreign = async (claims: Record<string, unknown> = {}): Promise<Stage0Claims> =>
+    await gate.verifyStage0(await signed("HS256", secret, { iss: "nexus", ...claims }));
+  const issue = { nowMs, random: countingRandom(), ttlSeconds: 60 };
+  return { clock, store, keyset, gate, foreign, issue };
+}
+
+Deno.test("tokenGate() gives another issuer's subject a tunnel and an owner of its own", async () => {
+  const { gate, store, foreign, keyset, issue } = await setUp();
+  await store.claimTunnel(claimOf({ tunnelId: "tun_1", name: "own" }));
+  const theirs = await foreign();
+  const ours = await gate.verifyStage0((await issueStage0(stage0Draft, keyset, issue)).token);
+  assert.equal(ours.sub, "tun_1");
+  assert.match(theirs.sub, /^x-.{12}:tun_1$/);
+  assert.deepEqual([await gate.ownerOf(ours), await gate.ownerOf(theirs)], ["alice", theirs.sub]);
+  assert.equal(await gate.checkTunnel(theirs.sub, theirs.iat, "agent"), undefined);
+});
+
+Deno.test("tokenGate() takes each id of another issuer once, and leaves those of control alone: token_replayed", async () => {
+  const { gate, store, foreign, keyset, issue } = await setUp();
+  await store.claimTunnel(claimOf({ tunnelId: "tun_1", name: "own" }));
+  const ours = await gate.verifyStage0((await issueStage0(stage0Draft, keyset, issue)).token);
+  const theirs = await foreign({ jti: ours.jti });
+  await gate.spend(theirs);
+  await gate.spend(ours);
+  await refusedWith("token_replayed", gate.spend(theirs));
+});
+
+Deno.test("tokenGate() lets nobody have a route of somebody else: token_route_taken", async () => {
+  const { gate, store, foreign } = await setUp();
+  await store.claimTunnel(claimOf({ tunnelId: "tun_1", name: "demo" }));
+  await refusedWith("token_route_taken", gate.spend(await foreign()));
+  await refusedWith(
+    "token_hostname_foreign",
+    gate.spend(await foreign({ hostnames: ["demo.other.example"] })),
+  );
+  await refusedWith("token_port_foreign", gate.spend(await foreign({ hostnames: [], tcp_ports: [80] })));
+  const shop = { hostnames: ["shop.tunnel.example"], tcp_ports: [20_000] };
+  await gate.spend(await foreign({ ...shop, jti: "first-token" }));
+  await gate.spend(await foreign({ ...shop, jti: "second-token" }));
+  await refusedWith(
+    "token_route_taken",
+    gate.spend(await foreign({ ...shop, sub: "tun_2", jti: "third-token" })),
+  );
+  const claimed = await store.claimTunnel(claimOf({ tunnelId: "tun_3", name: "shop" }));
+  assert.equal(claimed.outcome, "name_taken");
+});
+
+Deno.test("tokenGate() refuses a revoked subject of another issuer, as it does an owner: token_revoked", async () => {
+  const { gate, store, foreign } = await setUp();
+  const claims = await foreign({ hostnames: [] });
+  await store.revoke({
+    kind: "owner",
+    id: claims.sub,
+    owner: claims.sub,
+    revokedAtMs: nowMs,
+    forgetAtMs: nowMs + 60_000,
+  });
+  await refusedWith("token_revoked", gate.spend(claims));
+  await refusedWith("token_revoked", gate.checkTunnel(claims.sub, claims.iat, "agent"));
+  assert.equal(await gate.checkTunnel(claims.sub, claims.iat + 1, "agent"), undefined);
+});
+
+Deno.test("tokenGate() refuses a token of control that names another issuer's subject: token_claims_invalid", async () => {
+  const { gate, keyset, issue, foreign } = await setUp();
+  const { sub } = await foreign();
+  const stage0 = await issueStage0({ ...stage0Draft, sub }, keyset, issue);
+  await refusedWith("token_claims_invalid", gate.verifyStage0(stage0.token));
+  const stage1 = await issueStage1({ ...stage1Draft, sub }, keyset, issue);
+  await refusedWith("token_claims_invalid", gate.verifyStage1(stage1.token));
+});
