@@ -5,15 +5,36 @@ import {
   encodeTpm,
   TPM2B_PUBLIC,
   tpmName,
+  TpmReader,
   TPMT_PUBLIC,
+  TpmWriter,
   verifyQuote,
 } from "../../src/attestation/tpm/mod.ts";
+import { openTpm, type Tpm } from "../../agent/tpm/mod.ts";
+import {
+  type Credential,
+  EK_TEMPLATES,
+  type EkTrust,
+  ekTrustOf,
+  makeCredential,
+  noRevocations,
+  readCertificateFile,
+  verifyEk,
+} from "../../src/attestation/ek/mod.ts";
+import { concat } from "../../src/bytes/mod.ts";
+import { parseTpmAddress } from "../../src/config/mod.ts";
+import { systemClock, systemRandom } from "../../src/driver/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
-import { Swtpm } from "../support/swtpm.ts";
+import { type EkKind, Swtpm } from "../support/swtpm.ts";
 
 const AK_ATTRIBUTES = "restricted|sign|fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda";
 const nonce = new Uint8Array(32).map((_, at) => at + 1);
 const pcrs = [0, 1, 7, 23];
+
+/** What tpm2_createek calls the templates. */
+const TOOL_EK: Readonly<Record<EkKind, string>> = { rsa2048: "rsa", p256: "ecc", p384: "ecc384" };
+/** Files of tpm2_makecredential begin with this number and their version. */
+const CREDENTIAL_HEADER = Uint8Array.fromHex("badcc0de" + "00000001");
 
 /** A key that tpm2-tools made: `ak.ctx` in the TPM's folder. */
 interface ToolKey {
@@ -99,6 +120,116 @@ Deno.test("verifyQuote() accepts a quote by a key of tpm2_createak only where it
   verifyQuote({ ...claim, akParent });
   assert.throws(() => verifyQuote(claim), coded("attest_signer_wrong"));
 });
+
+Deno.test("tpm2_checkquote accepts a quote by the agent's attestation key", async () => {
+  await using tpm = await Swtpm.start();
+  await tpm.extend(7);
+  const client = await open(tpm, "p384");
+  const { quote, signature, values } = await client.quote({
+    qualifyingData: nonce,
+    pcrs: { bank: "sha256", pcrs },
+  });
+  verifyQuote({
+    quote,
+    signature,
+    akPublic: client.akPublicBytes,
+    qualifyingData: nonce,
+    selection: { bank: "sha256", pcrs },
+    pcrs: {
+      bank: "sha256",
+      values: Object.fromEntries([...values].map(([pcr, value]) => [pcr, value.toHex()])),
+    },
+  });
+  await Deno.writeFile(tpm.file("our.pub"), encodeTpm(TPM2B_PUBLIC, client.akPublic));
+  await Deno.writeFile(tpm.file("our.quote"), quote);
+  await Deno.writeFile(tpm.file("our.signature"), signature);
+  await Deno.writeFile(tpm.file("our.pcrs"), concat(...values.values()));
+  const check = (qualification: string) =>
+    tpm.tool(
+      ...["checkquote", "-u", "our.pub", "-m", "our.quote", "-s", "our.signature"] as const,
+      ...["-f", "our.pcrs", "-l", `sha256:${pcrs.join(",")}`, "-g", "sha256", "-q", qualification],
+    );
+  await check(nonce.toHex());
+  await assert.rejects(check("00".repeat(32)));
+});
+
+for (const kind of ["rsa2048", "p256", "p384"] as const) {
+  Deno.test(`a credential of tpm2_makecredential for an EK of ${kind} is opened by the agent`, async () => {
+    await using tpm = await Swtpm.start({ eks: [kind] });
+    const client = await open(tpm, kind);
+    const secret = systemRandom(32);
+    await Deno.writeFile(tpm.file("secret"), secret);
+    await Deno.writeFile(tpm.file("ek.pub"), encodeTpm(TPM2B_PUBLIC, client.ek.area));
+    await tpm.tool(
+      ...["makecredential", "-Q", "-e", "ek.pub", "-s", "secret"] as const,
+      ...["-n", client.akName.toHex(), "-o", "credential"],
+    );
+    await tpm.tool("flushcontext", "-t");
+    const { credentialBlob, encryptedSecret } = readCredential(await Deno.readFile(tpm.file("credential")));
+    assert.deepEqual(await client.activate(credentialBlob, encryptedSecret), secret);
+  });
+
+  Deno.test(`a credential of ours for an EK of ${kind} is opened by tpm2_activatecredential`, async () => {
+    await using tpm = await Swtpm.start({ eks: [kind] });
+    const { ekPublic } = verifyEk(
+      { certificates: [tpm.certificates[kind]!], template: kind },
+      await trustIn(tpm.rootsDirectory),
+      Date.now(),
+    );
+    const { name } = await primaryAk(tpm, "ecc256:ecdsa-sha256:null");
+    const secret = systemRandom(32);
+    const made = makeCredential(ekPublic, name, secret, systemRandom);
+    await Deno.writeFile(tpm.file("credential"), writeCredential(made));
+    await tpm.tool("createek", "-Q", "-G", TOOL_EK[kind], "-c", "ek.ctx");
+    await tpm.tool("flushcontext", "-t");
+    const activate = [
+      "activatecredential",
+      "-Q",
+      "-c",
+      "ak.ctx",
+      "-C",
+      "ek.ctx",
+      "-i",
+      "credential",
+      "-o",
+      "opened",
+    ];
+    if (EK_TEMPLATES[kind].needsPolicy) {
+      await tpm.tool("startauthsession", "-Q", "--policy-session", "-S", "session");
+      await tpm.tool("policysecret", "-Q", "-S", "session", "-c", "e");
+      activate.push("-P", "session:session");
+    }
+    const [command, ...args] = activate;
+    await tpm.tool(command, ...args);
+    assert.deepEqual(await Deno.readFile(tpm.file("opened")), secret);
+  });
+}
+
+function open(tpm: Swtpm, ek: EkKind): Promise<Tpm> {
+  return openTpm(parseTpmAddress(tpm.address)!, { clock: systemClock, random: systemRandom, ek });
+}
+
+async function trustIn(directory: string): Promise<EkTrust> {
+  const files = [...Deno.readDirSync(directory)].map(({ name }) => `${directory}/${name}`);
+  const read = await Promise.all(
+    files.map(async (path) => readCertificateFile(await Deno.readFile(path), path)),
+  );
+  return ekTrustOf(read.flat(), noRevocations);
+}
+
+/** Both structures with their sizes, one after the other. */
+function writeCredential({ credentialBlob, encryptedSecret }: Credential): Uint8Array {
+  return new TpmWriter().put(CREDENTIAL_HEADER).sized(credentialBlob, 512).sized(encryptedSecret, 512)
+    .bytes();
+}
+
+function readCredential(file: Uint8Array): Credential {
+  const reader = new TpmReader(file, "credential");
+  assert.deepEqual(reader.take(CREDENTIAL_HEADER.length), CREDENTIAL_HEADER);
+  const credential = { credentialBlob: reader.sized(512), encryptedSecret: reader.sized(512) };
+  reader.end();
+  return credential;
+}
 
 function coded(code: string): (error: unknown) => boolean {
   return (error) => error instanceof PosternError && error.code === code;
