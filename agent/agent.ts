@@ -25,6 +25,7 @@ import { adminHandler } from "./admin.ts";
 import { Carriers } from "./carriers.ts";
 import { ControlClient } from "./control_client.ts";
 import { proxyChooser } from "./egress.ts";
+import { checkMachineFile, machineFileIn } from "./machine_file.ts";
 import { Registration } from "./registration.ts";
 import { Service } from "./service.ts";
 import type { Carrier } from "./session.ts";
@@ -81,7 +82,7 @@ const MAX_RECENT = 16;
 
 /**
  * Starts publishing what the configuration names. Resolves when everything local is in order; throws what reading the
- * token, the CA file, the identity (see {@link openTpm}) and the stored tunnels throws, and `admin_listen_failed`.
+ * token, the CA file, the identity (see {@link openTpm} and {@link checkMachineFile}) and the stored tunnels throws, and `admin_listen_failed`.
  */
 export async function startAgent(config: AgentConfig, deps: AgentDeps = {}): Promise<RunningAgent> {
   const log = deps.log ?? noLog;
@@ -139,7 +140,9 @@ async function identityOf(
   random: Random,
 ): Promise<EvidenceProvider> {
   if (tpm === null) return await boundKeyIdentity(identityFile ?? `${directory}/identity.key`, random);
-  return new TpmProvider(await openTpm(tpm, { clock, random, ek: tpmEk ?? undefined }));
+  const opened = await openTpm(tpm, { clock, random, ek: tpmEk ?? undefined });
+  await checkMachineFile(machineFileIn(directory), opened.agentId);
+  return new TpmProvider(opened);
 }
 
 interface AgentParts {

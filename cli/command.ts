@@ -66,11 +66,14 @@ export function settingsFor(command: Command): NamedSetting[] {
   return settingsOf(command.settings === "edge" ? edgeSettings : agentSettings);
 }
 
-/** All flags of a command: its own, those of its settings, --help. */
+/** All flags of a command: its own, those of its settings that are not among them, --help. */
 export function flagsFor(command: Command): Flag[] {
+  const own = new Set(command.flags.map((flag) => flag.name));
   return [
     ...command.flags,
-    ...settingsFor(command).map(({ key, environment, flag, setting }): Flag => ({
+    ...settingsFor(command).filter(({ flag }) => !own.has(flag)).map((
+      { key, environment, flag, setting },
+    ): Flag => ({
       name: flag,
       help: setting.help,
       placeholder: setting.placeholder,

@@ -267,6 +267,31 @@ export const commands: readonly Command[] = [
     run: async (call) => (await import("./commands/token.ts")).runToken(call),
   },
   {
+    name: "enroll",
+    summary: "Enrol this machine with its TPM.",
+    details: [
+      "Example: postern enroll --token-file rack-7.token --control https://tunnel.example.com",
+      "",
+      "Takes the TPM at /dev/tpmrm0 unless --tpm or the configuration names another. Nothing secret is kept: the TPM makes the",
+      "same keys at every start. May be run again with the same token when it was cut short.",
+    ],
+    arguments: [],
+    flags: [
+      {
+        name: "token-file",
+        help: "File with the one-time token of `postern enroll-token`.",
+        placeholder: "FILE",
+        file: true,
+      },
+      { name: "force", help: "Take over a state directory that belongs to another machine." },
+      configFlag,
+      jsonFlag,
+    ],
+    settings: "agent",
+    commonKeys: ["control", "tpm", "tpm_ek", "ca_file", "proxy", "state_directory"],
+    run: async (call) => (await import("./commands/enroll.ts")).runEnroll(call),
+  },
+  {
     name: "enroll-token",
     summary: "Issue a one-time token that lets a machine enrol with its TPM.",
     details: [

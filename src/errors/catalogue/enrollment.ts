@@ -81,6 +81,37 @@ export const ENROLLMENT_ERRORS = {
     remedy:
       "Run `postern enroll` on the machine that has the TPM. If this repeats there, somebody relays it.",
   },
+  enrollment_agent_mismatch: {
+    title: "Control means another machine",
+    blame: "control",
+    retryable: false,
+    exit: 4,
+    cause:
+      "The name of an agent follows from the endorsement key of its TPM. The control plane has answered with the name of " +
+      "another one, so its answer is not for this machine.",
+    remedy: "Check that --control names your control plane, and that nothing in between changes its answers.",
+  },
+  machine_replaced: {
+    title: "State directory belongs to another machine",
+    blame: "operator",
+    retryable: false,
+    exit: 4,
+    cause:
+      "The state directory was enrolled with another TPM: it was copied from another machine, or this machine's TPM or " +
+      "mainboard was replaced.",
+    remedy:
+      "Use a state directory of this machine's own. If the TPM was replaced, enrol again with a new token: " +
+      "`postern enroll --force`, and revoke the machine that it was.",
+  },
+  machine_file_malformed: {
+    title: "Machine file cannot be used",
+    blame: "operator",
+    retryable: false,
+    exit: 1,
+    cause:
+      "The file machine.json in the state directory does not name a machine; it was changed by hand or damaged.",
+    remedy: "Remove the file, or write it anew with `postern enroll --force`. Nothing secret is in it.",
+  },
   machine_key_changed: {
     title: "TPM is enrolled with another attestation key",
     blame: "operator",

@@ -1,0 +1,67 @@
+import {
+  checkMachineFile,
+  ControlClient,
+  enrol,
+  machineFileIn,
+  openTpm,
+  proxyChooser,
+  writeMachineFile,
+} from "../../agent/mod.ts";
+import { parseTpmAddress, readSecretFile, type TpmAddress } from "../../src/config/mod.ts";
+import { openPrivateDirectory, readAuthorities, systemClock, systemRandom } from "../../src/driver/mod.ts";
+import { PosternError } from "../../src/errors/mod.ts";
+import { escapeControls, noLog } from "../../src/telemetry/mod.ts";
+import { version } from "../../src/version.ts";
+import type { Call } from "../command.ts";
+import { loadAgent } from "../load.ts";
+
+/** The TPM of a Linux machine, behind the kernel's resource manager. */
+const DEFAULT_TPM = parseTpmAddress("/dev/tpmrm0") as TpmAddress;
+
+/**
+ * `postern enroll --token-file FILE [--tpm ADDRESS] [--control URL]`. Throws `cli_flag_value_missing`, the codes of secret files
+ * and of the TPM, `machine_replaced`, and what control refuses with.
+ */
+export async function runEnroll(call: Call): Promise<number> {
+  const { "token-file": tokenFile } = call.values;
+  if (tokenFile === undefined) {
+    throw new PosternError(
+      "cli_flag_value_missing",
+      "Cannot run postern enroll: --token-file names the file that `postern enroll-token` has written",
+      { detail: { command: "enroll" } },
+    );
+  }
+  const { config } = await loadAgent(call);
+  const { secret: token, warning } = await readSecretFile(tokenFile, Deno);
+  if (warning !== undefined) call.terminal.err(`${escapeControls(warning)}\n`);
+  const directory = config.stateDirectory.replace(/(?<=.)\/+$/, "");
+  const file = machineFileIn(directory);
+  const tpm = await openTpm(config.tpm ?? DEFAULT_TPM, {
+    clock: systemClock,
+    random: systemRandom,
+    ek: config.tpmEk ?? undefined,
+  });
+  if (!call.switches.has("force")) await checkMachineFile(file, tpm.agentId);
+  const control = new ControlClient({
+    url: config.control,
+    clock: systemClock,
+    caCerts: config.caFile === null ? undefined : [await readAuthorities(config.caFile)],
+    proxyFor: await proxyChooser(config, noLog),
+    userAgent: `postern/${version}`,
+  });
+  try {
+    const { agentId, labels } = await enrol(tpm, control, token, never);
+    await openPrivateDirectory(directory);
+    const enrolledAt = new Date(systemClock.wall()).toISOString();
+    await writeMachineFile(file, { agent_id: agentId, control: config.control, enrolled_at: enrolledAt });
+    const facts = { agent_id: agentId, labels, tier: "tpm", ek_sha256: tpm.ekSha256, ek: tpm.ekTemplate };
+    const told = `enrolled as ${agentId}, labels ${labels.join(", ") || "none"}; EK ${tpm.ekSha256}`;
+    call.terminal.out(`${call.switches.has("json") ? JSON.stringify(facts) : escapeControls(told)}\n`);
+    return 0;
+  } finally {
+    control.close();
+  }
+}
+
+/** The client bounds the time by itself, and so does the TPM's. */
+const never = new AbortController().signal;
