@@ -270,12 +270,14 @@ function addAttestationRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): 
   app.openapi(challengeRoute, async (context) => {
     const request = context.req.valid("json");
     const challenge = await openChallenge(deps, {
-      stage0Token: request.stage0_token,
-      purpose: request.purpose ?? "channel-open",
+      authority: request.reauth_token === undefined
+        ? { stage0Token: request.stage0_token! }
+        : { reauthToken: request.reauth_token },
       sessionNonce: request.session_nonce,
       handshakeHash: request.handshake_hash,
       agentStatic: request.agent_static,
       agentId: request.agent_id,
+      reauthVersion: request.reauth_version,
     });
     return context.json({
       challenge_id: challenge.challengeId,
@@ -288,8 +290,11 @@ function addAttestationRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): 
 
   app.openapi(evidenceRoute, async (context) => {
     const request = context.req.valid("json");
-    const issued = await answerChallenge(deps, request.challenge_id, request.evidence);
-    return context.json({ stage1_token: issued.token }, 200);
+    const { stage1, reauth } = await answerChallenge(deps, request.challenge_id, request.evidence);
+    return context.json({
+      stage1_token: stage1.token,
+      ...(reauth === undefined ? {} : { reauth_token: reauth.token }),
+    }, 200);
   });
 }
 

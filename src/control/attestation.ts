@@ -2,7 +2,6 @@
 import { z } from "zod";
 import {
   type Evidence,
-  type EvidencePurpose,
   type EvidenceVerdict,
   judgeEvidence,
   type PcrSelection,
@@ -10,20 +9,34 @@ import {
 } from "../attestation/mod.ts";
 import { fromBase64Url, toBase64Url } from "../bytes/mod.ts";
 import { codeOf, PosternError } from "../errors/mod.ts";
-import { type IssuedToken, issueStage1, type Stage0Claims, verifyStage0 } from "../identity/mod.ts";
-import type { ControlDeps, PolicyInForce } from "./config.ts";
+import { assertTierHeld, type IssuedToken, issueStage1, verifyStage0 } from "../identity/mod.ts";
+import type { ControlDeps } from "./config.ts";
 import { expectationOf } from "./credentials.ts";
+import {
+  attestationOf,
+  beginAttestation,
+  channelRoutesSchema,
+  failAttestation,
+  issueReauthToken,
+  type LiveAttestation,
+  liveAttestation,
+  renewAttestation,
+} from "./live_attestation.ts";
 import { gone } from "./tunnels.ts";
 
+/** By what the agent may ask: a stage 0 token for a new channel, a reauth token for one that stands. */
+export type ChallengeAuthority = { readonly stage0Token: string } | { readonly reauthToken: string };
+
 export interface ChallengeRequest {
-  readonly stage0Token: string;
-  readonly purpose: EvidencePurpose;
+  readonly authority: ChallengeAuthority;
   /** base64url of 32 bytes each. */
   readonly sessionNonce: string;
   readonly handshakeHash: string;
   readonly agentStatic: string;
   /** Who the agent says it is; its evidence has to agree. */
   readonly agentId?: string;
+  /** Re-authentication that the agent can answer. */
+  readonly reauthVersion?: number;
 }
 
 export interface OpenChallenge {
@@ -35,20 +48,24 @@ export interface OpenChallenge {
   readonly expiresAtMs: number;
 }
 
-/** Challenges of one stage 0 token that may be open: one is needed, a lost answer may cost another. */
+/** What evidence has earned. */
+export interface Attested {
+  readonly stage1: IssuedToken;
+  /** The agent's right to prove itself again; absent where it is never asked. */
+  readonly reauth?: IssuedToken;
+}
+
+/** Challenges of one token, or attestation, that may be open: one is needed, a lost answer may cost another. */
 const maxChallengesPerToken = 4;
 
 /** What is remembered of a challenge. Written and read here only, but read back from a file: checked. */
 const challengeSchema = z.object({
   purpose: z.enum(["channel-open", "channel-reauth"]),
-  stage0_jti: z.string(),
+  /** jti of the stage 0 token, or id of the attestation. */
+  subject: z.string(),
+  attestation_id: z.string().optional(),
   tunnel_id: z.string(),
-  aud: z.array(z.string()),
-  hostnames: z.array(z.string()),
-  tls_hostnames: z.array(z.string()).default([]),
-  tcp_ports: z.array(z.number()),
-  udp_ports: z.array(z.number()).default([]),
-  weight: z.number(),
+  routes: channelRoutesSchema,
   session_nonce: z.string(),
   authority_nonce: z.string(),
   handshake_hash: z.string(),
@@ -57,72 +74,30 @@ const challengeSchema = z.object({
   pcrs: pcrSelectionSchema.optional(),
   clock_before: z.object({ resetCount: z.number(), clockMs: z.number() }).optional(),
   agent_id: z.string().optional(),
+  reauth_version: z.int().optional(),
 });
 type Challenge = z.infer<typeof challengeSchema>;
 
+/** What the agent may prove itself for. */
+type Subject = Pick<
+  Challenge,
+  "purpose" | "subject" | "attestation_id" | "tunnel_id" | "routes" | "agent_id"
+>;
+
 /**
- * Opens a challenge for a valid stage 0 token. The token is not spent here: its single use is the edge's to enforce.
- * Throws the codes of tokens, `tunnel_gone`, `challenge_limit_reached`, `challenges_full`.
+ * Opens a challenge for a valid stage 0 token, or for an attestation that stands. The stage 0 token is not spent here: its
+ * single use is the edge's to enforce. Throws the codes of tokens, `tunnel_gone`, `attestation_unknown`, `attestation_over`,
+ * `attestation_failed`, `challenge_limit_reached`, `challenges_full`.
  */
 export async function openChallenge(deps: ControlDeps, request: ChallengeRequest): Promise<OpenChallenge> {
   const { config, clock, random, store } = deps;
-  const stage0 = await verifyStage0(request.stage0Token, deps.keyset, {
-    ...expectationOf(deps),
-    audience: config.edgeAudience,
-  });
-  if (await store.tunnel(stage0.sub) === undefined) throw gone();
-  const policy = await deps.policyOf(request.agentId);
+  const subject = await subjectOf(deps, request);
+  const policy = await deps.policyOf(subject.agent_id);
   const challengeId = toBase64Url(random(16));
   const authorityNonce = toBase64Url(random(32));
   const expiresAtMs = clock.wall() + config.challengeMs;
-  const body = JSON.stringify(challengeOf(policy, stage0, request, authorityNonce));
-  await store.putChallenge({ challengeId, expiresAtMs, body, subject: stage0.jti }, maxChallengesPerToken);
-  const { policyVersion, pcrs } = policy;
-  return { challengeId, authorityNonce, policyVersion, pcrs, expiresAtMs };
-}
-
-/**
- * Judges the answer to a challenge; whatever comes of it, the challenge is spent. Throws `challenge_unknown`,
- * `challenge_expired`, `policy_changed`, `evidence_wrong_agent`, `tunnel_gone`, `agent_limit_reached`, and what the
- * verifier of the evidence throws.
- */
-export async function answerChallenge(
-  deps: ControlDeps,
-  challengeId: string,
-  evidence: Evidence,
-): Promise<IssuedToken> {
-  const challenge = await takeChallenge(deps, challengeId);
-  try {
-    const verdict = await judge(deps, challenge, evidence);
-    await bindAgent(deps, challenge.tunnel_id, verdict.agentId);
-    const issued = await issueStage1Token(deps, challenge, verdict);
-    await audit(deps, challenge, verdict.agentId, "ok");
-    deps.events.onTokenIssued?.("stage1");
-    deps.events.onEvidenceJudged?.("ok");
-    return issued;
-  } catch (error) {
-    await audit(deps, challenge, "unproven", codeOf(error));
-    deps.events.onEvidenceJudged?.(codeOf(error));
-    throw error;
-  }
-}
-
-function challengeOf(
-  policy: PolicyInForce,
-  stage0: Stage0Claims,
-  request: ChallengeRequest,
-  authorityNonce: string,
-): Challenge {
-  return {
-    purpose: request.purpose,
-    stage0_jti: stage0.jti,
-    tunnel_id: stage0.sub,
-    aud: typeof stage0.aud === "string" ? [stage0.aud] : stage0.aud,
-    hostnames: stage0.hostnames,
-    tls_hostnames: stage0.tls_hostnames,
-    tcp_ports: stage0.tcp_ports,
-    udp_ports: stage0.udp_ports,
-    weight: stage0.weight,
+  const challenge: Challenge = {
+    ...subject,
     session_nonce: request.sessionNonce,
     authority_nonce: authorityNonce,
     handshake_hash: request.handshakeHash,
@@ -130,8 +105,105 @@ function challengeOf(
     policy_version: policy.policyVersion,
     pcrs: policy.pcrs,
     clock_before: policy.clockBefore,
-    agent_id: request.agentId,
+    reauth_version: request.reauthVersion,
   };
+  const body = JSON.stringify(challenge);
+  await store.putChallenge(
+    { challengeId, expiresAtMs, body, subject: subject.subject },
+    maxChallengesPerToken,
+  );
+  const { policyVersion, pcrs } = policy;
+  return { challengeId, authorityNonce, policyVersion, pcrs, expiresAtMs };
+}
+
+async function subjectOf(
+  deps: ControlDeps,
+  { authority, agentId, agentStatic }: ChallengeRequest,
+): Promise<Subject> {
+  if ("reauthToken" in authority) {
+    const live = await attestationOf(deps, authority.reauthToken);
+    if (agentStatic !== live.agentStatic || (agentId ?? live.agentId) !== live.agentId) {
+      throw new PosternError("attestation_unknown", "Cannot renew attestation: it is another channel's");
+    }
+    const { attestationId, tunnelId, routes } = live;
+    return {
+      purpose: "channel-reauth",
+      subject: attestationId,
+      attestation_id: attestationId,
+      tunnel_id: tunnelId,
+      routes,
+      agent_id: live.agentId, // whoever else proves itself proves nothing for this channel
+    };
+  }
+  const stage0 = await verifyStage0(authority.stage0Token, deps.keyset, {
+    ...expectationOf(deps),
+    audience: deps.config.edgeAudience,
+  });
+  if (await deps.store.tunnel(stage0.sub) === undefined) throw gone();
+  const aud = typeof stage0.aud === "string" ? [stage0.aud] : stage0.aud;
+  const routes = channelRoutesSchema.parse({ ...stage0, aud });
+  return {
+    purpose: "channel-open",
+    subject: stage0.jti,
+    tunnel_id: stage0.sub,
+    routes,
+    agent_id: agentId,
+  };
+}
+
+/**
+ * Judges the answer to a challenge; whatever comes of it, the challenge is spent. Throws `challenge_unknown`,
+ * `challenge_expired`, `policy_changed`, `evidence_wrong_agent`, `tunnel_gone`, `agent_limit_reached`, what the verifier of the
+ * evidence throws, and for an attestation what {@link openChallenge} throws about it.
+ */
+export async function answerChallenge(
+  deps: ControlDeps,
+  challengeId: string,
+  evidence: Evidence,
+): Promise<Attested> {
+  const challenge = await takeChallenge(deps, challengeId);
+  try {
+    const standing = challenge.attestation_id === undefined
+      ? undefined
+      : await liveAttestation(deps, challenge.attestation_id);
+    const verdict = await judgeOf(deps, challenge, standing, evidence);
+    await bindAgent(deps, challenge.tunnel_id, verdict.agentId);
+    if (standing !== undefined) await renewAttestation(deps, standing);
+    const attestation = standing ?? await beginAttestation(deps, {
+      tunnelId: challenge.tunnel_id,
+      agentId: verdict.agentId,
+      agentStatic: challenge.agent_static,
+      tier: verdict.tier,
+      routes: challenge.routes,
+    });
+    const stage1 = await issueStage1Token(deps, challenge, verdict, attestation?.attestationId);
+    const reauth = attestation === undefined ? undefined : await issueReauthToken(deps, attestation);
+    await audit(deps, challenge, verdict.agentId, "ok");
+    deps.events.onTokenIssued?.("stage1");
+    deps.events.onEvidenceJudged?.("ok");
+    return { stage1, reauth };
+  } catch (error) {
+    await audit(deps, challenge, "unproven", codeOf(error));
+    deps.events.onEvidenceJudged?.(codeOf(error));
+    throw error;
+  }
+}
+
+/** The verdict; one against an attestation that stands is remembered before anybody hears of it. */
+async function judgeOf(
+  deps: ControlDeps,
+  challenge: Challenge,
+  standing: LiveAttestation | undefined,
+  evidence: Evidence,
+): Promise<EvidenceVerdict> {
+  try {
+    const verdict = await judge(deps, challenge, evidence);
+    if (standing !== undefined) assertTierHeld(standing.tier, verdict.tier);
+    return verdict;
+  } catch (error) {
+    if (standing !== undefined) await failAttestation(deps, standing, error);
+    throw error;
+  }
 }
 
 async function takeChallenge(deps: ControlDeps, challengeId: string): Promise<Challenge> {
@@ -192,6 +264,7 @@ function issueStage1Token(
   deps: ControlDeps,
   challenge: Challenge,
   verdict: EvidenceVerdict,
+  attestationId: string | undefined,
 ): Promise<IssuedToken> {
   const { config, clock, random, keyset } = deps;
   const { intervalMs, graceMs, maintenanceCapMs, authorizerStatusUri } = config.reauth;
@@ -199,17 +272,14 @@ function issueStage1Token(
   return issueStage1(
     {
       iss: config.issuer,
-      aud: challenge.aud,
+      ...challenge.routes,
       sub: challenge.tunnel_id,
       agent_id: verdict.agentId,
       session_nonce: challenge.session_nonce,
       handshake_hash: challenge.handshake_hash,
       agent_static: challenge.agent_static,
-      hostnames: challenge.hostnames,
-      tls_hostnames: challenge.tls_hostnames,
-      tcp_ports: challenge.tcp_ports,
-      udp_ports: challenge.udp_ports,
-      weight: challenge.weight,
+      ...(attestationId === undefined ? {} : { attestation_id: attestationId }),
+      ...(challenge.reauth_version === undefined ? {} : { reauth_version: challenge.reauth_version }),
       ...(intervalMs === 0 ? {} : { reauth_interval_seconds: Math.ceil(intervalMs / 1_000) }),
       reauth_grace_seconds: Math.ceil(graceMs / 1_000),
       maintenance_grace_cap_seconds: Math.ceil(maintenanceCapMs / 1_000),
@@ -237,7 +307,9 @@ async function audit(
     outcome,
     detail: {
       purpose: challenge.purpose,
-      stage0_jti: challenge.stage0_jti,
+      ...(challenge.attestation_id === undefined
+        ? { stage0_jti: challenge.subject }
+        : { attestation_id: challenge.attestation_id }),
       policy_version: challenge.policy_version,
     },
   });

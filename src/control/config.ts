@@ -117,6 +117,8 @@ export interface ControlEvents {
   onRevoked?(owner: string | undefined, tunnelIds: readonly string[]): void;
   /** The agent's machine was revoked: the edge cuts every live channel of it. */
   onMachineRevoked?(agentId: string): void;
+  /** A machine failed to renew its attestation: edges cut its channels for the tunnel. */
+  onAttestationFailed?(tunnelId: string, agentId: string): void;
   /** For metrics. */
   onTokenIssued?(kind: TokenKind): void;
   /** For metrics: `ok` or an error code. */

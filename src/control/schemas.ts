@@ -190,18 +190,30 @@ export const revokeTokenResponseSchema = z.object({
 }).openapi("RevokeTokenResponse");
 
 export const challengeRequestSchema = z.object({
-  stage0_token: token,
+  stage0_token: token.optional().openapi({ description: "For a new channel. This, or reauth_token." }),
+  reauth_token: token.optional().openapi({
+    description: "For a channel that stands: what the last answer to evidence for it brought.",
+  }),
   session_nonce: base64Url32.openapi({ description: "The edge's challenge on the channel." }),
   handshake_hash: base64Url32.openapi({ description: "Noise handshake hash after message 2." }),
   agent_static: base64Url32.openapi({ description: "The agent's Noise static public key." }),
   purpose: z.enum(["channel-open", "channel-reauth"]).optional().openapi({
-    description: "channel-open when absent; signed by the evidence.",
+    description: "Follows from the token, and is signed by the evidence; refused when it does not agree.",
+  }),
+  reauth_version: z.int().min(1).max(255).optional().openapi({
+    description: "The agent answers re-authentication on its channel, in this version; 1 is the only one.",
   }),
   agent_id: z.string().regex(/^agent-[a-z2-7]{26}$/).optional().openapi({
     description: "Whose evidence will answer: decides which policy counts.",
     example: "agent-w5z6k7hq2d3n4p5r6s7t2u3v4a",
   }),
-}).openapi("ChallengeRequest");
+}).refine(
+  ({ stage0_token, reauth_token, purpose }) =>
+    reauth_token === undefined
+      ? stage0_token !== undefined && purpose !== "channel-reauth"
+      : stage0_token === undefined && purpose !== "channel-open",
+  { error: "needs stage0_token for channel-open, or reauth_token for channel-reauth" },
+).openapi("ChallengeRequest");
 
 export const challengeResponseSchema = z.object({
   challenge_id: z.string(),
@@ -225,6 +237,10 @@ export const evidenceRequestSchema = z.object({
 
 export const evidenceResponseSchema = z.object({
   stage1_token: z.string(),
+  reauth_token: z.string().optional().openapi({
+    description:
+      "For the next challenge on the same channel. Keep it secret; absent where agents are never asked again.",
+  }),
 }).openapi("EvidenceResponse");
 
 const auditHash = z.string().length(64).openapi({ description: "BLAKE3, hexadecimal." });

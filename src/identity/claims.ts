@@ -1,5 +1,5 @@
 /**
- * Claims of the four kinds of token. Times in claims are Unix seconds (RFC 7519 2, NumericDate).
+ * Claims of the five kinds of token. Times in claims are Unix seconds (RFC 7519 2, NumericDate).
  * Unknown claims are dropped: an older verifier must be able to read a newer token.
  */
 import { z } from "zod";
@@ -98,8 +98,25 @@ export const stage1Schema = z.object({
   issued_at_quote: numericDate,
   /** How well the agent's key is kept: `tpm`, or `bound-key`, which is weaker. */
   tier: tierSchema,
+  /** Under this name control remembers the proof; absent when the agent is never asked again. */
+  attestation_id: z.string().regex(/^[A-Za-z0-9_-]{8,64}$/).optional(),
+  /**
+   * Re-authentication messages that the agent says it can answer. One that cannot is asked to come again with a full
+   * handshake instead, so an agent gains nothing by keeping quiet.
+   */
+  reauth_version: z.int().min(1).max(255).optional(),
 });
 export type Stage1Claims = z.infer<typeof stage1Schema>;
+
+/** Reauth token: its holder may ask control for a challenge that renews the attestation that it names. */
+export const reauthSchema = z.object({
+  ...registered,
+  /** Tunnel id. */
+  sub: identifier,
+  agent_id: identifier,
+  attestation_id: z.string().regex(/^[A-Za-z0-9_-]{8,64}$/),
+});
+export type ReauthClaims = z.infer<typeof reauthSchema>;
 
 const familyId = z.string().regex(/^[A-Za-z0-9_-]{8,64}$/);
 

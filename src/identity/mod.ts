@@ -28,6 +28,7 @@ export {
   type VerificationKeys,
 } from "./keys.ts";
 export { defaultRotation, Keyset, type KeysetRecord, type RotationPolicy } from "./keyset.ts";
+export { assertTierHeld, matchReauth } from "./reauthentication.ts";
 export { spendToken } from "./spend.ts";
 export { type ChannelFacts, matchStages, type StageRoutes } from "./stages.ts";
 export {
@@ -47,11 +48,13 @@ export {
 export {
   type Draft,
   issueManagement,
+  issueReauth,
   issueRecreate,
   issueStage0,
   issueStage1,
   minRecreateTtlSeconds,
   verifyManagement,
+  verifyReauth,
   verifyRecreate,
   verifyStage0,
   verifyStage1,

@@ -7,6 +7,8 @@ import type { Random } from "../ports/mod.ts";
 import {
   type ManagementClaims,
   managementSchema,
+  type ReauthClaims,
+  reauthSchema,
   type RecreateClaims,
   recreateSchema,
   type Stage0Claims,
@@ -26,6 +28,8 @@ const TOKEN_KINDS = {
   //           header typ                     longest life that is believed  schema of the claims
   stage0: { typ: "postern-stage0+jwt", maxLifetimeSeconds: 600, schema: stage0Schema },
   stage1: { typ: "postern-stage1+jwt", maxLifetimeSeconds: 600, schema: stage1Schema },
+  // An interval of a day with its jitter, a day that is put off, an hour of grace.
+  reauth: { typ: "postern-reauth+jwt", maxLifetimeSeconds: 259_200, schema: reauthSchema },
   recreate: { typ: "postern-recreate+jwt", maxLifetimeSeconds: 2_592_000, schema: recreateSchema },
   management: { typ: "postern-management+jwt", maxLifetimeSeconds: 2_592_000, schema: managementSchema },
 } as const;
@@ -36,6 +40,7 @@ export type TokenKind = keyof typeof TOKEN_KINDS;
 export interface ClaimsOf {
   stage0: Stage0Claims;
   stage1: Stage1Claims;
+  reauth: ReauthClaims;
   recreate: RecreateClaims;
   management: ManagementClaims;
 }

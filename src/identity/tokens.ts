@@ -1,5 +1,5 @@
 /** Issue and verify, one pair of functions a kind. See {@link issueToken} and {@link verifyToken} for the codes. */
-import type { ManagementClaims, RecreateClaims, Stage0Claims, Stage1Claims } from "./claims.ts";
+import type { ManagementClaims, ReauthClaims, RecreateClaims, Stage0Claims, Stage1Claims } from "./claims.ts";
 import type { SigningKeys, VerificationKeys } from "./keys.ts";
 import { type Expectation, type Issue, type IssuedToken, issueToken, verifyToken } from "./token.ts";
 
@@ -39,6 +39,22 @@ export function verifyStage1(
   expect: Expectation,
 ): Promise<Stage1Claims> {
   return verifyToken("stage1", token, keys, expect);
+}
+
+export function issueReauth(
+  claims: Draft<ReauthClaims>,
+  keys: SigningKeys,
+  issue: Issue,
+): Promise<IssuedToken> {
+  return issueToken("reauth", claims, keys, issue);
+}
+
+export function verifyReauth(
+  token: string,
+  keys: VerificationKeys,
+  expect: Expectation,
+): Promise<ReauthClaims> {
+  return verifyToken("reauth", token, keys, expect);
 }
 
 export function issueRecreate(

@@ -81,7 +81,10 @@ export interface AttestationStore {
   /** Remembers it as passed. Of one agent and tunnel only the newest few are kept. */
   openAttestation(opening: AttestationOpening): Promise<void>;
   attestation(attestationId: string): Promise<AttestationRecord | undefined>;
-  /** False when it is over already. One that is not known, because another control judged it, is remembered. */
+  /**
+   * False when it is over already, or another agent's or tunnel's. One that is not known, because another control judged it,
+   * is remembered.
+   */
   holdAttestation(hold: AttestationHold): Promise<boolean>;
   /**
    * False, and nothing changed, when it is over already or not known. One that fails takes all others of its agent for the

@@ -46,18 +46,20 @@ export class SqlAttestations implements AttestationStore {
   }
 
   async holdAttestation(hold: AttestationHold): Promise<boolean> {
-    const { attestationId, holder, sessionId, deadlineMs } = hold;
+    const { attestationId, tunnelId, agentId, holder, sessionId, deadlineMs } = hold;
     return await this.#database.transaction(async (sql) => {
       const count = "SELECT count(*) FROM attestations WHERE attestation_id = ?";
       if (await sql.number(count, attestationId) === 0) await this.#insert(sql, { ...hold, body: "{}" });
       return await sql.run(
         `UPDATE attestations SET holder = ?, session_id = ?, deadline = ?, changed_at = ?
-         WHERE attestation_id = ? AND ${OPEN}`,
+         WHERE attestation_id = ? AND tunnel_id = ? AND agent_id = ? AND ${OPEN}`,
         holder,
         sessionId,
         deadlineMs ?? null,
         this.#limits.wall(),
         attestationId,
+        tunnelId,
+        agentId,
       ) === 1;
     });
   }

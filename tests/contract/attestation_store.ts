@@ -85,6 +85,8 @@ export function attestationStoreContract(kind: string, makeHarness: () => Promis
   test("holdAttestation() remembers one that another control judged", async (store) => {
     assert.equal(await store.holdAttestation(holdOf("a")), true);
     assert.deepEqual([await stateOf(store, "a"), (await store.attestation("a"))?.body], ["passed", "{}"]);
+    assert.equal(await store.holdAttestation(holdOf("a", { agentId: "agent-2" })), false);
+    assert.equal(await store.holdAttestation(holdOf("a", { tunnelId: "tun_2" })), false);
   });
 
   test(

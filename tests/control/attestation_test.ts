@@ -54,7 +54,7 @@ Deno.test("reauth settings become claims; an interval of 0 means never", async (
     authorizerStatusUri: "https://s.example/",
   };
   await using control = await openControl({ config: { ...anonymous, reauth } });
-  const answer = await answerFor(control, await providerOf(9), await stage0Of(control), "channel-reauth");
+  const answer = await answerFor(control, await providerOf(9), await stage0Of(control));
   const { json } = await control.post("/attest/evidence", answer);
   const expect = { audience: "postern-edge", issuer, nowMs: control.clock.wall() };
   const claims = await verifyStage1(json.stage1_token, control.keyset, expect);

@@ -75,6 +75,7 @@ export async function openControl(options: ControlOptions = {}) {
   const presences = new Map<string, Presence>();
   const deleted: string[] = [];
   const changed: { tunnelId: string; revision: number; value: string }[] = [];
+  const failed: string[] = [];
   const logged: string[] = [];
   const log: ControlDeps["log"] = (level, event, fields) =>
     void logged.push(JSON.stringify({ level, event, ...fields }));
@@ -100,6 +101,7 @@ export async function openControl(options: ControlOptions = {}) {
       onRulesChanged: (tunnelId, rules) => void changed.push({ tunnelId, ...rules }),
       onRevoked: (owner, tunnels) =>
         deleted.push(...tunnels.map((tunnelId) => `${tunnelId} ${owner} revoked`)),
+      onAttestationFailed: (tunnelId, agentId) => void failed.push(`${tunnelId} ${agentId}`),
       onMachineRevoked: (agentId) => void deleted.push(`${agentId} revoked`),
     },
     log,
@@ -127,6 +129,7 @@ export async function openControl(options: ControlOptions = {}) {
     presences,
     deleted,
     changed,
+    failed,
     logged,
     send,
     get: (path: string, token?: string) =>
@@ -175,23 +178,42 @@ export const channelFields = {
   agent_static: binding(3),
 };
 
-/** The agent's part: asks for a challenge and proves; returns the body of POST /attest/evidence. */
+/**
+ * The agent's part: asks for a challenge and proves; returns the body of POST /attest/evidence.
+ * @param purpose with channel-reauth the judge is asked as if for a channel that stands, without one that does
+ */
 export async function answerFor(
   control: Control,
   provider: EvidenceProvider,
   stage0Token: string,
-  purpose?: EvidencePurpose,
+  purpose: EvidencePurpose = "channel-open",
   agentId = provider.agentId,
 ) {
+  return await answerOf(control, provider, purpose, { stage0_token: stage0Token, agent_id: agentId });
+}
+
+/** As {@link answerFor}, on a channel that stands. */
+export function answerAgain(control: Control, provider: EvidenceProvider, reauthToken: string) {
+  return answerOf(control, provider, "channel-reauth", { reauth_token: reauthToken });
+}
+
+async function answerOf(
+  control: Control,
+  provider: EvidenceProvider,
+  purpose: EvidencePurpose,
+  authority: Record<string, string>,
+) {
   const { status, json } = await control.post("/attest/challenge", {
-    stage0_token: stage0Token,
+    ...authority,
     ...channelFields,
-    agent_id: agentId,
-    ...(purpose === undefined ? {} : { purpose }),
+    reauth_version: 1,
   });
   assert.equal(status, 200, JSON.stringify(json));
+  const taken = (await control.store.takeChallenge(json.challenge_id))!;
+  const body = JSON.stringify({ ...JSON.parse(taken.body), purpose });
+  await control.store.putChallenge({ ...taken, body }, 9);
   const data = qualifyingData({
-    purpose: purpose ?? "channel-open",
+    purpose,
     sessionNonce: fromBase64Url(channelFields.session_nonce),
     authorityNonce: fromBase64Url(json.authority_nonce),
     handshakeHash: fromBase64Url(channelFields.handshake_hash),

@@ -96,4 +96,34 @@ export const ATTESTATION_ERRORS = {
     remedy: "Keep the agent's identity file between runs: a new identity counts as a new agent. " +
       "Deleting and creating the tunnel starts over.",
   },
+  attestation_unknown: {
+    title: "Attestation is not known",
+    blame: "peer",
+    retryable: false,
+    status: 401,
+    exit: 4,
+    cause: "The reauth token names an attestation that control does not have, or another channel's.",
+    remedy:
+      "Nothing on the agent: it opens a new channel by itself. If it keeps happening, control has lost its state directory.",
+  },
+  attestation_over: {
+    title: "Attestation is over",
+    blame: "peer",
+    retryable: false,
+    status: 410,
+    exit: 4,
+    cause:
+      "The channel of the attestation has ended, or nobody renewed it in time. What is over is never made good again.",
+    remedy: "Nothing on the agent: it opens a new channel by itself, with a full handshake.",
+  },
+  attestation_failed: {
+    title: "Machine has failed its attestation",
+    blame: "peer",
+    retryable: false,
+    status: 403,
+    exit: 4,
+    cause:
+      "The machine has failed to prove itself again since it opened the channel. The channel is cut; a further proof on it does not count.",
+    remedy: "Find out why it failed: the audit log names the code. Then a full handshake begins anew.",
+  },
 } as const satisfies Record<string, ErrorFacts>;

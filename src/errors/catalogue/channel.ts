@@ -180,4 +180,24 @@ export const CHANNEL_ERRORS = {
     remedy:
       "Upgrade the older side; if both are of the same version, report it: one of them is broken or hostile.",
   },
+  reauth_wrong_agent: {
+    title: "New proof is another agent's",
+    blame: "peer",
+    retryable: false,
+    status: 403,
+    exit: 4,
+    cause:
+      "The stage 1 token that renews a channel names another agent, or another attestation, than the one that opened it.",
+    remedy: "Report it: agent or control is broken or hostile.",
+  },
+  reauth_weaker_tier: {
+    title: "New proof is weaker than the one before",
+    blame: "peer",
+    retryable: false,
+    status: 403,
+    exit: 4,
+    cause:
+      "The channel was opened with a key in a TPM, and the new proof was made with a key that is kept less well.",
+    remedy: "Start the agent with its TPM again: see the tier on its status page.",
+  },
 } as const satisfies Record<string, ErrorFacts>;

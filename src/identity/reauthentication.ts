@@ -1,0 +1,28 @@
+/** What a new proof on a channel that stands has to agree with: nothing is gained by it but time. */
+import { PosternError } from "../errors/mod.ts";
+import type { Stage1Claims, Tier } from "./claims.ts";
+import { type ChannelFacts, matchStages } from "./stages.ts";
+
+const STRENGTH: Readonly<Record<Tier, number>> = { "tpm": 2, "bound-key": 1 };
+
+/** Throws `reauth_weaker_tier` when the key is kept less well than it was. */
+export function assertTierHeld(before: Tier, now: Tier): void {
+  if (STRENGTH[now] >= STRENGTH[before]) return;
+  throw new PosternError("reauth_weaker_tier", `Cannot accept proof: ${now} is weaker than ${before}`);
+}
+
+/**
+ * Refuses a verified stage 1 token that does not renew the one by which the session stands.
+ * @param channel the nonce and the transcript of this re-authentication, and the agent's static key
+ * Throws `stage1_wrong_nonce`, `stage1_wrong_channel`, `stage1_wrong_routes`, `reauth_wrong_agent`, `reauth_weaker_tier`.
+ */
+export function matchReauth(session: Stage1Claims, fresh: Stage1Claims, channel: ChannelFacts): void {
+  matchStages(session, fresh, channel);
+  if (fresh.agent_id !== session.agent_id || fresh.attestation_id !== session.attestation_id) {
+    throw new PosternError(
+      "reauth_wrong_agent",
+      "Cannot accept proof: it is of another agent, or attestation",
+    );
+  }
+  assertTierHeld(session.tier, fresh.tier);
+}
