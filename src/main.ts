@@ -1,7 +1,6 @@
 /** Composition root: an edge with the control plane embedded, from one configuration. */
 import { loadCore } from "../wasm/mod.ts";
 import { adminApp, health } from "./admin.ts";
-import { noEkTrust } from "./attestation/ek/mod.ts";
 import { boundKeyVerifier } from "./attestation/mod.ts";
 import { toBase64Url, utf8 } from "./bytes/mod.ts";
 import { type EdgeConfig, formatAddress, isLoopbackHost, issuerOf, readSecretFile } from "./config/mod.ts";
@@ -46,6 +45,7 @@ import {
 } from "./telemetry/mod.ts";
 import { tokenGate } from "./token_gate.ts";
 import { isForeignSubject, type OpenTokenVerifier, openTokenVerifier } from "./tokens/mod.ts";
+import { TrustedManufacturers } from "./trusted_manufacturers.ts";
 import { version } from "./version.ts";
 import { WorkerPlane } from "./workers/mod.ts";
 
@@ -75,7 +75,7 @@ export interface RunningEdge {
   /** Certificate authority of the development certificates; undefined when real ones are configured. */
   readonly caPath: string | undefined;
   readonly edge: EdgePlane;
-  /** Reads the certificates, and what tokens of other issuers are verified by, again. */
+  /** Reads again certificates, what tokens of other issuers are verified by, and the files about TPM manufacturers. */
   reload(): Promise<void>;
   /** Drains, then ends. Idempotent. */
   stop(): Promise<void>;
@@ -85,7 +85,7 @@ export interface RunningEdge {
 /**
  * Starts an edge with embedded control. Listens when it returns.
  * @throws PosternError `state_directory_unusable`, `store_*`, `listen_failed`, `admin_listen_failed`, `jwks_invalid`,
- * `hmac_secret_weak`, `secret_file_*`, and certificate codes
+ * `hmac_secret_weak`, `secret_file_*`, `ek_roots_unusable`, `ek_revocations_unusable`, and certificate codes
  */
 export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promise<RunningEdge> {
   const clock = deps.clock ?? systemClock;
@@ -116,6 +116,12 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       book: new PolicyBook(store),
       requirePolicy: controlConfig.attestation.requirePolicy,
     };
+    const manufacturers = await TrustedManufacturers.open(config.attestation, {
+      store,
+      clock,
+      log,
+      cutAgent: (agentId) => edge.cutAgent(agentId),
+    });
     const controlDeps: ControlDeps & { clock: Clock } = {
       store,
       keyset,
@@ -146,7 +152,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
         onEvidenceJudged: (result) => metrics.attestations.inc({ result }),
       },
       log,
-      machineTrust: tpmTrust(() => noEkTrust),
+      machineTrust: tpmTrust(() => manufacturers.trust),
       verifiers: [boundKeyVerifier, tpmVerifier({ ...policyChoice, log })],
       policyOf: policyChooser(policyChoice),
     };
@@ -238,7 +244,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       caPath,
       edge,
       reload: async () => {
-        await Promise.all([edge.reload(), tokenVerifier.reload()]);
+        await Promise.all([edge.reload(), tokenVerifier.reload(), manufacturers.reload()]);
       },
       stop: () => stopping ??= stop(),
       finished: finished.promise,

@@ -69,6 +69,16 @@ const tokenSettings = {
 
 /** Who is believed. An agent with a key in a file proves only that it is the same one as before. */
 const attestationSettings = {
+  rootsDirectory: optional(
+    path(),
+    "Certificates of TPM manufacturers, in PEM or DER, read with all directories below; read again on SIGHUP.",
+    "DIR",
+  ),
+  revocationsFile: optional(
+    path(),
+    "Certificates and keys of TPMs that are not trusted any more, in JSON; read again on SIGHUP.",
+    "FILE",
+  ),
   tiers: setting(
     someOf(...tierSchema.options),
     tierSchema.options.join(","),

@@ -31,7 +31,7 @@ export const edgeSchema: Schema<typeof edgeSettings, EdgeConfig> = {
   name: "edge",
   settings: edgeSettings,
   finish(values) {
-    const { listen, adminListen, tls, tokens, tcpPorts, heartbeat } = values;
+    const { listen, adminListen, tls, tokens, tcpPorts, heartbeat, attestation } = values;
     checkWindows(values.limits);
     refuseIf(
       heartbeat.offlineMs <= heartbeat.intervalMs,
@@ -40,6 +40,10 @@ export const edgeSchema: Schema<typeof edgeSettings, EdgeConfig> = {
     refuseIf(
       (tls.certFile === null) !== (tls.keyFile === null),
       "tls.cert_file and tls.key_file belong together",
+    );
+    refuseIf(
+      attestation.revocationsFile !== null && attestation.rootsDirectory === null,
+      "attestation.revocations_file needs attestation.roots_directory",
     );
     refuseIf(
       adminListen !== null && adminListen.port !== 0 && adminListen.port === listen.port &&

@@ -30,7 +30,7 @@ export interface ControlConfig {
   /** Names refused in addition to the built-in ones. */
   readonly reservedNames: readonly string[];
   readonly tokens: EdgeConfig["tokens"];
-  readonly attestation: EdgeConfig["attestation"];
+  readonly attestation: Pick<EdgeConfig["attestation"], "tiers" | "requirePolicy">;
   readonly reauth: {
     /** 0: agents are never asked again. */
     readonly intervalMs: number;

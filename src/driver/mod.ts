@@ -5,6 +5,7 @@ export { ChannelPump } from "./channel_pump.ts";
 export { systemClock } from "./clock.ts";
 export { type DialOptions, dialTcp, startTls, type TlsDialOptions } from "./dial.ts";
 export { type EgressOptions, type EgressTarget, openStream, type ProxyChooser } from "./egress.ts";
+export { type EkTrustFiles, EkTrustStore } from "./ek_trust_store.ts";
 export { type HttpProxy, parseProxyUrl } from "./http_proxy.ts";
 export {
   type Network,

@@ -95,6 +95,7 @@ Deno.test("resolve() reports all problems at once, without repeating values", ()
 Deno.test("resolve() refuses settings that contradict each other", () => {
   const cases: Record<string, string>[] = [
     { "tls-cert-file": "a.pem" },
+    { "attestation-revocations-file": "revoked.json" },
     { "admin-listen": "127.0.0.1:8080" },
     { listen: "127.0.0.1:20500" },
     { "heartbeat-offline": "10s" },

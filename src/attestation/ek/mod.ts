@@ -7,4 +7,4 @@ export { maxRevocationsBytes, noRevocations, readRevocations, type Revocations }
 export { EK_TEMPLATES, type EkTemplate, type EkTemplateName, isEkTemplateName } from "./template.ts";
 export type { TpmIdentity } from "./tpm_identity.ts";
 export { type EkTrust, ekTrustOf, maxCertificateFileBytes, noEkTrust, readCertificateFile } from "./trust.ts";
-export { type EkClaim, type VerifiedEk, verifyEk } from "./verify.ts";
+export { type EkChain, type EkClaim, type VerifiedEk, verifyEk, verifyEkChain } from "./verify.ts";

@@ -38,12 +38,17 @@ export interface VerifiedEk extends TpmIdentity {
   readonly rootSha256: string;
 }
 
+/** A chain that holds: its two ends, and what the certificate says of its TPM. */
+export interface EkChain {
+  readonly leaf: Certificate;
+  readonly root: Certificate;
+  readonly identity: TpmIdentity;
+}
+
 /**
- * Verifies an EK certificate. All of `claim` is a peer's; `trust` is the operator's, `nowMs` Unix milliseconds.
- *
- * Also to be run again on a stored certificate when `trust` has changed: what was revoked since is refused then.
- * @throws PosternError `ek_template_unsupported`, `ek_chain_too_long`, `ek_certificate_*`, `ek_extension_*`, `ek_key_*`,
- * `ek_algorithm_*`, `ek_usage_wrong`, `ek_tpm_identity_missing`, `ek_template_*`, and those of `findPath`
+ * Verifies an EK certificate and its key. All of `claim` is a peer's; `trust` is the operator's, `nowMs` Unix milliseconds.
+ * @throws PosternError `ek_template_unsupported`, `ek_template_mismatch`, `ek_key_mismatch`, `ek_template_altered`, and those
+ * of {@link verifyEkChain}
  */
 export function verifyEk(claim: EkClaim, trust: EkTrust, nowMs: number): VerifiedEk {
   const { template } = claim;
@@ -53,13 +58,9 @@ export function verifyEk(claim: EkClaim, trust: EkTrust, nowMs: number): Verifie
       "Cannot accept the endorsement key: its template is not known",
     );
   }
-  const [leaf, ...offered] = readOffered(claim.certificates);
-  checkCertificate(leaf, nowMs);
-  checkLeaf(leaf);
-  const identity = tpmIdentityOf(leaf.extensions.directoryNames);
+  const { leaf, root, identity } = verifyEkChain(claim.certificates, trust, nowMs);
   const ekPublic = ekPublicOf(template, leaf.key);
   if (claim.ekPublic !== undefined) checkSaidPublic(ekPublic, claim.ekPublic);
-  const path = findPath(leaf, offered, trust, nowMs);
   const ekSpki = spkiOf(ekPublic);
   return {
     ...identity,
@@ -70,8 +71,23 @@ export function verifyEk(claim: EkClaim, trust: EkTrust, nowMs: number): Verifie
     agentId: agentIdOf(ekSpki),
     certificate: leaf.bytes,
     certificateSha256: leaf.sha256,
-    rootSha256: path[path.length - 1].sha256,
+    rootSha256: root.sha256,
   };
+}
+
+/**
+ * Verifies an EK certificate, DER, the first of `certificates`; the others are intermediates in any order. To be run again on
+ * what is stored: trust can be withdrawn, and what is revoked since is refused then.
+ * @throws PosternError `ek_chain_too_long`, `ek_certificate_*`, `ek_extension_*`, `ek_key_weak`, `ek_algorithm_*`,
+ * `ek_usage_wrong`, `ek_tpm_identity_missing`, and those of `findPath`
+ */
+export function verifyEkChain(certificates: readonly Uint8Array[], trust: EkTrust, nowMs: number): EkChain {
+  const [leaf, ...offered] = readOffered(certificates);
+  checkCertificate(leaf, nowMs);
+  checkLeaf(leaf);
+  const identity = tpmIdentityOf(leaf.extensions.directoryNames);
+  const path = findPath(leaf, offered, trust, nowMs);
+  return { leaf, root: path[path.length - 1], identity };
 }
 
 /** The number and the sizes are checked before anything is read. */

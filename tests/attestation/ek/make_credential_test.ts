@@ -11,7 +11,7 @@ import {
 import { concat } from "../../../src/bytes/mod.ts";
 import { systemRandom } from "../../../src/driver/mod.ts";
 import { Swtpm } from "../../support/swtpm.ts";
-import { eccKeys, rsaKeys } from "./hostile_authority.ts";
+import { eccKeys, rsaKeys } from "../../support/hostile_authority.ts";
 
 const kinds = ["rsa2048", "p256", "p384"] as const;
 const nothing = new Uint8Array(0);

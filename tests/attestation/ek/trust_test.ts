@@ -9,7 +9,7 @@ import {
   readRevocations,
 } from "../../../src/attestation/ek/mod.ts";
 import { utf8 } from "../../../src/bytes/mod.ts";
-import { authority, ekCertificate, issue, pemOf } from "./hostile_authority.ts";
+import { authority, ekCertificate, issue, pemOf } from "../../support/hostile_authority.ts";
 
 const root = authority();
 const intermediate = authority(root);

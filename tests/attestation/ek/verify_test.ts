@@ -33,7 +33,7 @@ import {
   testNowMs,
   tpmAttributes,
   tpmNames,
-} from "./hostile_authority.ts";
+} from "../../support/hostile_authority.ts";
 
 const root = authority();
 const intermediate = authority(root);

@@ -1,7 +1,7 @@
 /** Certificates as nobody should make them: every field of a chain can be set, signatures are right unless told otherwise. */
 import { generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { Buffer } from "node:buffer";
-import { concat, der, utf8 } from "../../../src/bytes/mod.ts";
+import { concat, der, utf8 } from "../../src/bytes/mod.ts";
 
 export interface KeyPair {
   readonly privateKey: KeyObject;
