@@ -24,13 +24,24 @@ export interface CertificationVector extends AttestedVector {
   readonly name: string;
 }
 
-async function load<T>(name: string): Promise<readonly T[]> {
+/** Certificates of endorsement keys and of those who certified them. */
+export interface EndorsementVector {
+  /** Unix milliseconds at which all of them were valid. */
+  readonly captured_at_ms: number;
+  readonly root: string;
+  readonly intermediate: string;
+  readonly rsa2048: string;
+  readonly p384: string;
+}
+
+async function load<T>(name: string): Promise<T> {
   return JSON.parse(await Deno.readTextFile(new URL(`../vectors/tpm/${name}.json`, import.meta.url)));
 }
 
-export const QUOTES = await load<QuoteVector>("quotes");
-export const REFUSALS = await load<QuoteVector>("refusals");
-export const CERTIFICATIONS = await load<CertificationVector>("certifications");
+export const QUOTES = await load<readonly QuoteVector[]>("quotes");
+export const REFUSALS = await load<readonly QuoteVector[]>("refusals");
+export const CERTIFICATIONS = await load<readonly CertificationVector[]>("certifications");
+export const ENDORSEMENT = await load<EndorsementVector>("endorsement");
 
 /** What a verifier who asked for these PCRs is given. */
 export function claimOf(vector: QuoteVector): QuoteClaim {

@@ -100,6 +100,13 @@ await write("refusals", [
   refused("ak_not_fixed_tpm", await quote("key that may leave the TPM", await movable(), sha256)),
 ]);
 
+await write("endorsement", {
+  captured_at_ms: Date.now(),
+  root: await authority("root"),
+  intermediate: await authority("intermediate"),
+  ...Object.fromEntries(Object.entries(tpm.certificates).map(([kind, der]) => [kind, toHex(der)])),
+});
+
 /** Runs a tool. There is no resource manager: objects that it left have to go. */
 async function run(command: string, ...args: string[]): Promise<string> {
   const printed = await tpm.tool(command, ...args);
@@ -206,6 +213,12 @@ function refused<T extends Captured>(code: string, captured: T) {
   return { ...captured, code };
 }
 
-async function write(name: string, vectors: readonly Captured[]): Promise<void> {
+/** A certificate of those who certified the endorsement keys. */
+async function authority(name: string): Promise<string> {
+  const pem = await Deno.readTextFile(`${tpm.rootsDirectory}/${name}.pem`);
+  return toHex(Uint8Array.fromBase64(pem.replace(/-----[A-Z ]+-----/g, "")));
+}
+
+async function write(name: string, vectors: unknown): Promise<void> {
   await Deno.writeFile(new URL(`${name}.json`, folder), utf8(`${JSON.stringify(vectors, null, 2)}\n`));
 }

@@ -1,10 +1,11 @@
 /**
- * `deno task fuzz:tpm [MUTATIONS] [SEED]`: breaks TPM structures, keys, evidence and quotes, a million times unless told
+ * `deno task fuzz:tpm [MUTATIONS] [SEED]`: breaks TPM structures, keys, certificates, evidence and quotes, a million times unless told
  * otherwise. Exit code 0; 1 with the message that a parser neither refused nor took rightly; 2 for wrong arguments.
  */
 // deno-lint-ignore-file no-console
 import { fuzz, FuzzFind } from "../../support/fuzz.ts";
 import { seeded } from "../../support/mutation.ts";
+import { EK_FUZZ_TARGETS } from "../../support/ek_fuzz_targets.ts";
 import { TPM_FUZZ_TARGETS } from "../../support/tpm_fuzz_targets.ts";
 
 const defaultMutations = 1_000_000;
@@ -22,7 +23,7 @@ function main(args: readonly string[]): number {
     console.log(`${done} of ${mutations} mutations, ${seconds.toFixed(1)} s`);
   };
   try {
-    const tallies = fuzz(TPM_FUZZ_TARGETS, mutations, seeded(seed), (done) => {
+    const tallies = fuzz([...TPM_FUZZ_TARGETS, ...EK_FUZZ_TARGETS], mutations, seeded(seed), (done) => {
       if (done % reportEvery === 0) report(done);
     });
     for (const [name, { mutations, accepted, refused }] of tallies) {

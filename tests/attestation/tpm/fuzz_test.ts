@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import { PosternError } from "../../../src/errors/mod.ts";
 import { fuzz, FuzzFind, type FuzzTarget } from "../../support/fuzz.ts";
 import { seeded } from "../../support/mutation.ts";
+import { EK_FUZZ_TARGETS } from "../../support/ek_fuzz_targets.ts";
 import { TPM_FUZZ_TARGETS } from "../../support/tpm_fuzz_targets.ts";
 
-for (const target of TPM_FUZZ_TARGETS) {
+for (const target of [...TPM_FUZZ_TARGETS, ...EK_FUZZ_TARGETS]) {
   Deno.test(`${target.name} refuses broken messages with a code, or takes them for what they say`, () => {
     const mutations = target.name.startsWith("verify") ? 200 : 1000;
     const tally = fuzz([target], mutations, seeded(5)).get(target.name)!;
