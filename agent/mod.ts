@@ -8,3 +8,4 @@ export { ControlClient } from "./control_client.ts";
 export { type AuditAnswer, auditAnswer, type TokenAnswer } from "./control_messages.ts";
 export type { MachineAnswer, MachineName } from "./machine_messages.ts";
 export type { AgentState, AgentStatus, ServiceStatus } from "./status.ts";
+export { openTpm, type Tpm, type TpmState } from "./tpm/mod.ts";

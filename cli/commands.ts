@@ -96,7 +96,7 @@ const operatorFlags: readonly Flag[] = [
   },
 ];
 
-const agentKeys = ["control", "token_file", "ca_file", "proxy", "state_directory", "log.level"];
+const agentKeys = ["control", "token_file", "tpm", "ca_file", "proxy", "state_directory", "log.level"];
 
 async function publish(protocol: ServiceProtocol, call: Call): Promise<number> {
   return (await import("./commands/agent.ts")).runPublish(protocol, call);
@@ -229,6 +229,25 @@ export const commands: readonly Command[] = [
     settings: "agent",
     commonKeys: agentKeys,
     run: async (call) => (await import("./commands/diag.ts")).runDiag(call),
+  },
+  {
+    name: "attest",
+    summary: "Show what this machine's TPM proves, without telling anybody.",
+    details: [
+      "Example: postern attest --dry-run --tpm unix:/run/tpm.sock",
+      "",
+      "Shows endorsement key, attestation key and PCRs, and verifies a quote on the spot. With an operator's --token-file it",
+      "asks control what it knows of this machine.",
+    ],
+    arguments: [],
+    flags: [
+      { name: "dry-run", help: "Required: agents attest by themselves, whenever a channel opens." },
+      configFlag,
+      jsonFlag,
+    ],
+    settings: "agent",
+    commonKeys: ["tpm", "tpm_ek", "control", "token_file", "ca_file"],
+    run: async (call) => (await import("./commands/attest.ts")).runAttest(call),
   },
   {
     name: "token",

@@ -5,10 +5,12 @@ import { PosternError } from "../../src/errors/mod.ts";
 import { noLog } from "../../src/telemetry/mod.ts";
 import type { Call } from "../command.ts";
 import { type Check, resultText, runChecks } from "../diag/check.ts";
-import { runtimeCheck, simdCheck, stateDirectoryCheck, tokenFileCheck, tpmCheck } from "../diag/machine.ts";
+import { runtimeCheck, simdCheck, stateDirectoryCheck, tokenFileCheck } from "../diag/machine.ts";
+import { tpmChecks } from "../diag/tpm.ts";
 import { networkChecks, type Target } from "../diag/network.ts";
 import { exitCodeOf, failureText } from "../failure.ts";
 import { loadAgent } from "../load.ts";
+import { terminalBeside } from "../tpm_terminal.ts";
 
 /** `postern diag [TARGET]`: exit code of `checks_failed` when a check fails. */
 export async function runDiag(call: Call): Promise<number> {
@@ -32,11 +34,12 @@ export async function runDiag(call: Call): Promise<number> {
     simdCheck,
     stateDirectoryCheck(config.stateDirectory),
     tokenFileCheck(tokenFile, Deno),
-    tpmCheck,
+    ...tpmChecks(config),
     ...networkChecks({ control, ca, proxyFor, asker, targets }),
   ];
   const json = call.switches.has("json");
-  const results = await runChecks(checks, (result) => json || call.terminal.out(resultText(result)));
+  const terminal = terminalBeside(config.tpm, call.terminal);
+  const results = await runChecks(checks, (result) => json || terminal.out(resultText(result)));
   asker.close();
   const failed = results.filter(({ result }) => result === "FAIL").length;
   const failure = failed === 0 ? undefined : new PosternError(
@@ -44,7 +47,7 @@ export async function runDiag(call: Call): Promise<number> {
     `Cannot vouch for this machine: ${failed} of ${results.length} checks failed`,
   );
   if (json) {
-    call.terminal.out(`${JSON.stringify({ code: failure?.code ?? null, failed, checks: results })}\n`);
+    terminal.out(`${JSON.stringify({ code: failure?.code ?? null, failed, checks: results })}\n`);
   } else if (failure !== undefined) call.terminal.err(failureText(failure, false));
   return failure === undefined ? 0 : exitCodeOf(failure);
 }

@@ -85,8 +85,3 @@ export function tokenFileCheck(path: string | null, files: FileAccess): Check {
     },
   };
 }
-
-export const tpmCheck: Check = {
-  name: "tpm",
-  run: () => skip("this version of the command does not look at the TPM"),
-};

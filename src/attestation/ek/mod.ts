@@ -5,6 +5,6 @@ export { kdfa, kdfe } from "./kdf.ts";
 export { type Credential, makeCredential } from "./make_credential.ts";
 export { maxRevocationsBytes, noRevocations, readRevocations, type Revocations } from "./revocations.ts";
 export { EK_TEMPLATES, type EkTemplate, type EkTemplateName, isEkTemplateName } from "./template.ts";
-export type { TpmIdentity } from "./tpm_identity.ts";
+export { type TpmIdentity, tpmIdentityOf } from "./tpm_identity.ts";
 export { type EkTrust, ekTrustOf, maxCertificateFileBytes, noEkTrust, readCertificateFile } from "./trust.ts";
 export { type EkChain, type EkClaim, type VerifiedEk, verifyEk, verifyEkChain } from "./verify.ts";

@@ -2,6 +2,15 @@
 import type { ErrorFacts } from "../error.ts";
 
 export const TPM_CLIENT_ERRORS = {
+  tpm_not_set: {
+    title: "No TPM is set",
+    blame: "operator",
+    retryable: false,
+    exit: 2,
+    cause: "The command needs a TPM, and the setting `tpm` names none.",
+    remedy:
+      "Give --tpm, POSTERN_TPM or `tpm` in the file of --config: unix:PATH, tcp:HOST:PORT, a device's path, or stdio.",
+  },
   tpm_unavailable: {
     title: "TPM cannot be reached",
     blame: "operator",
