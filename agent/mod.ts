@@ -2,7 +2,6 @@
 export { type AgentDeps, type RunningAgent, startAgent } from "./agent.ts";
 export { enrol } from "./enrolment.ts";
 export { checkMachineFile, machineFileIn, writeMachineFile } from "./machine_file.ts";
-export { openTpm } from "./tpm/mod.ts";
 export { proxyChooser } from "./egress.ts";
 export { ControlClient } from "./control_client.ts";
 export { type AuditAnswer, auditAnswer, type TokenAnswer } from "./control_messages.ts";
