@@ -290,7 +290,10 @@ export interface MachineStore {
     key: MachineKey,
     revocation: MachineRevocation,
   ): Promise<"revoked" | "already" | "unknown">;
-  /** Ends a revocation. `unknown`: there is no such machine, or none of that EK; `active`: it is not revoked. */
+  /**
+   * Ends a revocation, and forgets the machine's continuity: the operator trusts it as it is now. `unknown`: there is no
+   * such machine, or none of that EK; `active`: it is not revoked.
+   */
   restoreMachine(key: MachineKey): Promise<"restored" | "active" | "unknown">;
   isEkRevoked(ekSha256: string): Promise<boolean>;
   /** Grows with every revocation, whichever process makes it: who finds it grown asks about the machines that it serves. */

@@ -118,6 +118,10 @@ export class SqlMachines implements Omit<MachineStore, keyof OpenEnrolments> {
       const ekSha256 = await ekOf(sql, key);
       if (ekSha256 === undefined) return "unknown";
       if (await sql.run("DELETE FROM revoked_eks WHERE ek_sha256 = ?", ekSha256) === 1) {
+        await sql.run(
+          "UPDATE machines SET continuity = NULL, continuity_revision = 0 WHERE ek_sha256 = ?",
+          ekSha256,
+        );
         return "restored";
       }
       const known = await sql.number("SELECT count(*) FROM machines WHERE ek_sha256 = ?", ekSha256);

@@ -209,8 +209,15 @@ export function machineStoreContract(kind: string, makeHarness: () => Promise<St
     await store.revokeMachine({ agentId: "agent-001" }, revocation);
     assert.equal(await store.advanceContinuity("agent-001", '{"reset":2}', 1), false);
     await store.restoreMachine({ agentId: "agent-001" });
-    assert.equal(await store.advanceContinuity("agent-001", '{"reset":2}', 1), true);
-    assert.deepEqual((await store.machine("agent-001"))?.continuity, { revision: 2, value: '{"reset":2}' });
+    assert.equal(
+      (await store.machine("agent-001"))?.continuity,
+      undefined,
+      "the operator trusts it as it is",
+    );
+    assert.equal(await store.advanceContinuity("agent-001", '{"reset":2}', 1), false);
+    assert.equal(await store.advanceContinuity("agent-001", '{"reset":2}', 0), true);
+    assert.equal(await store.advanceContinuity("agent-001", '{"reset":3}', 1), true);
+    assert.deepEqual((await store.machine("agent-001"))?.continuity, { revision: 2, value: '{"reset":3}' });
   });
 
   test(

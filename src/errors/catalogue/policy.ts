@@ -156,7 +156,9 @@ export const POLICY_ERRORS = {
     cause:
       "Resets, restarts or the clock of the TPM are behind what the same TPM showed before: a virtual machine was put " +
       "back to a snapshot or runs twice, or the TPM was cleared.",
-    remedy: "If this was meant, revoke the machine and enrol it anew; otherwise find out who runs the copy.",
+    remedy:
+      "If this was meant, `postern machine revoke` and then `restore` the machine: that forgets its counters. Otherwise " +
+      "find out who runs the copy.",
   },
   attestation_raced: {
     title: "Machine was judged in too many places at once",
