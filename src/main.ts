@@ -30,6 +30,7 @@ import {
   type TokenGate,
 } from "./edge/mod.ts";
 import { codeOf, PosternError } from "./errors/mod.ts";
+import { FellowEdges } from "./fellow_edges.ts";
 import { defaultRotation, type RotationPolicy } from "./identity/mod.ts";
 import type { Clock, Log, Random, Store } from "./ports/mod.ts";
 import { Readiness } from "./readiness.ts";
@@ -138,16 +139,24 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       }],
       presence: (tunnelId) => presenceOf(edge, tunnelId),
       events: {
-        onTunnelDeleted: (tunnelId) => edge.cutTunnel(tunnelId, "tunnel_deleted"),
+        onTunnelDeleted(tunnelId) {
+          edge.cutTunnel(tunnelId, "tunnel_deleted");
+          fellows.announce({ kind: "tunnels_cut", tunnelIds: [tunnelId], code: "tunnel_deleted" });
+        },
         onRevoked(owner, tunnelIds) {
           for (const tunnelId of tunnelIds) edge.cutTunnel(tunnelId, "token_revoked");
-          if (owner !== undefined && isForeignSubject(owner)) edge.cutTunnel(owner, "token_revoked");
-          // The edge's own token may be among them. A revocation counts for the whole millisecond in which it was made, so
-          // the token in its place has to be of a later one.
-          if (owner === undefined || owner === OPERATOR) clock.schedule(clock.now() + 2, keepToken);
+          fellows.announce({ kind: "tunnels_cut", tunnelIds, code: "token_revoked" });
+          fellows.announce({ kind: "tokens_revoked", owner });
+          onTokensRevoked(owner);
         },
-        onMachineRevoked: (agentId) => edge.cutAgent(agentId),
-        onRulesChanged: (tunnelId, rules) => edge.holdRules(tunnelId, rules),
+        onMachineRevoked(agentId) {
+          edge.cutAgent(agentId);
+          fellows.announce({ kind: "machine_revoked", agentId });
+        },
+        onRulesChanged(tunnelId, rules) {
+          edge.holdRules(tunnelId, rules);
+          fellows.announce({ kind: "rules_changed", tunnelId });
+        },
         onTokenIssued: (kind) => metrics.tokensIssued.inc({ kind }),
         onEvidenceJudged: (result) => metrics.attestations.inc({ result }),
       },
@@ -160,6 +169,12 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       await state.writeManagementToken((await issueManagementToken(controlDeps, OPERATOR, "operator")).token);
     const keepToken = () =>
       void writeToken().catch((error) => log("error", "management token kept", { code: codeOf(error) }));
+    const onTokensRevoked = (owner: string | undefined) => {
+      if (owner !== undefined && isForeignSubject(owner)) edge.cutTunnel(owner, "token_revoked");
+      // The edge's own token may be among them. A revocation counts for the whole millisecond in which it was made, so the
+      // token in its place has to be of a later one.
+      if (owner === undefined || owner === OPERATOR) clock.schedule(clock.now() + 2, keepToken);
+    };
     const control = controlApp(controlDeps);
     const tokens = tokenGate(tokenVerifier.verifier, store, clock, controlConfig);
     const common: CommonOptions = {
@@ -197,6 +212,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       await edge.stop();
       throw error;
     }
+    const fellows = new FellowEdges({ store, edge, gate: tokens, clock, log, onTokensRevoked });
     const stopUpkeep = startUpkeep(controlDeps);
     const stopWatch = startRevocationWatch({
       store,
@@ -227,6 +243,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
     let stopping: Promise<void> | undefined;
     const stop = async () => {
       await edge.stop();
+      await fellows.stop();
       tokenVerifier.stop();
       stopUpkeep();
       stopWatch();

@@ -16,6 +16,8 @@ export type { Random } from "./random.ts";
 export type {
   AgentBinding,
   AgentStore,
+  Announcement,
+  AnnouncementStore,
   AuditCheckpoint,
   AuditEntry,
   AuditLine,

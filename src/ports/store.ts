@@ -335,6 +335,27 @@ export interface PolicyStore {
   ): Promise<"applied" | "outdated" | "too_many">;
 }
 
+/** What every process that shares a store acts on at once; it was written to the store before. */
+export type Announcement =
+  | {
+    readonly kind: "tunnels_cut";
+    readonly tunnelIds: readonly string[];
+    readonly code: "tunnel_deleted" | "token_revoked";
+  }
+  | { readonly kind: "tokens_revoked"; readonly owner?: string }
+  | { readonly kind: "rules_changed"; readonly tunnelId: string }
+  | { readonly kind: "machine_revoked"; readonly agentId: string };
+
+export interface AnnouncementStore {
+  /** Tells the other processes; who announces something acts on it by itself. */
+  announce(announcement: Announcement): Promise<void>;
+  /**
+   * Calls back with what others announce, and with `onGap` whenever something may have been missed: also at once where this
+   * store cannot tell. What it returns ends it.
+   */
+  listen(onAnnounced: (announcement: Announcement) => void, onGap: () => void): Promise<() => Promise<void>>;
+}
+
 export interface KeysetStore {
   /** JSON of the signing keys. Secret. */
   loadKeyset(): Promise<Revised<string> | undefined>;
@@ -399,7 +420,8 @@ export interface Store
     AttestationStore,
     KeysetStore,
     SettingStore,
-    AuditStore {
+    AuditStore,
+    AnnouncementStore {
   /** Writes a little, durably; throws when the store cannot, e.g. because the disk is full. For readiness. */
   probe(): Promise<void>;
   /** Idempotent. */

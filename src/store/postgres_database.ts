@@ -23,6 +23,7 @@ const closeSeconds = 5;
 
 export class PostgresDatabase implements SqlDatabase {
   readonly #client: Client;
+  readonly #schema: string;
   readonly #direct: Sql;
   #isClosed = false;
 
@@ -42,6 +43,7 @@ export class PostgresDatabase implements SqlDatabase {
         idle_in_transaction_session_timeout: limits.statementMs,
       },
     });
+    this.#schema = schema;
     this.#direct = this.#sqlOf(this.#client);
   }
 
@@ -74,10 +76,38 @@ export class PostgresDatabase implements SqlDatabase {
     return result!;
   }
 
+  async notify(topic: string, text: string): Promise<void> {
+    await this.run("SELECT pg_notify(?, ?)", this.#channelOf(topic), text);
+  }
+
+  /** On a connection of its own, which is made anew when it is lost: that is the gap. */
+  async listen(
+    topic: string,
+    onText: (text: string) => void,
+    onGap: () => void,
+  ): Promise<() => Promise<void>> {
+    if (this.#isClosed) throw closed();
+    let isListening = false;
+    const { unlisten } = await this.#attempt(() =>
+      this.#client.listen(this.#channelOf(topic), onText, () => {
+        if (isListening) onGap();
+        isListening = true;
+      })
+    );
+    return async () => {
+      await unlisten().catch(() => {}); // a server that is away listens no more
+    };
+  }
+
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
     await this.#client.end({ timeout: closeSeconds });
+  }
+
+  /** Stores in other schemas of the database have topics of their own. */
+  #channelOf(topic: string): string {
+    return `${this.#schema}_${topic}`;
   }
 
   #sqlOf(statements: Statements): Sql {

@@ -17,5 +17,9 @@ export interface Sql {
 export interface SqlDatabase extends Sql {
   /** Runs `work` alone among all transactions of all processes, whole or not at all. Not to be nested. */
   transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T>;
+  /** Tells all processes that listen to the topic, this one too. At most 7,000 bytes of text. */
+  notify(topic: string, text: string): Promise<void>;
+  /** Calls back with every text, and with `onGap` when some may have been missed. What it returns ends it. */
+  listen(topic: string, onText: (text: string) => void, onGap: () => void): Promise<() => Promise<void>>;
   close(): Promise<void>;
 }

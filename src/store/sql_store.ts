@@ -7,6 +7,7 @@ import type {
   Store,
   TunnelClaim,
 } from "../ports/mod.ts";
+import { SqlAnnouncements } from "./announcements.ts";
 import { SqlAttestations } from "./attestations.ts";
 import { SqlAudit } from "./audit.ts";
 import { SqlMachines } from "./machines.ts";
@@ -93,6 +94,7 @@ export function sqlStore(database: SqlDatabase, options: StoreOptions): Store {
     maxAttestationsPerAgent: options.maxAttestationsPerAgent ?? defaultMaxAttestationsPerAgent,
   });
   const routes = new SqlRoutes(database, options.maxRoutes ?? defaultMaxRoutes);
+  const announcements = new SqlAnnouncements(database);
   const records = new SqlRecords(database);
   const audit = new SqlAudit(database, options.maxAuditEntries ?? defaultMaxAuditEntries);
   return {
@@ -140,6 +142,8 @@ export function sqlStore(database: SqlDatabase, options: StoreOptions): Store {
     policies: () => policies.policies(),
     policyVersions: (name) => policies.policyVersions(name),
     applyPolicy: (policy, revision, maxNames) => policies.applyPolicy(policy, revision, maxNames),
+    announce: (announcement) => announcements.announce(announcement),
+    listen: (onAnnounced, onGap) => announcements.listen(onAnnounced, onGap),
     loadKeyset: () => records.loadKeyset(),
     saveKeyset: (value, revision) => records.saveKeyset(value, revision),
     setting: (key) => records.setting(key),

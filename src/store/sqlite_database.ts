@@ -42,6 +42,15 @@ export class SqliteDatabase implements SqlDatabase {
     return this.#inTurn(() => this.#whole(work));
   }
 
+  /** Nobody is told: a file is one edge's, but for the moment in which a new one takes over, and that asks for everything. */
+  notify(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  listen(): Promise<() => Promise<void>> {
+    return Promise.resolve(() => Promise.resolve());
+  }
+
   async close(): Promise<void> {
     await this.#turn;
     this.#connection.close();

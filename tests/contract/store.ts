@@ -25,6 +25,8 @@ export interface StoreHarness {
   /** Opens one more connection to the same data; only where `shared` is true. */
   open(): Promise<Store>;
   readonly shared: boolean;
+  /** Whether those that share it hear each other. */
+  readonly announces: boolean;
   /** Moves the wall clock of the store to this time. */
   setWall(ms: number): void;
   [Symbol.asyncDispose](): Promise<void>;
@@ -391,6 +393,28 @@ export function storeContract(kind: string, makeHarness: () => Promise<StoreHarn
       head: head?.hash,
       isShortened: true,
     });
+  });
+
+  test("announce() tells the others that share the store, not oneself", async (store, harness) => {
+    const heard: string[] = [];
+    const other = harness.shared ? await harness.open() : store;
+    const ends = [
+      await store.listen((announcement) => heard.push(`self ${announcement.kind}`), () => heard.push("gap")),
+      await other.listen((announcement) => heard.push(`other ${JSON.stringify(announcement)}`), () => {}),
+    ];
+    const tunnelIds = Array.from({ length: 120 }, (_, n) => `tun_${n}`.padEnd(128, "x"));
+    await store.announce({ kind: "tunnels_cut", tunnelIds, code: "tunnel_deleted" });
+    await store.announce({ kind: "machine_revoked", agentId: "agent-1" });
+    if (harness.announces) {
+      while (heard.length < 4) await store.probe();
+      const cut = heard.slice(0, 3).flatMap((text) => JSON.parse(text.slice(6)).tunnelIds);
+      assert.deepEqual(cut, tunnelIds);
+      assert.equal(heard[3], `other {"kind":"machine_revoked","agentId":"agent-1"}`);
+    } else assert.deepEqual(heard, []);
+    for (const end of ends) await end();
+    await store.announce({ kind: "machine_revoked", agentId: "agent-2" });
+    await store.probe();
+    assert.equal(heard.length, harness.announces ? 4 : 0);
   });
 
   test("close() is idempotent and ends the connection: store_failed", async (store) => {

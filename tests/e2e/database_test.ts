@@ -84,3 +84,47 @@ Deno.test("an edge does not start without its database, and never tells its URL:
   assert.equal(codeOf(error), "store_unreachable");
   assert.equal(Deno.inspect(error, { depth: 9 }).includes("hunter2"), false);
 });
+
+Deno.test("what one edge deletes or revokes is cut at the other one, also after it missed an announcement", async () => {
+  await using server = await Postgres.start();
+  await using folder = await TempDir.make("database");
+  await using origin = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    () => new Response("hello"),
+  );
+  const database_url_file = await urlFile(folder, server.url);
+  await using one = await startStack({ edge: { database_url_file } });
+  await using other = await startStack({ edge: { database_url_file } });
+  const target = `127.0.0.1:${origin.addr.port}`;
+  const operator = (await Deno.readTextFile(one.edge.tokenPath)).trim();
+  const isCut = async (name: string) =>
+    await eventually(`${name} is cut`, async () => {
+      const response = await one.fetch(name);
+      await response.body?.cancel();
+      return response.status !== 200;
+    });
+  const remove = async (tunnel_id: string) => {
+    const response = await fetch(`http://127.0.0.1:${other.port}/tunnels/delete`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", Authorization: `Bearer ${operator}` },
+      body: JSON.stringify({ tunnel_id }),
+    });
+    assert.equal(response.status, 200, await response.text());
+  };
+  const idOf = (name: string) => server.psql(`SELECT tunnel_id FROM postern.tunnels WHERE name = '${name}'`);
+
+  await one.addAgent([{ name: "shop", target }, { name: "news", target }], {
+    token_file: one.edge.tokenPath,
+  });
+  assert.equal(await (await one.fetch("shop")).text(), "hello");
+  await remove(await idOf("shop"));
+  await isCut("shop");
+  assert.equal(await (await one.fetch("news")).text(), "hello");
+
+  // Whoever listens is thrown out, and what is announced meanwhile is heard by nobody.
+  await server.psql(`
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE 'listen %' AND pid <> pg_backend_pid()
+  `);
+  await remove(await idOf("news"));
+  await isCut("news");
+});

@@ -32,6 +32,7 @@ async function inPostgres(): Promise<StoreHarness> {
   const schema = freshSchema();
   return {
     shared: true,
+    announces: true,
     async open() {
       const store = await open({ ...contractLimits, schema, wall: () => wallMs });
       stores.push(store);

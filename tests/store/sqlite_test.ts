@@ -15,6 +15,7 @@ async function harnessOf(path: string, dispose: () => void): Promise<StoreHarnes
   const stores: Store[] = [];
   return {
     shared: path !== ":memory:",
+    announces: false,
     // deno-lint-ignore require-await -- other stores take their time
     async open() {
       const store = openSqliteStore(path, { ...contractLimits, wall: () => wallMs });
