@@ -88,7 +88,8 @@ const EDGES = [
   0xffff_ffff,
 ];
 
-function broken(seed: Bytes, seeds: readonly Bytes[], random: Random): Bytes {
+/** One broken variant of a good message; now and then it is the message itself. */
+export function broken(seed: Bytes, seeds: readonly Bytes[], random: Random): Bytes {
   switch (random(6)) {
     case 0: {
       // One bit.
