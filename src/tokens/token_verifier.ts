@@ -72,7 +72,11 @@ export class TokenVerifier {
   ): Promise<ClaimsOf[K]> {
     const { policy, local, remote } = this.#options;
     const claim = readUnverified(kind, token);
-    const { issuer } = claim;
+    const { alg, issuer } = claim;
+    // RFC 8725 3.2: not even for a verifier to judge that would believe it.
+    if (alg === undefined || alg.toLowerCase() === "none") {
+      throw refused("token_wrong_algorithm", kind, "it has no algorithm");
+    }
     let isKnown = false;
     for (const place of ORDERS[policy]) {
       let claims: ClaimsOf[K] | undefined;
@@ -95,6 +99,10 @@ export class TokenVerifier {
   }
 }
 
-function refused(code: "token_unknown_key" | "token_wrong_issuer", kind: TokenKind, state: string) {
+function refused(
+  code: "token_unknown_key" | "token_wrong_issuer" | "token_wrong_algorithm",
+  kind: TokenKind,
+  state: string,
+) {
   return new PosternError(code, `Cannot accept ${kind} token: ${state}`, { detail: { token: kind } });
 }

@@ -97,7 +97,7 @@ Deno.test("an edge that takes another issuer's tokens by their secret holds them
       [{ tcp_ports: [22] }, "token_port_foreign"],
       [{ sub: "backend-2" }, "token_route_taken"],
       [{ hostnames: [created.public_hostname] }, "token_route_taken"],
-      [{ iss: "https://localhost" }, "token_wrong_algorithm"],
+      [{ iss: "https://localhost" }, "token_unknown_key"],
       [{ iss: "https://third.example" }, "token_wrong_issuer"],
     ];
     for (const [claims, code] of refusals) {

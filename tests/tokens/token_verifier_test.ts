@@ -138,10 +138,11 @@ Deno.test("TokenVerifier remote: the verifier alone decides, and sees tokens of 
     setup.verify(await signed("EdDSA", ed.privateKey, { n: 1 }, { kid: "ed" })),
   );
   assert.equal(server.bodies.length, 2);
+  await refusedWith("token_wrong_algorithm", setup.verify(await unsigned()));
   await refusedWith("token_wrong_issuer", setup.verify(await ownToken()));
   await refusedWith("token_wrong_issuer", setup.verify(await signed("HS256", secret, { iss: hmacIssuer })));
   assert.equal(server.bodies.length, 2, "tokens of others are nobody's business");
-  assert.deepEqual(setup.verified.map(([source]) => source), ["remote", "remote", "none", "none"]);
+  assert.deepEqual(setup.verified.map(([source]) => source), ["remote", "remote", "none", "none", "none"]);
 });
 
 Deno.test("TokenVerifier local-then-remote: the verifier is asked for lack of a key, and for nothing else", async () => {
@@ -159,9 +160,13 @@ Deno.test("TokenVerifier local-then-remote: the verifier is asked for lack of a 
   await refusedWith("token_wrong_algorithm", setup.verify(await signed("HS256", secret, {}, { kid: "ed" })));
   assert.equal(server.bodies.length, 0);
   assert.equal((await setup.verify(await signed("EdDSA", ed.privateKey, {}, { kid: "new" }))).weight, 7);
+  // A key of a kind that is not for here is one that is not here.
+  server.answer = valid({ jti: "jti-of-another" });
+  const foreignKind = signed("HS256", secret, { jti: "jti-of-another" }, { kid: "new" });
+  assert.equal((await setup.verify(await foreignKind)).weight, 7);
   server.answer = valid({ iss: "third" });
   assert.equal((await setup.verify(await signed("HS256", secret, { iss: "third" }))).weight, 7);
-  assert.equal(server.bodies.length, 2);
+  assert.equal(server.bodies.length, 3);
 
   // Keys that could not be fetched are an outage, not the lack of a key.
   const down = new Setup("local-then-remote", remote, [foreignIssuer], () => {
@@ -171,7 +176,7 @@ Deno.test("TokenVerifier local-then-remote: the verifier is asked for lack of a 
     "token_verifier_unavailable",
     down.verify(await signed("EdDSA", ed.privateKey, {}, { kid: "ed" })),
   );
-  assert.equal(server.bodies.length, 2);
+  assert.equal(server.bodies.length, 3);
 });
 
 Deno.test("TokenVerifier remote-then-local: an outage of the verifier refuses what keys here could verify: token_verifier_unavailable", async () => {
