@@ -5,6 +5,7 @@ import type { Clock, Log } from "../src/ports/mod.ts";
 import type { ServiceRules } from "../src/rules/mod.ts";
 import type { ControlClient } from "./control_client.ts";
 import type { CreateAnswer } from "./control_messages.ts";
+import { publicNameOf } from "./public_name.ts";
 import { rulesOf } from "./service_rules.ts";
 import { TOKEN_IS_REFUSED, TOKEN_IS_SPENT } from "./token_refusals.ts";
 import { tokenTimes } from "./token_times.ts";
@@ -97,8 +98,7 @@ export class Registration {
   async #asked(signal: AbortSignal, rules: ServiceRules | undefined): Promise<CreateAnswer> {
     const answer = await this.#ask(signal, rules);
     if (answer.note !== undefined) this.#log("info", "control has a note", { note: answer.note });
-    const labels = answer.public_hostname.split(".");
-    const name = labels.slice(0, labels[0] === "*" ? 2 : 1).join(".");
+    const name = publicNameOf(answer.public_hostname);
     this.#lastName = name;
     if (answer.recreate_token !== undefined) {
       const { tunnel_id, recreate_token } = answer;

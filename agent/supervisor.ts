@@ -22,6 +22,7 @@ import type { ResetReason } from "../src/wire/mod.ts";
 import type { ControlClient } from "./control_client.ts";
 import type { Candidate, CreateAnswer } from "./control_messages.ts";
 import { proverOf } from "./evidence.ts";
+import { publicNameOf } from "./public_name.ts";
 import type { Registration } from "./registration.ts";
 import { Retries } from "./retries.ts";
 import type { Service } from "./service.ts";
@@ -278,7 +279,7 @@ export class Supervisor {
   async #establish(replaces: string | undefined): Promise<Session> {
     if (this.#current === undefined) this.#enter("connecting");
     let answer = await this.#register();
-    this.#name = answer.public_hostname.split(".")[0];
+    this.#name = publicNameOf(answer.public_hostname);
     this.#options.service.name(this.#name);
     let failure: PosternError | undefined;
     for (const candidate of answer.candidates) {

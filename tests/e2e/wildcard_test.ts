@@ -14,6 +14,10 @@ Deno.test("an exact name goes before a wildcard, and a wildcard stands for one l
     { name: "*.shop", target: `127.0.0.1:${wild.port}`, host_header: "original" },
     { name: "shop", target: `127.0.0.1:${exact.port}`, host_header: "original" },
   ], token);
+  assert.deepEqual(
+    stack.agent.status().services.map(({ name, url }) => [name, url]),
+    [["*.shop", stack.url("*.shop", "")], ["shop", stack.url("shop", "")]],
+  );
   const text = async (name: string) => (await curl(stack.url(name))).text;
   assert.equal(await text("a.shop"), "wild a.shop.localhost\n");
   assert.equal(await text("b.shop"), "wild b.shop.localhost\n");
