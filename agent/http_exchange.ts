@@ -56,6 +56,8 @@ export class HttpExchange implements StreamHandler, SocketWriterEvents {
   /** Set while a connection is awaited. */
   #abort: AbortController | undefined;
   #repeated = false;
+  /** The final head of the response went on: the request is among the recent ones. */
+  #answered = false;
   /** Bytes that came and whose credit was not returned yet. */
   #held = 0;
   /** Nobody wants further bytes of the request. */
@@ -150,7 +152,11 @@ export class HttpExchange implements StreamHandler, SocketWriterEvents {
   async #acquire(fresh: boolean): Promise<void> {
     const { pool } = this.#service;
     this.#abort = new AbortController();
-    const connection = await pool.acquire(this.#abort.signal, fresh);
+    const connection = await pool.acquire(
+      this.#abort.signal,
+      fresh,
+      this.#stream.opening.requestId,
+    );
     this.#abort = undefined;
     if (typeof connection === "string") this.#refuse(connection);
     else if (this.#over) pool.drop(connection);
@@ -207,6 +213,7 @@ export class HttpExchange implements StreamHandler, SocketWriterEvents {
   /** What follows the final head. */
   #pass(connection: OriginConnection, head: ResponseHead): Promise<void> {
     this.#deadline?.lift();
+    this.#answered = true;
     this.#service.countResponse(this.#request!, head.status, this.#startedAt);
     return head.status === 101 ? this.#upgrade(connection) : this.#relay(connection, head);
   }
@@ -344,6 +351,8 @@ export class HttpExchange implements StreamHandler, SocketWriterEvents {
   #refuse(reason: ResetReason): void {
     if (this.#over) return;
     this.#service.countRefusal(reason);
+    const request = this.#request;
+    if (request !== undefined && !this.#answered) this.#service.showFailure(request, reason, this.#startedAt);
     this.#stream.reset(reason);
     this.#finish();
   }

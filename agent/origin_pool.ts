@@ -21,6 +21,8 @@ export interface OriginPoolOptions {
   readonly deadlines: Deadlines;
   readonly slabs: Slabs;
   readonly log: Log;
+  /** Name of the service, for the log. */
+  readonly service?: () => string;
   readonly network?: Network;
 }
 
@@ -66,8 +68,13 @@ export class OriginPool {
   /**
    * A connection, or why there is none: `origin_refused`, `origin_timeout`, `stream_limit`, `cancelled` (the signal).
    * Give it to {@link giveBack} or {@link drop} in the end. @param fresh not one that was used before
+   * @param requestId whom it is for, for the log
    */
-  async acquire(signal: AbortSignal, fresh = false): Promise<OriginConnection | ResetReason> {
+  async acquire(
+    signal: AbortSignal,
+    fresh = false,
+    requestId?: string,
+  ): Promise<OriginConnection | ResetReason> {
     const idle = fresh ? undefined : this.takeIdle();
     if (idle !== undefined) return idle;
     if (this.#open >= this.#options.limits.maxConnections && !this.#closeOldest()) {
@@ -75,7 +82,7 @@ export class OriginPool {
       if (outcome !== "dial") return outcome;
     }
     this.#open++;
-    const outcome = await this.#dial(signal);
+    const outcome = await this.#dial(signal, requestId);
     if (typeof outcome === "string") this.#freed();
     return outcome;
   }
@@ -159,8 +166,8 @@ export class OriginPool {
     });
   }
 
-  async #dial(signal: AbortSignal): Promise<OriginConnection | ResetReason> {
-    const { target, limits, clock, network, slabs, log } = this.#options;
+  async #dial(signal: AbortSignal, requestId: string | undefined): Promise<OriginConnection | ResetReason> {
+    const { target, limits, clock, network, slabs, log, service } = this.#options;
     for (let attempt = 0;; attempt++) {
       let socket: ByteStream;
       try {
@@ -179,6 +186,8 @@ export class OriginPool {
         }
         log("warn", "origin unreachable", {
           code,
+          service: service?.(),
+          request_id: requestId,
           target: formatAddress(target),
           detail: error instanceof Error ? error.message : undefined,
         });

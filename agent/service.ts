@@ -92,6 +92,7 @@ export class Service {
       deadlines,
       slabs,
       log,
+      service: () => this.publicName,
       network,
     });
   }
@@ -147,8 +148,33 @@ export class Service {
     this.#metrics.refusals.inc({ code: reason, layer: "agent" });
   }
 
+  /** Shows a request that came at `sinceMs` and gets no answer of the origin. */
+  showFailure(
+    request: { readonly method: string; readonly target: string },
+    reason: ResetReason,
+    sinceMs: number,
+  ): void {
+    const now = this.clock.now();
+    this.recent.add(request.method, request.target, statusOf(reason), now - sinceMs, now);
+  }
+
   close(): void {
     this.pool.close();
+  }
+}
+
+/** What the edge tells the viewer for it, when no other agent answers. */
+function statusOf(reason: ResetReason): number {
+  switch (reason) {
+    case "origin_timeout":
+      return 504;
+    case "stream_limit":
+    case "draining":
+      return 503;
+    case "internal":
+      return 500;
+    default:
+      return 502;
   }
 }
 

@@ -38,7 +38,7 @@ export class TcpConnection implements StreamHandler {
 
   async #run(): Promise<void> {
     const { pool, slabs } = this.#service;
-    const connection = await pool.acquire(this.#abort.signal, true);
+    const connection = await pool.acquire(this.#abort.signal, true, this.#stream.opening.requestId);
     if (typeof connection === "string") return this.#refuse(connection);
     if (this.#abort.signal.aborted || !await this.#introduce(connection.socket)) return pool.drop(connection);
     const splice = new StreamSplice({

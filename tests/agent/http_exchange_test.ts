@@ -210,6 +210,9 @@ Deno.test("HttpExchange gives up on a slow origin after the response timeout wit
   assert.equal(stream.reset, undefined);
   await tunnel.clock.advanceAsync(600);
   assert.equal((await stream.done()).reset, "origin_timeout");
+  const [shown] = tunnel.service.recent.list(0);
+  assert.deepEqual([shown.method, shown.path, shown.status], ["GET", "/", 504]);
+  assert.ok(shown.ms >= 5_000);
   await until(() => origin.connections[0].ended);
   await tunnel.close();
   await origin.close();
@@ -251,6 +254,29 @@ Deno.test("HttpExchange refuses a malformed request, and bodies that break their
     tunnel.edge.request(get(), "no body was announced"),
   ];
   for (const stream of broken) assert.equal((await stream.done()).reset, "request_refused");
+  await tunnel.close();
+  await origin.close();
+});
+
+Deno.test("HttpExchange shows a request that the origin breaks off once: by its status, or as what it lacks one for", async () => {
+  const origin = rawOrigin(async (c) => {
+    if (c.text.includes("/later")) await c.write("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart");
+    if (c.text.includes("/garbage")) await c.write("SSH-2.0-OpenSSH_9.2\r\n\r\n");
+    closeQuietly(c.conn);
+  });
+  const tunnel = await openTunnel({ target: origin.target });
+  for (
+    const [path, reset] of [["/at-once", "origin_reset"], ["/garbage", "origin_protocol"], [
+      "/later",
+      "origin_reset",
+    ]]
+  ) {
+    assert.equal((await tunnel.edge.request(get(path)).done()).reset, reset, path);
+  }
+  assert.deepEqual(
+    tunnel.service.recent.list(0).map(({ path, status }) => [path, status]),
+    [["/later", 200], ["/garbage", 502], ["/at-once", 502]],
+  );
   await tunnel.close();
   await origin.close();
 });

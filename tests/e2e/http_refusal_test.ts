@@ -98,3 +98,18 @@ Deno.test("a refusal of a request without body leaves the connection usable, one
   assert.equal(refused.headers.get("connection"), "close");
   assert.equal(await viewer.rest(), "");
 });
+
+Deno.test("a request whose service is down is among the agent's recent ones, and its log line says whose it is", async () => {
+  await using stack = await startStack({
+    services: [{ name: "web", target: `127.0.0.1:${freePort()}` }],
+  });
+  const answer = await curl(stack.url("web", "/a?b=c"));
+  assert.equal(answer.status, 502);
+  const [{ service, method, path, status }] = stack.agent.status().recent;
+  assert.deepEqual([service, method, path, status], ["web", "GET", "/a", 502]);
+  const line = stack.lines.find(({ from, event }) => from === "agent" && event === "origin unreachable");
+  assert.deepEqual(
+    [line?.fields.service, line?.fields.request_id],
+    ["web", answer.headers.get("x-request-id")],
+  );
+});
