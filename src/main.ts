@@ -162,10 +162,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       },
       log,
       machineTrust: tpmTrust(() => manufacturers.trust),
-      verifiers: [
-        boundKeyVerifier,
-        tpmVerifier({ ...policyChoice, log, checkTrust: (machine) => manufacturers.check(machine) }),
-      ],
+      verifiers: [boundKeyVerifier, tpmVerifier({ ...policyChoice, log })],
       policyOf: policyChooser(policyChoice),
     };
     const writeToken = async () =>

@@ -24,7 +24,6 @@ import {
 } from "../../src/control/mod.ts";
 import { edgeDefaults } from "../../src/config/mod.ts";
 import type { Role } from "../../src/identity/mod.ts";
-import type { MachineRecord } from "../../src/ports/mod.ts";
 import { openSqliteStore, type SqliteOptions } from "../../src/store/mod.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 import { countingRandom } from "../identity/support.ts";
@@ -64,8 +63,6 @@ export interface ControlOptions {
   readonly verifiers?: ControlDeps["verifiers"];
   readonly policyOf?: ControlDeps["policyOf"];
   readonly machineTrust?: ControlDeps["machineTrust"];
-  /** Any machine that is enrolled is believed unless given. */
-  readonly checkTrust?: (machine: MachineRecord) => void;
   readonly requirePolicy?: boolean;
 }
 
@@ -108,8 +105,7 @@ export async function openControl(options: ControlOptions = {}) {
       onMachineRevoked: (agentId) => void deleted.push(`${agentId} revoked`),
     },
     log,
-    verifiers: options.verifiers ??
-      [boundKeyVerifier, tpmVerifier({ ...choice, log, checkTrust: options.checkTrust ?? (() => {}) })],
+    verifiers: options.verifiers ?? [boundKeyVerifier, tpmVerifier({ ...choice, log })],
     machineTrust: options.machineTrust ?? tpmTrust(() => noEkTrust),
     policyOf: options.policyOf ?? policyChooser(choice),
   };

@@ -82,6 +82,13 @@ export class Stack implements AsyncDisposable {
 
   /** Starts one more agent with an identity of its own and waits until its services are online. */
   async addAgent(services: readonly Settings[], settings: Settings = {}): Promise<RunningAgent> {
+    const agent = await this.startAgent(services, settings);
+    await within(readyMs, "the agent is online", Promise.race([agent.ready, agent.finished]), this.lines);
+    return agent;
+  }
+
+  /** The same without the wait: for agents that are to be refused. */
+  async startAgent(services: readonly Settings[], settings: Settings = {}): Promise<RunningAgent> {
     const agent = await startAgent(
       agentDefaults(
         known(agentSettings, {
@@ -99,7 +106,6 @@ export class Stack implements AsyncDisposable {
       { log: logInto(this.lines, "agent") },
     );
     this.agents.push(agent);
-    await within(readyMs, "the agent is online", Promise.race([agent.ready, agent.finished]), this.lines);
     return agent;
   }
 

@@ -131,6 +131,11 @@ export class Swtpm implements AsyncDisposable {
     return answer.subarray(-32).toHex();
   }
 
+  /** Whether it has a command that it has not answered. */
+  get isBusy(): boolean {
+    return this.#broker.isBusy;
+  }
+
   /** Holds it in the middle of whatever it does; {@link kill} or {@link thaw} ends that. */
   freeze(): void {
     this.#process!.signal("SIGSTOP");

@@ -17,6 +17,7 @@ export class TpmBroker implements AsyncDisposable {
   readonly #clients = new Set<Deno.Conn>();
   readonly #serving: Promise<unknown>[] = [];
   #upstream: Deno.Conn | undefined;
+  #isBusy = false;
   #queue: Promise<unknown> = Promise.resolve();
 
   /** @param path of the socket that it opens @param device connects to the TPM */
@@ -33,6 +34,11 @@ export class TpmBroker implements AsyncDisposable {
     const answer = this.#queue.then(() => this.#exchange(bytes));
     this.#queue = answer.catch(() => {});
     return answer;
+  }
+
+  /** Whether the TPM has a command that it has not answered. */
+  get isBusy(): boolean {
+    return this.#isBusy;
   }
 
   /** Forgets the connection to a TPM that is gone. */
@@ -52,6 +58,7 @@ export class TpmBroker implements AsyncDisposable {
 
   async #exchange(bytes: Uint8Array): Promise<Uint8Array> {
     const conn = this.#upstream ??= await this.#device();
+    this.#isBusy = true;
     try {
       await writeAll(conn, bytes);
       const answer = await readMessage(conn);
@@ -60,6 +67,8 @@ export class TpmBroker implements AsyncDisposable {
     } catch (error) {
       if (this.#upstream === conn) this.disconnect();
       throw error;
+    } finally {
+      this.#isBusy = false;
     }
   }
 

@@ -1,0 +1,211 @@
+/** Machines with a real software TPM, from enrolment to the cut: edge, control and agents in this process. */
+import assert from "node:assert/strict";
+import { openTpm, TpmProvider } from "../../agent/tpm/mod.ts";
+import type { EvidenceProvider } from "../../src/attestation/mod.ts";
+import type { Challenge } from "../../src/channel/mod.ts";
+import { parseTpmAddress } from "../../src/config/mod.ts";
+import { systemClock, systemRandom } from "../../src/driver/mod.ts";
+import { AttestedStack } from "../support/attested_stack.ts";
+import { codeOf } from "../../src/errors/mod.ts";
+import { RogueAgent } from "../support/rogue_agent.ts";
+import { eventually, type LoggedLine, type Settings, within } from "../support/stack.ts";
+import { Swtpm } from "../support/swtpm.ts";
+
+/** Longest wait for something that a log line tells; nothing is asserted about how long it took. */
+const soonMs = 60_000;
+const FROM_MACHINE = "from the machine";
+
+Deno.test("an enrolled machine publishes in tier tpm; its identity is in no file", async () => {
+  await using tpm = await Swtpm.start();
+  await using attested = await AttestedStack.start(tpm);
+  using origin = startOrigin();
+  const agentId = await attested.enroll(tpm);
+  const first = await attested.serve(tpm, services(origin));
+  assert.equal(first.agentId, agentId);
+  assert.equal(await ask(attested), FROM_MACHINE);
+  assert.deepEqual(established(attested).map(({ fields }) => [fields.agent_id, fields.tier]), [[
+    agentId,
+    "tpm",
+  ]]);
+  await first.stop();
+  // Another state directory: a disk that was wiped.
+  const again = await attested.serve(tpm, services(origin));
+  assert.equal(again.agentId, agentId);
+  assert.equal(await ask(attested), FROM_MACHINE);
+});
+
+Deno.test("a machine that is not enrolled is refused, and one that has copied another's state directory", async () => {
+  await using tpm = await Swtpm.start();
+  await using other = await Swtpm.start({ name: "second" });
+  await using attested = await AttestedStack.start(tpm);
+  using origin = startOrigin();
+  await attested.enroll(tpm);
+  const honest = await attested.serve(tpm, services(origin));
+  const copy = attested.stack.folder.file("copy");
+  await copyDirectory(attested.stack.folder.file("agent-0"), copy);
+  await honest.stop();
+  const thief = await attested.stack.startAgent(services(origin), {
+    tpm: other.address,
+    state_directory: copy,
+  });
+  assert.notEqual(thief.agentId, honest.agentId);
+  await refused(attested, "machine_not_enrolled");
+  assert.equal(established(attested).length, 1);
+});
+
+Deno.test("a machine that was revoked is cut, refused, and let in again when that ends", async () => {
+  await using tpm = await Swtpm.start();
+  await using attested = await AttestedStack.start(tpm);
+  using origin = startOrigin();
+  const agentId = await attested.enroll(tpm);
+  const agent = await attested.serve(tpm, services(origin));
+  const stream = await openStream(attested);
+  await attested.operator.revokeMachine({ agent_id: agentId }, "stolen", AbortSignal.timeout(soonMs));
+  await within(soonMs, "the stream of the revoked machine is cut", stream.cut, attested.stack.lines);
+  await refused(attested, "machine_revoked");
+  assert.equal((await attested.stack.fetch("web").then(dispose)).status, 503);
+  await within(soonMs, "the agent gives up", agent.done);
+  await attested.operator.restoreMachine({ agent_id: agentId }, AbortSignal.timeout(soonMs));
+  await attested.serve(tpm, services(origin));
+  assert.equal(await ask(attested), FROM_MACHINE);
+});
+
+Deno.test("evidence that an honest machine gave for another channel opens none", async () => {
+  await using tpm = await Swtpm.start();
+  await using attested = await AttestedStack.start(tpm);
+  await attested.enroll(tpm);
+  const { stack } = attested;
+  const machine = new TpmProvider(
+    await openTpm(parseTpmAddress(tpm.address)!, { clock: systemClock, random: systemRandom }),
+  );
+  await using rogue = new RogueAgent(stack);
+  const created = await rogue.create({ name: "web" });
+
+  // Somebody in the middle plays edge to the machine, with the nonce of the real edge: the machine proves itself for the
+  // channel between those two, and the stage 1 token that it gets names that channel.
+  const relayed = async (challenge: Challenge) =>
+    (await rogue.honestAs(machine, created.ephemeral_token))({
+      ...challenge,
+      handshakeHash: systemRandom(32),
+      agentStatic: systemRandom(32),
+    });
+  const first = await rogue.knock(created, created.ephemeral_token, relayed);
+  assert.equal(await within(soonMs, "the knock ends", first.ended), "stage1_wrong_channel");
+
+  // Or asks control itself, and has the machine sign what fits its own channel.
+  const again = await rogue.create({ recreate_token: created.recreate_token });
+  const forwarded: EvidenceProvider = {
+    kind: "tpm",
+    agentId: machine.agentId,
+    prove: ({ pcrs }) => machine.prove({ qualifyingData: systemRandom(32), pcrs }),
+  };
+  const prove = rogue.honestAs(forwarded, again.ephemeral_token);
+  let refusal: unknown;
+  const second = await rogue.knock(again, again.ephemeral_token, async (challenge) => {
+    try {
+      return await prove(challenge);
+    } catch (error) {
+      refusal = codeOf(error);
+      throw error;
+    }
+  });
+  await within(soonMs, "the knock ends", second.ended);
+  assert.equal(refusal, "attest_nonce_wrong");
+  assert.equal(established(attested).length, 0);
+});
+
+Deno.test("where only tier tpm is admitted an agent with a key in a file is refused", async () => {
+  await using tpm = await Swtpm.start();
+  await using attested = await AttestedStack.start(tpm, { edge: { "attestation.tiers": "tpm" } });
+  using origin = startOrigin();
+  await attested.start(undefined, services(origin));
+  await refused(attested, "tier_too_weak");
+  assert.equal(established(attested).length, 0);
+  await attested.enroll(tpm);
+  await attested.serve(tpm, services(origin));
+  assert.equal(await ask(attested), FROM_MACHINE);
+});
+
+Deno.test("a TPM that is killed in the middle of a quote comes back, and so does its machine", async () => {
+  await using tpm = await Swtpm.start();
+  await using attested = await AttestedStack.start(tpm);
+  using origin = startOrigin();
+  await attested.enroll(tpm);
+  const agent = await attested.serve(tpm, services(origin));
+  tpm.freeze();
+  agent.reconnect();
+  await eventually("the TPM has a command", () => tpm.isBusy, soonMs);
+  await tpm.kill();
+  await tpm.powerOn();
+  await eventually("the machine proves itself again", () => established(attested).length >= 2, soonMs);
+  assert.equal(await ask(attested), FROM_MACHINE);
+});
+
+Deno.test("of two machines that run one TPM's state the one that is behind is refused", async () => {
+  await using tpm = await Swtpm.start();
+  await using attested = await AttestedStack.start(tpm);
+  using origin = startOrigin();
+  await attested.enroll(tpm);
+  const honest = await attested.serve(tpm, services(origin));
+  await using stolen = await tpm.clone();
+  // The original was switched off for the copy: it has been reset once more than what the copy was made of.
+  await tpm.reset();
+  honest.reconnect();
+  await eventually("the machine proves itself again", () => established(attested).length >= 2, soonMs);
+  await attested.start(stolen, services(origin));
+  await refused(attested, "attestation_rollback");
+  assert.equal(established(attested).length, 2);
+});
+
+function established(attested: AttestedStack): LoggedLine[] {
+  return attested.stack.lines.filter(({ event }) => event === "channel established");
+}
+
+async function refused(attested: AttestedStack, code: string): Promise<void> {
+  await eventually(
+    `an agent is refused with ${code}`,
+    () => attested.stack.lines.some(({ fields }) => fields.code === code),
+    soonMs,
+  );
+}
+
+async function ask(attested: AttestedStack): Promise<string> {
+  const response = await attested.stack.fetch("web");
+  const text = await response.text();
+  return response.status === 200 ? text : `${response.status} ${text}`;
+}
+
+function startOrigin(): Deno.HttpServer<Deno.NetAddr> & Disposable {
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    () => new Response(FROM_MACHINE),
+  );
+  return Object.assign(server, { [Symbol.dispose]: () => void server.shutdown() });
+}
+
+function services(origin: Deno.HttpServer<Deno.NetAddr>): Settings[] {
+  return [{ name: "web", target: `127.0.0.1:${origin.addr.port}` }];
+}
+
+async function dispose(response: Response): Promise<Response> {
+  await response.body?.cancel();
+  return response;
+}
+
+/** A response that never ends by itself; `cut` resolves when it is ended by somebody else. */
+async function openStream(attested: AttestedStack): Promise<{ readonly cut: Promise<void> }> {
+  const response = await attested.stack.fetch("web", "/endless");
+  const reader = response.body!.getReader();
+  await reader.read();
+  const drain = async () => {
+    while (!(await reader.read()).done);
+  };
+  return { cut: drain().catch(() => {}) };
+}
+
+async function copyDirectory(from: string, to: string): Promise<void> {
+  await Deno.mkdir(to, { mode: 0o700 });
+  for await (const { name, isFile } of Deno.readDir(from)) {
+    if (isFile) await Deno.copyFile(`${from}/${name}`, `${to}/${name}`);
+  }
+}
