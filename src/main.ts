@@ -162,7 +162,10 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       },
       log,
       machineTrust: tpmTrust(() => manufacturers.trust),
-      verifiers: [boundKeyVerifier, tpmVerifier({ ...policyChoice, log })],
+      verifiers: [
+        boundKeyVerifier,
+        tpmVerifier({ ...policyChoice, log, checkTrust: (machine) => manufacturers.check(machine) }),
+      ],
       policyOf: policyChooser(policyChoice),
     };
     const writeToken = async () =>

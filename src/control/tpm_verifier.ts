@@ -3,11 +3,12 @@
  *
  * 1. it is enrolled and not revoked, and the policy of the challenge is still accepted for it;
  * 2. its own attestation key, as it was enrolled, signed a quote of exactly what was asked, bound to this challenge;
- * 3. nothing before has failed since it last opened a channel;
- * 4. the TPM's counters continue what it told before, and the quoted values satisfy a policy that is in force;
- * 5. nobody else's judgement of the same machine came in between: what was judged is what is remembered.
+ * 3. the manufacturer's word for its TPM is still taken: nothing of its chain was revoked or has lost the operator's trust;
+ * 4. nothing before has failed since it last opened a channel;
+ * 5. the TPM's counters continue what it told before, and the quoted values satisfy a policy that is in force;
+ * 6. nobody else's judgement of the same machine came in between: what was judged is what is remembered.
  *
- * What 2 has proved authentic but 4 refuses is remembered too: from then on the machine has to open a channel anew. What is
+ * What 2 has proved authentic but 5 refuses is remembered too: from then on the machine has to open a channel anew. What is
  * not authentic changes nothing, since anybody can send it.
  */
 import {
@@ -45,11 +46,13 @@ const REMEMBERED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 export interface TpmVerifierOptions extends PolicyChoice {
   readonly log: Log;
+  /** Whether the EK that a machine was enrolled with is still believed: throws when it is not. */
+  readonly checkTrust: (machine: MachineRecord) => void;
 }
 
 /**
  * `verify` throws `evidence_malformed` and the like, `machine_not_enrolled`, `machine_revoked`, `policy_missing`,
- * `policy_changed`, what `verifyQuote` throws, `attestation_failed_before`, `attestation_reset`, `attestation_rollback`,
+ * `policy_changed`, what `verifyQuote` and `checkTrust` throw, `attestation_failed_before`, `attestation_reset`, `attestation_rollback`,
  * `firmware_changed`, `firmware_refused`, `pcr_not_covered`, `pcr_value_refused`, `attestation_raced`.
  */
 export function tpmVerifier(options: TpmVerifierOptions): EvidenceVerifier {
@@ -83,6 +86,7 @@ class Judgement {
     const machine = await this.#machine();
     const policies = await this.#policies(machine);
     const facts = this.#verify(machine);
+    this.#options.checkTrust(machine);
     const { purpose, clockBefore, policyVersion } = this.#context;
     const state = stateOf(machine);
     if (purpose === "channel-reauth" && state?.failed !== undefined) {

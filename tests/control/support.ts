@@ -24,6 +24,7 @@ import {
 } from "../../src/control/mod.ts";
 import { edgeDefaults } from "../../src/config/mod.ts";
 import type { Role } from "../../src/identity/mod.ts";
+import type { MachineRecord } from "../../src/ports/mod.ts";
 import { openSqliteStore, type SqliteOptions } from "../../src/store/mod.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 import { countingRandom } from "../identity/support.ts";
@@ -63,6 +64,8 @@ export interface ControlOptions {
   readonly verifiers?: ControlDeps["verifiers"];
   readonly policyOf?: ControlDeps["policyOf"];
   readonly machineTrust?: ControlDeps["machineTrust"];
+  /** Any machine that is enrolled is believed unless given. */
+  readonly checkTrust?: (machine: MachineRecord) => void;
   readonly requirePolicy?: boolean;
 }
 
@@ -105,7 +108,8 @@ export async function openControl(options: ControlOptions = {}) {
       onMachineRevoked: (agentId) => void deleted.push(`${agentId} revoked`),
     },
     log,
-    verifiers: options.verifiers ?? [boundKeyVerifier, tpmVerifier({ ...choice, log })],
+    verifiers: options.verifiers ??
+      [boundKeyVerifier, tpmVerifier({ ...choice, log, checkTrust: options.checkTrust ?? (() => {}) })],
     machineTrust: options.machineTrust ?? tpmTrust(() => noEkTrust),
     policyOf: options.policyOf ?? policyChooser(choice),
   };

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { EvidencePurpose } from "../../src/attestation/mod.ts";
+import { PosternError } from "../../src/errors/mod.ts";
 import { verifyStage1 } from "../../src/identity/mod.ts";
 import type { PcrPolicy } from "../../src/policy/mod.ts";
 import type { Store } from "../../src/ports/mod.ts";
@@ -81,6 +82,23 @@ Deno.test("a machine that is not enrolled, or revoked, is refused: machine_not_e
   const open = await answerFor(control, machine, await stage0Of(control));
   await control.store.revokeMachine({ agentId: machine.agentId }, { atMs: 1, reason: "lost" });
   assertProblem(await control.post("/attest/evidence", open), 403, "machine_revoked");
+});
+
+Deno.test("a machine whose manufacturer is not believed any more is refused with that reason, until it is believed again", async () => {
+  let isRevoked = false;
+  const { control, machine } = await openRack({
+    checkTrust: () => {
+      if (isRevoked) throw new PosternError("ek_issuer_revoked");
+    },
+  });
+  await using _ = control;
+  assert.equal((await attest(control, machine)).status, 200);
+  isRevoked = true;
+  for (const purpose of ["channel-open", "channel-reauth"] as const) {
+    assertProblem(await attest(control, machine, purpose), 403, "ek_issuer_revoked");
+  }
+  isRevoked = false;
+  assert.equal((await attest(control, machine)).status, 200);
 });
 
 Deno.test("the key of the enrolment is the only one that counts, and evidence is bound to its challenge", async () => {

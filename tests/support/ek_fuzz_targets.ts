@@ -8,9 +8,11 @@ import {
   readCertificateFile,
   readRevocations,
   verifyEk,
+  verifyEkChain,
 } from "../../src/attestation/ek/mod.ts";
 import { fromHex, toHex, utf8 } from "../../src/bytes/mod.ts";
 import type { FuzzTarget } from "./fuzz.ts";
+import { authority, ekCertificate, rsaKeys, testNowMs } from "./hostile_authority.ts";
 import { ENDORSEMENT } from "./tpm_vectors.ts";
 
 const [root, intermediate, rsa, p384] = [
@@ -74,4 +76,20 @@ const VERIFIED: readonly FuzzTarget[] = ([["rsa2048", rsa], ["p384", p384]] as c
   }),
 );
 
-export const EK_FUZZ_TARGETS: readonly FuzzTarget[] = [CERTIFICATE, FILE, REVOCATIONS, ...VERIFIED];
+/** A chain of the other algorithms, whose intermediate comes from the machine: broken, it leads nowhere. */
+const OFFERED: FuzzTarget = (() => {
+  const root = authority(undefined, { keys: rsaKeys(), signing: "rsa-sha256" });
+  const intermediate = authority(root, { signing: "rsa-pss-sha256" });
+  const leaf = ekCertificate(intermediate);
+  const trust = ekTrustOf([readCertificate(root.der)], noRevocations);
+  return {
+    name: "verifyEkChain() intermediate",
+    seeds: [intermediate.der],
+    read(message) {
+      verifyEkChain([leaf.der, message], trust, testNowMs);
+      assert.equal(withoutPadding(message, intermediate.der.length), toHex(intermediate.der));
+    },
+  };
+})();
+
+export const EK_FUZZ_TARGETS: readonly FuzzTarget[] = [CERTIFICATE, FILE, REVOCATIONS, ...VERIFIED, OFFERED];
