@@ -9,8 +9,6 @@ import type { ControlDeps } from "./config.ts";
 const idBytes = 9;
 const secretBytes = 32;
 
-/** Characters of a token: a whole one, and what is read at all. */
-export const maxEnrollmentTokenChars = 128;
 const tokenPattern = /^enroll\.([A-Za-z0-9_-]{12})\.([A-Za-z0-9_-]{43})$/;
 
 /** Shortest and longest life of a token (seconds). */

@@ -2,11 +2,7 @@
 import { z } from "@hono/zod-openapi";
 import { maxCertificateBytes, maxChainCertificates } from "../attestation/ek/mod.ts";
 import { fromBase64Url } from "../bytes/mod.ts";
-import {
-  maxEnrollmentTokenChars,
-  maxEnrollmentTtlSeconds,
-  minEnrollmentTtlSeconds,
-} from "./enrollment_token.ts";
+import { maxEnrollmentTtlSeconds, minEnrollmentTtlSeconds } from "./enrollment_token.ts";
 import { ekTemplateNames } from "./machine_trust.ts";
 import { maxMachinePage } from "./machines.ts";
 import { instantSchema, managementTokenSchema } from "./schemas.ts";
@@ -63,7 +59,7 @@ export const enrollmentTokenResponseSchema = z.object({
 }).openapi("EnrollmentTokenResponse");
 
 export const enrollBeginRequestSchema = z.object({
-  token: z.string().min(1).max(maxEnrollmentTokenChars),
+  token: managementTokenSchema.openapi({ description: "An enrolment token." }),
   ek_certificates: z.array(bytes(maxCertificateBytes)).min(1).max(maxChainCertificates).openapi({
     description: "X.509, DER: the endorsement key's first, then its issuers; roots may be left out.",
   }),

@@ -74,7 +74,7 @@ Deno.test(
   async () => {
     await using control = await open();
     const begin = (token: string, machine = one) => control.post("/v1/enroll/begin", machine.begin(token));
-    const management = (await control.tokenOf("ops", "operator")).slice(0, 100);
+    const management = await control.tokenOf("ops", "operator");
     for (const token of [management, "enroll", "enroll.a.b", "x".repeat(128)]) {
       assertProblem(await begin(token), 400, "enrollment_token_malformed");
     }
@@ -111,7 +111,7 @@ Deno.test("POST /v1/enroll/begin refuses what is out of form or too large", asyn
     { ...one.begin(token), ek_certificates: ["A".repeat(11_000)] },
     { ...one.begin(token), ek_template: "rsa1024" },
     { ...one.begin(token), ak_public: "A".repeat(2_000) },
-    { ...one.begin("e".repeat(129)) },
+    { ...one.begin("e".repeat(10_000)) },
   ];
   for (const body of bodies) {
     assertProblem(await control.post("/v1/enroll/begin", body), 400, "request_invalid");

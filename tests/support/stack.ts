@@ -33,6 +33,8 @@ export interface LoggedLine {
   readonly fields: LogFields;
 }
 
+/** What further threads of the edge run. */
+const program = new URL("../../cli/main.ts", import.meta.url).href;
 /** Longest wait for an agent to be online. */
 const readyMs = 15_000;
 
@@ -69,7 +71,7 @@ export class Stack implements AsyncDisposable {
           grace: "3s",
           ...options.edge,
         })),
-        { log: logInto(lines, "edge") },
+        { log: logInto(lines, "edge"), workerEntry: program },
       );
       stack = new Stack(edge, folder, lines, options);
       if (options.services !== undefined) await stack.addAgent(options.services);
@@ -112,7 +114,7 @@ export class Stack implements AsyncDisposable {
   get port(): number {
     return this.edge.port;
   }
-  /** The edge's data plane, which the stack runs on this thread. */
+  /** The edge's data plane, which the stack runs on this thread unless it is told to have several workers. */
   get plane(): Edge {
     return this.edge.edge as Edge;
   }

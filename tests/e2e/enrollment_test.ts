@@ -1,0 +1,222 @@
+import assert from "node:assert/strict";
+import type { RunningAgent } from "../../agent/mod.ts";
+import { agentDefaults } from "../../src/config/mod.ts";
+import { startAgent } from "../../agent/mod.ts";
+import { codeOf } from "../../src/errors/mod.ts";
+import { noLog } from "../../src/telemetry/mod.ts";
+import { postern } from "../cli/program.ts";
+import { EkMaker } from "../support/ek_maker.ts";
+import { type Stack, startStack } from "../support/stack.ts";
+import { Swtpm } from "../support/swtpm.ts";
+
+/** Bound on what revoking a machine may take. */
+const CUT_MS = 2_000;
+
+/** An edge that trusts the maker of the TPM. */
+const stackFor = (tpm: Swtpm, edge: Record<string, string> = {}) =>
+  startStack({ edge: { "attestation.roots_directory": tpm.rootsDirectory, ...edge } });
+
+const operatorOf = (stack: Stack) => ({
+  POSTERN_CONTROL: `http://127.0.0.1:${stack.port}`,
+  POSTERN_TOKEN_FILE: stack.edge.tokenPath,
+});
+
+let tokens = 0;
+
+async function tokenOf(stack: Stack, ...words: string[]): Promise<string> {
+  const file = stack.folder.file(`enrol-${tokens++}.token`);
+  const issued = await postern(["enroll-token", "--out", file, ...words], operatorOf(stack));
+  assert.equal(issued.code, 0, issued.stderr);
+  return file;
+}
+
+/** `postern enroll` on the machine of this TPM, with a state directory of its own unless one is named. */
+function enrol(stack: Stack, tpm: Swtpm, token: string, ...words: string[]) {
+  const directory = words.includes("--state-directory")
+    ? []
+    : ["--state-directory", stack.folder.file(`machine-${tokens++}`)];
+  return postern([
+    ...["enroll", "--json", "--token-file", token, "--tpm", tpm.address, ...directory],
+    ...["--control", `http://127.0.0.1:${stack.port}`, ...words],
+  ]);
+}
+
+/** Code of a failed `--json` run, with its exit code. */
+const refusal = (
+  { code, stdout }: { code: number; stdout: string },
+) => [JSON.parse(stdout).error?.code, code];
+
+async function machinesOf(stack: Stack): Promise<Record<string, unknown>[]> {
+  return JSON.parse((await postern(["machines", "--json"], operatorOf(stack))).stdout).machines;
+}
+
+/** Everything in a folder and below, as text. */
+function contentsOf(path: string): string {
+  return [...Deno.readDirSync(path)].map(({ name, isDirectory }) =>
+    isDirectory ? contentsOf(`${path}/${name}`) : Deno.readTextFileSync(`${path}/${name}`)
+  ).join("\n");
+}
+
+async function ended(agent: RunningAgent): Promise<string> {
+  return codeOf(await agent.done);
+}
+
+Deno.test("postern enroll lets a machine in by its TPM, whichever key its maker certified", async () => {
+  await using tpm = await Swtpm.start({ name: "all keys", eks: ["rsa2048", "p256", "p384"] });
+  await using stack = await stackFor(tpm);
+  const names = new Set<string>();
+  for (const ek of ["rsa2048", "p256", "p384"]) {
+    const token = await tokenOf(stack, "--label", ek, "--label", "prod");
+    const { code, stdout, stderr } = await enrol(stack, tpm, token, "--tpm-ek", ek);
+    assert.equal(code, 0, stdout + stderr);
+    const facts = JSON.parse(stdout);
+    assert.deepEqual([facts.labels, facts.tier, facts.ek], [["prod", ek].sort(), "tpm", ek]);
+    names.add(facts.agent_id);
+  }
+  const machines = await machinesOf(stack);
+  assert.deepEqual(machines.map(({ agent_id }) => agent_id), [...names].sort(), "one key is one agent");
+  for (const machine of machines) assert.equal(machine.state, "active");
+});
+
+Deno.test("a machine keeps its name through restarts with nothing secret on its disk, and another TPM is not it", async () => {
+  await using origin = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    () => new Response("hello"),
+  );
+  await using tpm = await Swtpm.start();
+  await using other = await Swtpm.start({ name: "second" });
+  await using stack = await stackFor(tpm);
+  const directory = stack.folder.file("machine");
+  const token = await tokenOf(stack);
+  const secret = (await Deno.readTextFile(token)).trim().split(".")[2];
+  const enrolled = await enrol(stack, tpm, token, "--state-directory", directory);
+  const { agent_id } = JSON.parse(enrolled.stdout);
+  assert.deepEqual([...Deno.readDirSync(directory)].map(({ name }) => name), ["machine.json"]);
+  assert.equal(contentsOf(directory).includes(secret), false);
+
+  const services = [{ name: "web", target: `127.0.0.1:${origin.addr.port}` }];
+  const settings = { tpm: tpm.address, state_directory: directory };
+  for (let run = 0; run < 2; run++) {
+    const agent = await stack.addAgent(services, settings);
+    assert.equal(agent.agentId, agent_id);
+    assert.equal(await (await stack.fetch("web")).text(), "hello");
+    const [session] = stack.plane.sessions.all;
+    assert.deepEqual([session.agentId, session.claims.tier], [agent_id, "tpm"]);
+    await agent.stop();
+    await tpm.reset();
+  }
+  assert.equal(/"(d|seed|private)"|PRIVATE KEY/.test(contentsOf(directory)), false);
+  assert.equal([...Deno.readDirSync(directory)].some(({ name }) => name === "identity.key"), false);
+
+  const start = (state: string) =>
+    startAgent(
+      agentDefaults({
+        control: `http://127.0.0.1:${stack.port}`,
+        admin_listen: "off",
+        state_directory: state,
+        tpm: other.address,
+      }, services),
+      { log: noLog },
+    );
+  await assert.rejects(start(directory), { code: "machine_replaced" });
+  const again = await enrol(stack, other, await tokenOf(stack), "--state-directory", directory);
+  assert.deepEqual(refusal(again), ["machine_replaced", 4]);
+  await Deno.remove(`${directory}/machine.json`);
+  assert.equal(await ended(await start(directory)), "machine_not_enrolled");
+});
+
+Deno.test("one token is one machine: used, foreign, wrong and late ones are refused, each as it should be", async () => {
+  await using tpm = await Swtpm.start();
+  await using other = await Swtpm.start({ name: "second" });
+  await using stack = await stackFor(tpm);
+  const token = await tokenOf(stack, "--label", "prod");
+  const first = await enrol(stack, tpm, token);
+  assert.equal(first.code, 0, first.stdout);
+  assert.deepEqual(refusal(await enrol(stack, other, token)), ["enrollment_token_refused", 3]);
+  assert.equal((await enrol(stack, tpm, token)).stdout, first.stdout, "its own machine may come again");
+  const { ek_sha256, agent_id } = JSON.parse(first.stdout);
+  const bound = await tokenOf(stack, "--ek", ek_sha256);
+  assert.deepEqual(refusal(await enrol(stack, other, bound)), ["enrollment_token_foreign", 3]);
+  assert.deepEqual(refusal(await enrol(stack, tpm, stack.edge.tokenPath)), ["enrollment_token_malformed", 3]);
+  const wrong = stack.folder.file("wrong.token");
+  const [kind, id] = (await Deno.readTextFile(token)).split(".");
+  await Deno.writeTextFile(wrong, `${kind}.${id}.${"A".repeat(43)}`, { mode: 0o600 });
+  assert.deepEqual(refusal(await enrol(stack, tpm, wrong)), ["enrollment_token_refused", 3]);
+  const audit = await postern(["audit", "--json"], operatorOf(stack));
+  const lines = audit.stdout.trim().split("\n").map((line) => JSON.parse(line));
+  const refused = lines.filter(({ outcome }) => outcome === "enrollment_token_refused");
+  assert.deepEqual(refused.map(({ detail }) => detail.reason), [`used by ${agent_id}`, "wrong_secret"]);
+  const done = lines.find(({ action, outcome }) => action === "machine.enroll" && outcome === "ok");
+  assert.deepEqual([done.subject, done.detail.ek_sha256, done.detail.token_id], [agent_id, ek_sha256, id]);
+});
+
+Deno.test("postern enroll at once with two tokens is one machine; several machines with one token are one machine", async () => {
+  await using tpm = await Swtpm.start();
+  await using second = await Swtpm.start({ name: "second" });
+  await using third = await Swtpm.start({ name: "third" });
+  await using stack = await stackFor(tpm);
+  const [a, b] = [await tokenOf(stack), await tokenOf(stack)];
+  const both = await Promise.all([enrol(stack, tpm, a), enrol(stack, tpm, b)]);
+  for (const { code, stdout } of both) assert.equal(code, 0, stdout);
+  assert.equal((await machinesOf(stack)).length, 1);
+  const token = await tokenOf(stack);
+  const raced = await Promise.all([second, third].map((each) => enrol(stack, each, token)));
+  assert.deepEqual(raced.map(({ code }) => code).sort(), [0, 3]);
+  assert.equal((await machinesOf(stack)).length, 2);
+});
+
+Deno.test("a TPM of a maker that the operator does not trust is refused, and nothing is spent", async () => {
+  await using tpm = await Swtpm.start();
+  await using maker = await EkMaker.start();
+  await maker.make("strange", ["p384"]);
+  await using stack = await startStack({ edge: { "attestation.roots_directory": maker.rootsDirectory } });
+  const token = await tokenOf(stack);
+  const [code, exit] = refusal(await enrol(stack, tpm, token));
+  assert.match(code, /^ek_(chain_(incomplete|untrusted)|signature_invalid)$/);
+  assert.equal(exit, 4);
+  await using nobody = await startStack();
+  assert.deepEqual(refusal(await enrol(nobody, tpm, await tokenOf(nobody))), ["ek_roots_missing", 4]);
+  assert.deepEqual(await machinesOf(stack), []);
+});
+
+for (const workers of ["1", "3"]) {
+  Deno.test(`a revoked machine is cut within two seconds and stays out until it is restored (${workers} workers)`, async () => {
+    await using origin = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen() {} },
+      () => new Response("hello"),
+    );
+    await using tpm = await Swtpm.start();
+    await using stack = await stackFor(tpm, { workers });
+    const enrolled = await enrol(stack, tpm, await tokenOf(stack));
+    const { agent_id } = JSON.parse(enrolled.stdout);
+    const services = [{ name: "web", target: `127.0.0.1:${origin.addr.port}` }];
+    const settings = { tpm: tpm.address, state_directory: stack.folder.file("agent") };
+    const agent = await stack.addAgent(services, settings);
+    assert.equal(await (await stack.fetch("web")).text(), "hello");
+    const revoke = (...words: string[]) =>
+      postern(["machine", "revoke", agent_id, ...words], operatorOf(stack));
+    const revoked = await revoke("--reason", "stolen");
+    assert.equal(revoked.code, 0, revoked.stderr);
+    const late = AbortSignal.timeout(CUT_MS);
+    const tooLate = new Promise<string>((resolve) =>
+      late.addEventListener("abort", () => resolve("too late"))
+    );
+    assert.equal(await Promise.race([ended(agent), tooLate]), "machine_revoked");
+
+    const publish = () =>
+      postern([
+        ...["http", String(origin.addr.port), "--name", "web", "--plain", "--tpm", tpm.address],
+        ...["--control", `http://127.0.0.1:${stack.port}`, "--admin-listen", "off"],
+        ...["--state-directory", stack.folder.file("agent")],
+      ]);
+    const kept = await publish();
+    assert.equal(kept.code, 4, kept.stderr);
+    assert.match(kept.stderr, /error\[machine_revoked\]/);
+    assert.deepEqual(refusal(await enrol(stack, tpm, await tokenOf(stack))), ["machine_revoked", 4]);
+    const restored = await postern(["machine", "restore", agent_id], operatorOf(stack));
+    assert.equal(restored.code, 0, restored.stderr);
+    const back = await stack.addAgent(services, settings);
+    assert.equal(back.agentId, agent_id);
+    assert.equal(await (await stack.fetch("web")).text(), "hello");
+  });
+}
