@@ -1,5 +1,5 @@
 /** Which TPMs are trusted, by the operator's files: for those that want to enrol, and for those that have. */
-import { type EkTrust, noEkTrust, verifyEkChain } from "./attestation/ek/mod.ts";
+import { EkChainMemory, type EkTrust, noEkTrust } from "./attestation/ek/mod.ts";
 import type { EdgeConfig } from "./config/mod.ts";
 import { EkTrustStore } from "./driver/mod.ts";
 import { codeOf, PosternError } from "./errors/mod.ts";
@@ -13,13 +13,14 @@ export interface TrustedManufacturersDeps {
   readonly cutAgent: (agentId: string) => void;
 }
 
-/** Machines looked at in one turn of the event loop: each costs about a millisecond. */
+/** Machines looked at in one turn of the event loop: each costs a millisecond or more. */
 const MACHINES_PER_TURN = 32;
 
 export class TrustedManufacturers {
   /** Undefined: no directory is configured, nobody is trusted. */
   readonly #files: EkTrustStore | undefined;
   readonly #deps: TrustedManufacturersDeps;
+  readonly #chains = new EkChainMemory();
 
   private constructor(files: EkTrustStore | undefined, deps: TrustedManufacturersDeps) {
     this.#files = files;
@@ -46,7 +47,7 @@ export class TrustedManufacturers {
 
   /** Whether a machine that is enrolled would be believed today. Throws the codes of `verifyEkChain`. */
   check({ ekCertificate, ekIntermediates }: Pick<MachineRecord, "ekCertificate" | "ekIntermediates">): void {
-    verifyEkChain([ekCertificate, ...ekIntermediates], this.trust, this.#deps.clock.wall());
+    this.#chains.check([ekCertificate, ...ekIntermediates], this.trust, this.#deps.clock.wall());
   }
 
   /** Reads the files again and cuts the channels of machines that are not believed any more. Never throws. */

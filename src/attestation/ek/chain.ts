@@ -36,11 +36,15 @@ export function checkCertificate(certificate: Certificate, nowMs: number): void 
       not_before: timeText(notBeforeMs),
     });
   }
-  // The last second is part of the validity (RFC 5280 4.1.2.5).
-  if (nowMs >= notAfterMs + 1_000) {
+  if (nowMs >= endOf(certificate)) {
     throw refusal("ek_certificate_expired", "it has expired", { not_after: timeText(notAfterMs) });
   }
   checkStrength(key);
+}
+
+/** The first moment at which a certificate is not valid: its last second is part of the validity (RFC 5280 4.1.2.5). */
+export function endOf({ notAfterMs }: Certificate): number {
+  return notAfterMs + 1_000;
 }
 
 /**

@@ -1,6 +1,7 @@
 /** Endorsement keys: which are a trusted manufacturer's, and secrets that only the TPM that holds one can open. Pure. */
 export { type Certificate, maxCertificateBytes, readCertificate } from "./certificate.ts";
 export { maxChainCertificates } from "./chain.ts";
+export { EkChainMemory } from "./chain_memory.ts";
 export { kdfa, kdfe } from "./kdf.ts";
 export { type Credential, makeCredential } from "./make_credential.ts";
 export { maxRevocationsBytes, noRevocations, readRevocations, type Revocations } from "./revocations.ts";

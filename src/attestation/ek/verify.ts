@@ -3,7 +3,14 @@ import { agentIdOf } from "../agent_id.ts";
 import { PosternError } from "../../errors/mod.ts";
 import { spkiOf, type TpmPublic } from "../tpm/mod.ts";
 import { type Certificate, maxCertificateBytes, readCertificate } from "./certificate.ts";
-import { checkCertificate, endorsementKeyUsage, findPath, maxChainCertificates, refusal } from "./chain.ts";
+import {
+  checkCertificate,
+  endOf,
+  endorsementKeyUsage,
+  findPath,
+  maxChainCertificates,
+  refusal,
+} from "./chain.ts";
 import { KEY_USAGE } from "./extensions.ts";
 import { checkSaidPublic, ekPublicOf, type EkTemplateName, isEkTemplateName } from "./template.ts";
 import { type TpmIdentity, tpmIdentityOf } from "./tpm_identity.ts";
@@ -43,6 +50,9 @@ export interface EkChain {
   readonly leaf: Certificate;
   readonly root: Certificate;
   readonly identity: TpmIdentity;
+  /** When all certificates of the path are valid: from the first moment on, until before the last. Unix milliseconds. */
+  readonly notBeforeMs: number;
+  readonly endsAtMs: number;
 }
 
 /**
@@ -87,7 +97,13 @@ export function verifyEkChain(certificates: readonly Uint8Array[], trust: EkTrus
   checkLeaf(leaf);
   const identity = tpmIdentityOf(leaf.extensions.directoryNames);
   const path = findPath(leaf, offered, trust, nowMs);
-  return { leaf, root: path[path.length - 1], identity };
+  return {
+    leaf,
+    root: path[path.length - 1],
+    identity,
+    notBeforeMs: Math.max(...path.map((one) => one.notBeforeMs)),
+    endsAtMs: Math.min(...path.map(endOf)),
+  };
 }
 
 /** The number and the sizes are checked before anything is read. */
