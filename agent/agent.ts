@@ -29,6 +29,7 @@ import { checkMachineFile, machineFileIn } from "./machine_file.ts";
 import { Registration } from "./registration.ts";
 import { Service } from "./service.ts";
 import type { Carrier } from "./session.ts";
+import type { Tier } from "../src/identity/mod.ts";
 import { boundKeyIdentity } from "./bound_key_identity.ts";
 import type { AgentState, AgentStatus } from "./status.ts";
 import { Supervisor } from "./supervisor.ts";
@@ -65,6 +66,7 @@ export interface RunningAgent {
   readonly finished: Promise<void>;
   /** Name of this agent, derived from its key. */
   readonly agentId: string;
+  readonly tier: Tier;
   /** `host:port` of the admin listener, if there is one. */
   readonly adminAddress: string | undefined;
   /** Puts a new session in place of each one; open streams go on in the old ones. */
@@ -165,6 +167,7 @@ class Agent implements RunningAgent {
   readonly done: Promise<PosternError | undefined>;
   readonly finished: Promise<void>;
   readonly agentId: string;
+  readonly tier: Tier;
   readonly #version: string;
   readonly #clock: Clock;
   readonly #metrics: Metrics;
@@ -185,6 +188,7 @@ class Agent implements RunningAgent {
     this.#clock = clock;
     this.#control = control;
     this.agentId = provider.agentId;
+    this.tier = provider.kind;
     this.#version = version;
     const metrics = this.#metrics = deps.metrics ?? createMetrics();
     metrics.buildInfo.set({ version, role: "agent" }, 1);
@@ -252,6 +256,7 @@ class Agent implements RunningAgent {
     }
     log("info", "agent started", {
       agent_id: this.agentId,
+      tier: this.tier,
       version,
       control: config.control,
       services: services.length,
@@ -272,6 +277,7 @@ class Agent implements RunningAgent {
     return {
       role: "agent",
       agent_id: this.agentId,
+      tier: this.tier,
       version: this.#version,
       state: stateOf(services),
       services: services.map((each) => each.status()),

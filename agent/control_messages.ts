@@ -1,7 +1,13 @@
 /** What the agent asks control, and what it accepts as an answer. Fields that it does not know are passed over. */
 import { z } from "zod";
 import { pcrSelectionSchema } from "../src/attestation/mod.ts";
-import { base64Url32, maxTokenChars, type TunnelProtocol } from "../src/identity/mod.ts";
+import {
+  base64Url32,
+  maxTokenChars,
+  type Tier,
+  tierSchema,
+  type TunnelProtocol,
+} from "../src/identity/mod.ts";
 import type { ServiceRules } from "../src/rules/mod.ts";
 
 const token = z.string().min(16).max(maxTokenChars);
@@ -13,6 +19,8 @@ export interface CreateRequest {
   readonly protocol: TunnelProtocol;
   /** Share of requests when several agents publish the same name. */
   readonly weight: number;
+  /** Weakest tier of agents that may publish the name; absent: as it was. */
+  readonly require_tier?: Tier;
   /** What edges are to hold; absent: what they hold already. */
   readonly rules?: ServiceRules;
 }
@@ -35,6 +43,7 @@ export const createAnswer = z.object({
   note: z.string().max(4_096).optional(),
   public_port: z.int().min(1).max(65_535).optional(),
   rules_revision: z.int().min(0).optional(),
+  require_tier: tierSchema.optional(),
 });
 export type CreateAnswer = z.infer<typeof createAnswer>;
 

@@ -65,6 +65,12 @@ export class Registration {
         "Cannot publish the service: control does not hold its rules",
       );
     }
+    if (this.#service.requireTier === "tpm" && answer.require_tier !== "tpm") {
+      throw new PosternError(
+        "rules_unsupported",
+        "Cannot publish the service: control does not hold the tier that it demands",
+      );
+    }
     return answer;
   }
 
@@ -172,6 +178,7 @@ export class Registration {
     signal: AbortSignal,
     alone = false,
   ): Promise<CreateAnswer> {
+    const { requireTier } = this.#service;
     return this.#control.create(
       {
         ...(name === undefined ? {} : { requested_name: name }),
@@ -179,6 +186,7 @@ export class Registration {
         preferred_transports: ["wss"],
         protocol: this.#service.protocol,
         weight: this.#service.weight,
+        ...(requireTier === null || rules === undefined ? {} : { require_tier: requireTier }),
         ...(rules === undefined ? {} : { rules }),
       },
       signal,

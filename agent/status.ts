@@ -1,6 +1,7 @@
 /** What an agent tells about itself: on its status page, to the CLI's live view and to `postern status`. */
 
 import type { ServiceProtocol } from "../src/config/mod.ts";
+import type { Tier } from "../src/identity/mod.ts";
 import type { RecentRequest } from "./recent_requests.ts";
 
 /** Where the agent's channel stands, in the words of the channel's lifecycle. */
@@ -39,6 +40,8 @@ export interface AgentStatus {
   readonly role: "agent";
   /** Derived from its key. */
   readonly agent_id: string;
+  /** How it proves itself: with a TPM, or (weaker) with a key in a file. */
+  readonly tier: Tier;
   readonly version: string;
   readonly state: AgentState;
   readonly services: readonly ServiceStatus[];

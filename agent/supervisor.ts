@@ -321,8 +321,9 @@ export class Supervisor {
       this.#edge = candidate.edge_id;
       metrics.handshakes.inc({ result: "ok", code: "none" });
       metrics.handshakeSeconds.observe((clock.now() - startedAt) / 1_000);
-      metrics.channels.inc({ role: "agent" });
-      session.ended.then(() => metrics.channels.dec({ role: "agent" }));
+      const labels = { role: "agent", tier: provider.kind };
+      metrics.channels.inc(labels);
+      session.ended.then(() => metrics.channels.dec(labels));
       return session;
     } catch (error) {
       metrics.handshakes.inc({ result: "failed", code: known(error).code });

@@ -49,6 +49,14 @@ const weightFlag: Flag = {
   key: "services[].weight",
 };
 
+const requireTierFlag: Flag = {
+  name: "require-tier",
+  help: "tpm = only agents that attest with a TPM may publish the name; bound-key = any (weaker).",
+  placeholder: "tpm|bound-key",
+  environment: "POSTERN_REQUIRE_TIER",
+  key: "services[].require_tier",
+};
+
 const proxyProtocolFlag: Flag = {
   name: "proxy-protocol",
   help:
@@ -108,7 +116,15 @@ export const commands: readonly Command[] = [
     summary: "Publish a local HTTP service.",
     details: ["Example: postern http 8080 --name web"],
     arguments: [{ name: "TARGET", help: "PORT, HOST:PORT or http://HOST:PORT.", required: true }],
-    flags: [nameFlag, hostHeaderFlag, weightFlag, ...ruleFlags("http"), configFlag, plainFlag],
+    flags: [
+      nameFlag,
+      hostHeaderFlag,
+      weightFlag,
+      requireTierFlag,
+      ...ruleFlags("http"),
+      configFlag,
+      plainFlag,
+    ],
     settings: "agent",
     commonKeys: agentKeys,
     run: (call) => publish("http", call),
@@ -118,7 +134,15 @@ export const commands: readonly Command[] = [
     summary: "Publish a local TCP service on a public port.",
     details: ["Example: postern tcp 5432"],
     arguments: [{ name: "TARGET", help: "PORT or HOST:PORT.", required: true }],
-    flags: [portNameFlag, weightFlag, proxyProtocolFlag, ...ruleFlags("tcp"), configFlag, plainFlag],
+    flags: [
+      portNameFlag,
+      weightFlag,
+      requireTierFlag,
+      proxyProtocolFlag,
+      ...ruleFlags("tcp"),
+      configFlag,
+      plainFlag,
+    ],
     settings: "agent",
     commonKeys: agentKeys,
     run: (call) => publish("tcp", call),
@@ -128,7 +152,15 @@ export const commands: readonly Command[] = [
     summary: "Publish a local TLS service by host name; it keeps its certificate, the edge reads nothing.",
     details: ["Example: postern tls 8443 --name web"],
     arguments: [{ name: "TARGET", help: "PORT or HOST:PORT.", required: true }],
-    flags: [nameFlag, weightFlag, proxyProtocolFlag, ...ruleFlags("tls"), configFlag, plainFlag],
+    flags: [
+      nameFlag,
+      weightFlag,
+      requireTierFlag,
+      proxyProtocolFlag,
+      ...ruleFlags("tls"),
+      configFlag,
+      plainFlag,
+    ],
     settings: "agent",
     commonKeys: agentKeys,
     run: (call) => publish("tls", call),
@@ -138,7 +170,7 @@ export const commands: readonly Command[] = [
     summary: "Publish a local UDP service on a public port.",
     details: ["Example: postern udp 53 --name dns"],
     arguments: [{ name: "TARGET", help: "PORT or HOST:PORT.", required: true }],
-    flags: [portNameFlag, weightFlag, ...ruleFlags("udp"), configFlag, plainFlag],
+    flags: [portNameFlag, weightFlag, requireTierFlag, ...ruleFlags("udp"), configFlag, plainFlag],
     settings: "agent",
     commonKeys: agentKeys,
     run: (call) => publish("udp", call),

@@ -14,7 +14,7 @@ const MAX_RETRY_MS = 5_000;
 
 export interface FellowEdgesOptions {
   readonly store: Pick<Store, "announce" | "listen" | "tunnel">;
-  readonly edge: Pick<EdgePlane, "sessions" | "cutTunnel" | "cutAgent" | "holdRules">;
+  readonly edge: Pick<EdgePlane, "sessions" | "cutTunnel" | "cutAgent" | "cutWeaker" | "holdRules">;
   readonly gate: Pick<TokenGate, "checkTunnel">;
   readonly clock: Clock;
   readonly log: Log;
@@ -84,6 +84,8 @@ export class FellowEdges {
         return onTokensRevoked(announcement.owner);
       case "machine_revoked":
         return edge.cutAgent(announcement.agentId);
+      case "tier_required":
+        return edge.cutWeaker(announcement.tunnelId);
       case "rules_changed": {
         const { tunnelId } = announcement;
         if (edge.sessions.ofTunnel(tunnelId).length === 0) return;
@@ -126,7 +128,7 @@ export class FellowEdges {
       const key = `${tunnelId} ${agentId}`;
       if (checked.has(key)) continue;
       try {
-        const rules = await gate.checkTunnel(tunnelId, claims.iat, agentId);
+        const rules = await gate.checkTunnel(tunnelId, claims.iat, claims);
         checked.set(key, undefined);
         if (rules !== undefined) edge.holdRules(tunnelId, rules);
       } catch (error) {
@@ -134,6 +136,7 @@ export class FellowEdges {
         checked.set(key, code);
         if (code === "tunnel_deleted" || code === "token_revoked") edge.cutTunnel(tunnelId, code);
         else if (code === "machine_revoked") edge.cutAgent(agentId);
+        else if (code === "tier_too_weak") edge.cutWeaker(tunnelId);
         else {
           log("warn", "sessions not checked", { code });
           return; // the database is away: the next run, or the end of the gap, asks again

@@ -31,7 +31,7 @@ import {
 } from "./edge/mod.ts";
 import { codeOf, PosternError } from "./errors/mod.ts";
 import { FellowEdges } from "./fellow_edges.ts";
-import { defaultRotation, type RotationPolicy } from "./identity/mod.ts";
+import { defaultRotation, type RotationPolicy, tierSchema } from "./identity/mod.ts";
 import type { Clock, Log, Random, Store } from "./ports/mod.ts";
 import { Readiness } from "./readiness.ts";
 import { StateDirectory } from "./state_directory.ts";
@@ -157,8 +157,12 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
           edge.holdRules(tunnelId, rules);
           fellows.announce({ kind: "rules_changed", tunnelId });
         },
+        onTierRequired(tunnelId) {
+          edge.cutWeaker(tunnelId);
+          fellows.announce({ kind: "tier_required", tunnelId });
+        },
         onTokenIssued: (kind) => metrics.tokensIssued.inc({ kind }),
-        onEvidenceJudged: (result) => metrics.attestations.inc({ result }),
+        onEvidenceJudged: (result, tier) => metrics.attestations.inc({ result, tier }),
       },
       log,
       machineTrust: tpmTrust(() => manufacturers.trust),
@@ -404,6 +408,7 @@ function presenceOf(edge: EdgePlane, tunnelId: string): ReturnType<ControlDeps["
   return {
     status: online.length > 0 ? "online" : "offline",
     agents: new Set(online.map((session) => session.agentId)).size,
+    tiers: tierSchema.options.filter((tier) => online.some(({ claims }) => claims.tier === tier)),
     ...(lastEchoAtMs > 0 ? { lastEchoAtMs } : {}),
   };
 }

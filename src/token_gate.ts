@@ -2,7 +2,13 @@
 import type { ControlConfig } from "./control/mod.ts";
 import type { TokenGate } from "./edge/mod.ts";
 import { PosternError } from "./errors/mod.ts";
-import { spendToken, type Stage0Claims, type Stage1Claims, type TokenKind } from "./identity/mod.ts";
+import {
+  satisfiesTier,
+  spendToken,
+  type Stage0Claims,
+  type Stage1Claims,
+  type TokenKind,
+} from "./identity/mod.ts";
 import type { Clock, Store } from "./ports/mod.ts";
 import { claimOfRoutes, isForeignSubject, type TokenVerifier, withForeignSubject } from "./tokens/mod.ts";
 
@@ -13,7 +19,7 @@ export function tokenGate(
   clock: Clock,
   config: Pick<
     ControlConfig,
-    "edgeAudience" | "issuer" | "publicDomain" | "tcpPorts" | "udpPorts" | "tokens"
+    "edgeAudience" | "issuer" | "publicDomain" | "tcpPorts" | "udpPorts" | "tokens" | "attestation"
   >,
 ): TokenGate {
   const verify = async <K extends TokenKind & ("stage0" | "stage1")>(kind: K, token: string) => {
@@ -41,7 +47,7 @@ export function tokenGate(
     const tunnel = await store.tunnel(tunnelId);
     if (tunnel === undefined) throw new PosternError("tunnel_deleted");
     await refuseRevoked(tunnel.owner, issuedAt);
-    return tunnel.rules;
+    return tunnel;
   };
   const bindRoutes = async (claims: Stage0Claims) => {
     const taken = await store.claimRoutes(claimOfRoutes(claims, config, clock.wall()));
@@ -66,11 +72,15 @@ export function tokenGate(
       const [scope] = claims.sub.split(":", 1);
       await spendToken(store, "stage0", { jti: `${scope}:${claims.jti}`, exp: claims.exp });
     },
-    async checkTunnel(tunnelId, issuedAt, agentId) {
-      const rules = await checkTunnel(tunnelId, issuedAt);
-      const machine = await store.machine(agentId);
+    async checkTunnel(tunnelId, issuedAt, { agent_id, tier }) {
+      const tunnel = await checkTunnel(tunnelId, issuedAt);
+      // The stage 0 token may be older than the demand, and other issuers do not know of it.
+      if (!config.attestation.tiers.includes(tier) || !satisfiesTier(tier, tunnel?.requireTier)) {
+        throw new PosternError("tier_too_weak");
+      }
+      const machine = await store.machine(agent_id);
       if (machine?.state === "revoked") throw new PosternError("machine_revoked");
-      return rules;
+      return tunnel?.rules;
     },
   };
 }

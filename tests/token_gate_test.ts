@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { controlDefaults } from "../src/control/mod.ts";
+import { type ControlConfig, controlDefaults } from "../src/control/mod.ts";
 import { edgeDefaults } from "../src/config/mod.ts";
 import { issueStage0, issueStage1, readHmacSecrets, type Stage0Claims } from "../src/identity/mod.ts";
 import { openSqliteStore } from "../src/store/mod.ts";
@@ -19,7 +19,9 @@ import {
 import { secret, signed } from "./tokens/support.ts";
 import { VirtualClock } from "./support/virtual_clock.ts";
 
-async function setUp() {
+const agent = { agent_id: "agent", tier: "bound-key" } as const;
+
+async function setUp(attestation: ControlConfig["attestation"] = edgeDefaults().attestation) {
   const clock = new VirtualClock(nowMs);
   const store = openSqliteStore(":memory:", { wall: () => clock.wall() });
   const keyset = await newKeyset();
@@ -37,6 +39,7 @@ async function setUp() {
     tcpPorts: config.tcpPorts,
     udpPorts: config.udpPorts,
     tokens: config.tokens,
+    attestation,
   });
   const foreign = async (claims: Record<string, unknown> = {}): Promise<Stage0Claims> =>
     await gate.verifyStage0(await signed("HS256", secret, { iss: "nexus", ...claims }));
@@ -52,7 +55,7 @@ Deno.test("tokenGate() gives another issuer's subject a tunnel and an owner of i
   assert.equal(ours.sub, "tun_1");
   assert.match(theirs.sub, /^x-.{12}:tun_1$/);
   assert.deepEqual([await gate.ownerOf(ours), await gate.ownerOf(theirs)], ["alice", theirs.sub]);
-  assert.equal(await gate.checkTunnel(theirs.sub, theirs.iat, "agent"), undefined);
+  assert.equal(await gate.checkTunnel(theirs.sub, theirs.iat, agent), undefined);
 });
 
 Deno.test("tokenGate() takes each id of another issuer once, and leaves those of control alone: token_replayed", async () => {
@@ -96,8 +99,8 @@ Deno.test("tokenGate() refuses a revoked subject of another issuer, as it does a
     forgetAtMs: nowMs + 60_000,
   });
   await refusedWith("token_revoked", gate.spend(claims));
-  await refusedWith("token_revoked", gate.checkTunnel(claims.sub, claims.iat, "agent"));
-  assert.equal(await gate.checkTunnel(claims.sub, claims.iat + 1, "agent"), undefined);
+  await refusedWith("token_revoked", gate.checkTunnel(claims.sub, claims.iat, agent));
+  assert.equal(await gate.checkTunnel(claims.sub, claims.iat + 1, agent), undefined);
 });
 
 Deno.test("tokenGate() refuses a token of control that names another issuer's subject: token_claims_invalid", async () => {
@@ -107,4 +110,18 @@ Deno.test("tokenGate() refuses a token of control that names another issuer's su
   await refusedWith("token_claims_invalid", gate.verifyStage0(stage0.token));
   const stage1 = await issueStage1({ ...stage1Draft, sub }, keyset, issue);
   await refusedWith("token_claims_invalid", gate.verifyStage1(stage1.token));
+});
+
+Deno.test("tokenGate() registers no agent of a tier that the tunnel, or the edge, does not take: tier_too_weak", async () => {
+  const { gate, store, foreign } = await setUp();
+  await store.claimTunnel(claimOf({ tunnelId: "tun_1", name: "own" }));
+  const startedAt = nowMs / 1_000;
+  assert.equal(await gate.checkTunnel("tun_1", startedAt, agent), undefined);
+  await store.setTunnelTier("tun_1", "tpm");
+  await refusedWith("tier_too_weak", gate.checkTunnel("tun_1", startedAt, agent));
+  assert.equal(await gate.checkTunnel("tun_1", startedAt, { ...agent, tier: "tpm" }), undefined);
+  const strict = await setUp({ tiers: ["tpm"], requirePolicy: false });
+  const theirs = await foreign();
+  await refusedWith("tier_too_weak", strict.gate.checkTunnel(theirs.sub, theirs.iat, agent));
+  assert.equal(await strict.gate.checkTunnel(theirs.sub, theirs.iat, { ...agent, tier: "tpm" }), undefined);
 });

@@ -18,13 +18,20 @@ import { createView } from "../view/view.ts";
 /** `postern PROTOCOL TARGET`: one service, in place of those in the file. */
 export async function runPublish(protocol: ServiceProtocol, call: Call): Promise<number> {
   const target = formatAddress(parseTarget(protocol, call.arguments[0]));
-  const { name, "host-header": hostHeader, "proxy-protocol": proxyProtocol, weight } = call.values;
+  const {
+    name,
+    "host-header": hostHeader,
+    "proxy-protocol": proxyProtocol,
+    "require-tier": requireTier,
+    weight,
+  } = call.values;
   const service: Record<string, string> = {
     protocol,
     target,
     ...(name !== undefined && { name }),
     ...(hostHeader !== undefined && { host_header: hostHeader }),
     ...(weight !== undefined && { weight }),
+    ...(requireTier !== undefined && { require_tier: requireTier }),
     ...(proxyProtocol !== undefined && { proxy_protocol: proxyProtocol }),
   };
   for (const { key, flag } of settingsOf(ruleSettings)) {

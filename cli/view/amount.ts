@@ -1,4 +1,5 @@
-/** Numbers in few characters. Pure. */
+/** Numbers and facts in few characters. Pure. */
+import type { Tier } from "../../src/identity/mod.ts";
 
 /** 1536 -> "1.5 KiB". */
 export function bytesText(bytes: number): string {
@@ -10,6 +11,11 @@ export function bytesText(bytes: number): string {
     unit++;
   }
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** How an agent proves itself, with what that is worth. */
+export function tierText(tier: Tier): string {
+  return tier === "tpm" ? "tpm" : "bound-key (weaker: no TPM)";
 }
 
 /** 3_725_000 -> "1h2m"; the two largest units. */

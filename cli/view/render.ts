@@ -1,7 +1,7 @@
 /** An agent's status as lines of text. Pure. */
 import type { AgentStatus, ServiceStatus } from "../../agent/mod.ts";
 import { escapeControls } from "../../src/telemetry/mod.ts";
-import { bytesText, elapsedText, millisecondsText } from "./amount.ts";
+import { bytesText, elapsedText, millisecondsText, tierText } from "./amount.ts";
 
 export interface RenderOptions {
   /** No line is longer. */
@@ -57,8 +57,10 @@ export function renderStatus(status: AgentStatus, options: RenderOptions): strin
   );
   const isOver = status.state === "closed" || status.state === "failed";
   const head = `postern  ${status.state}${isOver ? "" : ` for ${elapsedText(options.now - status.since)}`}`;
+  const identity = status.tier === undefined ? [] : [line(undefined, `identity  ${tierText(status.tier)}`)];
   const lines = [
     line(tones[status.state], edge.length > 0 ? `${head}  (${edge.join(", ")})` : head, status.state),
+    ...identity,
     "",
   ];
   for (const service of status.services.slice(0, maxListed)) {

@@ -1,7 +1,7 @@
 /** An edge's status as lines of text. Pure. */
 import type { EdgeStatus, SessionStatus } from "../../src/edge/mod.ts";
 import { escapeControls } from "../../src/telemetry/mod.ts";
-import { bytesText, millisecondsText } from "./amount.ts";
+import { bytesText, millisecondsText, tierText } from "./amount.ts";
 
 /** Most sessions that are listed; the rest is counted. */
 const maxListed = 50;
@@ -41,6 +41,6 @@ function sessionLines(session: SessionStatus): string[] {
     `     <- ${session.agent_id} at ${session.remote}, ${millisecondsText(session.rtt_ms)}`,
     `     requests ${session.requests}   in ${bytesText(session.bytes_in)}   out ${
       bytesText(session.bytes_out)
-    }`,
+    }   tier ${tierText(session.tier)}`,
   ];
 }

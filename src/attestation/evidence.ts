@@ -20,7 +20,8 @@ export interface EvidenceQuestion {
 
 /** An agent's side. */
 export interface EvidenceProvider {
-  readonly kind: string;
+  /** Of its evidence, and the tier that this proves. */
+  readonly kind: Tier;
   readonly agentId: string;
   /** Signs the qualifying data with the key that `agentId` names. Gives up when the signal aborts. */
   prove(question: EvidenceQuestion, signal?: AbortSignal): Promise<Evidence>;
@@ -47,6 +48,8 @@ export interface EvidenceVerdict {
   readonly agentId: string;
   /** `policy@version` that it satisfied, where that is another than the one of the challenge. */
   readonly policyVersion?: string;
+  /** How often the agent's TPM was reset, as the evidence tells; a channel stands for one reset at most. */
+  readonly resetCount?: number;
 }
 
 /** The judge of one kind. Throws a `PosternError` for every doubt. */

@@ -16,6 +16,7 @@ import {
 import { hostHeader } from "./field_values.ts";
 import { ruleSettings } from "./rules.ts";
 import { serviceProtocols } from "./protocol.ts";
+import { tierSchema } from "../identity/mod.ts";
 import { list, optional, setting, type Values } from "./setting.ts";
 import { channelSettings, logSettings, windowSettings } from "./shared.ts";
 import { ekKinds } from "./tpm_address.ts";
@@ -62,6 +63,12 @@ export const serviceSettings = {
     "1",
     "Share of requests when several agents publish the same name.",
     "WEIGHT",
+  ),
+  requireTier: optional(
+    word(...tierSchema.options),
+    "Agents that may publish the name: tpm = only such as attest with a TPM; bound-key = any, also with a key in a file " +
+      "(weaker). As it was when absent.",
+    tierSchema.options.join("|"),
   ),
   rules: ruleSettings,
 } as const;

@@ -152,6 +152,7 @@ function addTunnelRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): void 
       protocol: request.protocol,
       weight: request.weight,
       rules: request.rules,
+      requireTier: request.require_tier,
       unknownMembers: unknownMembers(request),
       clientIp: context.env?.clientIp ?? "unknown",
     }, credentials);
@@ -172,6 +173,7 @@ function addTunnelRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): void 
       candidates_expires_at: instant(created.candidatesExpireAtMs),
       ...(created.note === undefined ? {} : { note: created.note }),
       ...(tunnel.publicPort === undefined ? {} : { public_port: tunnel.publicPort }),
+      ...(tunnel.requireTier === undefined ? {} : { require_tier: tunnel.requireTier }),
       ...(created.rulesRevision === undefined ? {} : { rules_revision: created.rulesRevision }),
     }, 200);
   });
@@ -200,6 +202,8 @@ function addTunnelRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): void 
         ...(tunnel.publicPort === undefined ? {} : { public_port: tunnel.publicPort }),
         status: presence.status,
         agents: presence.agents,
+        tiers: [...presence.tiers],
+        ...(tunnel.requireTier === undefined ? {} : { require_tier: tunnel.requireTier }),
         ...(presence.lastEchoAtMs === undefined ? {} : { last_echo_at: instant(presence.lastEchoAtMs) }),
         created_at: instant(tunnel.createdAtMs),
       };

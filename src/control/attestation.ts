@@ -9,7 +9,15 @@ import {
 } from "../attestation/mod.ts";
 import { fromBase64Url, toBase64Url } from "../bytes/mod.ts";
 import { codeOf, PosternError } from "../errors/mod.ts";
-import { assertTierHeld, type IssuedToken, issueStage1, verifyStage0 } from "../identity/mod.ts";
+import {
+  assertTierHeld,
+  type IssuedToken,
+  issueStage1,
+  satisfiesTier,
+  type Tier,
+  tierSchema,
+  verifyStage0,
+} from "../identity/mod.ts";
 import type { ControlDeps } from "./config.ts";
 import { expectationOf } from "./credentials.ts";
 import {
@@ -167,24 +175,25 @@ export async function answerChallenge(
       ? undefined
       : await liveAttestation(deps, challenge.attestation_id);
     const verdict = await judgeOf(deps, challenge, standing, evidence);
-    await bindAgent(deps, challenge.tunnel_id, verdict.agentId);
+    await bindAgent(deps, challenge.tunnel_id, verdict);
     if (standing !== undefined) await renewAttestation(deps, standing);
     const attestation = standing ?? await beginAttestation(deps, {
       tunnelId: challenge.tunnel_id,
       agentId: verdict.agentId,
       agentStatic: challenge.agent_static,
       tier: verdict.tier,
+      resetCount: verdict.resetCount,
       routes: challenge.routes,
     });
     const stage1 = await issueStage1Token(deps, challenge, verdict, attestation?.attestationId);
     const reauth = attestation === undefined ? undefined : await issueReauthToken(deps, attestation);
     await audit(deps, challenge, verdict.agentId, "ok");
     deps.events.onTokenIssued?.("stage1");
-    deps.events.onEvidenceJudged?.("ok");
+    deps.events.onEvidenceJudged?.("ok", verdict.tier);
     return { stage1, reauth };
   } catch (error) {
     await audit(deps, challenge, "unproven", codeOf(error));
-    deps.events.onEvidenceJudged?.(codeOf(error));
+    deps.events.onEvidenceJudged?.(codeOf(error), kindOf(evidence));
     throw error;
   }
 }
@@ -198,7 +207,16 @@ async function judgeOf(
 ): Promise<EvidenceVerdict> {
   try {
     const verdict = await judge(deps, challenge, evidence);
-    if (standing !== undefined) assertTierHeld(standing.tier, verdict.tier);
+    if (standing !== undefined) {
+      assertTierHeld(standing.tier, verdict.tier);
+      // Another channel may have been opened since the reset: this one was not.
+      if (standing.resetCount !== verdict.resetCount) {
+        throw new PosternError(
+          "attestation_reset",
+          "Cannot renew attestation: its TPM was reset since the channel opened",
+        );
+      }
+    }
     return verdict;
   } catch (error) {
     if (standing !== undefined) await failAttestation(deps, standing, error);
@@ -242,6 +260,11 @@ async function judge(deps: ControlDeps, challenge: Challenge, evidence: Evidence
   return verdict;
 }
 
+/** A bounded set: the kind is a peer's text. */
+function kindOf({ kind }: Evidence): Tier | "other" {
+  return tierSchema.safeParse(kind).data ?? "other";
+}
+
 function assertTierAdmitted({ attestation }: ControlDeps["config"], { tier }: EvidenceVerdict): void {
   if (attestation.tiers.includes(tier)) return;
   throw tier === "bound-key"
@@ -252,9 +275,17 @@ function assertTierAdmitted({ attestation }: ControlDeps["config"], { tier }: Ev
     );
 }
 
-async function bindAgent(deps: ControlDeps, tunnelId: string, agentId: string): Promise<void> {
+async function bindAgent(
+  deps: ControlDeps,
+  tunnelId: string,
+  { agentId, tier }: EvidenceVerdict,
+): Promise<void> {
   const { store, clock, config } = deps;
-  if (await store.tunnel(tunnelId) === undefined) throw gone();
+  const tunnel = await store.tunnel(tunnelId);
+  if (tunnel === undefined) throw gone();
+  if (!satisfiesTier(tier, tunnel.requireTier)) {
+    throw new PosternError("tier_too_weak", `Cannot admit agent: the tunnel demands ${tunnel.requireTier}`);
+  }
   const { maxAgentsPerTunnel } = config.limits;
   if (await store.bindAgent(tunnelId, agentId, clock.wall(), maxAgentsPerTunnel) !== "too_many") return;
   throw new PosternError("agent_limit_reached", "Cannot admit agent: the tunnel has as many as it may have");

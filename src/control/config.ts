@@ -1,6 +1,6 @@
 /** Settings of the control plane, and what it is handed. */
 import type { EvidenceVerifier, PcrSelection, TpmInstant } from "../attestation/mod.ts";
-import type { Keyset, TokenKind, Transport } from "../identity/mod.ts";
+import type { Keyset, Tier, TokenKind, Transport } from "../identity/mod.ts";
 import type { EdgeConfig } from "../config/mod.ts";
 import type { Clock, Log, Random, Revised, Store } from "../ports/mod.ts";
 import type { MachineTrust } from "./machine_trust.ts";
@@ -100,6 +100,8 @@ export interface Presence {
   readonly status: "online" | "offline";
   /** Agents that serve it. */
   readonly agents: number;
+  /** How well their identities are kept, each once, the strongest first. */
+  readonly tiers: readonly Tier[];
   /** Last byte that came back end to end: wall clock, Unix milliseconds. */
   readonly lastEchoAtMs?: number;
 }
@@ -113,6 +115,8 @@ export interface ControlEvents {
   onTunnelDeleted(tunnelId: string, reason: DeletionReason): void;
   /** Edges hold these rules for the tunnel from now on. */
   onRulesChanged(tunnelId: string, rules: Revised<string>): void;
+  /** The tunnel demands agents with a TPM from now on: the edge cuts its channels of agents without. */
+  onTierRequired?(tunnelId: string): void;
   /** The owner's tokens were revoked, all of them or a family: the edge cuts the live channels of these tunnels. */
   onRevoked?(owner: string | undefined, tunnelIds: readonly string[]): void;
   /** The agent's machine was revoked: the edge cuts every live channel of it. */
@@ -121,8 +125,8 @@ export interface ControlEvents {
   onAttestationFailed?(tunnelId: string, agentId: string): void;
   /** For metrics. */
   onTokenIssued?(kind: TokenKind): void;
-  /** For metrics: `ok` or an error code. */
-  onEvidenceJudged?(outcome: string): void;
+  /** For metrics: `ok` or an error code; how the agent wanted to prove itself, `other` when that is not judged here. */
+  onEvidenceJudged?(outcome: string, kind: Tier | "other"): void;
 }
 
 export interface ControlDeps {

@@ -10,6 +10,7 @@ import { z } from "zod";
 import { toBase64Url } from "../bytes/mod.ts";
 import { codeOf, PosternError } from "../errors/mod.ts";
 import { type IssuedToken, issueReauth, type Tier, tierSchema, verifyReauth } from "../identity/mod.ts";
+import { tellsOfMachine } from "../policy/mod.ts";
 import type { AttestationRecord } from "../ports/mod.ts";
 import { controlAudience, type ControlConfig, type ControlDeps } from "./config.ts";
 import { expectationOf } from "./credentials.ts";
@@ -27,7 +28,12 @@ export const channelRoutesSchema = z.object({
 export type ChannelRoutes = z.infer<typeof channelRoutesSchema>;
 
 /** Written and read here only, but read back from a file: checked. */
-const bodySchema = z.object({ routes: channelRoutesSchema, agent_static: z.string(), tier: tierSchema });
+const bodySchema = z.object({
+  routes: channelRoutesSchema,
+  agent_static: z.string(),
+  tier: tierSchema,
+  reset_count: z.number().optional(),
+});
 
 export interface LiveAttestation {
   readonly attestationId: string;
@@ -35,6 +41,8 @@ export interface LiveAttestation {
   readonly agentId: string;
   readonly agentStatic: string;
   readonly tier: Tier;
+  /** Of the TPM, when the channel was opened. */
+  readonly resetCount?: number;
   readonly routes: ChannelRoutes;
 }
 
@@ -54,7 +62,7 @@ export async function beginAttestation(
   const { config, clock, random, store } = deps;
   if (config.reauth.intervalMs === 0) return undefined;
   const attestation = { attestationId: toBase64Url(random(16)), ...facts };
-  const { attestationId, tunnelId, agentId, routes, agentStatic, tier } = attestation;
+  const { attestationId, tunnelId, agentId, routes, agentStatic, tier, resetCount } = attestation;
   const nowMs = clock.wall();
   await store.openAttestation({
     attestationId,
@@ -62,7 +70,7 @@ export async function beginAttestation(
     agentId,
     attestedAtMs: nowMs,
     liveUntilMs: nowMs + reauthLifeMs(config.reauth),
-    body: JSON.stringify({ routes, agent_static: agentStatic, tier }),
+    body: JSON.stringify({ routes, agent_static: agentStatic, tier, reset_count: resetCount }),
   });
   return attestation;
 }
@@ -90,8 +98,9 @@ export async function liveAttestation(deps: ControlDeps, attestationId: string):
     throw new PosternError("token_revoked", "Cannot go on: the tokens of the tunnel's owner were revoked");
   }
   const { tunnelId, agentId } = record;
-  const { routes, agent_static: agentStatic, tier } = bodySchema.parse(JSON.parse(record.body));
-  return { attestationId, tunnelId, agentId, agentStatic, tier, routes };
+  const body = bodySchema.parse(JSON.parse(record.body));
+  const { routes, agent_static: agentStatic, tier, reset_count: resetCount } = body;
+  return { attestationId, tunnelId, agentId, agentStatic, tier, resetCount, routes };
 }
 
 /** The new proof holds. Throws `attestation_over`, when it came to an end while it was judged. */
@@ -112,8 +121,9 @@ export async function failAttestation(
   { attestationId, tunnelId, agentId }: Pick<LiveAttestation, "attestationId" | "tunnelId" | "agentId">,
   error: unknown,
 ): Promise<void> {
-  if (!(error instanceof PosternError) || error.retryable) return;
   const code = codeOf(error);
+  const isOfMachine = code === "attestation_failed_before" || tellsOfMachine(code);
+  if (!(error instanceof PosternError) || error.retryable && !isOfMachine) return;
   if (!await deps.store.stepAttestation(attestationId, { state: "failed", code })) return;
   deps.log("warn", "attestation failed", { tunnel_id: tunnelId, agent_id: agentId, code });
   deps.events.onAttestationFailed?.(tunnelId, agentId);

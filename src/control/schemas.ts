@@ -7,6 +7,7 @@ import {
   maxWeight,
   protocolSchema,
   roleSchema,
+  tierSchema,
   transportSchema,
 } from "../identity/mod.ts";
 import { maxPcr, pcrBankSchema } from "../attestation/mod.ts";
@@ -24,6 +25,7 @@ export { instant as instantSchema, token as managementTokenSchema };
 const instant = z.string().datetime().openapi({ example: "2026-01-01T00:00:00.000Z" });
 const owner = z.string().min(1).max(128).regex(/^[A-Za-z0-9._:@-]+$/).openapi({ example: "alice" });
 const role = z.enum(roleSchema.options);
+const tier = z.enum(tierSchema.options);
 const tunnelId = z.string().min(1).max(128).openapi({ example: "tun_J3k9xPq0Zt1uVwXy" });
 
 export const problemSchema = z.object({
@@ -59,6 +61,11 @@ export const createRequestSchema = z.looseObject({
   weight: z.int().min(1).max(maxWeight).optional().openapi({
     description:
       "Extension: this agent's share of the requests when several agents serve the name; 1 when absent.",
+  }),
+  require_tier: tier.optional().openapi({
+    description:
+      "Extension: tpm = only agents that attest with a TPM may serve the tunnel; bound-key = any agent, which " +
+      "only the owner may say once tpm was demanded. Absent, a tunnel demands what it did.",
   }),
   rules: z.record(z.string(), z.unknown()).optional().openapi({
     ...rulesDescription(),
@@ -104,6 +111,7 @@ export const createResponseSchema = z.object({
   candidates_expires_at: instant,
   note: z.string().optional(),
   public_port: z.int().optional().openapi({ description: "Extension: public port of a tcp or udp tunnel." }),
+  require_tier: tier.optional().openapi({ description: "Extension: what agents have to be, if anything." }),
   rules_revision: z.int().optional().openapi({
     description: "Extension: the rules of the request are held; the number grows whenever they change.",
   }),
@@ -133,6 +141,10 @@ export const listResponseSchema = z.object({
       description: "online: a byte was echoed end to end within the heartbeat window.",
     }),
     agents: z.int().openapi({ description: "Agents that serve it now." }),
+    tiers: z.array(tier).openapi({
+      description: "How these agents prove themselves: with a TPM, or (weaker) with a key in a file.",
+    }),
+    require_tier: tier.optional(),
     last_echo_at: instant.optional(),
     created_at: instant,
   })),

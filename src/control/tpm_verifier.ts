@@ -25,6 +25,7 @@ import {
   judgeContinuity,
   judgePcrs,
   type PcrPolicy,
+  tellsOfMachine,
   type TpmClock,
   versionOf,
 } from "../policy/mod.ts";
@@ -34,15 +35,6 @@ import { inForceOf, type PolicyChoice } from "./policy_book.ts";
 
 /** Judgements of one machine that may come in between before this one gives up. */
 const maxAttempts = 4;
-
-/** Refusals that tell something of the machine, not only of the evidence. */
-const REMEMBERED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  "attestation_reset",
-  "attestation_rollback",
-  "firmware_changed",
-  "firmware_refused",
-  "pcr_value_refused",
-]);
 
 export interface TpmVerifierOptions extends PolicyChoice {
   readonly log: Log;
@@ -104,7 +96,7 @@ class Judgement {
       continuity = judgeContinuity({ before: state?.clock, asked: clockBefore, now, purpose });
       policy = judgePcrs(policies, this.#shown.pcrs, firmware);
     } catch (error) {
-      if (!(error instanceof PosternError) || !REMEMBERED.has(error.code)) throw error;
+      if (!(error instanceof PosternError) || !tellsOfMachine(error.code)) throw error;
       if (!await this.#remember(machine, this.#failed(state, policies[0], now, error.code))) return undefined;
       this.#tell("warn", "machine refused", { code: error.code, ...error.detail });
       throw error;
@@ -120,6 +112,7 @@ class Judgement {
     return {
       tier: "tpm",
       agentId: machine.agentId,
+      resetCount,
       ...(satisfied === policyVersion ? {} : { policyVersion: satisfied }),
     };
   }

@@ -6,6 +6,7 @@ import {
   issueRecreate,
   issueStage0,
   minRecreateTtlSeconds,
+  type Tier,
   type Transport,
   type TunnelProtocol,
 } from "../identity/mod.ts";
@@ -39,6 +40,8 @@ export interface CreateRequest {
   readonly weight?: number;
   /** Peer's JSON: what edges are to hold for the service; absent: what they hold already. */
   readonly rules?: unknown;
+  /** Weakest tier of agents that may serve it; absent: what it demands already. */
+  readonly requireTier?: Tier;
   /** Members of the request that nobody knows. Peer text. */
   readonly unknownMembers?: readonly string[];
   readonly clientIp: string;
@@ -69,11 +72,12 @@ export async function createTunnel(
   const ttl = clampTtl(deps, request.recreateTtlSeconds);
   const nowMs = deps.clock.wall();
   const heldUntilMs = nowMs + ttl.seconds * 1_000;
-  const { tunnel, fresh } = credentials.recreate === undefined
+  const { tunnel: found, fresh } = credentials.recreate === undefined
     ? await claimOrReuse(deps, request, credentials, heldUntilMs, rules)
     : { tunnel: await recreated(deps, request, credentials, credentials.recreate), fresh: false };
-  if (!fresh && !await deps.store.holdTunnel(tunnel.tunnelId, heldUntilMs)) throw gone();
-  const actor = credentials.management?.sub ?? tunnel.owner;
+  if (!fresh && !await deps.store.holdTunnel(found.tunnelId, heldUntilMs)) throw gone();
+  const actor = credentials.management?.sub ?? found.owner;
+  const tunnel = fresh ? found : await changeTier(deps, found, request.requireTier, credentials);
   const held = fresh ? tunnel.rules : await changeRules(deps, tunnel, rules, actor);
   await audit(
     deps,
@@ -132,6 +136,34 @@ async function changeRules(
   deps.log("info", "rules of a service changed", { tunnel_id: tunnel.tunnelId, ...facts });
   await audit(deps, actor, "tunnel.rules", tunnel.tunnelId, facts);
   return held;
+}
+
+/**
+ * Anybody who may publish the tunnel may demand more of its agents, but less only its owner: whoever has the disk of an agent
+ * has its recreate token. Throws `require_tier_locked`.
+ */
+async function changeTier(
+  deps: ControlDeps,
+  tunnel: TunnelRecord,
+  wanted: Tier | undefined,
+  { management }: Credentials,
+): Promise<TunnelRecord> {
+  const requireTier = wanted === "tpm" ? wanted : undefined;
+  if (wanted === undefined || requireTier === tunnel.requireTier) return tunnel;
+  const isOwner = tunnel.anonymous || management?.sub === tunnel.owner || management?.role === "operator";
+  if (requireTier === undefined && !isOwner) {
+    throw new PosternError(
+      "require_tier_locked",
+      "Cannot demand less of agents: only the tunnel's owner may",
+    );
+  }
+  if (!await deps.store.setTunnelTier(tunnel.tunnelId, requireTier ?? null)) throw gone();
+  if (requireTier !== undefined) deps.events.onTierRequired?.(tunnel.tunnelId);
+  const facts = { name: tunnel.name, require_tier: requireTier ?? "none" };
+  deps.log("info", "tier that a service demands changed", { tunnel_id: tunnel.tunnelId, ...facts });
+  await audit(deps, management?.sub ?? tunnel.owner, "tunnel.tier", tunnel.tunnelId, facts);
+  const { requireTier: _, ...rest } = tunnel;
+  return { ...rest, ...(requireTier === undefined ? {} : { requireTier }) };
 }
 
 /** What was not understood is told: a misspelt member must not look as if it worked. */
@@ -289,6 +321,7 @@ function claimOf(
       : {}),
     ...(ports === undefined ? {} : { ports }),
     ...(rules === undefined || Object.keys(rules).length === 0 ? {} : { rules: formatRules(rules) }),
+    ...(request.requireTier === "tpm" ? { requireTier: request.requireTier } : {}),
   };
 }
 
@@ -316,6 +349,7 @@ async function issueTokens(
       weight,
       protocol: tunnel.protocol,
       transports: [...new Set(choice.edges.map((edge) => edge.transport))],
+      ...(tunnel.requireTier === undefined ? {} : { require_tier: tunnel.requireTier }),
       handshake_max_age_seconds: Math.ceil(config.handshakeMaxAgeMs / 1_000),
     },
     keyset,

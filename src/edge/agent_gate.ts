@@ -151,7 +151,7 @@ export class AgentGate {
                 proven();
                 metrics.handshakes.inc({ result: "ok", code: "none" });
                 metrics.handshakeSeconds.observe((clock.now() - startedAt) / 1_000);
-                metrics.channels.inc({ role: "edge" });
+                metrics.channels.inc({ role: "edge", tier: session!.claims.tier });
               },
             });
           }),
@@ -170,11 +170,12 @@ export class AgentGate {
           const fields = {
             session_id: session?.id,
             tunnel_id: stage0?.sub,
+            tier: session?.claims.tier,
             remote: connection.stream.remoteAddress,
             code: error?.code,
           };
           if (session !== undefined) registry.gone(session);
-          if (isProven) metrics.channels.dec({ role: "edge" });
+          if (isProven) metrics.channels.dec({ role: "edge", tier: session!.claims.tier });
           else metrics.handshakes.inc({ result: "refused", code: error?.code ?? "none" });
           if (error !== undefined) metrics.refusals.inc({ code: error.code, layer: "channel" });
           log(error === undefined ? "info" : "warn", "channel ended", fields);
@@ -258,6 +259,7 @@ export class AgentGate {
     this.#context.log("info", "service online", {
       session_id: session.id,
       tunnel_id: session.tunnelId,
+      tier: session.claims.tier,
       hosts: [...hostnames, ...tls_hostnames].join(",") || undefined,
       ports: tcp_ports.join(",") || undefined,
       udp_ports: udp_ports.join(",") || undefined,

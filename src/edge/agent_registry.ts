@@ -19,9 +19,14 @@ export interface TokenGate {
   /**
    * The rules that the tunnel has now.
    * @param issuedAt of the stage 0 token, Unix seconds
-   * @param agentId who is about to serve it. @throws PosternError `tunnel_deleted`, `token_revoked`, `machine_revoked`
+   * @param agent who is about to serve it
+   * @throws PosternError `tunnel_deleted`, `token_revoked`, `machine_revoked`, `tier_too_weak`
    */
-  checkTunnel(tunnelId: string, issuedAt: number, agentId: string): Promise<Revised<string> | undefined>;
+  checkTunnel(
+    tunnelId: string,
+    issuedAt: number,
+    agent: Pick<Stage1Claims, "agent_id" | "tier">,
+  ): Promise<Revised<string> | undefined>;
 }
 
 /** An agent whose stage 0 token holds. It counts for its owner until it leaves. */
@@ -51,7 +56,7 @@ export interface AgentRegistry {
    * Takes in a proven session: its ports are open and older sessions of the agent are fenced when this resolves, with the
    * rules that its tunnel has. Whoever deletes the tunnel from then on finds the session.
    * @throws PosternError `replace_rate_limited`, `tcp_port_unavailable`, `udp_port_unavailable`, `channel_closed`, `tunnel_deleted`, `token_revoked`,
-   * `machine_revoked`
+   * `machine_revoked`, `tier_too_weak`
    */
   register(session: AgentSession, registration: Registration): Promise<Revised<string> | undefined>;
   /** The first echo came back: viewers may be sent there. */
@@ -121,7 +126,7 @@ export class LocalRegistry implements AgentRegistry {
     sessions.add(session, replaces, config.drainTimeoutMs);
     // The tokens may be older than the deletion of their tunnel, or the revocation of the machine. Whoever deletes or revokes
     // from now on finds the session.
-    return await tokens.checkTunnel(session.tunnelId, issuedAt, session.agentId);
+    return await tokens.checkTunnel(session.tunnelId, issuedAt, session.claims);
   }
 
   online(session: AgentSession): void {

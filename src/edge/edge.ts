@@ -214,6 +214,11 @@ export class Edge implements EdgePlane {
     this.sessions.cutTunnel(tunnelId, new PosternError(code));
   }
 
+  /** Cuts the sessions of a tunnel whose agents have no TPM, because it demands one now. */
+  cutWeaker(tunnelId: string): void {
+    this.sessions.cutWeaker(tunnelId, "tpm", new PosternError("tier_too_weak"));
+  }
+
   /** Cuts every session of an agent, because its machine was revoked. */
   cutAgent(agentId: string): void {
     this.sessions.cutAgent(agentId, new PosternError("machine_revoked"));

@@ -17,6 +17,8 @@ export interface EdgePlane {
   metricsPage(): Promise<string>;
   /** Cuts everything that a tunnel has, because it was deleted or its owner's tokens were revoked. */
   cutTunnel(tunnelId: string, code: "tunnel_deleted" | "token_revoked"): void;
+  /** Cuts the sessions of a tunnel whose agents have no TPM, because it demands one now: `tier_too_weak`. */
+  cutWeaker(tunnelId: string): void;
   /** Cuts every session of an agent, because its machine was revoked: `machine_revoked`. */
   cutAgent(agentId: string): void;
   /** Holds these rules for the tunnel from the next request, or connection, on. */

@@ -3,6 +3,7 @@
  * proved that it is that agent, so nothing waits for a dead socket.
  */
 import { PosternError } from "../errors/mod.ts";
+import { satisfiesTier, type Tier } from "../identity/mod.ts";
 import type { Clock, Log } from "../ports/mod.ts";
 import { isTerminal } from "../channel/mod.ts";
 import type { AgentSession } from "./agent_session.ts";
@@ -160,6 +161,15 @@ export class Sessions {
   cutAgent(agentId: string, error: PosternError): void {
     for (const session of [...this.everywhere()]) {
       if (session.agentId !== agentId) continue;
+      this.routes.remove(session);
+      session.channel.close(error, this.#clock.now());
+    }
+  }
+
+  /** Cuts the sessions of a tunnel whose agents are of a weaker tier than it demands now. */
+  cutWeaker(tunnelId: string, required: Tier, error: PosternError): void {
+    for (const session of [...this.everywhere()]) {
+      if (session.tunnelId !== tunnelId || satisfiesTier(session.claims.tier, required)) continue;
       this.routes.remove(session);
       session.channel.close(error, this.#clock.now());
     }

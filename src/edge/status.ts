@@ -1,12 +1,14 @@
 /** What the edge tells operators about itself. "online" is only said of a session on which an echo has come back. */
 import type { ChannelState } from "../channel/mod.ts";
+import type { Tier } from "../identity/mod.ts";
 import type { AgentSession } from "./agent_session.ts";
 
 export interface SessionStatus {
   readonly session_id: string;
   readonly tunnel_id: string;
   readonly agent_id: string;
-  readonly tier: string;
+  /** How the agent proves itself: with a TPM, or (weaker) with a key in a file. */
+  readonly tier: Tier;
   readonly state: ChannelState;
   readonly online: boolean;
   readonly hostnames: readonly string[];

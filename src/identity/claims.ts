@@ -56,6 +56,11 @@ export type Transport = z.infer<typeof transportSchema>;
 export const tierSchema = z.enum(["tpm", "bound-key"]);
 export type Tier = z.infer<typeof tierSchema>;
 
+/** Whether an agent of this tier may serve what demands the other one; what demands none takes all. */
+export function satisfiesTier(tier: Tier, required: Tier | undefined): boolean {
+  return required !== "tpm" || tier === "tpm";
+}
+
 /** What a tunnel publishes. */
 export const protocolSchema = z.enum(["http", "tcp", "tls", "udp"]);
 export type TunnelProtocol = z.infer<typeof protocolSchema>;
@@ -68,6 +73,8 @@ export const stage0Schema = z.object({
   sub: identifier,
   protocol: protocolSchema,
   transports: z.array(transportSchema).max(3),
+  /** Weakest tier of an agent that may serve the tunnel; absent: any. */
+  require_tier: tierSchema.optional(),
   /** Longest time between stage 0 and a proven stage 1. */
   handshake_max_age_seconds: z.int().min(1).max(600),
 });

@@ -8,6 +8,7 @@ export {
   type RecreateClaims,
   type Role,
   roleSchema,
+  satisfiesTier,
   type Stage0Claims,
   type Stage1Claims,
   type Tier,

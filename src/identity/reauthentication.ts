@@ -1,13 +1,11 @@
 /** What a new proof on a channel that stands has to agree with: nothing is gained by it but time. */
 import { PosternError } from "../errors/mod.ts";
-import type { Stage1Claims, Tier } from "./claims.ts";
+import { satisfiesTier, type Stage1Claims, type Tier } from "./claims.ts";
 import { type ChannelFacts, matchStages } from "./stages.ts";
-
-const STRENGTH: Readonly<Record<Tier, number>> = { "tpm": 2, "bound-key": 1 };
 
 /** Throws `reauth_weaker_tier` when the key is kept less well than it was. */
 export function assertTierHeld(before: Tier, now: Tier): void {
-  if (STRENGTH[now] >= STRENGTH[before]) return;
+  if (satisfiesTier(now, before)) return;
   throw new PosternError("reauth_weaker_tier", `Cannot accept proof: ${now} is weaker than ${before}`);
 }
 

@@ -1,7 +1,7 @@
 /** The two stages of the attested handshake as tokens, and the comparison that ties them to one channel. */
 import { equalConstantTime, fromBase64Url } from "../bytes/mod.ts";
 import { PosternError } from "../errors/mod.ts";
-import type { Stage0Claims, Stage1Claims } from "./claims.ts";
+import { satisfiesTier, type Stage0Claims, type Stage1Claims } from "./claims.ts";
 
 /** What the edge knows of the channel on which a stage 1 token arrived: 32 bytes each. */
 export interface ChannelFacts {
@@ -15,12 +15,12 @@ export interface ChannelFacts {
 /** The part of a stage 0 token that stage 1 must repeat. */
 export type StageRoutes = Pick<
   Stage0Claims,
-  "iss" | "sub" | "hostnames" | "tls_hostnames" | "tcp_ports" | "udp_ports" | "weight"
+  "iss" | "sub" | "hostnames" | "tls_hostnames" | "tcp_ports" | "udp_ports" | "weight" | "require_tier"
 >;
 
 /**
  * Refuses a verified stage 1 token that is not the continuation of this stage 0 token on this channel.
- * Throws `stage1_wrong_nonce`, `stage1_wrong_channel`, `stage1_wrong_routes`.
+ * Throws `stage1_wrong_nonce`, `stage1_wrong_channel`, `stage1_wrong_routes`, `tier_too_weak`.
  */
 export function matchStages(stage0: StageRoutes, stage1: Stage1Claims, channel: ChannelFacts): void {
   if (!same(stage1.session_nonce, channel.sessionNonce)) {
@@ -39,6 +39,12 @@ export function matchStages(stage0: StageRoutes, stage1: Stage1Claims, channel: 
       {
         detail: { claim },
       },
+    );
+  }
+  if (!satisfiesTier(stage1.tier, stage0.require_tier)) {
+    throw new PosternError(
+      "tier_too_weak",
+      `Cannot accept stage1 token: its tunnel demands ${stage0.require_tier}`,
     );
   }
 }

@@ -22,4 +22,5 @@ export {
   selectionOf,
   versionOf,
 } from "./pcr_policy.ts";
+export { tellsOfMachine } from "./machine_refusals.ts";
 export { type PolicyChange, policyChanges } from "./policy_changes.ts";

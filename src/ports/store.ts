@@ -344,7 +344,9 @@ export type Announcement =
   }
   | { readonly kind: "tokens_revoked"; readonly owner?: string }
   | { readonly kind: "rules_changed"; readonly tunnelId: string }
-  | { readonly kind: "machine_revoked"; readonly agentId: string };
+  | { readonly kind: "machine_revoked"; readonly agentId: string }
+  /** The tunnel demands agents with a TPM. */
+  | { readonly kind: "tier_required"; readonly tunnelId: string };
 
 export interface AnnouncementStore {
   /** Tells the other processes; who announces something acts on it by itself. */

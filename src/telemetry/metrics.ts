@@ -20,7 +20,7 @@ const rttBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 export interface Metrics {
   readonly registry: Registry;
   /** Established channels. */
-  readonly channels: Gauge<"role">;
+  readonly channels: Gauge<"role" | "tier">;
   /** Channels by lifecycle state. */
   readonly channelState: Gauge<"state">;
   /** Ended handshakes; `code` is `none` for `result="ok"`. */
@@ -42,7 +42,7 @@ export interface Metrics {
   readonly tokens: TokenSeries;
   readonly rekeys: Counter;
   /** Evidence judged by control. */
-  readonly attestations: Counter<"result">;
+  readonly attestations: Counter<"result" | "tier">;
   readonly queuedBytes: Gauge;
   readonly unreadBytes: Gauge;
   /** Value 1, with what runs as labels. */
@@ -105,7 +105,10 @@ export function createMetrics(): Metrics {
 
   return {
     registry,
-    channels: gauge("channels", "Established channels by role.", ["role"]),
+    channels: gauge("channels", "Established channels by role, and by how the agent proves itself.", [
+      "role",
+      "tier",
+    ]),
     channelState: gauge("channel_state", "Channels by lifecycle state.", ["state"]),
     handshakes: counter("handshakes_total", "Ended handshakes by result and code.", ["result", "code"]),
     handshakeSeconds: histogram(
@@ -128,7 +131,10 @@ export function createMetrics(): Metrics {
     tokensRefused: counter("tokens_refused_total", "Refused tokens by kind and code.", ["kind", "code"]),
     tokens: registerTokenSeries(registers),
     rekeys: counter("rekeys_total", "Changes of channel keys."),
-    attestations: counter("attestations_total", "Judged attestation evidence by result.", ["result"]),
+    attestations: counter("attestations_total", "Judged attestation evidence by result and kind.", [
+      "result",
+      "tier",
+    ]),
     queuedBytes: gauge("queued_bytes", "Carrier buffers in use: bytes on their way in or out."),
     unreadBytes: gauge("unread_bytes", "Bytes that arrived on channels and that viewers have not taken yet."),
     buildInfo: gauge("build_info", "What runs here, always 1.", ["version", "role"]),

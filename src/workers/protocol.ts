@@ -56,6 +56,7 @@ export interface WorkerFunctions {
   drainSession(id: string, deadlineMs: number): void;
   cutTunnel(tunnelId: string, code: "tunnel_deleted" | "token_revoked"): void;
   cutAgent(agentId: string): void;
+  cutWeaker(tunnelId: string): void;
   holdRules(tunnelId: string, rules: Revised<string>): void;
   /** The way to another worker, and its end. */
   join(index: number, port: MessagePort, initiator: boolean): void;

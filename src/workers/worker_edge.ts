@@ -108,6 +108,10 @@ export class WorkerEdge implements WorkerFunctions {
     this.#edge.cutAgent(agentId);
   }
 
+  cutWeaker(tunnelId: string): void {
+    this.#edge.cutWeaker(tunnelId);
+  }
+
   holdRules(tunnelId: string, rules: Revised<string>): void {
     this.#edge.holdRules(tunnelId, rules);
   }

@@ -133,6 +133,10 @@ export class WorkerPlane implements EdgePlane {
     this.#tell((worker) => worker.calls.tell("cutAgent", agentId));
   }
 
+  cutWeaker(tunnelId: string): void {
+    this.#tell((worker) => worker.calls.tell("cutWeaker", tunnelId));
+  }
+
   holdRules(tunnelId: string, rules: Revised<string>): void {
     for (const worker of this.#workers) {
       for (const held of worker?.sessions.values() ?? []) {

@@ -86,7 +86,7 @@ Deno.test("startAgent() publishes a service, tells its status and serves its adm
       const [path, status, text] of [
         ["/healthz", 200, /^\{"status":"ok"\}$/],
         ["/readyz", 200, /^\{"status":"ready"\}$/],
-        ["/metrics", 200, /postern_channels\{role="agent"\} 1\n/],
+        ["/metrics", 200, /postern_channels\{role="agent",tier="bound-key"\} 1\n/],
         ["/metrics", 200, /postern_requests_total\{service="web",status="2xx"\} 1\n/],
         ["/nothing", 404, /./],
       ] as const

@@ -268,6 +268,7 @@ export function makeService(
       hostHeader: null,
       proxyProtocol: "off",
       weight: 100,
+      requireTier: null,
       rules: NO_RULES,
       ...service,
     },

@@ -8,6 +8,7 @@ import { isEdgeStatus, renderEdgeStatus } from "../../cli/view/render_edge.ts";
 const online: AgentStatus = {
   role: "agent",
   agent_id: "agent-1",
+  tier: "tpm",
   version: "0.1.0",
   recent: [],
   state: "online",
@@ -41,6 +42,7 @@ Deno.test("renderStatus() counts no time for what is over", () => {
   const status = {
     role: "agent" as const,
     agent_id: "agent-1",
+    tier: "tpm" as const,
     version: "0.1.0",
     recent: [],
     state: "closed" as const,
@@ -57,7 +59,7 @@ Deno.test("renderEdgeStatus() lists what is published and by whom, printable and
     session_id: "s",
     tunnel_id: "t",
     agent_id: "agent-a",
-    tier: "bound-key",
+    tier: "bound-key" as const,
     state: "established" as const,
     online: true,
     hostnames: ["web.localhost"],
@@ -97,10 +99,10 @@ Deno.test("renderEdgeStatus() lists what is published and by whom, printable and
     "",
     "web.localhost  online",
     "     <- agent-a at 127.0.0.1:\\u001b5, 1.50 ms",
-    "     requests 5   in 0 B   out 2.0 KiB",
+    "     requests 5   in 0 B   out 2.0 KiB   tier bound-key (weaker: no TPM)",
     "tls vault.t.example, tcp port 20000, udp port 20053  draining",
     "     <- agent-a at 127.0.0.1:\\u001b5, 1.50 ms",
-    "     requests 5   in 0 B   out 2.0 KiB",
+    "     requests 5   in 0 B   out 2.0 KiB   tier bound-key (weaker: no TPM)",
   ]);
   assert.equal(renderEdgeStatus(status, 20)[0], "edge-1  serving  (ve");
   assert.equal(renderEdgeStatus({ ...status, sessions: [] }, 80).at(-1), "no agent is connected");
@@ -111,6 +113,7 @@ Deno.test("renderEdgeStatus() lists what is published and by whom, printable and
 Deno.test("renderStatus() shows state, edge, round trip and services", () => {
   assert.deepEqual(renderStatus(online, { columns: 80, color: false, now: 65_000 }), [
     "postern  online for 1m5s  (edge-1, 12 ms)",
+    "identity  tpm",
     "",
     "http http://web.localhost:8080  online",
     "     -> 127.0.0.1:3000",
@@ -126,6 +129,7 @@ Deno.test("renderStatus() shows the last failure escaped", () => {
   const status: AgentStatus = {
     role: "agent",
     agent_id: "agent-1",
+    tier: "bound-key",
     version: "0.1.0",
     recent: [],
     state: "connecting",
@@ -137,6 +141,7 @@ Deno.test("renderStatus() shows the last failure escaped", () => {
   };
   assert.deepEqual(renderStatus(status, { columns: 80, color: false, now: 6000 }), [
     "postern  connecting for 6s",
+    "identity  bound-key (weaker: no TPM)",
     "",
     "",
     "last error 1s ago: connect_refused",
@@ -152,7 +157,7 @@ Deno.test("renderStatus() colors states, when colors are wanted", () => {
 Deno.test("renderStatus() lists at most twenty services and counts the rest", () => {
   const services = Array.from({ length: 25 }, () => online.services[1]);
   const lines = renderStatus({ ...online, services }, { columns: 80, color: false, now: 0 });
-  assert.equal(lines.length, 2 + 20 * 3 + 1);
+  assert.equal(lines.length, 3 + 20 * 3 + 1);
   assert.equal(lines.at(-1), "and 5 more");
 });
 

@@ -30,6 +30,7 @@ function statusIn(state: AgentStatus["state"], requests = 0): AgentStatus {
   return {
     role: "agent",
     agent_id: "agent-1",
+    tier: "bound-key",
     version: "0.1.0",
     recent: [],
     state,
@@ -70,6 +71,7 @@ Deno.test("liveView() redraws in place and leaves one block behind", () => {
   view.close();
   assert.deepEqual(screenOf(writes), [
     "postern  online for 5s",
+    "identity  bound-key (weaker: no TPM)",
     "",
     "http http://web.localhost:8080  online",
     "     -> 127.0.0.1:3000",
@@ -124,7 +126,14 @@ Deno.test("liveView() keeps log lines above the block", () => {
   view.line("first\n");
   view.line("second\n");
   view.close();
-  assert.deepEqual(screenOf(writes), ["first", "second", "postern  connecting for 0s", "", ""]);
+  assert.deepEqual(screenOf(writes), [
+    "first",
+    "second",
+    "postern  connecting for 0s",
+    "identity  bound-key (weaker: no TPM)",
+    "",
+    "",
+  ]);
 });
 
 Deno.test("plainView() writes a line when something changed, without terminal sequences", () => {

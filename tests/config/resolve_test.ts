@@ -128,6 +128,7 @@ Deno.test("resolve() reads services from the file, and given items replace them"
     hostHeader: null,
     proxyProtocol: "off",
     weight: 7,
+    requireTier: null,
   });
   assert.deepEqual([rules.allow, rules.deny], [[], []]);
   const port = resolve(agentSchema, { file: yaml("services:\n  - target: 3000\n") });

@@ -98,13 +98,14 @@ export async function openControl(options: ControlOptions = {}) {
       ...options.config,
     },
     edges: () => options.edges ?? [edgeOf()],
-    presence: (tunnelId) => presences.get(tunnelId) ?? { status: "offline", agents: 0 },
+    presence: (tunnelId) => presences.get(tunnelId) ?? { status: "offline", agents: 0, tiers: [] },
     events: {
       onTunnelDeleted: (tunnelId, reason) => void deleted.push(`${tunnelId} ${reason}`),
       onRulesChanged: (tunnelId, rules) => void changed.push({ tunnelId, ...rules }),
       onRevoked: (owner, tunnels) =>
         deleted.push(...tunnels.map((tunnelId) => `${tunnelId} ${owner} revoked`)),
       onAttestationFailed: (tunnelId, agentId) => void failed.push(`${tunnelId} ${agentId}`),
+      onTierRequired: (tunnelId) => void deleted.push(`${tunnelId} demands tpm`),
       onMachineRevoked: (agentId) => void deleted.push(`${agentId} revoked`),
     },
     log,

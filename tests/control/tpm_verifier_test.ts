@@ -8,7 +8,15 @@ import { digest, policyOf } from "../policy/policies.ts";
 import { RogueTpm } from "../support/rogue_tpm.ts";
 import { enrolMachine } from "./machines.ts";
 import { RogueMachine } from "./rogue_machine.ts";
-import { answerFor, assertProblem, type Control, issuer, openControl } from "./support.ts";
+import {
+  answerAgain,
+  answerFor,
+  assertProblem,
+  channelFields,
+  type Control,
+  issuer,
+  openControl,
+} from "./support.ts";
 
 const anonymous = { anonymousTunnels: true };
 
@@ -338,4 +346,20 @@ Deno.test("a machine that says nothing of itself is not asked for PCRs, and cann
   const body = JSON.stringify({ ...challenge, policy_version: "default@1" });
   await control.store.putChallenge({ ...taken, body }, 9);
   assertProblem(await control.post("/attest/evidence", answer), 409, "policy_changed");
+});
+
+Deno.test("a channel that was opened before a reset is over, also when another one was opened since", async () => {
+  const { control, machine } = await openRack();
+  await using _ = control;
+  const first = (await attest(control, machine)).json.reauth_token;
+  machine.clock = { ...machine.clock, resetCount: 6 };
+  const second = (await attest(control, machine)).json.reauth_token;
+  const renew = async (reauthToken: string) =>
+    (await control.post("/attest/evidence", await answerAgain(control, machine, reauthToken))).json.code ??
+      "ok";
+  assert.equal(await renew(second), "ok");
+  assert.equal(await renew(first), "attestation_reset");
+  const again = await control.post("/attest/challenge", { reauth_token: first, ...channelFields });
+  assertProblem(again, 403, "attestation_failed");
+  assert.equal(await renew(second), "ok");
 });

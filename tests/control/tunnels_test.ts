@@ -119,7 +119,7 @@ Deno.test("POST /tunnels/create frees an anonymous name after its hold, unless i
   control.clock.advance(hourMs + 30_000);
   assertProblem(await control.post("/tunnels/create", { requested_name: "demo" }), 409, "name_taken");
   control.clock.advance(1_000);
-  control.presences.set(first.tunnel_id, { status: "online", agents: 1 });
+  control.presences.set(first.tunnel_id, { status: "online", agents: 1, tiers: ["bound-key"] });
   assertProblem(await control.post("/tunnels/create", { requested_name: "demo" }), 409, "name_taken");
   control.presences.clear();
   const second = await control.post("/tunnels/create", { requested_name: "demo" });
@@ -348,6 +348,7 @@ Deno.test("GET /tunnels/list shows the owner's tunnels with their presence", asy
   control.presences.set(second.tunnel_id, {
     status: "online",
     agents: 2,
+    tiers: ["tpm", "bound-key"],
     lastEchoAtMs: control.clock.wall(),
   });
   const { status, json } = await control.get("/tunnels/list", alice);
@@ -361,6 +362,7 @@ Deno.test("GET /tunnels/list shows the owner's tunnels with their presence", asy
         protocol: "http",
         status: "offline",
         agents: 0,
+        tiers: [],
         created_at: "2026-01-01T00:00:00.000Z",
       },
       {
@@ -371,6 +373,7 @@ Deno.test("GET /tunnels/list shows the owner's tunnels with their presence", asy
         public_port: 7000,
         status: "online",
         agents: 2,
+        tiers: ["tpm", "bound-key"],
         last_echo_at: "2026-01-01T00:00:01.000Z",
         created_at: "2026-01-01T00:00:01.000Z",
       },

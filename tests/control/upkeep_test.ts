@@ -68,7 +68,7 @@ Deno.test("sweepAbandoned() frees anonymous names that nobody holds or serves, a
   const left = await create("left");
   const served = await create("served");
   await create("owned", await control.tokenOf("alice"));
-  control.presences.set(served, { status: "online", agents: 1 });
+  control.presences.set(served, { status: "online", agents: 1, tiers: ["tpm"] });
   assert.equal(await sweepAbandoned(control.deps), 0);
   control.clock.advance(hourMs + 30_001);
   assert.equal(await sweepAbandoned(control.deps), 1);

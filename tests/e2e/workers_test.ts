@@ -162,7 +162,7 @@ Deno.test("viewers of every worker reach a service whose only channel ends in on
     const answered = /postern_requests_total\{service="web.localhost",status="2xx"\} (\d+)/.exec(page);
     assert.ok(Number(answered?.[1]) >= 3 * MANY + 16 + 16, page);
     assert.match(page, /postern_services\{state="online"\} 4\n/);
-    assert.match(page, /postern_channels\{role="edge"\} 4\n/);
+    assert.match(page, /postern_channels\{role="edge",tier="bound-key"\} 4\n/);
     const online = (await stack.edgeSessions()).filter((session) => session.online);
     assert.equal(online.length, 4);
     assert.equal((await stack.ask(stack.edgeAdminPort, "/readyz"))!.status, 200);

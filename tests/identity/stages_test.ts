@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { codeOf } from "../../src/errors/mod.ts";
-import { matchStages } from "../../src/identity/mod.ts";
+import { matchStages, type StageRoutes } from "../../src/identity/mod.ts";
 import { b64, nowSeconds, stage0Draft, stage1Draft } from "./support.ts";
 
 const stage1 = { ...stage1Draft, iat: nowSeconds, exp: nowSeconds + 30, jti: "jti-0123456789" };
@@ -52,4 +52,14 @@ Deno.test("matchStages() refuses other routes than stage 0 named: stage1_wrong_r
     const code = codeOfMatch(() => matchStages(stage0Draft, { ...stage1, ...change }, channel));
     assert.equal(code, "stage1_wrong_routes", JSON.stringify(change));
   }
+});
+
+Deno.test("matchStages() refuses an agent of a weaker tier than stage 0 demands: tier_too_weak", () => {
+  const demanding = { ...stage0Draft, require_tier: "tpm" as const };
+  const match = (stage0: StageRoutes, tier: "tpm" | "bound-key") =>
+    codeOfMatch(() => matchStages(stage0, { ...stage1, tier }, channel));
+  assert.equal(match(demanding, "bound-key"), "tier_too_weak");
+  assert.equal(match(demanding, "tpm"), "accepted");
+  assert.equal(match(stage0Draft, "bound-key"), "accepted");
+  assert.equal(match({ ...stage0Draft, require_tier: "bound-key" }, "bound-key"), "accepted");
 });

@@ -12,13 +12,13 @@ import {
 Deno.test("metricsHandler() serves the Prometheus page to GET and HEAD only", async () => {
   const metrics = createMetrics();
   metrics.handshakes.inc({ result: "ok", code: "none" });
-  metrics.channels.set({ role: "edge" }, 3);
+  metrics.channels.set({ role: "edge", tier: "tpm" }, 3);
   const handle = metricsHandler(metrics.registry);
   const response = await handle(new Request("http://a/metrics"));
   assert.match(response.headers.get("content-type") ?? "", /text\/plain/);
   const page = await response.text();
   assert.match(page, /^postern_handshakes_total\{result="ok",code="none"\} 1$/m);
-  assert.match(page, /^postern_channels\{role="edge"\} 3$/m);
+  assert.match(page, /^postern_channels\{role="edge",tier="tpm"\} 3$/m);
   assert.equal(await (await handle(new Request("http://a/metrics", { method: "HEAD" }))).text(), "");
   const refused = await handle(new Request("http://a/metrics", { method: "POST" }));
   assert.equal(refused.status, 405);

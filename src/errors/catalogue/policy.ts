@@ -189,6 +189,16 @@ export const POLICY_ERRORS = {
     cause: "The evidence is of a TPM that this control plane does not know.",
     remedy: "Enrol the machine once with `postern enroll` and a token from `postern enroll-token`.",
   },
+  require_tier_locked: {
+    title: "Demand on the service's agents is its owner's",
+    blame: "peer",
+    retryable: false,
+    status: 403,
+    exit: 3,
+    cause:
+      "The service demands agents with a TPM. A recreate token, which agents keep on their disk, cannot take that back.",
+    remedy: "Ask for it with the owner's management token (`token_file`), or leave `require_tier` out.",
+  },
   tier_too_weak: {
     title: "Identity of the agent is too weak",
     blame: "peer",
