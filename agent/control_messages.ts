@@ -96,7 +96,7 @@ export interface RevokeTokenRequest {
   readonly owner?: string;
   readonly family?: string;
 }
-export const revokeAnswer = z.object({ tunnels: z.int().min(0) });
+export const revokeAnswer = z.object({ tunnels: z.int().min(0), known: z.boolean().default(true) });
 export type RevokeAnswer = z.infer<typeof revokeAnswer>;
 
 const auditHash = z.string().regex(/^[0-9a-f]{64}$/);

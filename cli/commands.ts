@@ -312,6 +312,7 @@ export const commands: readonly Command[] = [
         placeholder: "FILE",
         file: true,
       },
+      { name: "force", help: "Replace a file that holds something else than a token of this owner." },
       ...operatorFlags,
       jsonFlag,
     ],

@@ -245,8 +245,9 @@ function addTokenRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): void {
     const { owner, family, management_token } = context.req.valid("json");
     const bearer = bearerOf(context.req.header("Authorization"));
     const by = await requireManagement(deps, [management_token, bearer]);
-    const cut = await revokeTokens(deps, by, owner === undefined ? { family: family! } : { owner });
-    return context.json({ revoked: true as const, tunnels: cut.length }, 200);
+    const target = owner === undefined ? { family: family! } : { owner };
+    const { tunnelIds, isKnown } = await revokeTokens(deps, by, target);
+    return context.json({ revoked: true as const, tunnels: tunnelIds.length, known: isKnown }, 200);
   });
 
   app.openapi(jwksRoute, (context) => {

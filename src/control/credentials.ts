@@ -12,6 +12,7 @@ import {
   verifyManagement,
   verifyRecreate,
 } from "../identity/mod.ts";
+import { isForeignSubject } from "../tokens/mod.ts";
 import { controlAudience, type ControlDeps } from "./config.ts";
 
 /** Least that is left of a family when another token of it is issued. */
@@ -99,13 +100,14 @@ export interface IssuedManagement extends IssuedToken {
 }
 
 type IssuerDeps = Pick<ControlDeps, "keyset" | "clock" | "config" | "random">;
+type FirstIssuerDeps = IssuerDeps & Pick<ControlDeps, "store">;
 
 /**
  * Issues the first management token of a family, for an owner whose right to it the caller has judged.
  * @param ttlMs time until the family ends; as configured when absent, and at most that. Throws `request_invalid`.
  */
-export function issueManagementToken(
-  deps: IssuerDeps,
+export async function issueManagementToken(
+  deps: FirstIssuerDeps,
   owner: string,
   role: Role = "member",
   ttlMs: number = deps.config.tokens.managementFamilyMs,
@@ -124,7 +126,10 @@ export function issueManagementToken(
   }
   const nowMs = deps.clock.wall();
   const family = toBase64Url(deps.random(12));
-  return issueOf(deps, { sub: owner, role, family, family_start: nowMs / 1_000 }, nowMs + ttlMs);
+  const endsAtMs = nowMs + ttlMs;
+  const issued = await issueOf(deps, { sub: owner, role, family, family_start: nowMs / 1_000 }, endsAtMs);
+  await deps.store.noteFamily({ family, owner, endsAtMs });
+  return issued;
 }
 
 /** Another token of the same owner, role and family. Throws `token_family_ended`. */
@@ -179,13 +184,13 @@ export type RevocationTarget = { readonly owner: string } | { readonly family: s
 /**
  * Ends tokens before their expiry: management tokens, and the recreate tokens that were issued beside them. Operators
  * revoke what they want, others their own. Throws `role_insufficient`, `revocations_full`.
- * @returns the tunnels of an owner, whose channels are to be cut
+ * @returns the tunnels of an owner, whose channels are to be cut; and whether anything is known of the target
  */
 export async function revokeTokens(
   deps: Pick<ControlDeps, "store" | "clock" | "events">,
   by: ManagementClaims,
   target: RevocationTarget,
-): Promise<readonly string[]> {
+): Promise<{ readonly tunnelIds: readonly string[]; readonly isKnown: boolean }> {
   const isOwn = "owner" in target ? target.owner === by.sub : target.family === by.family;
   if (by.role !== "operator" && !isOwn) throw roleInsufficient();
   const revokedAtMs = deps.clock.wall();
@@ -196,6 +201,8 @@ export async function revokeTokens(
   await deps.store.revoke({ kind, id, owner: kind === "owner" ? id : by.sub, ...times });
   const tunnels = kind === "owner" ? await deps.store.tunnelsOf(id) : [];
   const tunnelIds = tunnels.map(({ tunnelId }) => tunnelId);
+  const isKnown = isOwn || tunnelIds.length > 0 || isForeignSubject(id) ||
+    await deps.store.knowsFamily(target);
   deps.events.onRevoked?.(kind === "owner" ? id : undefined, tunnelIds);
   const detail = { kind, tunnels: tunnelIds.length };
   await deps.store.appendAudit({
@@ -206,7 +213,7 @@ export async function revokeTokens(
     outcome: "ok",
     detail,
   });
-  return tunnelIds;
+  return { tunnelIds, isKnown };
 }
 
 function familyStartMs({ family_start }: Pick<ManagementClaims, "family_start">): number {

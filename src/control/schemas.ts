@@ -199,6 +199,9 @@ export const revokeTokenRequestSchema = z.object({
 export const revokeTokenResponseSchema = z.object({
   revoked: z.literal(true),
   tunnels: z.int().openapi({ description: "Tunnels whose channels were cut." }),
+  known: z.boolean().openapi({
+    description: "Whether anything that could be revoked was given out; false points to a typing error.",
+  }),
 }).openapi("RevokeTokenResponse");
 
 export const challengeRequestSchema = z.object({

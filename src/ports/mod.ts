@@ -44,6 +44,8 @@ export type {
   SettingStore,
   SingleUseStore,
   Store,
+  TokenFamily,
+  TokenFamilyStore,
   TunnelClaim,
   TunnelClaimed,
   TunnelRecord,

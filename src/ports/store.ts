@@ -139,6 +139,22 @@ export interface RevocationStore {
   isRevoked(query: RevocationQuery): Promise<boolean>;
 }
 
+/** A family of management tokens that was given out. */
+export interface TokenFamily {
+  readonly family: string;
+  readonly owner: string;
+  /** When no token of it can be valid any more. */
+  readonly endsAtMs: number;
+}
+
+/** What was given out, to tell a typing error from what has nothing. */
+export interface TokenFamilyStore {
+  /** Remembers until `endsAtMs`; when there are too many, those that end first are forgotten. */
+  noteFamily(family: TokenFamily): Promise<void>;
+  /** Whether one of the family, or of the owner, is remembered. */
+  knowsFamily(target: { readonly family: string } | { readonly owner: string }): Promise<boolean>;
+}
+
 /** Routes that tokens of another issuer name, for the subject that they are for. */
 export interface RouteClaim {
   readonly subject: string;
@@ -415,6 +431,7 @@ export interface Store
     AgentStore,
     SingleUseStore,
     RevocationStore,
+    TokenFamilyStore,
     RouteStore,
     ChallengeStore,
     MachineStore,

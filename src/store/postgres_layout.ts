@@ -180,6 +180,11 @@ const STEPS: readonly (readonly string[])[] = [
     )`,
     `CREATE INDEX routes_by_age ON routes (claimed_at)`,
   ],
+  [
+    `CREATE TABLE token_families (family text PRIMARY KEY, owner text NOT NULL, ends_at bigint NOT NULL)`,
+    `CREATE INDEX token_families_by_owner ON token_families (owner)`,
+    `CREATE INDEX token_families_by_end ON token_families (ends_at)`,
+  ],
 ];
 
 /** The layout that this program writes. */

@@ -18,6 +18,7 @@ import { SqlRecords } from "./records.ts";
 import { SqlRevocations } from "./revocations.ts";
 import { SqlRoutes } from "./routes.ts";
 import type { SqlDatabase } from "./sql.ts";
+import { SqlTokenFamilies } from "./token_families.ts";
 import { SqlTunnels } from "./tunnels.ts";
 
 /** Numbers of the store; each has a default. */
@@ -44,6 +45,8 @@ export interface StoreOptions {
   readonly maxPolicyVersions?: number;
   /** Attestations of one agent and tunnel that are kept. */
   readonly maxAttestationsPerAgent?: number;
+  /** Families of management tokens that are remembered. */
+  readonly maxFamilies?: number;
   /** Routes of other issuers' subjects before new ones are refused. */
   readonly maxRoutes?: number;
   /** Audit lines that are kept; the oldest go first. */
@@ -59,6 +62,7 @@ const defaultMaxOpenEnrolments = 512;
 const defaultMaxRevokedEks = 100_000;
 const defaultMaxPolicyVersions = 64;
 const defaultMaxAttestationsPerAgent = 16;
+const defaultMaxFamilies = 48_000;
 const defaultMaxRoutes = 48_000;
 const defaultMaxAuditEntries = 100_000;
 const defaultClockSkewMs = 30_000;
@@ -93,6 +97,10 @@ export function sqlStore(database: SqlDatabase, options: StoreOptions): Store {
     wall: time.wall,
     maxAttestationsPerAgent: options.maxAttestationsPerAgent ?? defaultMaxAttestationsPerAgent,
   });
+  const families = new SqlTokenFamilies(database, {
+    wall: time.wall,
+    maxFamilies: options.maxFamilies ?? defaultMaxFamilies,
+  });
   const routes = new SqlRoutes(database, options.maxRoutes ?? defaultMaxRoutes);
   const announcements = new SqlAnnouncements(database);
   const records = new SqlRecords(database);
@@ -114,6 +122,8 @@ export function sqlStore(database: SqlDatabase, options: StoreOptions): Store {
     consumeOnce: (kind, id, expiresAtMs) => once.consumeOnce(kind, id, expiresAtMs),
     revoke: (revocation) => revocations.revoke(revocation),
     isRevoked: (query) => revocations.isRevoked(query),
+    noteFamily: (family) => families.noteFamily(family),
+    knowsFamily: (target) => families.knowsFamily(target),
     claimRoutes: (claim) => routes.claimRoutes(claim),
     putChallenge: (challenge: ChallengeRecord, maxPerSubject) => once.putChallenge(challenge, maxPerSubject),
     takeChallenge: (challengeId) => once.takeChallenge(challengeId),

@@ -197,6 +197,15 @@ const STEPS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX routes_by_age ON routes (claimed_at);
   `,
+  `
+  CREATE TABLE token_families (
+    family        TEXT PRIMARY KEY,
+    owner         TEXT NOT NULL,
+    ends_at       INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX token_families_by_owner ON token_families (owner);
+  CREATE INDEX token_families_by_end ON token_families (ends_at);
+  `,
 ];
 
 /** The layout that this program writes. */

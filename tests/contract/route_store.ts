@@ -97,4 +97,21 @@ export function routeStoreContract(kind: string, makeHarness: () => Promise<Stor
     assert.equal(await store.claimRoutes(routesOf({ ...others, names: ["two"] })), "two");
     assert.equal(await store.claimRoutes(routesOf({ ...others, names: ["one"] })), undefined);
   });
+
+  test("knowsFamily() is true of what was given out, until it has ended, and for the newest of too many", async (store) => {
+    const note = (family: string, owner: string, lifeMs: number) =>
+      store.noteFamily({ family, owner, endsAtMs: nowMs + lifeMs });
+    await note("over", "alice", 0);
+    assert.equal(await store.knowsFamily({ owner: "alice" }), false);
+    await note("f1", "alice", 1_000);
+    await note("f1", "mallory", 9_000);
+    assert.deepEqual(
+      [await store.knowsFamily({ owner: "alice" }), await store.knowsFamily({ family: "f1" })],
+      [true, true],
+    );
+    assert.equal(await store.knowsFamily({ owner: "mallory" }), false, "a family has one owner");
+    for (const [n, family] of ["f2", "f3"].entries()) await note(family, "bob", 2_000 + n);
+    assert.equal(await store.knowsFamily({ family: "f1" }), false, "it ends first");
+    assert.equal(await store.knowsFamily({ owner: "bob" }), true);
+  });
 }

@@ -14,6 +14,7 @@ export const contractLimits = {
   maxOpenEnrolments: 3,
   maxRevokedEks: 3,
   maxPolicyVersions: 3,
+  maxFamilies: 2,
   maxRoutes: 4,
   maxAuditEntries: 5,
   maxAttestationsPerAgent: 3,

@@ -97,7 +97,9 @@ Deno.test("POST /auth/token/revoke ends what an owner has: tokens, recreate toke
   const created = (await control.post("/tunnels/create", { requested_name: "demo" }, token)).json;
   control.clock.advance(1_000);
   const { status, json } = await control.post("/auth/token/revoke", { owner: "alice" }, root);
-  assert.deepEqual([status, json], [200, { revoked: true, tunnels: 1 }]);
+  assert.deepEqual([status, json], [200, { revoked: true, tunnels: 1, known: true }]);
+  const nobody = await control.post("/auth/token/revoke", { owner: "nobody" }, root);
+  assert.deepEqual(nobody.json, { revoked: true, tunnels: 0, known: false });
   assert.deepEqual(control.deleted, [`${created.tunnel_id} alice revoked`]);
   assertProblem(await control.get("/tunnels/list", token), 401, "token_revoked");
   assertProblem(await control.post("/auth/token", {}, token), 401, "token_revoked");
@@ -115,7 +117,10 @@ Deno.test("POST /auth/token/revoke ends a family: every token of it, and no othe
   const fresh = (await control.post("/auth/token", {}, token)).json.management_token;
   const other = await control.tokenOf("alice");
   const { recreate_token } = (await control.post("/tunnels/create", {}, fresh)).json;
-  assert.equal((await control.post("/auth/token/revoke", { family }, root)).status, 200);
+  const revoked = await control.post("/auth/token/revoke", { family }, root);
+  assert.deepEqual([revoked.status, revoked.json.known], [200, true]);
+  const nobody = await control.post("/auth/token/revoke", { family: "no-such-family" }, root);
+  assert.equal(nobody.json.known, false);
   for (const ended of [token, fresh]) {
     assertProblem(await control.get("/tunnels/list", ended), 401, "token_revoked");
   }
@@ -152,7 +157,7 @@ Deno.test("revoke_current that cannot be remembered is refused with revocations_
 
 Deno.test("issueManagementToken() makes no account of an anonymous owner", async () => {
   await using control = await openControl();
-  assert.throws(() => issueManagementToken(control.deps, "anonymous:tun_1"), { code: "request_invalid" });
+  await assert.rejects(issueManagementToken(control.deps, "anonymous:tun_1"), { code: "request_invalid" });
 });
 
 Deno.test("GET /.well-known/jwks.json verifies tokens elsewhere and may be cached", async () => {

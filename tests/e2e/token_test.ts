@@ -34,6 +34,17 @@ Deno.test("postern token issues, an agent publishes with it, revoke cuts it and 
     "bob",
     "operator",
   ]);
+  const kept = await Deno.readTextFile(folder.file("alice.token"));
+  const taken = await token("--owner", "bob", "--out", folder.file("alice.token"));
+  assert.ok(taken.stderr.startsWith("error[secret_file_exists]"), taken.stderr);
+  assert.equal(taken.code, 2);
+  assert.equal(await Deno.readTextFile(folder.file("alice.token")), kept);
+  assert.equal((await token("--owner", "alice", "--out", folder.file("alice.token"))).code, 0);
+  assert.notEqual(await Deno.readTextFile(folder.file("alice.token")), kept, "her own token is replaced");
+  await Deno.writeTextFile(folder.file("other"), "a password\n");
+  assert.equal((await token("--owner", "dora", "--out", folder.file("other"))).code, 2);
+  assert.equal((await token("--owner", "dora", "--out", folder.file("other"), "--force")).code, 0);
+  assert.equal(claimsOf(await Deno.readTextFile(folder.file("other"))).sub, "dora");
   const json = JSON.parse((await token("--owner", "carol", "--json")).stdout);
   assert.deepEqual([json.owner, json.role], ["carol", "member"]);
 
@@ -49,11 +60,17 @@ Deno.test("postern token issues, an agent publishes with it, revoke cuts it and 
     [0, "revoked all tokens of alice; 1 tunnels cut\n"],
     revoked.stderr,
   );
+  assert.equal(revoked.stderr, "");
+  const misspelt = await token("revoke", "--owner", "alcie");
+  assert.equal(misspelt.code, 0);
+  assert.match(misspelt.stderr, /^warning: .*owner alcie/);
   const response = await stack.fetch("shop");
   assert.notEqual(response.status, 200);
   await response.body?.cancel();
   assert.equal(agent.status().services[0].state === "online", false);
   assert.equal(await Deno.readTextFile(stack.edge.tokenPath), operatorToken);
+  const unknown = JSON.parse((await token("revoke", "--family", "no-such-family", "--json")).stdout);
+  assert.deepEqual(unknown, { revoked: { family: "no-such-family" }, tunnels: 0, known: false });
 
   for (
     const [words, code, exit] of [
