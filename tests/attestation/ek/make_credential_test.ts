@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { createECDH, createPrivateKey } from "node:crypto";
 import { EK_TEMPLATES, makeCredential, noRevocations, verifyEk } from "../../../src/attestation/ek/mod.ts";
 import { ekTrustOf, readCertificateFile } from "../../../src/attestation/ek/mod.ts";
 import {
@@ -8,12 +10,21 @@ import {
   type TpmPublic,
   TPMT_PUBLIC,
 } from "../../../src/attestation/tpm/mod.ts";
-import { concat } from "../../../src/bytes/mod.ts";
+import { concat, toBase64Url } from "../../../src/bytes/mod.ts";
 import { systemRandom } from "../../../src/driver/mod.ts";
+import { activateCredential } from "../../reference/activate_credential.ts";
 import { Swtpm } from "../../support/swtpm.ts";
 import { eccKeys, rsaKeys } from "../../support/hostile_authority.ts";
 
 const kinds = ["rsa2048", "p256", "p384"] as const;
+/** Private keys whose public points have an x with leading zeros. */
+const shortX = { p256: [379, 552], p384: [197, 234] } as const;
+/** Randomness that makes this private key. */
+const scalar = (value: number) => (bytes: number) => {
+  const out = new Uint8Array(bytes);
+  new DataView(out.buffer).setUint32(bytes - 4, value);
+  return out;
+};
 const nothing = new Uint8Array(0);
 const name = concat(Uint8Array.of(0, 0x0b), new Uint8Array(32).fill(7));
 
@@ -78,6 +89,36 @@ Deno.test("makeCredential() gives the same for the same ephemeral key, and hides
   assert.equal(make(1).encryptedSecret.length, 2 + 48 + 2 + 48);
 });
 
+Deno.test("makeCredential() pads coordinates to the width of the field: what it makes opens by the letter of the standard", () => {
+  for (const kind of ["p256", "p384"] as const) {
+    const [bytes, curve] = kind === "p256" ? [32, "P-256"] as const : [48, "P-384"] as const;
+    const [first, second] = shortX[kind];
+    // The EK, the ephemeral key, and what both agree on (first times one) have an x with leading zeros.
+    for (const [own, ephemeral] of [[first, second], [1, first], [first, 1], [5, 7]]) {
+      const ecdh = createECDH(kind === "p256" ? "prime256v1" : "secp384r1");
+      ecdh.setPrivateKey(Buffer.from(scalar(own)(bytes)));
+      const point = new Uint8Array(ecdh.getPublicKey());
+      const [x, y] = [point.slice(1, 1 + bytes), point.slice(1 + bytes)];
+      const jwk = {
+        kty: "EC",
+        crv: curve,
+        x: toBase64Url(x),
+        y: toBase64Url(y),
+        d: toBase64Url(scalar(own)(bytes)),
+      };
+      const privateKey = createPrivateKey({ key: jwk, format: "jwk" });
+      const area = { ...EK_TEMPLATES[kind].area, x, y } as TpmPublic;
+      const secret = systemRandom(bytes);
+      const credential = makeCredential(area, name, secret, scalar(ephemeral));
+      assert.equal(activateCredential({ privateKey, curve }, name, credential).toHex(), secret.toHex());
+      assert.throws(
+        () => activateCredential({ privateKey, curve }, name.with(5, 1), credential),
+        /INTEGRITY/,
+      );
+    }
+  }
+});
+
 for (const kind of kinds) {
   Deno.test(`a TPM activates what makeCredential() makes for its ${kind} key, and only that`, async () => {
     await using tpm = await Swtpm.start({ eks: [kind] });
@@ -115,6 +156,12 @@ for (const kind of kinds) {
       const secret = systemRandom(bytes);
       await write(tpm, makeCredential(ek.ekPublic, akName, secret, systemRandom));
       assert.deepEqual(await activate(tpm, kind), secret);
+    }
+
+    if (kind !== "rsa2048") {
+      const secret = systemRandom(most);
+      await write(tpm, makeCredential(ek.ekPublic, akName, secret, scalar(shortX[kind][0])));
+      assert.deepEqual(await activate(tpm, kind), secret, "a coordinate with leading zeros");
     }
 
     const secret = systemRandom(32);
