@@ -114,5 +114,8 @@ function textOf(numbers: readonly number[]): string {
   const bytes = numbers.flatMap((
     number,
   ) => [number >>> 24, number >>> 16 & 255, number >>> 8 & 255, number & 255]);
-  return String.fromCharCode(...bytes.filter((byte) => byte > 0x1f && byte < 0x7f)).trim();
+  return String.fromCharCode(...bytes.filter((byte) => byte > 0x1f && byte < 0x7f)).trim().replace(
+    / +/g,
+    " ",
+  );
 }

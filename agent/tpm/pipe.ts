@@ -1,6 +1,9 @@
 /** The ways to a TPM: sockets, a device of the kernel, and that device as this process's standard input and output. */
+import { concat } from "../../src/bytes/mod.ts";
 import { formatTpmAddress, type TpmAddress } from "../../src/config/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
+
+const LINE_FEED = 0x0a;
 
 /** Something that takes commands and gives responses. */
 export interface TpmPipe {
@@ -75,12 +78,20 @@ async function openDevice(path: string): Promise<Deno.FsFile> {
   }
 }
 
-/** Nothing else may be written to standard output from now on. */
+/**
+ * Nothing else may be written to standard output from now on. The runtime passes on what is written there up to the last
+ * line feed at once, and the rest by itself: two halves of a command. So a command that has a line feed within gets one more
+ * at its end. Linux takes the length of a command from its header and ignores what follows (tpm_common_write).
+ */
 function standardPipe(): TpmPipe {
   return {
     isStream: false,
     read: (into) => Deno.stdin.read(into),
-    write: (from) => Deno.stdout.write(from),
+    async write(command) {
+      const isSplit = command.includes(LINE_FEED) && command[command.length - 1] !== LINE_FEED;
+      const taken = await Deno.stdout.write(isSplit ? concat(command, Uint8Array.of(LINE_FEED)) : command);
+      return Math.min(taken, command.length);
+    },
     close: () => {
       Deno.stdin.close();
       Deno.stdout.close();

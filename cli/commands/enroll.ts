@@ -14,6 +14,7 @@ import { escapeControls, noLog } from "../../src/telemetry/mod.ts";
 import { version } from "../../src/version.ts";
 import type { Call } from "../command.ts";
 import { loadAgent } from "../load.ts";
+import { terminalBeside } from "../tpm_terminal.ts";
 
 /** The TPM of a Linux machine, behind the kernel's resource manager. */
 const DEFAULT_TPM = parseTpmAddress("/dev/tpmrm0") as TpmAddress;
@@ -56,7 +57,9 @@ export async function runEnroll(call: Call): Promise<number> {
     await writeMachineFile(file, { agent_id: agentId, control: config.control, enrolled_at: enrolledAt });
     const facts = { agent_id: agentId, labels, tier: "tpm", ek_sha256: tpm.ekSha256, ek: tpm.ekTemplate };
     const told = `enrolled as ${agentId}, labels ${labels.join(", ") || "none"}; EK ${tpm.ekSha256}`;
-    call.terminal.out(`${call.switches.has("json") ? JSON.stringify(facts) : escapeControls(told)}\n`);
+    terminalBeside(config.tpm, call.terminal).out(
+      `${call.switches.has("json") ? JSON.stringify(facts) : escapeControls(told)}\n`,
+    );
     return 0;
   } finally {
     control.close();

@@ -45,11 +45,11 @@ for (const name of units) {
         settingsOf(schema.settings).map((setting) => setting.environment)
       ),
     );
-    const tls = name.includes("edge") ? read("systemd/tls.conf") : "";
+    const dropIn = read(`systemd/${name.includes("edge") ? "tls" : "tpm"}.conf`);
     for (
       const value of [
         ...assignments(read(name)).get("Environment") ?? [],
-        ...assignments(tls).get("Environment") ?? [],
+        ...assignments(dropIn).get("Environment") ?? [],
       ]
     ) {
       const [variable, content] = value.split("=");
@@ -67,7 +67,9 @@ for (const name of units) {
     await using folder = await TempDir.make();
     // The programs are not installed where the tests run.
     const text = read(name).replace(/^(ExecStart|ExecReload)=\S+/gm, "$1=/bin/true");
-    const unit = await folder.write(name.slice(name.lastIndexOf("/") + 1), text);
+    const file = name.slice(name.lastIndexOf("/") + 1);
+    const unit = await folder.write(file, text);
+    if (file.includes("agent")) await folder.write(`${file}.d/tpm.conf`, read("systemd/tpm.conf"));
     const { code, stdout, stderr } = await Process.run("systemd-analyze", {
       args: ["verify", "--man=no", unit],
     });
@@ -82,6 +84,15 @@ Deno.test("agent.service: control's token reaches the agent as a credential only
   assert.ok(unit.get("Environment")?.includes("POSTERN_TOKEN_FILE=%d/token"));
 });
 
+Deno.test("tpm.conf: the agent gets at the TPM by a path that it may open, and at no other device", () => {
+  const unit = assignments(read("systemd/tpm.conf"));
+  const [, path] = unit.get("BindPaths")![0].split(":");
+  assert.ok(!path.startsWith("/dev/"), "the runtime would refuse it");
+  assert.deepEqual(unit.get("Environment"), [`POSTERN_TPM=${path}`]);
+  assert.deepEqual(unit.get("DeviceAllow"), ["/dev/tpmrm0 rw"]);
+  assert.deepEqual(unit.get("DevicePolicy"), ["closed"]);
+});
+
 Deno.test("packaging/etc: the first configuration files are valid", () => {
   resolve(edgeSchema, { file: parseConfigFile(read("etc/edge.yaml"), "edge.yaml") });
   const agent = resolve(agentSchema, { file: parseConfigFile(read("etc/agent.yaml"), "agent.yaml") });
@@ -93,6 +104,7 @@ Deno.test("packaging: nothing in here looks like a secret", () => {
     const name of [
       ...units,
       "systemd/tls.conf",
+      "systemd/tpm.conf",
       "etc/edge.yaml",
       "etc/agent.yaml",
       "Dockerfile",

@@ -10,39 +10,73 @@ import { codeOf } from "../../../src/errors/mod.ts";
 import { Swtpm } from "../../support/swtpm.ts";
 import { PseudoTerminal } from "./pseudo_terminal.ts";
 
+const codeOfCommand = (command: Uint8Array) => new DataView(command.buffer, command.byteOffset).getUint32(6);
+
+/** Runs deno with these words and the TPM as its standard input and output; whatever it writes has to be a command. */
+async function withStandardTpm(
+  args: readonly string[],
+  answer: (command: Uint8Array) => Promise<Uint8Array>,
+): Promise<{ stderr: string }> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [...args],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const stderr = new Response(child.stderr).text();
+  const answers = child.stdin.getWriter();
+  for await (const written of child.stdout) {
+    // As the kernel does it: one write is one command, its length is in its header, what follows does not count.
+    const command = written.slice(0, new DataView(written.buffer, written.byteOffset).getUint32(2));
+    const more = written.slice(command.length);
+    assert.ok(
+      more.length === 0 || (more.length === 1 && more[0] === 0x0a && command.includes(0x0a)),
+      "one command",
+    );
+    assert.equal(command.length + more.length, written.length);
+    await answers.write(new Uint8Array(await answer(command)));
+  }
+  await child.status;
+  await answers.close().catch(() => {});
+  return { stderr: await stderr };
+}
+
 const deps = { clock: systemClock, random: systemRandom };
 
 Deno.test("a TPM may be standard input and output; once it failed it is not used again", async () => {
   await using machine = await Swtpm.start();
   const { agentId } = await openTpm({ kind: "unix", path: machine.address.slice("unix:".length) }, deps);
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", new URL("stdio_program.ts", import.meta.url).pathname],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const said = new Response(child.stderr).text();
-  const commands = child.stdout.getReader();
-  const answers = child.stdin.getWriter();
-  let quoted = false;
-  for (let read = await commands.read(); read.value !== undefined; read = await commands.read()) {
-    const command = read.value;
-    const code = new DataView(command.buffer, command.byteOffset).getUint32(6);
-    if (quoted && code === 0x17a) {
-      await answers.write(new TextEncoder().encode("no response of a TPM"));
-      continue;
-    }
-    await answers.write(new Uint8Array(await machine.command(command)));
-    if (code === 0x158) quoted = true;
-  }
-  await child.status;
-  await answers.close().catch(() => {});
-  assert.deepEqual((await said).trim().split("\n"), [
+  let hasQuoted = false;
+  const { stderr } = await withStandardTpm(
+    ["run", "-A", "--no-check", new URL("stdio_program.ts", import.meta.url).pathname],
+    async (command) => {
+      const code = codeOfCommand(command);
+      if (hasQuoted && code === 0x17a) return new TextEncoder().encode("no response of a TPM");
+      if (code === 0x158) hasQuoted = true;
+      return await machine.command(command);
+    },
+  );
+  assert.deepEqual(stderr.trim().split("\n"), [
     agentId,
     "quoted 8 PCRs",
     "first: tpm_framing",
     "second: tpm_stdio_lost",
   ]);
+});
+
+Deno.test("postern attest --tpm stdio writes nothing but commands to standard output", async () => {
+  await using machine = await Swtpm.start();
+  const main = new URL("../../../cli/main.ts", import.meta.url).pathname;
+  const shown = await withStandardTpm(
+    ["run", "-A", "--no-check", main, "attest", "--dry-run", "--json", "--tpm", "stdio"],
+    (command) => machine.command(command),
+  );
+  assert.equal(JSON.parse(shown.stderr).quote.verdict, "holds");
+  const broken = await withStandardTpm(
+    ["run", "-A", "--no-check", main, "attest", "--dry-run", "--json", "--tpm=stdio"],
+    () => Promise.resolve(new TextEncoder().encode("no response of a TPM")),
+  );
+  assert.equal(JSON.parse(broken.stderr).error.code, "tpm_framing");
 });
 
 Deno.test("a TPM may be a character device, which is opened anew for each row of uses", async () => {
