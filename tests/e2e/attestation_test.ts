@@ -5,22 +5,26 @@ import type { EvidenceProvider } from "../../src/attestation/mod.ts";
 import type { Challenge } from "../../src/channel/mod.ts";
 import { parseTpmAddress } from "../../src/config/mod.ts";
 import { systemClock, systemRandom } from "../../src/driver/mod.ts";
+import {
+  established,
+  FROM_MACHINE,
+  openStream,
+  serviceOf,
+  soonMs,
+  startEndlessOrigin,
+} from "./attestation_support.ts";
 import { AttestedStack } from "../support/attested_stack.ts";
 import { codeOf } from "../../src/errors/mod.ts";
 import { RogueAgent } from "../support/rogue_agent.ts";
-import { eventually, type LoggedLine, type Settings, within } from "../support/stack.ts";
+import { eventually, within } from "../support/stack.ts";
 import { Swtpm } from "../support/swtpm.ts";
-
-/** Longest wait for something that a log line tells; nothing is asserted about how long it took. */
-const soonMs = 60_000;
-const FROM_MACHINE = "from the machine";
 
 Deno.test("an enrolled machine publishes in tier tpm; its identity is in no file", async () => {
   await using tpm = await Swtpm.start();
   await using attested = await AttestedStack.start(tpm);
-  using origin = startOrigin();
+  using origin = startEndlessOrigin();
   const agentId = await attested.enroll(tpm);
-  const first = await attested.serve(tpm, services(origin));
+  const first = await attested.serve(tpm, serviceOf(origin));
   assert.equal(first.agentId, agentId);
   assert.equal(await ask(attested), FROM_MACHINE);
   assert.deepEqual(established(attested).map(({ fields }) => [fields.agent_id, fields.tier]), [[
@@ -29,7 +33,7 @@ Deno.test("an enrolled machine publishes in tier tpm; its identity is in no file
   ]]);
   await first.stop();
   // Another state directory: a disk that was wiped.
-  const again = await attested.serve(tpm, services(origin));
+  const again = await attested.serve(tpm, serviceOf(origin));
   assert.equal(again.agentId, agentId);
   assert.equal(await ask(attested), FROM_MACHINE);
 });
@@ -38,13 +42,13 @@ Deno.test("a machine that is not enrolled is refused, and one that has copied an
   await using tpm = await Swtpm.start();
   await using other = await Swtpm.start({ name: "second" });
   await using attested = await AttestedStack.start(tpm);
-  using origin = startOrigin();
+  using origin = startEndlessOrigin();
   await attested.enroll(tpm);
-  const honest = await attested.serve(tpm, services(origin));
+  const honest = await attested.serve(tpm, serviceOf(origin));
   const copy = attested.stack.folder.file("copy");
   await copyDirectory(attested.stack.folder.file("agent-0"), copy);
   await honest.stop();
-  const thief = await attested.stack.startAgent(services(origin), {
+  const thief = await attested.stack.startAgent(serviceOf(origin), {
     tpm: other.address,
     state_directory: copy,
   });
@@ -56,9 +60,9 @@ Deno.test("a machine that is not enrolled is refused, and one that has copied an
 Deno.test("a machine that was revoked is cut, refused, and let in again when that ends", async () => {
   await using tpm = await Swtpm.start();
   await using attested = await AttestedStack.start(tpm);
-  using origin = startOrigin();
+  using origin = startEndlessOrigin();
   const agentId = await attested.enroll(tpm);
-  const agent = await attested.serve(tpm, services(origin));
+  const agent = await attested.serve(tpm, serviceOf(origin));
   const stream = await openStream(attested);
   await attested.operator.revokeMachine({ agent_id: agentId }, "stolen", AbortSignal.timeout(soonMs));
   await within(soonMs, "the stream of the revoked machine is cut", stream.cut, attested.stack.lines);
@@ -66,7 +70,7 @@ Deno.test("a machine that was revoked is cut, refused, and let in again when tha
   assert.equal((await attested.stack.fetch("web").then(dispose)).status, 503);
   await within(soonMs, "the agent gives up", agent.done);
   await attested.operator.restoreMachine({ agent_id: agentId }, AbortSignal.timeout(soonMs));
-  await attested.serve(tpm, services(origin));
+  await attested.serve(tpm, serviceOf(origin));
   assert.equal(await ask(attested), FROM_MACHINE);
 });
 
@@ -117,21 +121,35 @@ Deno.test("evidence that an honest machine gave for another channel opens none",
 Deno.test("where only tier tpm is admitted an agent with a key in a file is refused", async () => {
   await using tpm = await Swtpm.start();
   await using attested = await AttestedStack.start(tpm, { edge: { "attestation.tiers": "tpm" } });
-  using origin = startOrigin();
-  await attested.start(undefined, services(origin));
+  using origin = startEndlessOrigin();
+  await attested.start(undefined, serviceOf(origin));
   await refused(attested, "tier_too_weak");
   assert.equal(established(attested).length, 0);
   await attested.enroll(tpm);
-  await attested.serve(tpm, services(origin));
+  await attested.serve(tpm, serviceOf(origin));
+  assert.equal(await ask(attested), FROM_MACHINE);
+});
+
+Deno.test("a service that demands tier tpm is not served by an agent with a key in a file", async () => {
+  await using tpm = await Swtpm.start();
+  await using attested = await AttestedStack.start(tpm);
+  using origin = startEndlessOrigin();
+  await attested.enroll(tpm);
+  const demanding = serviceOf(origin).map((service) => ({ ...service, require_tier: "tpm" }));
+  await attested.serve(tpm, demanding);
+  // The same owner, the same name, and no word of the demand: it is the service's, not the agent's.
+  await attested.start(undefined, serviceOf(origin));
+  await refused(attested, "tier_too_weak");
+  assert.deepEqual(established(attested).map(({ fields }) => fields.tier), ["tpm"]);
   assert.equal(await ask(attested), FROM_MACHINE);
 });
 
 Deno.test("a TPM that is killed in the middle of a quote comes back, and so does its machine", async () => {
   await using tpm = await Swtpm.start();
   await using attested = await AttestedStack.start(tpm);
-  using origin = startOrigin();
+  using origin = startEndlessOrigin();
   await attested.enroll(tpm);
-  const agent = await attested.serve(tpm, services(origin));
+  const agent = await attested.serve(tpm, serviceOf(origin));
   tpm.freeze();
   agent.reconnect();
   await eventually("the TPM has a command", () => tpm.isBusy, soonMs);
@@ -144,22 +162,18 @@ Deno.test("a TPM that is killed in the middle of a quote comes back, and so does
 Deno.test("of two machines that run one TPM's state the one that is behind is refused", async () => {
   await using tpm = await Swtpm.start();
   await using attested = await AttestedStack.start(tpm);
-  using origin = startOrigin();
+  using origin = startEndlessOrigin();
   await attested.enroll(tpm);
-  const honest = await attested.serve(tpm, services(origin));
+  const honest = await attested.serve(tpm, serviceOf(origin));
   await using stolen = await tpm.clone();
   // The original was switched off for the copy: it has been reset once more than what the copy was made of.
   await tpm.reset();
   honest.reconnect();
   await eventually("the machine proves itself again", () => established(attested).length >= 2, soonMs);
-  await attested.start(stolen, services(origin));
+  await attested.start(stolen, serviceOf(origin));
   await refused(attested, "attestation_rollback");
   assert.equal(established(attested).length, 2);
 });
-
-function established(attested: AttestedStack): LoggedLine[] {
-  return attested.stack.lines.filter(({ event }) => event === "channel established");
-}
 
 async function refused(attested: AttestedStack, code: string): Promise<void> {
   await eventually(
@@ -175,32 +189,9 @@ async function ask(attested: AttestedStack): Promise<string> {
   return response.status === 200 ? text : `${response.status} ${text}`;
 }
 
-function startOrigin(): Deno.HttpServer<Deno.NetAddr> & Disposable {
-  const server = Deno.serve(
-    { hostname: "127.0.0.1", port: 0, onListen() {} },
-    () => new Response(FROM_MACHINE),
-  );
-  return Object.assign(server, { [Symbol.dispose]: () => void server.shutdown() });
-}
-
-function services(origin: Deno.HttpServer<Deno.NetAddr>): Settings[] {
-  return [{ name: "web", target: `127.0.0.1:${origin.addr.port}` }];
-}
-
 async function dispose(response: Response): Promise<Response> {
   await response.body?.cancel();
   return response;
-}
-
-/** A response that never ends by itself; `cut` resolves when it is ended by somebody else. */
-async function openStream(attested: AttestedStack): Promise<{ readonly cut: Promise<void> }> {
-  const response = await attested.stack.fetch("web", "/endless");
-  const reader = response.body!.getReader();
-  await reader.read();
-  const drain = async () => {
-    while (!(await reader.read()).done);
-  };
-  return { cut: drain().catch(() => {}) };
 }
 
 async function copyDirectory(from: string, to: string): Promise<void> {

@@ -80,6 +80,20 @@ export class AttestedStack implements AsyncDisposable {
     return { token_file: this.stack.edge.tokenPath, token_renewal: "false" };
   }
 
+  /** A route for operators. Throws what is no success. */
+  async post(path: string, body: unknown): Promise<Record<string, unknown>> {
+    const token = await Deno.readTextFile(this.stack.edge.tokenPath);
+    const response = await fetch(`${this.controlUrl}${path}`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${token.trim()}`, "content-type": "application/json" },
+      body: JSON.stringify(body),
+      signal: signal(),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${path} answers ${response.status}: ${text}`);
+    return JSON.parse(text);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.operator.close();
     await this.stack[Symbol.asyncDispose]();
