@@ -206,7 +206,10 @@ export class Edge implements EdgePlane {
     if (result.outcome === "reloaded") {
       log("info", "certificates reloaded", {});
       for (const warning of result.warnings) log("warn", warning);
-    } else log("error", "certificates kept: the new ones are not usable", { code: result.error.code });
+    } else {
+      const { code, message } = result.error;
+      log("error", "certificates kept: the new ones are not usable", { code, reason: message });
+    }
   }
 
   /** Cuts everything that a tunnel has, because it was deleted or its owner's tokens were revoked. */

@@ -101,4 +101,8 @@ Deno.test("certificates that are replaced under load cost no request, and files 
   const codes = kept().map(({ fields }) => fields.code);
   assert.deepEqual(codes, [...new Array(12).fill("certificate_unusable"), "secret_file_unreadable"]);
   assert.ok(kept().every(({ level }) => level === "error"));
+  assert.match(
+    String(kept()[0].fields.reason),
+    /edge\.key: it does not belong to the certificate in .*edge\.pem$/,
+  );
 });

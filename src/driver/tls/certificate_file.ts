@@ -23,7 +23,8 @@ export interface LoadedCertificate {
 
 /**
  * Reads a certificate with its key and makes sure that TLS can use them. An expired certificate is loaded: that is
- * the clients' judgement. Throws `certificate_unusable`, `secret_file_unreadable`, `secret_file_permissions`.
+ * the clients' judgement. Throws `certificate_unusable`, `certificate_is_authority`, `secret_file_unreadable`,
+ * `secret_file_permissions`.
  */
 export async function loadCertificate(files: CertificateFiles): Promise<LoadedCertificate> {
   const { certPath, keyPath } = files;
@@ -48,6 +49,7 @@ export async function loadCertificate(files: CertificateFiles): Promise<LoadedCe
     () => tls.createSecureContext({ cert, key }),
   );
   await probe(context, certPath);
+  if (certificate.ca) throw authority(certPath);
   return {
     certificate,
     context,
@@ -93,6 +95,16 @@ function attempt<T>(path: string, state: string, work: () => T): T {
   } catch (error) {
     throw unusable(path, state, error);
   }
+}
+
+/** RFC 5280 4.2.1.9: agents and many other clients take no such certificate from a server. */
+function authority(path: string): PosternError {
+  return new PosternError(
+    "certificate_is_authority",
+    `Cannot use ${path}: it is the certificate of an authority (CA:TRUE), which clients do not take from a server; have ` +
+      "it sign one for the edge",
+    { detail: { path } },
+  );
 }
 
 /** The cause stays out of logs of the message: libraries may quote the file. */

@@ -39,7 +39,7 @@ export class CertificateStore implements ServerContexts {
     this.#contexts = contexts;
   }
 
-  /** Throws `certificate_unusable`, `secret_file_unreadable`, `secret_file_permissions`. */
+  /** Throws `certificate_unusable`, `certificate_is_authority`, `secret_file_unreadable`, `secret_file_permissions`. */
   static async load(options: CertificateStoreOptions): Promise<CertificateStore> {
     return new CertificateStore(options, await loadContexts(options));
   }

@@ -34,4 +34,16 @@ export const TLS_ERRORS = {
     remedy:
       "Use a PEM file with the certificate first and its chain behind it, and a key file in PEM form without a passphrase. RSA keys of 2048 bits or more, P-256, P-384 and Ed25519 are supported.",
   },
+  certificate_is_authority: {
+    title: "The server certificate is one of an authority",
+    blame: "operator",
+    retryable: false,
+    exit: 2,
+    cause:
+      "The first certificate in `tls.cert_file` says CA:TRUE: it is for signing other certificates. Agents and browsers " +
+      "refuse a server that shows it. `openssl req -x509` makes such certificates unless told otherwise.",
+    remedy:
+      "Have the authority sign a certificate for the edge, and give that one as `tls.cert_file`; the operator " +
+      "guide has the lines for openssl. Agents trust the authority by `ca_file`.",
+  },
 } as const satisfies Record<string, ErrorFacts>;

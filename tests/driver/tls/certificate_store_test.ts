@@ -126,6 +126,31 @@ Deno.test("CertificateStore.reload() keeps the old certificates when a new file 
   assert.notDeepEqual(serialOf(store), before);
 });
 
+Deno.test("CertificateStore.load() refuses the certificate of an authority: certificate_is_authority", async () => {
+  await using authority = await CertificateAuthority.make();
+  await using folder = await TempDir.make();
+  const files = await place(folder, "pair", authority.ca);
+  await assert.rejects(CertificateStore.load({ files: [files] }), {
+    code: "certificate_is_authority",
+    message: /pair\.pem: it is the certificate of an authority/,
+  });
+});
+
+Deno.test("the lines of the operator guide make an authority, and a certificate that the edge takes", async () => {
+  const guide = await Deno.readTextFile(new URL("../../../docs/operator-guide.md", import.meta.url));
+  const [, lines] = /```sh\n(domain=[^`]*)```/.exec(guide)!;
+  await using folder = await TempDir.make();
+  const { code, stderr } = await Process.run("sh", { args: ["-ec", lines], cwd: folder.path });
+  assert.equal(code, 0, stderr);
+  const [certPath, keyPath] = [folder.file("tls.crt"), folder.file("tls.key")];
+  const store = await CertificateStore.load({ files: [{ certPath, keyPath }] });
+  assert.ok(store.covers("tunnel.example.com") && store.covers("shop.tunnel.example.com"));
+  const checked = await Process.run("openssl", {
+    args: ["verify", "-x509_strict", "-purpose", "sslserver", "-CAfile", folder.file("ca.pem"), certPath],
+  });
+  assert.equal(checked.code, 0, checked.stdout + checked.stderr);
+});
+
 Deno.test("CertificateStore.load() refuses what TLS could not use, and names the file", async () => {
   await using authority = await CertificateAuthority.make();
   await using folder = await TempDir.make();
