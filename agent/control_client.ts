@@ -45,6 +45,7 @@ import {
   type EnrollmentTokenRequest,
   type MachineAnswer,
   machineAnswer,
+  machineDeleted,
   type MachineName,
   machineRestored,
   type MachineRevoked,
@@ -141,7 +142,7 @@ export class ControlClient {
     return this.#post("v1/enroll/finish", request, enrollFinishAnswer, signal, false);
   }
 
-  /** A page of machines in the order of their agent ids; for operators, like the three below. */
+  /** A page of machines in the order of their agent ids; for operators, like the four below. */
   machines(after: string | undefined, signal: AbortSignal): Promise<MachinesAnswer> {
     const query = after === undefined ? "" : `&after=${encodeURIComponent(after)}`;
     return this.#ask("GET", `v1/machines?limit=200${query}`, undefined, machinesAnswer, signal, true);
@@ -158,6 +159,10 @@ export class ControlClient {
 
   async restoreMachine(which: MachineName, signal: AbortSignal): Promise<string> {
     return (await this.#post("v1/machines/restore", which, machineRestored, signal, true)).agent_id;
+  }
+
+  async deleteMachine(agentId: string, signal: AbortSignal): Promise<void> {
+    await this.#post("v1/machines/delete", { agent_id: agentId }, machineDeleted, signal, true);
   }
 
   /** Ends idle connections. Idempotent. */

@@ -64,6 +64,12 @@ const machine = z.object({
   enrolled_at: instant,
   revoked_at: instant.optional(),
   reason: z.string().max(512).optional(),
+  attestation: z.object({
+    result: z.string().max(64),
+    purpose: z.string().max(32),
+    policy_version: z.string().max(128),
+    at: instant,
+  }).optional(),
 });
 export type MachineAnswer = z.infer<typeof machine>;
 export const machinesAnswer = z.object({ machines: z.array(machine).max(1_000), next: agentId.optional() });
@@ -77,4 +83,5 @@ export interface MachineName {
 }
 export const machineRevoked = z.object({ agent_id: agentId, already: z.boolean() });
 export type MachineRevoked = z.infer<typeof machineRevoked>;
+export const machineDeleted = z.object({ agent_id: agentId });
 export const machineRestored = z.object({ agent_id: agentId });

@@ -385,19 +385,20 @@ export const commands: readonly Command[] = [
   },
   {
     name: "machine",
-    summary: "Show, revoke or restore a machine.",
+    summary: "Show, revoke, restore or delete a machine.",
     details: [
       "Example: postern machine revoke agent-w5z6k7hq2d3n4p5r6s7t2u3v4a --reason stolen",
       "",
       "A revoked machine has its channels cut within two seconds and cannot enrol again until it is restored.",
-      "By the SHA-256 of its endorsement key, a machine can be revoked that never came.",
+      "By the SHA-256 of its endorsement key, a machine can be revoked that never came. One that is revoked can be deleted: it",
+      "is not listed any more, and its key stays revoked.",
     ],
     arguments: [
       {
         name: "ACTION",
-        help: "show, revoke or restore.",
+        help: "show, revoke, restore or delete.",
         required: true,
-        words: ["show", "revoke", "restore"],
+        words: ["show", "revoke", "restore", "delete"],
       },
       { name: "MACHINE", help: "Agent id, or SHA-256 of the endorsement key.", required: true },
     ],

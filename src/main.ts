@@ -162,6 +162,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
           fellows.announce({ kind: "tier_required", tunnelId });
         },
         onTokenIssued: (kind) => metrics.tokensIssued.inc({ kind }),
+        onEnrolment: (result) => metrics.enrolments.inc({ result }),
         onEvidenceJudged: (result, tier) => metrics.attestations.inc({ result, tier }),
       },
       log,

@@ -7,7 +7,7 @@ import {
   proxyChooser,
   writeMachineFile,
 } from "../../agent/mod.ts";
-import { parseTpmAddress, readSecretFile, type TpmAddress } from "../../src/config/mod.ts";
+import { isLoopbackHost, parseTpmAddress, readSecretFile, type TpmAddress } from "../../src/config/mod.ts";
 import { openPrivateDirectory, readAuthorities, systemClock, systemRandom } from "../../src/driver/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
 import { escapeControls, noLog } from "../../src/telemetry/mod.ts";
@@ -33,8 +33,9 @@ export async function runEnroll(call: Call): Promise<number> {
     );
   }
   const { config } = await loadAgent(call);
+  const terminal = terminalBeside(config.tpm, call.terminal);
   const { secret: token, warning } = await readSecretFile(tokenFile, Deno);
-  if (warning !== undefined) call.terminal.err(`${escapeControls(warning)}\n`);
+  if (warning !== undefined) terminal.err(`${escapeControls(warning)}\n`);
   const directory = config.stateDirectory.replace(/(?<=.)\/+$/, "");
   const file = machineFileIn(directory);
   const tpm = await openTpm(config.tpm ?? DEFAULT_TPM, {
@@ -42,6 +43,9 @@ export async function runEnroll(call: Call): Promise<number> {
     random: systemRandom,
     ek: config.tpmEk ?? undefined,
   });
+  if (config.control.startsWith("http:") && !isLoopbackHost(new URL(config.control).hostname)) {
+    terminal.err("control is asked over plain http: the token can be read on the way\n");
+  }
   if (!call.switches.has("force")) await checkMachineFile(file, tpm.agentId);
   const control = new ControlClient({
     url: config.control,
@@ -57,9 +61,7 @@ export async function runEnroll(call: Call): Promise<number> {
     await writeMachineFile(file, { agent_id: agentId, control: config.control, enrolled_at: enrolledAt });
     const facts = { agent_id: agentId, labels, tier: "tpm", ek_sha256: tpm.ekSha256, ek: tpm.ekTemplate };
     const told = `enrolled as ${agentId}, labels ${labels.join(", ") || "none"}; EK ${tpm.ekSha256}`;
-    terminalBeside(config.tpm, call.terminal).out(
-      `${call.switches.has("json") ? JSON.stringify(facts) : escapeControls(told)}\n`,
-    );
+    terminal.out(`${call.switches.has("json") ? JSON.stringify(facts) : escapeControls(told)}\n`);
     return 0;
   } finally {
     control.close();

@@ -13,11 +13,12 @@ export async function runMachines(call: Call): Promise<number> {
   }
   if (machines.length === 0) call.terminal.err("no machine is enrolled\n");
   for (const machine of machines) {
-    const { agent_id, state, labels, enrolled_at, reason } = machine;
+    const { agent_id, state, labels, enrolled_at, reason, attestation } = machine;
     const words = [
       agent_id,
       state,
       enrolled_at,
+      attestation?.result ?? "-",
       labels.join(",") || "-",
       ...(reason === undefined ? [] : [reason]),
     ];
@@ -27,7 +28,7 @@ export async function runMachines(call: Call): Promise<number> {
 }
 
 /**
- * `postern machine show|revoke|restore MACHINE`. Throws `cli_flag_value_missing`, `cli_flag_unknown`, `config_value_invalid`, and
+ * `postern machine show|revoke|restore|delete MACHINE`. Throws `cli_flag_value_missing`, `cli_flag_unknown`, `config_value_invalid`, and
  * what control refuses with.
  */
 export async function runMachine(call: Call): Promise<number> {
@@ -47,7 +48,11 @@ export async function runMachine(call: Call): Promise<number> {
     const agentId = await ask(call, (client) => client.restoreMachine(which, never));
     return tell(call, { restored: agentId }, `${agentId} is admitted again`);
   }
-  if (which.agent_id === undefined) throw refusal("cli_argument_unexpected", "show needs an agent id");
+  if (which.agent_id === undefined) throw refusal("cli_argument_unexpected", `${action} needs an agent id`);
+  if (action === "delete") {
+    await ask(call, (client) => client.deleteMachine(text, never));
+    return tell(call, { deleted: text }, `${text} is forgotten; its endorsement key stays revoked`);
+  }
   const machine = await ask(call, (client) => client.machine(text, never));
   return tell(call, machine, rowsOf(machine));
 }
@@ -75,7 +80,8 @@ function tell(call: Call, facts: object, text: string): number {
 }
 
 function rowsOf(machine: MachineAnswer): string {
-  const { agent_id, state, labels, ek_sha256, ak_name, enrolled_at, revoked_at, reason } = machine;
+  const { agent_id, state, labels, ek_sha256, ak_name, enrolled_at, revoked_at, reason, attestation } =
+    machine;
   const rows: [string, string | undefined][] = [
     ["agent", agent_id],
     ["state", state],
@@ -83,6 +89,10 @@ function rowsOf(machine: MachineAnswer): string {
     ["enrolled", enrolled_at],
     ["EK sha256", ek_sha256],
     ["AK name", ak_name],
+    [
+      "last quote",
+      attestation && `${attestation.result} under ${attestation.policy_version} at ${attestation.at}`,
+    ],
     ["revoked", revoked_at],
     ["reason", reason],
   ];

@@ -18,6 +18,7 @@ import { frontPage, frontPagePath, frontPagePolicy, wantsPage } from "./front_pa
 import { type ControlEnv, jsonBody, problemOf, rateLimit, requestId } from "./http.ts";
 import { addMachineRoutes } from "./machine_app.ts";
 import {
+  deleteMachineRoute,
   enrollBeginRoute,
   enrollFinishRoute,
   enrollmentTokenRoute,
@@ -69,6 +70,7 @@ const GROUPS: Readonly<Record<string, RateGroup>> = {
   [`${machinesRoute.path}/:agent_id{agent-.+}`]: "manage",
   [revokeMachineRoute.path]: "manage",
   [restoreMachineRoute.path]: "manage",
+  [deleteMachineRoute.path]: "manage",
   [jwksRoute.path]: "read",
   [openApiPath]: "read",
   [frontPagePath]: "read",

@@ -125,6 +125,8 @@ export interface ControlEvents {
   onAttestationFailed?(tunnelId: string, agentId: string): void;
   /** For metrics. */
   onTokenIssued?(kind: TokenKind): void;
+  /** For metrics: `begun`, `enrolled`, `renewed` or an error code. */
+  onEnrolment?(outcome: string): void;
   /** For metrics: `ok` or an error code; how the agent wanted to prove itself, `other` when that is not judged here. */
   onEvidenceJudged?(outcome: string, kind: Tier | "other"): void;
 }

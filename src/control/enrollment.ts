@@ -247,6 +247,7 @@ async function audit(
   outcome: string,
 ): Promise<void> {
   const { agentId, ekSha256, tokenId, reason } = facts;
+  deps.events.onEnrolment?.(outcome === "ok" ? reason ?? "begun" : outcome);
   deps.log(outcome === "ok" ? "info" : "warn", "machine enrolment", {
     step: action,
     agent_id: agentId,

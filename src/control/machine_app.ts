@@ -9,6 +9,7 @@ import { beginEnrollment, finishEnrollment } from "./enrollment.ts";
 import { issueEnrollmentToken } from "./enrollment_token.ts";
 import type { ControlEnv } from "./http.ts";
 import {
+  deleteMachineRoute,
   enrollBeginRoute,
   enrollFinishRoute,
   enrollmentTokenRoute,
@@ -17,7 +18,8 @@ import {
   restoreMachineRoute,
   revokeMachineRoute,
 } from "./machine_routes.ts";
-import { machineOf, machinePage, restoreMachine, revokeMachine } from "./machines.ts";
+import { stateOf } from "./machine_state.ts";
+import { deleteMachine, machineOf, machinePage, restoreMachine, revokeMachine } from "./machines.ts";
 
 export function addMachineRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): void {
   const budget = new AuditBudget(deps.clock.now.bind(deps.clock));
@@ -95,6 +97,13 @@ export function addMachineRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps
     const agentId = await restoreMachine(deps, operator, keyOf(request));
     return context.json({ restored: true as const, agent_id: agentId }, 200);
   });
+
+  app.openapi(deleteMachineRoute, async (context) => {
+    const request = context.req.valid("json");
+    const operator = await operatorOf(context.req.header("Authorization"), request.management_token);
+    await deleteMachine(deps, operator, request.agent_id);
+    return context.json({ deleted: true as const, agent_id: request.agent_id }, 200);
+  });
 }
 
 /** The schema has made sure that it is one of them. */
@@ -104,6 +113,7 @@ function keyOf({ agent_id, ek_sha256 }: { agent_id?: string; ek_sha256?: string 
 
 function toldOf(machine: MachineRecord) {
   const { agentId, ekSha256, akName, labels, state, enrolledAtMs, revoked } = machine;
+  const verdict = stateOf(machine)?.verdict;
   return {
     agent_id: agentId,
     ek_sha256: ekSha256,
@@ -112,6 +122,14 @@ function toldOf(machine: MachineRecord) {
     state,
     enrolled_at: instant(enrolledAtMs),
     ...(revoked === undefined ? {} : { revoked_at: instant(revoked.atMs), reason: revoked.reason }),
+    ...(verdict === undefined ? {} : {
+      attestation: {
+        result: verdict.result,
+        purpose: verdict.purpose,
+        policy_version: verdict.policy,
+        at: instant(verdict.at),
+      },
+    }),
   };
 }
 

@@ -1,6 +1,8 @@
 /** The routes of enrolment and machines as data. */
 import { createRoute } from "@hono/zod-openapi";
 import {
+  deleteMachineRequestSchema,
+  deleteMachineResponseSchema,
   enrollBeginRequestSchema,
   enrollBeginResponseSchema,
   enrollFinishRequestSchema,
@@ -91,6 +93,16 @@ export const restoreMachineRoute = createRoute({
   responses: answers("It is admitted again. For operators.", restoreMachineResponseSchema),
 });
 
+export const deleteMachineRoute = createRoute({
+  method: "post",
+  path: "/v1/machines/delete",
+  summary: "Forget a revoked machine; its endorsement key stays revoked",
+  tags,
+  security: optionalBearer,
+  request: { body: body(deleteMachineRequestSchema) },
+  responses: answers("It takes no place any more. For operators.", deleteMachineResponseSchema),
+});
+
 export const MACHINE_ROUTES = [
   enrollmentTokenRoute,
   enrollBeginRoute,
@@ -99,4 +111,5 @@ export const MACHINE_ROUTES = [
   machineRoute,
   revokeMachineRoute,
   restoreMachineRoute,
+  deleteMachineRoute,
 ] as const;

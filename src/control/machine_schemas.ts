@@ -101,6 +101,12 @@ const machine = z.object({
   enrolled_at: instantSchema,
   revoked_at: instantSchema.optional(),
   reason: z.string().optional().openapi({ description: "Why it was revoked." }),
+  attestation: z.object({
+    result: z.string().openapi({ description: "`ok`, or the code of the refusal." }),
+    purpose: z.string(),
+    policy_version: z.string(),
+    at: instantSchema,
+  }).optional().openapi({ description: "What became of its last authentic quote; absent before the first." }),
 });
 
 export const machinesQuerySchema = z.object({
@@ -143,6 +149,16 @@ export const revokeMachineResponseSchema = z.object({
   agent_id: agentId,
   already: z.boolean().openapi({ description: "It was revoked before; its first reason stays." }),
 }).openapi("RevokeMachineResponse");
+
+export const deleteMachineRequestSchema = z.object({
+  agent_id: agentId,
+  management_token: which.management_token,
+}).openapi("DeleteMachineRequest");
+
+export const deleteMachineResponseSchema = z.object({
+  deleted: z.literal(true),
+  agent_id: agentId,
+}).openapi("DeleteMachineResponse");
 
 export const restoreMachineRequestSchema = z.object(which).refine(one, oneError).openapi(
   "RestoreMachineRequest",

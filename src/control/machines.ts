@@ -73,6 +73,30 @@ export async function restoreMachine(
   return agentId;
 }
 
+/** Forgets a revoked machine: it takes no place any more, and stays out. Throws `machine_unknown`, `machine_active`. */
+export async function deleteMachine(
+  deps: Pick<ControlDeps, "store" | "clock" | "log">,
+  operator: string,
+  agentId: string,
+): Promise<void> {
+  // Before its row is gone: the audit names its key.
+  const ekSha256 = (await deps.store.machine(agentId))?.ekSha256;
+  const outcome = await deps.store.deleteMachine(agentId);
+  await deps.store.appendAudit({
+    atMs: deps.clock.wall(),
+    actor: operator,
+    action: "machine.delete",
+    subject: agentId,
+    outcome: outcome === "deleted" ? "ok" : outcome === "active" ? "machine_active" : "machine_unknown",
+    detail: ekSha256 === undefined ? {} : { ek_sha256: ekSha256 },
+  });
+  if (outcome === "unknown") throw unknown();
+  if (outcome === "active") {
+    throw new PosternError("machine_active", "Cannot delete machine: it is not revoked");
+  }
+  deps.log("warn", "machine deleted", { agent_id: agentId, by: operator });
+}
+
 /** An agent id is made from the hash of the EK: it is known also of a machine that never came. */
 function agentIdOfKey(key: MachineKey): string {
   return "agentId" in key ? key.agentId : agentIdOfDigest(fromHex(key.ekSha256));

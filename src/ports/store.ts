@@ -311,6 +311,8 @@ export interface MachineStore {
    * such machine, or none of that EK; `active`: it is not revoked.
    */
   restoreMachine(key: MachineKey): Promise<"restored" | "active" | "unknown">;
+  /** Forgets a revoked machine, so that it counts no more; its EK stays revoked. */
+  deleteMachine(agentId: string): Promise<"deleted" | "active" | "unknown">;
   isEkRevoked(ekSha256: string): Promise<boolean>;
   /** Grows with every revocation, whichever process makes it: who finds it grown asks about the machines that it serves. */
   machineRevocations(): Promise<number>;

@@ -129,6 +129,16 @@ export class SqlMachines implements Omit<MachineStore, keyof OpenEnrolments> {
     });
   }
 
+  async deleteMachine(agentId: string) {
+    return await this.#database.transaction(async (sql) => {
+      const machine = await machineOf(sql, agentId);
+      if (machine === undefined) return "unknown";
+      if (machine.state === "active") return "active";
+      await sql.run("DELETE FROM machines WHERE agent_id = ?", agentId);
+      return "deleted";
+    });
+  }
+
   async isEkRevoked(ekSha256: string): Promise<boolean> {
     return await isRevoked(this.#database, ekSha256);
   }

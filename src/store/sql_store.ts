@@ -136,6 +136,7 @@ export function sqlStore(database: SqlDatabase, options: StoreOptions): Store {
     machines: (limit, afterAgentId) => machines.machines(limit, afterAgentId),
     revokeMachine: (key, revocation) => machines.revokeMachine(key, revocation),
     restoreMachine: (key) => machines.restoreMachine(key),
+    deleteMachine: (agentId) => machines.deleteMachine(agentId),
     isEkRevoked: (ekSha256) => machines.isEkRevoked(ekSha256),
     machineRevocations: () => machines.machineRevocations(),
     advanceContinuity: (agentId, value, revision) => machines.advanceContinuity(agentId, value, revision),

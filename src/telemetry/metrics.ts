@@ -43,6 +43,7 @@ export interface Metrics {
   readonly rekeys: Counter;
   /** Evidence judged by control. */
   readonly attestations: Counter<"result" | "tier">;
+  readonly enrolments: Counter<"result">;
   readonly queuedBytes: Gauge;
   readonly unreadBytes: Gauge;
   /** Value 1, with what runs as labels. */
@@ -131,6 +132,9 @@ export function createMetrics(): Metrics {
     tokensRefused: counter("tokens_refused_total", "Refused tokens by kind and code.", ["kind", "code"]),
     tokens: registerTokenSeries(registers),
     rekeys: counter("rekeys_total", "Changes of channel keys."),
+    enrolments: counter("machine_enrolments_total", "Enrolments of machines, begun or finished, by result.", [
+      "result",
+    ]),
     attestations: counter("attestations_total", "Judged attestation evidence by result and kind.", [
       "result",
       "tier",

@@ -164,6 +164,25 @@ export function machineStoreContract(kind: string, makeHarness: () => Promise<St
     assert.equal((await store.enrollMachine(enrolmentOf(1, { tokenId: "t2" }))).outcome, "renewed");
   });
 
+  test("deleteMachine() forgets a revoked machine, and not that it was revoked", async (store) => {
+    assert.equal(await store.deleteMachine("agent-001"), "unknown");
+    await enrol(store, 1);
+    assert.equal(await store.deleteMachine("agent-001"), "active");
+    await store.revokeMachine({ agentId: "agent-001" }, revocation);
+    assert.equal(await store.deleteMachine("agent-001"), "deleted");
+    assert.deepEqual(await store.machines(9), []);
+    await store.putEnrolmentToken(machineTokenOf("t2"));
+    const again = enrolmentOf(1, { tokenId: "t2" });
+    assert.deepEqual(await store.enrollMachine(again), { outcome: "revoked" });
+    await store.restoreMachine({ ekSha256: again.ekSha256 });
+    assert.deepEqual(
+      await store.enrollMachine(enrolmentOf(1)),
+      { outcome: "token_refused" },
+      "spent is spent",
+    );
+    assert.equal((await store.enrollMachine(again)).outcome, "enrolled");
+  });
+
   test("machineRevocations() grows with each revocation, and with nothing else", async (store) => {
     const [first, second] = [enrolmentOf(1), enrolmentOf(2)];
     assert.equal(await store.machineRevocations(), 0);

@@ -139,6 +139,7 @@ Deno.test("GET /openapi.json describes every route with its request and answers"
     "POST /v1/enroll/begin",
     "POST /v1/enroll/finish",
     "POST /v1/enroll/tokens",
+    "POST /v1/machines/delete",
     "POST /v1/machines/restore",
     "POST /v1/machines/revoke",
     "POST /v1/policies",

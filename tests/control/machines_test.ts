@@ -52,6 +52,7 @@ Deno.test("every route of machines is for operators", async () => {
     (token?: string) => control.get(`/v1/machines/${one.agentId}`, token),
     (token?: string) => control.post("/v1/machines/revoke", { agent_id: one.agentId, reason: "r" }, token),
     (token?: string) => control.post("/v1/machines/restore", { agent_id: one.agentId }, token),
+    (token?: string) => control.post("/v1/machines/delete", { agent_id: one.agentId }, token),
   ];
   for (const ask of asks) {
     assertProblem(await ask(), 401, "authorization_required");
@@ -118,4 +119,19 @@ Deno.test("POST /v1/machines/revoke takes an EK that never came, and refuses an 
   const restore = { ek_sha256: one.ekSha256 };
   assert.equal((await control.post("/v1/machines/restore", restore, operator)).status, 200);
   assertProblem(await control.post("/v1/machines/restore", restore, operator), 404, "machine_unknown");
+});
+
+Deno.test("POST /v1/machines/delete forgets a revoked machine, which stays out: machine_active", async () => {
+  const { control, operator } = await opened();
+  await using _ = control;
+  const remove = () => control.post("/v1/machines/delete", { agent_id: one.agentId }, operator);
+  assertProblem(await remove(), 404, "machine_unknown");
+  await one.enrol(control, await tokenFor(control));
+  assertProblem(await remove(), 409, "machine_active");
+  await control.post("/v1/machines/revoke", { agent_id: one.agentId, reason: "scrapped" }, operator);
+  assert.deepEqual((await remove()).json, { deleted: true, agent_id: one.agentId });
+  const [{ action, outcome, detail }] = await control.store.auditEntries(1);
+  assert.deepEqual([action, outcome, detail], ["machine.delete", "ok", { ek_sha256: one.ekSha256 }]);
+  assert.deepEqual((await control.get("/v1/machines", operator)).json, { machines: [] });
+  assertProblem(await one.enrol(control, await tokenFor(control)), 403, "machine_revoked");
 });

@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
-import type { RunningAgent } from "../../agent/mod.ts";
-import { agentDefaults } from "../../src/config/mod.ts";
-import { startAgent } from "../../agent/mod.ts";
-import { codeOf } from "../../src/errors/mod.ts";
+import { ControlClient, enrol as enrolBy, openTpm, type RunningAgent, startAgent } from "../../agent/mod.ts";
+import { agentDefaults, edgeDefaults, parseTpmAddress } from "../../src/config/mod.ts";
+import { systemClock, systemRandom } from "../../src/driver/mod.ts";
+import { codeOf, PosternError } from "../../src/errors/mod.ts";
+import { startEdge } from "../../src/main.ts";
 import { noLog } from "../../src/telemetry/mod.ts";
 import { postern } from "../cli/program.ts";
 import { EkMaker } from "../support/ek_maker.ts";
 import { type Stack, startStack } from "../support/stack.ts";
 import { Swtpm } from "../support/swtpm.ts";
+import { TempDir } from "../support/temp_dir.ts";
 
 /** Bound on what revoking a machine may take. */
 const CUT_MS = 2_000;
@@ -177,6 +179,70 @@ Deno.test("a TPM of a maker that the operator does not trust is refused, and not
   await using nobody = await startStack();
   assert.deepEqual(refusal(await enrol(nobody, tpm, await tokenOf(nobody))), ["ek_roots_missing", 4]);
   assert.deepEqual(await machinesOf(stack), []);
+});
+
+Deno.test("an enrolment survives a crash of control, and of the machine, at every step", async () => {
+  await using tpm = await Swtpm.start();
+  await using folder = await TempDir.make("enrol-crash");
+  const edge = () =>
+    startEdge(
+      edgeDefaults({
+        listen: "127.0.0.1:0",
+        admin_listen: "off",
+        state_directory: folder.file("edge"),
+        "attestation.roots_directory": tpm.rootsDirectory,
+      }),
+      { log: noLog },
+    );
+  const opened = await openTpm(parseTpmAddress(tpm.address)!, { clock: systemClock, random: systemRandom });
+  let running = await edge();
+  const clients: ControlClient[] = [];
+  const client = () => {
+    const fresh = new ControlClient({
+      url: `http://127.0.0.1:${running.port}`,
+      clock: systemClock,
+      token: () => Deno.readTextFile(running.tokenPath).then((text) => text.trim()),
+    });
+    clients.push(fresh);
+    return fresh;
+  };
+  const restart = async () => {
+    await running.stop();
+    running = await edge();
+  };
+  const never = new AbortController().signal;
+  const lost = new PosternError("control_unreachable");
+  try {
+    const { token } = await client().issueEnrollmentToken({ labels: ["prod"] }, never);
+    /** Control as one run of the machine sees it: something breaks behind a step. */
+    const breaking = (step: "begin" | "finish" | undefined): Parameters<typeof enrolBy>[1] => ({
+      async beginEnrollment(request, signal) {
+        const begun = await client().beginEnrollment(request, signal);
+        await restart();
+        if (step === "begin") throw lost;
+        return begun;
+      },
+      async finishEnrollment(request, signal) {
+        const finished = await client().finishEnrollment(request, signal);
+        await restart();
+        if (step === "finish") throw lost;
+        await assert.rejects(client().finishEnrollment(request, signal), { code: "enrollment_unknown" });
+        return finished;
+      },
+    });
+    await assert.rejects(enrolBy(opened, breaking("begin"), token, never), { code: "control_unreachable" });
+    assert.deepEqual((await client().machines(undefined, never)).machines, [], "nothing is half written");
+    await assert.rejects(enrolBy(opened, breaking("finish"), token, never), { code: "control_unreachable" });
+    const enrolled = { agentId: opened.agentId, labels: ["prod"] };
+    assert.deepEqual(await enrolBy(opened, breaking(undefined), token, never), enrolled);
+    const { machines } = await client().machines(undefined, never);
+    assert.deepEqual(machines.map(({ agent_id, labels }) => [agent_id, labels]), [[opened.agentId, [
+      "prod",
+    ]]]);
+  } finally {
+    for (const each of clients) each.close();
+    await running.stop();
+  }
 });
 
 for (const workers of ["1", "3"]) {

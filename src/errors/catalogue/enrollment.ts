@@ -134,6 +134,15 @@ export const ENROLLMENT_ERRORS = {
     cause: "No machine with this agent id or endorsement key is enrolled or revoked.",
     remedy: "List the machines and check the id: `postern machines`.",
   },
+  machine_active: {
+    title: "Machine is not revoked",
+    blame: "peer",
+    retryable: false,
+    status: 409,
+    exit: 1,
+    cause: "Only a revoked machine can be deleted: one that may still open channels is not to be forgotten.",
+    remedy: "Revoke it first: `postern machine revoke AGENT-ID --reason TEXT`.",
+  },
   machine_not_revoked: {
     title: "Machine is not revoked",
     blame: "peer",
@@ -181,6 +190,6 @@ export const ENROLLMENT_ERRORS = {
     cause:
       "As many machines as the control plane keeps are enrolled, or as many revoked keys as it remembers.",
     remedy:
-      "Raise `limits.max_machines`, or restore keys of machines that do not exist any more: `postern machine restore`.",
+      "Raise `limits.max_machines`, or revoke and then delete machines that do not exist any more: `postern machine delete`.",
   },
 } as const satisfies Record<string, ErrorFacts>;
