@@ -1,5 +1,6 @@
 /** Machines with a real software TPM, from enrolment to the cut: edge, control and agents in this process. */
 import assert from "node:assert/strict";
+import { createHash, X509Certificate } from "node:crypto";
 import { openTpm, TpmProvider } from "../../agent/tpm/mod.ts";
 import type { EvidenceProvider } from "../../src/attestation/mod.ts";
 import type { Challenge } from "../../src/channel/mod.ts";
@@ -18,6 +19,7 @@ import { codeOf } from "../../src/errors/mod.ts";
 import { RogueAgent } from "../support/rogue_agent.ts";
 import { eventually, within } from "../support/stack.ts";
 import { Swtpm } from "../support/swtpm.ts";
+import { TempDir } from "../support/temp_dir.ts";
 
 Deno.test("an enrolled machine publishes in tier tpm; its identity is in no file", async () => {
   await using tpm = await Swtpm.start();
@@ -70,6 +72,43 @@ Deno.test("a machine that was revoked is cut, refused, and let in again when tha
   assert.equal((await attested.stack.fetch("web").then(dispose)).status, 503);
   await within(soonMs, "the agent gives up", agent.done);
   await attested.operator.restoreMachine({ agent_id: agentId }, AbortSignal.timeout(soonMs));
+  await attested.serve(tpm, serviceOf(origin));
+  assert.equal(await ask(attested), FROM_MACHINE);
+});
+
+Deno.test("a machine is cut when the operator's list revokes its certificate or its authority, refused, and let in again", async () => {
+  await using tpm = await Swtpm.start();
+  await using folder = await TempDir.make("revoked");
+  const list = (content: object) => folder.write("list.json", JSON.stringify({ version: 1, ...content }));
+  const revocations = await list({});
+  await using attested = await AttestedStack.start(tpm, {
+    edge: { "attestation.revocations_file": revocations },
+  });
+  using origin = startEndlessOrigin();
+  const agentId = await attested.enroll(tpm);
+  const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
+  const authority = new X509Certificate(await Deno.readTextFile(tpm.maker.intermediatePath));
+  const revoked = [
+    ["ek_certificate_revoked", {
+      certificates: Object.values(tpm.certificates).map((one) => ({ sha256: sha256(one) })),
+    }],
+    ["ek_issuer_revoked", {
+      keys: [{ sha256: sha256(authority.publicKey.export({ format: "der", type: "spki" })) }],
+    }],
+  ] as const;
+  for (const [code, content] of revoked) {
+    const agent = await attested.serve(tpm, serviceOf(origin));
+    const stream = await openStream(attested);
+    await list(content);
+    await attested.stack.edge.reload();
+    await within(soonMs, "the stream of the revoked machine is cut", stream.cut, attested.stack.lines);
+    await refused(attested, code);
+    await within(soonMs, "the agent gives up", agent.done);
+    await assert.rejects(attested.enroll(tpm), { code });
+    await list({});
+    await attested.stack.edge.reload();
+  }
+  assert.equal(await attested.enroll(tpm), agentId);
   await attested.serve(tpm, serviceOf(origin));
   assert.equal(await ask(attested), FROM_MACHINE);
 });
