@@ -17,7 +17,7 @@ import { hostHeader } from "./field_values.ts";
 import { ruleSettings } from "./rules.ts";
 import { serviceProtocols } from "./protocol.ts";
 import { tierSchema } from "../identity/mod.ts";
-import { list, optional, setting, type Values } from "./setting.ts";
+import { list, optional, setting, unshown, type Values } from "./setting.ts";
 import { channelSettings, logSettings, windowSettings } from "./shared.ts";
 import { ekKinds } from "./tpm_address.ts";
 import { dayMs, hourMs, KiB } from "./units.ts";
@@ -74,12 +74,12 @@ export const serviceSettings = {
 } as const;
 
 export const agentSettings = {
-  control: setting(
+  control: unshown(setting(
     url("http", "https"),
     "http://127.0.0.1:8080",
     "Control plane, usually the edge itself.",
     "URL",
-  ),
+  )),
   caFile: optional(path(), "Extra certificate authorities in PEM for control and edge.", "FILE"),
   tokenFile: optional(path(), "File that holds the management token.", "FILE"),
   tokenRenewal: setting(
@@ -88,7 +88,7 @@ export const agentSettings = {
     "Whether the token file gets a fresh token at half of its life; false when something else writes it.",
     "BOOL",
   ),
-  proxy: optional(url("http", "https"), "Proxy that reaches control and edge by CONNECT.", "URL"),
+  proxy: unshown(optional(url("http", "https"), "Proxy that reaches control and edge by CONNECT.", "URL")),
   /** Not in the URL: that is seen in process lists and logs. */
   proxyCredentialsFile: optional(path(), "File that holds user:password for the proxy.", "FILE"),
   proxyCaFile: optional(path(), "Extra certificate authorities in PEM for an https:// proxy.", "FILE"),

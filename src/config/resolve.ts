@@ -61,7 +61,8 @@ interface Problem {
 
 /**
  * Merges the layers into one checked configuration. All problems are reported in one error, a line each.
- * Throws `config_key_unknown`, `config_value_invalid`, `config_conflict`. Messages never repeat a value.
+ * Throws `config_key_unknown`, `config_value_invalid`, `config_conflict`. Messages repeat what is wrong,
+ * shortened and escaped, unless the setting may hold a credential.
  */
 export function resolve<G extends Group, T>(schema: Schema<G, T>, layers: Layers): Resolved<T> {
   const merge = new Merge(layers);
@@ -126,7 +127,8 @@ class Merge {
     if (result.success) return result.data;
     const where = origin.layer === "default" ? `the default of ${key}` : origin.where;
     const name = origin.layer === "file" ? ` (${key})` : "";
-    this.#refuse("config_value_invalid", `Cannot use ${where}${name}: ${result.error.issues[0].message}`);
+    const { message } = result.error.issues[0];
+    this.#refuse("config_value_invalid", `Cannot use ${where}${name}: ${message}${shown(setting, raw)}`);
     return null;
   }
 
@@ -198,7 +200,8 @@ class Merge {
     if (result !== undefined && !result.success) {
       // The flag of a rule is the rule's own name.
       const flag = flagNameOf(key.replace(/^rules\./, ""));
-      this.#refuse("config_value_invalid", `Cannot use --${flag}: ${result.error.issues[0].message}`);
+      const { message } = result.error.issues[0];
+      this.#refuse("config_value_invalid", `Cannot use --${flag}: ${message}${shown(setting, raw)}`);
     }
     return result?.data ?? null;
   }
@@ -229,6 +232,22 @@ function plainOf(node: FileNode): unknown {
   if (node.kind === "scalar") return node.value;
   if (node.kind === "list") return node.items.map(plainOf);
   return new Map([...node.entries].map(([name, { value }]) => [name, plainOf(value)]));
+}
+
+/** Most characters of a wrong value that a message repeats. */
+const maxShownChars = 48;
+
+/** What was given instead; nothing where it is a list or map, or may hold a credential. */
+function shown({ isSecret }: Setting<unknown>, raw: unknown): string {
+  if (isSecret || typeof raw === "object") return "";
+  const text = String(raw);
+  const cut = text.length > maxShownChars ? `${text.slice(0, maxShownChars)}…` : text;
+  // Nothing that a terminal acts on, or that turns the direction of text around.
+  const safe = JSON.stringify(cut).replace(
+    /[\p{C}\p{Zl}\p{Zp}]/gu,
+    (char) => `\\u{${char.codePointAt(0)!.toString(16)}}`,
+  );
+  return `, not ${safe}`;
 }
 
 /** File text in a message: printable, and short. */

@@ -1,7 +1,7 @@
 /** Rules of a service, as its owner writes them. What they mean on the wire is src/rules. */
 import { maxRate, maxRuleBlocks, maxRuleFields, realmPattern } from "../rules/mod.ts";
 import type { ServiceProtocol } from "./protocol.ts";
-import { optional, setting } from "./setting.ts";
+import { optional, setting, unshown } from "./setting.ts";
 import { fieldLines, fieldNames } from "./field_values.ts";
 import { addressBlocks, count, duration, notation, path, rateOf } from "./values.ts";
 
@@ -61,18 +61,18 @@ const httpRules = {
 function fieldSettings(where: string) {
   return {
     remove: setting(fieldNames(maxRuleFields), "", `Fields taken out of ${where}.`, "NAME,..."),
-    set: setting(
+    set: unshown(setting(
       fieldLines(maxRuleFields),
       "",
       `Fields of ${where}, in place of those that are there. A flag takes one, and may be repeated.`,
       "NAME: VALUE",
-    ),
-    add: setting(
+    )),
+    add: unshown(setting(
       fieldLines(maxRuleFields),
       "",
       `Fields of ${where}, beside those that are there. A flag takes one, and may be repeated.`,
       "NAME: VALUE",
-    ),
+    )),
   } as const;
 }
 

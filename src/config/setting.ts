@@ -23,6 +23,8 @@ export interface Setting<T> {
   readonly help: string;
   /** What stands for the value in usage lines, e.g. "HOST:PORT". */
   readonly placeholder: string;
+  /** Whether a value, a wrong one too, may hold a credential: messages do not repeat it. */
+  readonly isSecret: boolean;
 }
 
 /** A list of groups; written in the file only. */
@@ -51,7 +53,15 @@ export function setting<T>(
   placeholder = "VALUE",
   shownDefault = defaultText,
 ): Setting<T> {
-  return Object.freeze({ node: "setting", schema, defaultText, shownDefault, help, placeholder });
+  return Object.freeze({
+    node: "setting",
+    schema,
+    defaultText,
+    shownDefault,
+    help,
+    placeholder,
+    isSecret: false,
+  });
 }
 
 /** A setting that is null until it is given. */
@@ -67,7 +77,13 @@ export function optional<T>(
     shownDefault: null,
     help,
     placeholder,
+    isSecret: false,
   });
+}
+
+/** The same setting, its values never shown in messages. */
+export function unshown<T>(setting: Setting<T>): Setting<T> {
+  return Object.freeze({ ...setting, isSecret: true });
 }
 
 /** A list of groups. */

@@ -1,6 +1,6 @@
 /** Settings of who verifies the tokens of agents at an edge. */
 import { isLoopbackHost } from "./address.ts";
-import { optional, setting, type Values } from "./setting.ts";
+import { optional, setting, unshown, type Values } from "./setting.ts";
 import { count, duration, notation, path, textList, url, word } from "./values.ts";
 
 /** Issuers that one kind of keys may be for. */
@@ -45,7 +45,7 @@ export const tokenVerificationSettings = {
     "FILE",
   ),
   hmacIssuers: issuers("Issuers whose tokens these secrets verify."),
-  verifierUrl: optional(guardedUrl(), "Remote verifier: tokens are posted there.", "URL"),
+  verifierUrl: unshown(optional(guardedUrl(), "Remote verifier: tokens are posted there.", "URL")),
   verifierIssuers: issuers("Issuers whose tokens the remote verifier is shown; no others are."),
   verifierTokenFile: optional(
     path(),

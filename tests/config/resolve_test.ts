@@ -75,7 +75,7 @@ Deno.test("resolve() names file, line, column and the nearest key for an unknown
   );
 });
 
-Deno.test("resolve() reports all problems at once, without repeating values", () => {
+Deno.test("resolve() reports all problems at once, with what was given instead", () => {
   const error = refusal({
     flags: { "drain-timeout": "hunter2" },
     env: { POSTERN_LISTEN: "hunter2" },
@@ -89,7 +89,32 @@ Deno.test("resolve() reports all problems at once, without repeating values", ()
     "Cannot use postern.yaml",
   ]);
   assert.match(error.message, /postern\.yaml:3:24 \(heartbeat\.interval\)/);
-  assert.doesNotMatch(error.message, /hunter2/);
+  assert.match(error.message, /^Cannot use POSTERN_LISTEN: .*, not "hunter2"$/m);
+  assert.match(error.message, /\(heartbeat\.interval\): .*, not "10"$/m);
+});
+
+Deno.test("resolve() shortens and escapes wrong values, and repeats none that may hold a credential", () => {
+  const messageOf = (flags: Record<string, string>, schema: typeof edgeSchema | typeof agentSchema) =>
+    refusal({ flags }, schema).message;
+  const long = messageOf({ "drain-timeout": "x".repeat(5_000) }, edgeSchema);
+  assert.ok(long.endsWith(`, not "${"x".repeat(48)}…"`), long);
+  const odd = messageOf({ "drain-timeout": '\u001b[2J"\u202e\u2028\n\u0085' }, edgeSchema);
+  assert.ok(odd.endsWith(String.raw`, not "\u001b[2J\"\u{202e}\u{2028}\n\u{85}"`), odd);
+  for (const flag of ["control", "proxy"]) {
+    const message = messageOf({ [flag]: "https://user:hunter2@host.example" }, agentSchema);
+    assert.match(message, /^Cannot use --/);
+    assert.doesNotMatch(message, /hunter2|host\.example/);
+  }
+  assert.doesNotMatch(
+    messageOf({ "tokens-verifier-url": "https://user:hunter2@host.example" }, edgeSchema),
+    /hunter2/,
+  );
+  const items = { services: [{ target: "80", "rules.request_headers.set": "Authorization: hunter2\u0000" }] };
+  const fields = refusal({ items }, agentSchema).message;
+  assert.match(fields, /^Cannot use --request-headers-set: /);
+  assert.doesNotMatch(fields, /hunter2/);
+  const list = refusal({ file: yaml("access: { allow: [hunter2] }") }).message;
+  assert.doesNotMatch(list, /, not/);
 });
 
 Deno.test("resolve() refuses settings that contradict each other", () => {
