@@ -26,7 +26,7 @@ export interface Argument {
   /** The only words that are accepted. */
   readonly words?: readonly string[];
   /** What completion offers where the words are not fixed. */
-  readonly offers?: "commands";
+  readonly offers?: "commands" | "codes";
 }
 
 /** A parsed command line with what the command may touch. */

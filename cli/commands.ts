@@ -484,6 +484,7 @@ export const commands: readonly Command[] = [
       name: "CODE",
       help: "What stands in error[CODE], in a log line or on an error page.",
       required: true,
+      offers: "codes",
     }],
     flags: [jsonFlag],
     run: async (call) => (await import("./commands/explain.ts")).runExplain(call),

@@ -1,4 +1,5 @@
 /** Completion scripts for shells, made from the table of commands. Pure: they ask nothing at completion time. */
+import { CATALOGUE } from "../src/errors/mod.ts";
 import type { LogLevel } from "../src/ports/mod.ts";
 import { type Command, type Flag, flagsFor } from "./command.ts";
 
@@ -22,9 +23,19 @@ export function completionScript(shell: Shell, commands: readonly Command[]): st
 }
 
 function argumentWords(command: Command, commands: readonly Command[]): string[] {
-  return command.arguments.flatMap((argument) =>
-    argument.words ?? (argument.offers === "commands" ? commands.map(({ name }) => name) : [])
-  );
+  return command.arguments.flatMap(({ words, offers }) => {
+    if (words !== undefined) return words;
+    switch (offers) {
+      case undefined:
+        return [];
+      case "commands":
+        return commands.map(({ name }) => name);
+      case "codes":
+        return Object.keys(CATALOGUE).sort();
+      default:
+        return offers satisfies never;
+    }
+  });
 }
 
 /** The words that a placeholder such as `auto|true|false` spells out; those in capitals stand for something else. */
@@ -32,7 +43,7 @@ function valueWords(flag: Flag): string[] {
   if (flag.placeholder === "BOOL") return ["true", "false"];
   if (flag.placeholder === "LEVEL") return [...logLevels];
   if (flag.placeholder?.includes("/")) return []; // COUNT/s|m|h: no word by itself
-  return flag.placeholder?.split("|").filter((word) => /^[a-z][a-z0-9]*$/.test(word)) ?? [];
+  return flag.placeholder?.split("|").filter((word) => /^[a-z][a-z0-9-]*$/.test(word)) ?? [];
 }
 
 function bash(commands: readonly Command[]): string {

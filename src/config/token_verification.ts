@@ -30,7 +30,7 @@ export const tokenVerificationSettings = {
     word("local", "remote", "remote-then-local", "local-then-remote"),
     "local",
     "Who verifies tokens of agents: keys of this edge, a remote verifier, or one and then the other for what the first has no key for; an outage never passes on to the other.",
-    "POLICY",
+    "local|remote|remote-then-local|local-then-remote",
   ),
   jwksFile: optional(path(), "Public keys of other issuers, a JWK set; read again on SIGHUP.", "FILE"),
   jwksUrl: optional(

@@ -3,6 +3,7 @@ import { commands } from "../../cli/commands.ts";
 import { flagsFor } from "../../cli/command.ts";
 import { completionScript, shells } from "../../cli/completions.ts";
 import { commandHelp, overview } from "../../cli/help.ts";
+import { CATALOGUE } from "../../src/errors/mod.ts";
 
 const commandNamed = (name: string) => commands.find((command) => command.name === name)!;
 
@@ -54,4 +55,23 @@ Deno.test("the bash script completes commands, words, flags and leaves values al
   assert.deepEqual(await completeInBash("postern", "help", "h"), ["http", "hash-password", "help"]);
   assert.deepEqual(await completeInBash("postern", "http", "--log-level", "e"), ["error"]);
   assert.deepEqual(await completeInBash("postern", "edge", "--log-format", ""), ["text", "json"]);
+  assert.deepEqual(
+    await completeInBash("postern", "edge", "--tokens-verification", "remote"),
+    ["remote", "remote-then-local"],
+  );
+});
+
+Deno.test("the scripts complete the codes that postern explain knows", async () => {
+  assert.deepEqual(
+    await completeInBash("postern", "explain", "token_r"),
+    Object.keys(CATALOGUE).filter((code) => code.startsWith("token_r")).sort(),
+  );
+  assert.deepEqual(await completeInBash("postern", "http", "token_r"), []);
+  for (const shell of shells) {
+    const line = completionScript(shell, commands).split("\n").find((text) =>
+      text.includes(" keyset_malformed ")
+    );
+    assert.ok(line !== undefined, shell);
+    for (const code of Object.keys(CATALOGUE)) assert.ok(line.includes(code), `${shell}: ${code}`);
+  }
 });
