@@ -54,13 +54,16 @@ export interface DeleteRequest {
 export const deleteAnswer = z.object({ tunnel_id: z.string().max(128) });
 
 export interface ChallengeRequest {
-  readonly stage0_token: string;
+  /** For a new channel; for one that stands the token that the evidence before has brought. */
+  readonly stage0_token?: string;
+  readonly reauth_token?: string;
   readonly purpose: "channel-open" | "channel-reauth";
   /** base64url of 32 bytes, like the two below. */
   readonly session_nonce: string;
   readonly handshake_hash: string;
   readonly agent_static: string;
   readonly agent_id: string;
+  readonly reauth_version: number;
 }
 export const challengeAnswer = z.object({
   challenge_id: z.string().min(1).max(64),
@@ -74,7 +77,7 @@ export interface EvidenceRequest {
   readonly challenge_id: string;
   readonly evidence: { readonly kind: string; readonly [field: string]: unknown };
 }
-export const evidenceAnswer = z.object({ stage1_token: token });
+export const evidenceAnswer = z.object({ stage1_token: token, reauth_token: token.optional() });
 export type EvidenceAnswer = z.infer<typeof evidenceAnswer>;
 
 export const tokenAnswer = z.object({

@@ -8,6 +8,7 @@ import {
   HandshakeInitiator,
   isTerminal,
   type ReadyMessage,
+  type ReauthChallenge,
   type SuiteName,
 } from "../src/channel/mod.ts";
 import { generateX25519KeyPair } from "../src/crypto/mod.ts";
@@ -15,7 +16,7 @@ import { ChannelPump, type WebSocketConnection, type WireBuffers } from "../src/
 import { errorOf, PosternError } from "../src/errors/mod.ts";
 import type { ByteStream, Clock, MessageFraming, Random } from "../src/ports/mod.ts";
 import type { ResetReason } from "../src/wire/mod.ts";
-import type { Prover } from "./evidence.ts";
+import type { Attested, Prover } from "./evidence.ts";
 import type { Service } from "./service.ts";
 
 /** A carrier that stands; {@link WebSocketConnection} is one. */
@@ -37,7 +38,7 @@ export interface SessionOptions {
   readonly replaces?: string;
   /** Its place among the channels of the service; undefined for an only one. */
   readonly carrier?: CarrierPlace;
-  readonly prove: Prover;
+  readonly prover: Prover;
   readonly service: Service;
   readonly limits: ChannelLimits;
   readonly buffers: WireBuffers;
@@ -50,8 +51,19 @@ export interface SessionEvents {
   onState(session: Session, state: ChannelState): void;
   onReady(session: Session, ready: ReadyMessage): void;
   onEcho(session: Session, rttMs: number): void;
+  /** The agent was asked to prove itself again: the edge is content, or why there is no proof. */
+  onReauth(session: Session, error: PosternError | undefined): void;
   /** The edge wants this session to be replaced. */
   onGoaway(session: Session, reason: ResetReason, deadlineMs: number): void;
+}
+
+/** What the agent proved last on a session. Wall-clock milliseconds. */
+export interface SessionAttestation {
+  /** As control said it; for people. */
+  readonly tier: string | undefined;
+  readonly atMs: number;
+  /** When the edge asks again at the earliest; undefined: never, or not by this way. */
+  readonly nextAtMs: number | undefined;
 }
 
 export class Session {
@@ -64,6 +76,8 @@ export class Session {
   #channel: Channel | undefined;
   #pump: ChannelPump | undefined;
   #id: string | undefined;
+  #attested: Attested | undefined;
+  #attestation: SessionAttestation | undefined;
   #goOnline!: () => void;
   #stayOffline!: (error: PosternError) => void;
   #isOnline = false;
@@ -93,6 +107,10 @@ export class Session {
   /** Whether a byte came back from the edge, and new streams are served. */
   get isOnline(): boolean {
     return this.#isOnline && (this.state === "established" || this.state === "revalidating");
+  }
+  /** What was proved last; undefined before the edge was content with it. */
+  get attestation(): SessionAttestation | undefined {
+    return this.#attestation;
   }
   get rttMs(): number {
     return this.#channel?.rttMs ?? 0;
@@ -144,6 +162,32 @@ export class Session {
     return this.#error;
   }
 
+  async #proveAgain(challenge: ReauthChallenge, pump: ChannelPump): Promise<void> {
+    try {
+      const attested = this.#attested = await this.#options.prover.again(challenge, this.#abort.signal);
+      this.#channel?.proveAgain(attested.token, this.#options.clock.now());
+      pump.wake();
+    } catch (thrown) {
+      if (this.#abort.signal.aborted) return;
+      const error = errorOf(thrown, `Cannot prove again: ${String(thrown)}`);
+      this.#options.events.onReauth(this, error);
+      // What might have worked a moment later is the edge's to give up. A refusal is a refusal: only a new channel helps.
+      if (error.retryable) return;
+      this.close(
+        new PosternError("reauth_failed", `Cannot go on with the channel: ${error.message}`, {
+          cause: error,
+          detail: { code: error.code },
+        }),
+      );
+    }
+  }
+
+  #noteAttestation(nextMs: number | undefined): void {
+    const atMs = this.#options.clock.wall();
+    const nextAtMs = nextMs === undefined ? undefined : atMs + nextMs;
+    this.#attestation = { tier: this.#attested?.tier, atMs, nextAtMs };
+  }
+
   #makeChannel(pump: ChannelPump): Channel {
     const {
       buffers,
@@ -181,16 +225,23 @@ export class Session {
           if (!isTerminal(state)) events.onState(this, state);
         },
         onChallenge: (challenge) => {
-          this.#options.prove(challenge, this.#abort.signal).then(
-            (token) => {
-              this.#channel?.prove(token, this.#options.clock.now());
+          this.#options.prover.open(challenge, this.#abort.signal).then(
+            (attested) => {
+              this.#attested = attested;
+              this.#channel?.prove(attested.token, this.#options.clock.now());
               pump.wake();
             },
             (error) => this.close(errorOf(error)),
           );
         },
+        onReauth: (challenge) => void this.#proveAgain(challenge, pump),
+        onReauthenticated: (nextMs) => {
+          this.#noteAttestation(nextMs);
+          events.onReauth(this, undefined);
+        },
         onReady: (ready) => {
           this.#id = ready.session_id;
+          this.#noteAttestation(ready.reauth_ms);
           events.onReady(this, ready);
         },
         onOpen: (stream) => service.accept(stream, pump),

@@ -33,6 +33,15 @@ export interface ServiceStatus {
   readonly bytes_in: number;
   /** Bytes from the origin to viewers. */
   readonly bytes_out: number;
+  /** What the agent proved last on the channel of the service; absent while there is none. */
+  readonly attestation?: {
+    /** How well its key is kept, as control said: `tpm`, or `bound-key`, which is weaker. */
+    readonly tier: string;
+    /** Milliseconds since the Unix epoch, as the one below. */
+    readonly attested_at: number;
+    /** When the edge asks for the next proof at the earliest; null: it does not. */
+    readonly reauth_at: number | null;
+  };
 }
 
 /** A snapshot; JSON as it stands, in the names that control's API uses. */

@@ -21,7 +21,7 @@ import type { Metrics } from "../src/telemetry/mod.ts";
 import type { ResetReason } from "../src/wire/mod.ts";
 import type { ControlClient } from "./control_client.ts";
 import type { Candidate, CreateAnswer } from "./control_messages.ts";
-import { proverOf } from "./evidence.ts";
+import { EvidenceProver } from "./evidence.ts";
 import { publicNameOf } from "./public_name.ts";
 import type { Registration } from "./registration.ts";
 import { Retries } from "./retries.ts";
@@ -95,6 +95,7 @@ export class Supervisor {
       onReady: (_session, ready) => this.#onReady(ready),
       onEcho: (_session, rttMs) => this.#onEcho(rttMs),
       onGoaway: (session, reason) => this.#onGoaway(session, reason),
+      onReauth: (session, error) => this.#onReauth(session, error),
     };
     this.done = this.#run();
   }
@@ -141,6 +142,7 @@ export class Supervisor {
       requests: service.requests,
       bytes_in: service.bytesIn,
       bytes_out: service.bytesOut,
+      ...attestationStatus(this.#current),
     };
   }
 
@@ -308,7 +310,13 @@ export class Supervisor {
       version,
       replaces,
       carrier: this.#options.carrier,
-      prove: proverOf(control, provider, answer.ephemeral_token),
+      prover: new EvidenceProver({
+        control,
+        provider,
+        stage0Token: answer.ephemeral_token,
+        clock,
+        random,
+      }),
       service,
       limits,
       buffers,
@@ -344,6 +352,16 @@ export class Supervisor {
   #onEcho(rttMs: number): void {
     this.#rttMs = rttMs;
     this.#options.metrics.heartbeatRttSeconds.observe(rttMs / 1_000);
+    this.#options.onChange();
+  }
+
+  #onReauth(session: Session, error: PosternError | undefined): void {
+    const { metrics, log } = this.#options;
+    const fields = { service: this.#name, session_id: session.id };
+    const code = error?.code;
+    metrics.reauths.inc({ result: code === undefined ? "succeeded" : "failed", code: code ?? "none" });
+    if (code === undefined) log("debug", "machine proved itself again", fields);
+    else log("warn", "machine could not prove itself again", { ...fields, code, detail: error?.message });
     this.#options.onChange();
   }
 
@@ -402,6 +420,13 @@ export class Supervisor {
 
 function ended(session: Session): boolean {
   return session.state === "closed" || session.state === "failed";
+}
+
+function attestationStatus(session: Session | undefined): Pick<ServiceStatus, "attestation"> {
+  const attestation = session?.attestation;
+  if (attestation === undefined) return {};
+  const { tier, atMs, nextAtMs } = attestation;
+  return { attestation: { tier: tier ?? "unknown", attested_at: atMs, reauth_at: nextAtMs ?? null } };
 }
 
 function known(error: unknown): PosternError {

@@ -1,6 +1,7 @@
 /** Composition root: an edge with the control plane embedded, from one configuration. */
 import { loadCore } from "../wasm/mod.ts";
-import { adminApp, health } from "./admin.ts";
+import { adminApp, health as alive } from "./admin.ts";
+import { AuthorizerHealth } from "./authorizer_health.ts";
 import { boundKeyVerifier } from "./attestation/mod.ts";
 import { toBase64Url, utf8 } from "./bytes/mod.ts";
 import { type EdgeConfig, formatAddress, isLoopbackHost, issuerOf, readSecretFile } from "./config/mod.ts";
@@ -21,6 +22,7 @@ import {
 import { systemClock, systemRandom, WireBuffers } from "./driver/mod.ts";
 import { type CertificateFiles, CertificateStore, loadOrMakeDevCertificates } from "./driver/tls/mod.ts";
 import {
+  type AttestationDesk,
   Edge,
   type EdgeOptions,
   type EdgePlane,
@@ -31,7 +33,7 @@ import {
 } from "./edge/mod.ts";
 import { codeOf, PosternError } from "./errors/mod.ts";
 import { FellowEdges } from "./fellow_edges.ts";
-import { defaultRotation, type RotationPolicy, tierSchema } from "./identity/mod.ts";
+import { defaultRotation, reauthLifeMs, type RotationPolicy, tierSchema } from "./identity/mod.ts";
 import type { Clock, Log, Random, Store } from "./ports/mod.ts";
 import { Readiness } from "./readiness.ts";
 import { StateDirectory } from "./state_directory.ts";
@@ -97,7 +99,9 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
   const state = await StateDirectory.open(config.stateDirectory);
   const store = await openStore(config, state, { clock, log });
   let openVerifier: OpenTokenVerifier | undefined;
+  let health: AuthorizerHealth | undefined;
   try {
+    const authorizer = health = await AuthorizerHealth.open(config, { clock, log });
     const keyset = await openKeyset({ store, clock, random }, rotationOf(config));
     const tokenVerifier = openVerifier = await openTokenVerifier({
       config,
@@ -161,6 +165,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
           edge.cutWeaker(tunnelId);
           fellows.announce({ kind: "tier_required", tunnelId });
         },
+        onAttestationFailed: (tunnelId, agentId) => edge.cutFailed(tunnelId, agentId),
         onTokenIssued: (kind) => metrics.tokensIssued.inc({ kind }),
         onEnrolment: (result) => metrics.enrolments.inc({ result }),
         onEvidenceJudged: (result, tier) => metrics.attestations.inc({ result, tier }),
@@ -185,6 +190,22 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
     };
     const control = controlApp(controlDeps);
     const tokens = tokenGate(tokenVerifier.verifier, store, clock, controlConfig);
+    // An edge that begins has no channel: whatever this one had before is over, not merely unknown.
+    if (!config.takeOver) {
+      const lapsed = await store.lapseAttestations(edgeId, "channel_closed");
+      if (lapsed > 0) log("info", "attestations of before are over", { attestations: lapsed });
+    }
+    const parts: PlaneParts = {
+      tokens,
+      attestations: {
+        hold: (hold) => store.holdAttestation({ ...hold, holder: edgeId }),
+        step: (id, step) => store.stepAttestation(id, step),
+        defer: (deferral) => store.deferAttestation(deferral),
+        endDeferral: (tunnelId, agentId) => store.endDeferral(tunnelId, agentId),
+        deferralSpent: (tunnelId, agentId) => store.deferralSpent(tunnelId, agentId),
+        isHealthy: (uri) => authorizer.isHealthy(uri),
+      },
+    };
     const common: CommonOptions = {
       config,
       edgeId,
@@ -196,15 +217,15 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       edgeStatic,
       control: async (request, clientIp) => {
         const { pathname } = new URL(request.url);
-        if (pathname === "/healthz") return health();
+        if (pathname === "/healthz") return alive();
         if (pathname === "/readyz") return await readiness.answer();
         return await control.fetch(request, { clientIp });
       },
       knownRoute: (hostname) => knownRoute(store, config, hostname),
     };
     const edge: EdgePlane = config.workers === 1
-      ? await planeOfOne(common, tokens, files)
-      : planeOfWorkers(common, tokens, files, deps.workerEntry);
+      ? await planeOfOne(common, parts, files)
+      : planeOfWorkers(common, parts, files, deps.workerEntry);
     await writeToken();
     const readiness = new Readiness({ edge, store, clock });
     await edgeListens(edge, config);
@@ -213,7 +234,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       admin = config.adminListen === null ? undefined : serveAdmin({
         listen: config.adminListen,
         mayMove: config.takeOver || (deps.adminMayMove ?? true),
-        answer: adminApp({ edge, readiness }).fetch,
+        answer: adminApp({ edge, readiness, store }).fetch,
         log,
       });
     } catch (error) {
@@ -253,6 +274,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       await edge.stop();
       await fellows.stop();
       tokenVerifier.stop();
+      authorizer.close();
       stopUpkeep();
       stopWatch();
       stopWriting();
@@ -276,6 +298,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
     };
   } catch (error) {
     openVerifier?.stop();
+    health?.close();
     await store.close();
     throw error;
   }
@@ -293,12 +316,18 @@ async function openStore(
   return await openPostgresStore(url, options);
 }
 
+/** What sessions are judged by. */
+interface PlaneParts {
+  readonly tokens: TokenGate;
+  readonly attestations: AttestationDesk;
+}
+
 type CommonOptions = Omit<EdgeOptions, "registry" | "certificates" | "tracer" | "buffers">;
 
 /** All on this thread. */
 async function planeOfOne(
   common: CommonOptions,
-  tokens: TokenGate,
+  judges: PlaneParts,
   files: CertificateFiles | undefined,
 ): Promise<EdgePlane> {
   const { config, metrics, log } = common;
@@ -308,19 +337,19 @@ async function planeOfOne(
     ...common,
     tracer: createTracer({ ...config.otel, version }),
     buffers: new WireBuffers(loadCore()),
-    registry: (parts) => new LocalRegistry({ config, metrics, tokens, ...parts }),
+    registry: (parts) => new LocalRegistry({ config, metrics, ...judges, ...parts }),
     certificates,
   });
 }
 
 function planeOfWorkers(
   common: CommonOptions,
-  tokens: TokenGate,
+  parts: PlaneParts,
   certificateFiles: CertificateFiles | undefined,
   entry: string | undefined,
 ): EdgePlane {
   if (entry === undefined) throw new TypeError("no module for workers was given");
-  return new WorkerPlane({ ...common, tokens, certificateFiles, entry });
+  return new WorkerPlane({ ...common, ...parts, certificateFiles, entry });
 }
 
 /** Calls every `everyMs`, the first time after as long. Returns what ends that. */
@@ -367,8 +396,9 @@ async function certificateFilesOf(
 }
 
 /** A retired key verifies for as long as a token that it signed may live, which is what the operator says. */
-export function rotationOf({ tokens }: Pick<EdgeConfig, "tokens">): RotationPolicy {
-  const longestMs = Math.max(tokens.stage0Ms, tokens.stage1Ms, tokens.managementMs, tokens.recreateMaxMs);
+export function rotationOf({ tokens, reauth }: Pick<EdgeConfig, "tokens" | "reauth">): RotationPolicy {
+  const { stage0Ms, stage1Ms, managementMs, recreateMaxMs } = tokens;
+  const longestMs = Math.max(stage0Ms, stage1Ms, managementMs, recreateMaxMs, reauthLifeMs(reauth));
   return { ...defaultRotation, retainMs: longestMs + tokens.clockSkewMs };
 }
 
@@ -383,7 +413,7 @@ function controlConfigOf(config: EdgeConfig): ControlConfig {
     udpPorts: config.udpPorts,
     tokens,
     attestation: config.attestation,
-    reauth: { ...controlDefaults.reauth, intervalMs: 0 }, // this edge does not ask again: tokens say so
+    reauth: { ...config.reauth, authorizerStatusUri: config.reauth.authorizerStatusUri ?? undefined },
     limits: {
       maxBodyBytes: limits.maxControlBodyBytes,
       maxTunnelsPerOwner: limits.maxTunnelsPerOwner,

@@ -12,8 +12,10 @@ import {
   rateOrOff,
   size,
   someOf,
+  textList,
   toggle,
   toggleOrAuto,
+  url,
   word,
 } from "./values.ts";
 import { tierSchema } from "../identity/mod.ts";
@@ -267,6 +269,45 @@ const edgeTimeoutSettings = {
   streamIdleMs: setting(duration(1000, dayMs), "1h", "Stream without bytes in either direction.", "DURATION"),
 } as const;
 
+/** How long a proof of a machine is good for. Each further one costs a quote of its TPM: about a second of that. */
+const reauthSettings = {
+  intervalMs: setting(
+    duration(0, dayMs),
+    "300s",
+    "Time after which an agent has to prove itself again, up to a fifth longer; 0 = never.",
+    "DURATION",
+  ),
+  graceMs: setting(
+    duration(500, hourMs),
+    "10s",
+    "Time for the proof; traffic goes on meanwhile. In whole seconds, rounded up.",
+    "DURATION",
+  ),
+  /** Until then a machine that was taken over is not noticed while the authorizer is down. */
+  maintenanceCapMs: setting(
+    duration(0, dayMs),
+    "1800s",
+    "Most time that proofs are put off while the authorizer is not well; 0 = none.",
+    "DURATION",
+  ),
+  authorizerStatusUri: optional(
+    url("https"),
+    "Where edges ask how the authorizer is, before they ask an agent: 200 within 5 s means well.",
+    "URL",
+  ),
+  authorizerHosts: setting(
+    textList(64, 253, "host names"),
+    "",
+    "Further hosts that this edge asks how they are, where tokens of other issuers name them.",
+    "HOST,...",
+  ),
+  authorizerCaFile: optional(
+    path(),
+    "Authorities in PEM that are trusted for that, besides the machine's own.",
+    "FILE",
+  ),
+} as const;
+
 /** New sessions of one agent push out old ones; this stops two of them from fighting. */
 const replacementSettings = {
   maxCount: setting(count(1, 1000), "5", "Replacements of one agent's session within the window.", "COUNT"),
@@ -389,6 +430,7 @@ export const edgeSettings = {
   heartbeat: heartbeatSettings,
   tokens: tokenSettings,
   attestation: attestationSettings,
+  reauth: reauthSettings,
   replacement: replacementSettings,
   channel: channelSettings,
   limits: edgeLimitSettings,

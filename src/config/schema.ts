@@ -31,11 +31,24 @@ export const edgeSchema: Schema<typeof edgeSettings, EdgeConfig> = {
   name: "edge",
   settings: edgeSettings,
   finish(values) {
-    const { listen, adminListen, tls, tokens, tcpPorts, heartbeat, attestation } = values;
+    const { listen, adminListen, tls, tokens, tcpPorts, heartbeat, attestation, reauth } = values;
     checkWindows(values.limits);
     refuseIf(
       heartbeat.offlineMs <= heartbeat.intervalMs,
       "heartbeat.offline must be longer than heartbeat.interval",
+    );
+    refuseIf(
+      reauth.intervalMs > 0 && reauth.intervalMs < 1_000,
+      "reauth.interval must be 0, or at least 1s",
+    );
+    refuseIf(
+      reauth.intervalMs > 0 && reauth.graceMs >= reauth.intervalMs,
+      "reauth.grace must be shorter than reauth.interval",
+    );
+    refuseIf(
+      reauth.authorizerCaFile !== null && reauth.authorizerStatusUri === null &&
+        reauth.authorizerHosts.length === 0,
+      "reauth.authorizer_ca_file needs reauth.authorizer_status_uri or reauth.authorizer_hosts",
     );
     refuseIf(
       (tls.certFile === null) !== (tls.keyFile === null),

@@ -9,10 +9,17 @@
 import { z } from "zod";
 import { toBase64Url } from "../bytes/mod.ts";
 import { codeOf, PosternError } from "../errors/mod.ts";
-import { type IssuedToken, issueReauth, type Tier, tierSchema, verifyReauth } from "../identity/mod.ts";
+import {
+  type IssuedToken,
+  issueReauth,
+  reauthLifeMs,
+  type Tier,
+  tierSchema,
+  verifyReauth,
+} from "../identity/mod.ts";
 import { tellsOfMachine } from "../policy/mod.ts";
 import type { AttestationRecord } from "../ports/mod.ts";
-import { controlAudience, type ControlConfig, type ControlDeps } from "./config.ts";
+import { controlAudience, type ControlDeps } from "./config.ts";
 import { expectationOf } from "./credentials.ts";
 import { gone } from "./tunnels.ts";
 
@@ -44,14 +51,6 @@ export interface LiveAttestation {
   /** Of the TPM, when the channel was opened. */
   readonly resetCount?: number;
   readonly routes: ChannelRoutes;
-}
-
-/** Time for a proof beyond all that an edge waits: it may be under way, and clocks differ. */
-const slackMs = 120_000;
-
-/** Longest time from one proof to the next that an edge grants: interval with jitter, what may be put off, and grace. */
-function reauthLifeMs({ intervalMs, graceMs, maintenanceCapMs }: ControlConfig["reauth"]): number {
-  return Math.ceil(intervalMs * 1.2) + maintenanceCapMs + graceMs + slackMs;
 }
 
 /** Remembers that evidence for a new channel held; undefined where agents are never asked again. */

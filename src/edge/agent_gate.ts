@@ -10,6 +10,7 @@ import {
   isTerminal,
   type Proof,
   type SuiteName,
+  takesNewStreams,
 } from "../channel/mod.ts";
 import type { X25519KeyPair } from "../crypto/mod.ts";
 import { acceptWebSocketStream, ChannelPump, type SocketReader, type WireBuffers } from "../driver/mod.ts";
@@ -23,6 +24,7 @@ import { AgentSession } from "./agent_session.ts";
 import { TrustedProxies, withoutPort } from "./client_ip.ts";
 import { ConnectionLimits } from "./connection_limits.ts";
 import type { EdgeContext } from "./context.ts";
+import { Reauthentication } from "./reauthentication.ts";
 
 export interface AgentGateOptions {
   readonly context: EdgeContext;
@@ -111,6 +113,7 @@ export class AgentGate {
     let stage0: Stage0Claims | undefined;
     let challengedAt = 0;
     let session: AgentSession | undefined;
+    let reauthentication: Reauthentication | undefined;
     let isProven = false;
     let leaveOwner = () => {};
     const channel: Channel = new Channel({
@@ -128,10 +131,10 @@ export class AgentGate {
         onState: (state, before) => {
           if (before !== "idle") metrics.channelState.dec({ state: before });
           if (state !== "closed" && state !== "failed") metrics.channelState.inc({ state });
-          if (session !== undefined && state !== "established") registry.retired(session);
+          if (session !== undefined && !takesNewStreams(state)) registry.retired(session);
         },
         onStage0: (token) =>
-          this.#judge(channel, async () => {
+          this.#judge(channel, "0", async () => {
             const admitted = await registry.admit(token, this.#placeOf(connection.stream.remoteAddress));
             if (isTerminal(channel.state)) return admitted.leave();
             leaveOwner = admitted.leave;
@@ -140,12 +143,12 @@ export class AgentGate {
             channel.challenge(challengedAt);
           }),
         onProof: (proof) =>
-          this.#judge(channel, async () => {
+          this.#judge(channel, "1", async () => {
             if (clock.now() - challengedAt > stage0!.handshake_max_age_seconds * 1_000) {
               throw new PosternError("session_nonce_expired");
             }
             await this.#prove(channel, pump, stage0!, proof, connection.stream.remoteAddress, {
-              named: (named) => session = named, // before anything can end it
+              named: (named, keeper) => [session, reauthentication] = [named, keeper], // before anything can end it
               proven: () => {
                 isProven = true;
                 proven();
@@ -155,6 +158,7 @@ export class AgentGate {
               },
             });
           }),
+        onReauthProof: (proof) => void reauthentication!.proved(proof),
         onOpen: () => "class_denied",
         onRekey: () => metrics.rekeys.inc(),
         onGoaway: (reason) => metrics.drains.inc({ reason }),
@@ -174,6 +178,7 @@ export class AgentGate {
             remote: connection.stream.remoteAddress,
             code: error?.code,
           };
+          void reauthentication?.ended(error);
           if (session !== undefined) registry.gone(session);
           if (isProven) metrics.channels.dec({ role: "edge", tier: session!.claims.tier });
           else metrics.handshakes.inc({ result: "refused", code: error?.code ?? "none" });
@@ -186,14 +191,18 @@ export class AgentGate {
   }
 
   /** Runs a judgement; what it throws is what the agent is refused with. */
-  async #judge(channel: Channel, judgement: () => Promise<void>): Promise<void> {
+  async #judge(channel: Channel, stage: "0" | "1", judgement: () => Promise<void>): Promise<void> {
+    const { handshakeStages } = this.#context.metrics;
     try {
       await judgement();
+      handshakeStages.inc({ stage, result: "ok", code: "none" });
     } catch (error) {
       const refusal = error instanceof PosternError
         ? error
         : new PosternError("internal_error", undefined, { cause: error });
+      handshakeStages.inc({ stage, result: "refused", code: refusal.code });
       this.#context.log(refusal.code === "internal_error" ? "error" : "warn", "agent refused", {
+        stage,
         code: refusal.code,
         port: refusal.detail.port,
         claim: refusal.detail.claim,
@@ -216,7 +225,7 @@ export class AgentGate {
     stage0: Stage0Claims,
     proof: Proof,
     remoteAddress: string,
-    tell: { named: (session: AgentSession) => void; proven: () => void },
+    tell: { named: (session: AgentSession, reauthentication: Reauthentication) => void; proven: () => void },
   ): Promise<void> {
     const { context, registry, urls } = this.#options;
     const { clock, config, log } = context;
@@ -232,9 +241,12 @@ export class AgentGate {
       remoteAddress,
       carrier: proof.carrier,
     });
-    tell.named(session);
+    const reauthentication = new Reauthentication({ session, channel, context, registry });
+    session.reauthentication = reauthentication;
+    tell.named(session, reauthentication);
     const rules = await registry.register(session, { replaces: proof.replaces, issuedAt: stage0.iat });
     session.guard = context.guards.put(claims.sub, rules);
+    const reauthMs = await reauthentication.begin();
     if (channel.state !== "authorizing") throw new PosternError("channel_closed");
     tell.proven();
     channel.accept({
@@ -243,12 +255,16 @@ export class AgentGate {
       services: [{ id: 0, urls: urls(claims) }],
       heartbeat_ms: config.heartbeat.intervalMs,
       offline_ms: config.heartbeat.offlineMs,
+      // Agents of before take no field that they do not know.
+      ...(reauthMs === undefined || claims.reauth_version === undefined ? {} : { reauth_ms: reauthMs }),
     }, clock.now());
     log("info", "channel established", {
       session_id: session.id,
       tunnel_id: session.tunnelId,
       agent_id: session.agentId,
       tier: claims.tier,
+      policy_version: claims.policy_version,
+      reauth_deadline: reauthentication.status().reauth_deadline ?? undefined,
       remote: remoteAddress,
     });
   }

@@ -5,6 +5,7 @@ import type { Stage0Claims, Stage1Claims } from "../identity/mod.ts";
 import type { Revised } from "../ports/mod.ts";
 import type { Metrics } from "../telemetry/mod.ts";
 import type { AgentSession } from "./agent_session.ts";
+import type { AttestationDesk } from "./attestation_desk.ts";
 import type { Sessions } from "./sessions.ts";
 
 /** How tokens are judged; composed from identity and store. */
@@ -44,6 +45,7 @@ export interface Registration {
 }
 
 export interface AgentRegistry {
+  readonly attestations: AttestationDesk;
   /**
    * Judges a stage 0 token and spends it, when everything else allows it.
    * @param place whom an agent without an owner counts for
@@ -70,6 +72,7 @@ export interface AgentRegistry {
 export interface LocalRegistryOptions {
   readonly config: Pick<EdgeConfig, "limits" | "drainTimeoutMs">;
   readonly tokens: TokenGate;
+  readonly attestations: AttestationDesk;
   readonly sessions: Sessions;
   readonly metrics: Pick<Metrics, "tokensRefused">;
   /**
@@ -88,6 +91,10 @@ export class LocalRegistry implements AgentRegistry {
 
   constructor(options: LocalRegistryOptions) {
     this.#options = options;
+  }
+
+  get attestations(): AttestationDesk {
+    return this.#options.attestations;
   }
 
   /** Everything that does not spend the token comes first. */

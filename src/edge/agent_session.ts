@@ -2,6 +2,7 @@
 import type { Stage1Claims } from "../identity/mod.ts";
 import type { CarrierPlace, Channel } from "../channel/mod.ts";
 import type { ChannelPump } from "../driver/mod.ts";
+import type { Reauthentication } from "./reauthentication.ts";
 import type { ServiceGuard } from "./service_guard.ts";
 
 /** Origin failures in a row after which a session is passed over while another one is there. */
@@ -15,7 +16,6 @@ export type SessionPump = Pick<ChannelPump, "retain" | "bytesIn" | "bytesOut">;
 
 export class AgentSession {
   readonly id: string;
-  readonly claims: Stage1Claims;
   readonly channel: SessionChannel;
   readonly pump: SessionPump;
   /** Wall-clock milliseconds. */
@@ -30,6 +30,9 @@ export class AgentSession {
   requests = 0;
   /** Holds the rules of what the session publishes; there before it is online. */
   guard: ServiceGuard | undefined;
+  /** Keeps the channel attested; undefined where another worker does. */
+  reauthentication: Pick<Reauthentication, "status"> | undefined;
+  #claims: Stage1Claims;
   #failures = 0;
   #unhealthyUntil = 0;
 
@@ -44,7 +47,7 @@ export class AgentSession {
     isLinked?: boolean;
   }) {
     this.id = options.id;
-    this.claims = options.claims;
+    this.#claims = options.claims;
     this.channel = options.channel;
     this.pump = options.pump;
     this.since = options.since;
@@ -53,6 +56,10 @@ export class AgentSession {
     this.isLinked = options.isLinked === true;
   }
 
+  /** What was proved last. */
+  get claims(): Stage1Claims {
+    return this.#claims;
+  }
   get tunnelId(): string {
     return this.claims.sub;
   }
@@ -71,6 +78,11 @@ export class AgentSession {
   get isOnline(): boolean {
     return this.lastEchoAt > 0 &&
       (this.channel.state === "established" || this.channel.state === "revalidating");
+  }
+
+  /** The agent has proved itself anew; agent, tunnel and routes are the same. */
+  renew(claims: Stage1Claims): void {
+    this.#claims = claims;
   }
 
   /** Books how the origin behind this session did; `now` is monotonic. */

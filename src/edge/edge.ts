@@ -227,6 +227,11 @@ export class Edge implements EdgePlane {
     this.sessions.cutAgent(agentId, new PosternError("machine_revoked"));
   }
 
+  /** Cuts what an agent has for one tunnel: its machine failed to prove itself again. */
+  cutFailed(tunnelId: string, agentId: string): void {
+    this.sessions.cutAgent(agentId, new PosternError("reauth_failed"), tunnelId);
+  }
+
   /** Holds these rules for the tunnel from the next request, or connection, on. */
   holdRules(tunnelId: string, rules: Revised<string>): void {
     this.#guards.put(tunnelId, rules);

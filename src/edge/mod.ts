@@ -10,6 +10,7 @@ export {
   type Registration,
   type TokenGate,
 } from "./agent_registry.ts";
+export type { AttestationDesk } from "./attestation_desk.ts";
 export { AgentSession, type SessionChannel, type SessionPump } from "./agent_session.ts";
 export { Guards } from "./guards.ts";
 export { Sessions } from "./sessions.ts";

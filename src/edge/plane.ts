@@ -21,6 +21,8 @@ export interface EdgePlane {
   cutWeaker(tunnelId: string): void;
   /** Cuts every session of an agent, because its machine was revoked: `machine_revoked`. */
   cutAgent(agentId: string): void;
+  /** Cuts all channels that an agent has for a tunnel: its machine failed to prove itself again. */
+  cutFailed(tunnelId: string, agentId: string): void;
   /** Holds these rules for the tunnel from the next request, or connection, on. */
   holdRules(tunnelId: string, rules: Revised<string>): void;
   /** Reads the certificates again, and keeps those that it has when the new ones are not usable. */

@@ -157,10 +157,10 @@ export class Sessions {
     }
   }
 
-  /** Cuts all sessions of an agent, whatever tunnels they serve: its machine was revoked. */
-  cutAgent(agentId: string, error: PosternError): void {
+  /** Cuts all sessions of an agent, for one tunnel or whatever they serve: its machine was revoked, or failed. */
+  cutAgent(agentId: string, error: PosternError, tunnelId?: string): void {
     for (const session of [...this.everywhere()]) {
-      if (session.agentId !== agentId) continue;
+      if (session.agentId !== agentId || (tunnelId ?? session.tunnelId) !== session.tunnelId) continue;
       this.routes.remove(session);
       session.channel.close(error, this.#clock.now());
     }

@@ -2,6 +2,7 @@
 import type { ChannelState } from "../channel/mod.ts";
 import type { Tier } from "../identity/mod.ts";
 import type { AgentSession } from "./agent_session.ts";
+import type { ReauthStatus } from "./reauthentication.ts";
 
 export interface SessionStatus {
   readonly session_id: string;
@@ -9,6 +10,8 @@ export interface SessionStatus {
   readonly agent_id: string;
   /** How the agent proves itself: with a TPM, or (weaker) with a key in a file. */
   readonly tier: Tier;
+  /** What the agent proved last, and when it has to again. */
+  readonly attestation: ReauthStatus | null;
   readonly state: ChannelState;
   readonly online: boolean;
   readonly hostnames: readonly string[];
@@ -65,6 +68,7 @@ function sessionStatus(session: AgentSession): SessionStatus {
     tunnel_id: session.tunnelId,
     agent_id: session.agentId,
     tier: session.claims.tier,
+    attestation: session.reauthentication?.status() ?? null,
     state: session.channel.state,
     online: session.isOnline,
     hostnames: session.claims.hostnames,

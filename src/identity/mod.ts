@@ -29,7 +29,7 @@ export {
   type VerificationKeys,
 } from "./keys.ts";
 export { defaultRotation, Keyset, type KeysetRecord, type RotationPolicy } from "./keyset.ts";
-export { assertTierHeld, matchReauth } from "./reauthentication.ts";
+export { assertTierHeld, matchReauth, reauthLifeMs } from "./reauthentication.ts";
 export { spendToken } from "./spend.ts";
 export { type ChannelFacts, matchStages, type StageRoutes } from "./stages.ts";
 export {

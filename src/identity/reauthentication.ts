@@ -3,6 +3,20 @@ import { PosternError } from "../errors/mod.ts";
 import { satisfiesTier, type Stage1Claims, type Tier } from "./claims.ts";
 import { type ChannelFacts, matchStages } from "./stages.ts";
 
+/** Time for a proof beyond all that an edge waits: it may be under way, and clocks differ. */
+const slackMs = 120_000;
+
+/** Longest time from one proof to the next that an edge grants: interval with jitter, what may be put off, and grace. */
+export function reauthLifeMs(
+  { intervalMs, graceMs, maintenanceCapMs }: {
+    readonly intervalMs: number;
+    readonly graceMs: number;
+    readonly maintenanceCapMs: number;
+  },
+): number {
+  return Math.ceil(intervalMs * 1.2) + maintenanceCapMs + graceMs + slackMs;
+}
+
 /** Throws `reauth_weaker_tier` when the key is kept less well than it was. */
 export function assertTierHeld(before: Tier, now: Tier): void {
   if (satisfiesTier(now, before)) return;

@@ -41,6 +41,14 @@ export interface Metrics {
   readonly tokensRefused: Counter<"kind" | "code">;
   readonly tokens: TokenSeries;
   readonly rekeys: Counter;
+  /** Stages of the attested handshake at an edge: `stage` is 0 or 1, `code` is `none` for `result="ok"`. */
+  readonly handshakeStages: Counter<"stage" | "result" | "code">;
+  /** Re-authentications: `result` is scheduled, deferred, succeeded or failed; `code` is `none` but for failed. */
+  readonly reauths: Counter<"result" | "code">;
+  /** Agents that are being asked now. */
+  readonly reauthInProgress: Gauge;
+  /** Re-authentications that were put off because whoever judges them was not well. */
+  readonly maintenanceDefers: Counter;
   /** Evidence judged by control. */
   readonly attestations: Counter<"result" | "tier">;
   readonly enrolments: Counter<"result">;
@@ -135,6 +143,17 @@ export function createMetrics(): Metrics {
     enrolments: counter("machine_enrolments_total", "Enrolments of machines, begun or finished, by result.", [
       "result",
     ]),
+    handshakeStages: counter(
+      "handshake_stage_total",
+      "Stages of attested handshakes by stage, result and code.",
+      ["stage", "result", "code"],
+    ),
+    reauths: counter("reauth_total", "Re-authentications of agents by result and code.", ["result", "code"]),
+    reauthInProgress: gauge("reauth_in_progress", "Agents that are asked to prove themselves again now."),
+    maintenanceDefers: counter(
+      "maintenance_defer_total",
+      "Re-authentications that were put off because the authorizer was not well.",
+    ),
     attestations: counter("attestations_total", "Judged attestation evidence by result and kind.", [
       "result",
       "tier",

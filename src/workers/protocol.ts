@@ -6,7 +6,7 @@ import type { CarrierPlace } from "../channel/mod.ts";
 import type { EdgeConfig } from "../config/mod.ts";
 import type { X25519KeyPair } from "../crypto/mod.ts";
 import type { CertificateFiles } from "../driver/tls/mod.ts";
-import type { EdgeStatus, KnownRoute, Registration, ServicePorts } from "../edge/mod.ts";
+import type { AttestationDesk, EdgeStatus, KnownRoute, Registration, ServicePorts } from "../edge/mod.ts";
 import type { ErrorCode } from "../errors/mod.ts";
 import type { Stage0Claims, Stage1Claims } from "../identity/mod.ts";
 import type { Revised } from "../ports/mod.ts";
@@ -57,6 +57,7 @@ export interface WorkerFunctions {
   cutTunnel(tunnelId: string, code: "tunnel_deleted" | "token_revoked"): void;
   cutAgent(agentId: string): void;
   cutWeaker(tunnelId: string): void;
+  cutFailed(tunnelId: string, agentId: string): void;
   holdRules(tunnelId: string, rules: Revised<string>): void;
   /** The way to another worker, and its end. */
   join(index: number, port: MessagePort, initiator: boolean): void;
@@ -87,6 +88,13 @@ export interface MainFunctions {
   sessionGone(id: string): void;
   /** Times of the last echoes, now and then. */
   echoes(times: readonly (readonly [id: string, lastEchoAt: number])[]): void;
+  /** As the methods of `AttestationDesk`. */
+  holdAttestation: AttestationDesk["hold"];
+  stepAttestation: AttestationDesk["step"];
+  deferAttestation: AttestationDesk["defer"];
+  endDeferral: AttestationDesk["endDeferral"];
+  deferralSpent: AttestationDesk["deferralSpent"];
+  isAuthorizerHealthy: AttestationDesk["isHealthy"];
   knownRoute(hostname: string): Promise<KnownRoute | undefined>;
   control(request: PlainRequest, clientIp: string): Promise<PlainResponse>;
 }

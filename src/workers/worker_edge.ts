@@ -112,6 +112,10 @@ export class WorkerEdge implements WorkerFunctions {
     this.#edge.cutWeaker(tunnelId);
   }
 
+  cutFailed(tunnelId: string, agentId: string): void {
+    this.#edge.cutFailed(tunnelId, agentId);
+  }
+
   holdRules(tunnelId: string, rules: Revised<string>): void {
     this.#edge.holdRules(tunnelId, rules);
   }
@@ -185,6 +189,15 @@ export class WorkerEdge implements WorkerFunctions {
   #registry({ sessions, onRetired }: RegistryParts): AgentRegistry {
     const { calls } = this;
     return {
+      attestations: {
+        hold: (hold) => calls.ask("holdAttestation", hold),
+        step: (attestationId, step) => calls.ask("stepAttestation", attestationId, step),
+        defer: (deferral) => calls.ask("deferAttestation", deferral),
+        endDeferral: (tunnelId, agentId) => calls.ask("endDeferral", tunnelId, agentId),
+        deferralSpent: (tunnelId, agentId) => calls.ask("deferralSpent", tunnelId, agentId),
+        // No answer is no good answer.
+        isHealthy: (uri) => calls.ask("isAuthorizerHealthy", uri).catch(() => false),
+      },
       async admit(token, place) {
         const { claims, ticket } = await calls.ask("admit", token, place);
         return { claims, leave: () => calls.tell("leave", ticket) };

@@ -9,6 +9,7 @@ import type { CertificateFiles } from "../driver/tls/mod.ts";
 import {
   type AgentRegistry,
   AgentSession,
+  type AttestationDesk,
   type EdgePlane,
   type EdgeStatus,
   type KnownRoute,
@@ -38,6 +39,7 @@ export interface WorkerPlaneOptions {
   /** Of the main thread: those of the workers are added. */
   readonly metrics: Metrics;
   readonly tokens: TokenGate;
+  readonly attestations: AttestationDesk;
   readonly control: (request: Request, clientIp: string) => Promise<Response>;
   readonly knownRoute: (hostname: string) => Promise<KnownRoute | undefined>;
   /** Module that a worker runs. */
@@ -68,13 +70,14 @@ export class WorkerPlane implements EdgePlane {
 
   constructor(options: WorkerPlaneOptions) {
     this.#options = options;
-    const { config, clock, log, metrics, tokens, random } = options;
+    const { config, clock, log, metrics, tokens, attestations, random } = options;
     this.sessions = new Sessions({ clock, log, graceMs: config.graceMs, replacement: config.replacement });
     this.#ports = new ServicePortList({ host: config.listen.host, keepMs: config.graceMs });
     this.#registry = new LocalRegistry({
       config,
       metrics,
       tokens,
+      attestations,
       sessions: this.sessions,
       openPorts: ({ claims }) => this.#openPorts(claims),
       onRetired() {},
@@ -135,6 +138,10 @@ export class WorkerPlane implements EdgePlane {
 
   cutWeaker(tunnelId: string): void {
     this.#tell((worker) => worker.calls.tell("cutWeaker", tunnelId));
+  }
+
+  cutFailed(tunnelId: string, agentId: string): void {
+    this.#tell((worker) => worker.calls.tell("cutFailed", tunnelId, agentId));
   }
 
   holdRules(tunnelId: string, rules: Revised<string>): void {
@@ -263,7 +270,7 @@ export class WorkerPlane implements EdgePlane {
   /** What a worker may call. */
   #functionsFor(worker: WorkerHandle): MainFunctions {
     const registry = this.#registry;
-    const { knownRoute } = this.#options;
+    const { knownRoute, attestations } = this.#options;
     return {
       async admit(token, place) {
         const agent = await registry.admit(token, place);
@@ -281,6 +288,12 @@ export class WorkerPlane implements EdgePlane {
           if (held !== undefined && lastEchoAt > 0) held.session.lastEchoAt = lastEchoAt;
         }
       },
+      holdAttestation: (hold) => attestations.hold(hold),
+      stepAttestation: (attestationId, step) => attestations.step(attestationId, step),
+      deferAttestation: (deferral) => attestations.defer(deferral),
+      endDeferral: (tunnelId, agentId) => attestations.endDeferral(tunnelId, agentId),
+      deferralSpent: (tunnelId, agentId) => attestations.deferralSpent(tunnelId, agentId),
+      isAuthorizerHealthy: (uri) => attestations.isHealthy(uri),
       knownRoute,
       control: async ({ method, url, headers, body }, clientIp) => {
         const response = await this.#options.control(new Request(url, { method, headers, body }), clientIp);

@@ -105,7 +105,7 @@ Deno.test("ControlClient attests without the management token", async () => {
       agent_static: KEY,
       agent_id: "agent-1",
     };
-    await client.challenge({ ...request, purpose: "channel-open" }, never);
+    await client.challenge({ ...request, purpose: "channel-open", reauth_version: 1 }, never);
     await client.evidence({ challenge_id: "c1", evidence: { kind: "bound-key" } }, never);
     await client.delete({ tunnel_id: "tun_1" }, never);
     assert.deepEqual(seen.map(({ path, authorization }) => [path, authorization]), [

@@ -204,7 +204,13 @@ export class FakeEdge {
   }
 }
 
-export const noEvents: SessionEvents = { onState() {}, onReady() {}, onEcho() {}, onGoaway() {} };
+export const noEvents: SessionEvents = {
+  onState() {},
+  onReady() {},
+  onEcho() {},
+  onReauth() {},
+  onGoaway() {},
+};
 
 export interface Tunnel {
   readonly edge: FakeEdge;
@@ -229,7 +235,10 @@ export async function openTunnel(
     suite: "hybrid",
     stage0Token: STAGE0,
     version: "test",
-    prove: () => Promise.resolve(STAGE1),
+    prover: {
+      open: () => Promise.resolve({ token: STAGE1, tier: "bound-key" }),
+      again: () => Promise.resolve({ token: STAGE1, tier: "bound-key" }),
+    },
     service: published,
     limits: CHANNEL_LIMITS,
     buffers,

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { heldAttestations } from "./attestations.ts";
 import { toBase64Url, utf8 } from "../../src/bytes/mod.ts";
 import { type Challenge, Channel, CHANNEL_LIMITS, HandshakeInitiator } from "../../src/channel/mod.ts";
 import { edgeDefaults } from "../../src/config/mod.ts";
@@ -101,6 +102,7 @@ class Setup {
         control: () => Promise.reject(new Error("not asked")),
       },
       registry: new LocalRegistry({
+        attestations: heldAttestations,
         config,
         metrics,
         tokens,

@@ -77,6 +77,7 @@ export class ChannelEnd {
   onProof: () => void = () => this.channel.accept(READY, this.#pair.now);
   onReauth: () => void = () => this.channel.proveAgain(TOKEN, this.#pair.now);
   onReauthProof: () => void = () => this.channel.reauthenticated(300_000, this.#pair.now);
+  onEnd: (error: PosternError | undefined) => void = () => {};
   answer: (stream: MuxStream) => StreamUser | ResetReason = () => new StreamUser(true);
   readonly #pair: ChannelPair;
 
@@ -121,6 +122,7 @@ export class ChannelEnd {
         assert.equal(this.ended, false, "told the end twice");
         this.ended = true;
         this.error = error;
+        this.onEnd(error);
       },
     }, this.core);
   }

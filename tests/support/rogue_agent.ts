@@ -1,5 +1,5 @@
 /** An agent that says to the edge what a test wants: its own tokens, its own proofs, its own bytes. */
-import { proverOf } from "../../agent/evidence.ts";
+import { EvidenceProver } from "../../agent/evidence.ts";
 import { ControlClient } from "../../agent/control_client.ts";
 import { boundKeyProvider, type EvidenceProvider } from "../../src/attestation/mod.ts";
 import { fromBase64Url } from "../../src/bytes/mod.ts";
@@ -120,8 +120,14 @@ export class RogueAgent implements AsyncDisposable {
   }
 
   honestAs(identity: EvidenceProvider, token: string): RogueProver {
-    const prove = proverOf(this.#control, identity, token);
-    return (challenge) => prove(challenge, AbortSignal.timeout(10_000));
+    const prover = new EvidenceProver({
+      control: this.#control,
+      provider: identity,
+      stage0Token: token,
+      clock: systemClock,
+      random: systemRandom,
+    });
+    return async (challenge) => (await prover.open(challenge, AbortSignal.timeout(10_000))).token;
   }
 
   /**

@@ -132,6 +132,15 @@ export const CHANNEL_ERRORS = {
     remedy:
       "Look at the agent's log at the same time: it says what kept it. Usually control could not be reached from the agent. The agent opens a new channel by itself, with a full handshake.",
   },
+  reauth_failed: {
+    title: "Machine failed to prove itself again",
+    blame: "peer",
+    retryable: true,
+    cause:
+      "Control, or the edge, refused the new proof that an agent gave on a channel that stood. All streams of the channel were cut.",
+    remedy:
+      "The logs of edge and agent name the code of the refusal; its page says what to do. Only a full handshake ends this.",
+  },
   reauth_wrong_nonce: {
     title: "Proof answers another question",
     blame: "peer",
