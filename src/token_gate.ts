@@ -79,7 +79,9 @@ export function tokenGate(
         throw new PosternError("tier_too_weak");
       }
       const machine = await store.machine(agent_id);
-      if (machine?.state === "revoked") throw new PosternError("machine_revoked");
+      // Control has judged a machine that was enrolled: one that is gone was revoked and deleted since.
+      const isGone = machine === undefined && tier === "tpm" && !isForeignSubject(tunnelId);
+      if (isGone || machine?.state === "revoked") throw new PosternError("machine_revoked");
       return tunnel?.rules;
     },
   };

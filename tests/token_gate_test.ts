@@ -2,10 +2,12 @@ import assert from "node:assert/strict";
 import { type ControlConfig, controlDefaults } from "../src/control/mod.ts";
 import { edgeDefaults } from "../src/config/mod.ts";
 import { issueStage0, issueStage1, readHmacSecrets, type Stage0Claims } from "../src/identity/mod.ts";
+import type { MachineEnrolment, Store } from "../src/ports/mod.ts";
 import { openSqliteStore } from "../src/store/mod.ts";
 import { LocalVerifier } from "../src/tokens/local_verifier.ts";
 import { TokenVerifier } from "../src/tokens/mod.ts";
 import { tokenGate } from "../src/token_gate.ts";
+import { enrolmentOf, machineTokenOf } from "./contract/machine_store.ts";
 import { claimOf } from "./contract/store.ts";
 import {
   countingRandom,
@@ -45,6 +47,14 @@ async function setUp(attestation: ControlConfig["attestation"] = edgeDefaults().
     await gate.verifyStage0(await signed("HS256", secret, { iss: "nexus", ...claims }));
   const issue = { nowMs, random: countingRandom(), ttlSeconds: 60 };
   return { clock, store, keyset, gate, foreign, issue };
+}
+
+/** A machine of this store. */
+async function enrolled(store: Store): Promise<MachineEnrolment> {
+  await store.putEnrolmentToken(machineTokenOf("t1", { createdAtMs: nowMs, expiresAtMs: nowMs + 1_000 }));
+  const machine = enrolmentOf(1);
+  await store.enrollMachine(machine);
+  return machine;
 }
 
 Deno.test("tokenGate() gives another issuer's subject a tunnel and an owner of its own", async () => {
@@ -119,9 +129,24 @@ Deno.test("tokenGate() registers no agent of a tier that the tunnel, or the edge
   assert.equal(await gate.checkTunnel("tun_1", startedAt, agent), undefined);
   await store.setTunnelTier("tun_1", "tpm");
   await refusedWith("tier_too_weak", gate.checkTunnel("tun_1", startedAt, agent));
-  assert.equal(await gate.checkTunnel("tun_1", startedAt, { ...agent, tier: "tpm" }), undefined);
+  const { agentId } = await enrolled(store);
+  assert.equal(await gate.checkTunnel("tun_1", startedAt, { agent_id: agentId, tier: "tpm" }), undefined);
   const strict = await setUp({ tiers: ["tpm"], requirePolicy: false });
   const theirs = await foreign();
   await refusedWith("tier_too_weak", strict.gate.checkTunnel(theirs.sub, theirs.iat, agent));
   assert.equal(await strict.gate.checkTunnel(theirs.sub, theirs.iat, { ...agent, tier: "tpm" }), undefined);
+});
+
+Deno.test("tokenGate() lets no session of a revoked machine in, also when it was deleted since: machine_revoked", async () => {
+  const { gate, store } = await setUp();
+  await store.claimTunnel(claimOf({ tunnelId: "tun_1", name: "own" }));
+  const { agentId, ekSha256 } = await enrolled(store);
+  const check = () => gate.checkTunnel("tun_1", nowMs / 1_000, { agent_id: agentId, tier: "tpm" });
+  assert.equal(await check(), undefined);
+  await store.revokeMachine({ agentId }, { atMs: nowMs, reason: "stolen" });
+  await refusedWith("machine_revoked", check());
+  await store.deleteMachine(agentId);
+  await refusedWith("machine_revoked", check());
+  await store.restoreMachine({ ekSha256 });
+  await refusedWith("machine_revoked", check());
 });
