@@ -30,7 +30,7 @@ export interface TpmCommand {
   /** One for each handle that needs one, in their order: a session's handle or TPM_RS_PW. */
   readonly authorizations?: readonly TpmAuthorization[];
   readonly parameters?: Uint8Array;
-  /** Whether the response begins with the handle of something new, which {@link TpmTurn} forgets to flush never. */
+  /** Whether the response begins with the handle of something new, which the turn unloads at its end. */
   readonly makesHandle?: boolean;
   /** Some take long on a real TPM: making an RSA key may take a minute. */
   readonly timeoutMs?: number;

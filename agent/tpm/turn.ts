@@ -41,8 +41,7 @@ export class TpmTurn {
    * `tpm_response_invalid`, `tpm_aborted`, and what the transport throws.
    */
   async run<T>(command: TpmCommand, read: (parameters: TpmReader, handle: number) => T): Promise<T> {
-    if (this.#signal.aborted) throw aborted(this.#signal);
-    const body = await this.#succeed(command);
+    const body = await this.#succeed(command, this.#signal);
     try {
       const answer = this.#answer(command, body);
       const value = read(answer.parameters, answer.handle);
@@ -92,14 +91,15 @@ export class TpmTurn {
     await this.#succeed({ name: "flushContext", parameters: new TpmWriter().u32(handle).bytes() });
   }
 
-  /** The body of a successful response. */
-  async #succeed(command: TpmCommand): Promise<Uint8Array> {
+  /** The body of a successful response. @param signal absent: whatever happens, this is to be sent */
+  async #succeed(command: TpmCommand, signal?: AbortSignal): Promise<Uint8Array> {
     const bytes = commandBytes(command);
     const timeoutMs = command.timeoutMs ?? COMMAND_TIMEOUT_MS;
     const endMs = this.#clock.now() + timeoutMs;
     let waitMs = RETRY_INITIAL_MS;
     let isTested = false;
     while (true) {
+      if (signal?.aborted) throw aborted(signal);
       const { code, body } = await this.#transport.exchange(bytes, timeoutMs);
       if (code === TpmRc.success) return body;
       if (isCode(code, TpmRc.needsTest) && !isTested) {

@@ -72,6 +72,14 @@ Deno.test("postern attest says what is missing", async () => {
   assert.deepEqual(await run("--dry-run", "--tpm", "tpmrm0"), [2, "config_value_invalid"]);
 });
 
+Deno.test("postern config agent shows the TPM as it is written", async () => {
+  for (const tpm of ["tcp:127.0.0.1:2321", "unix:/run/tpm.sock", "/run/tpmrm0", "stdio", "off"]) {
+    const { stdout } = await postern(["config", "agent"], { POSTERN_TPM: tpm, POSTERN_TPM_EK: "p256" });
+    assert.match(stdout, new RegExp(`^tpm\\s+${tpm}\\s`, "m"));
+    assert.match(stdout, /^tpm_ek\s+p256\s/m);
+  }
+});
+
 Deno.test("attestLines() tells a refused quote and a certificate that names no TPM", () => {
   const lines = attestLines({
     tpm: "stdio",

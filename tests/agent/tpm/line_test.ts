@@ -148,6 +148,18 @@ Deno.test("TpmLine.use() fails with tpm_busy when a TPM asks for patience for te
   assert.equal(tpm.commands.filter((each) => codeOf(each) === 0x17a).length, 2, "no new start was needed");
 });
 
+Deno.test("TpmLine.use() that is aborted while the TPM asks for patience is not tried again", async () => {
+  const { line, clock, tpm } = lineTo(afterStart(() => [response(0x922)]));
+  const abort = new AbortController();
+  const used = codeThrown(line.use(ping, abort.signal));
+  await pass(clock, 9);
+  abort.abort();
+  assert.equal(await used, "tpm_aborted");
+  await pass(clock, 1_000);
+  assert.equal(tpm.commands.length, 3);
+  assert.equal(line.size, 0);
+});
+
 Deno.test("TpmLine.use() lets a TPM test itself that wants to, once", async () => {
   const { line, tpm } = lineTo(afterStart((_command, at) => [response([0x153, 0, 0][at])]));
   assert.equal(await line.use((turn) => turn.run({ name: "pcrRead" }, () => "read")), "read");
