@@ -29,6 +29,8 @@ interface Loaded {
   readonly ignored: readonly string[];
 }
 
+/** What lies below a directory of this name is a root, also when somebody else signed it. */
+const ANCHORS_DIRECTORY = "anchors";
 const CERTIFICATE_NAME = /\.(pem|crt|cer|der)$/i;
 /** All manufacturers together have some hundreds. */
 const MAX_FILES = 4_096;
@@ -81,6 +83,7 @@ export class EkTrustStore {
 
 async function load({ rootsDirectory, revocationsFile }: EkTrustFiles): Promise<Loaded> {
   const certificates: Certificate[] = [];
+  const anchors: Certificate[] = [];
   const ignored: string[] = [];
   for (const path of await filesBelow(rootsDirectory)) {
     if (!CERTIFICATE_NAME.test(path)) {
@@ -92,10 +95,11 @@ async function load({ rootsDirectory, revocationsFile }: EkTrustFiles): Promise<
       maxCertificateFileBytes,
       (state, cause) => unusableRoots(path, state, cause),
     );
-    certificates.push(...readCertificateFile(bytes, path));
+    const isAnchor = path.slice(rootsDirectory.length).split("/").slice(0, -1).includes(ANCHORS_DIRECTORY);
+    (isAnchor ? anchors : certificates).push(...readCertificateFile(bytes, path));
   }
   const revocations = revocationsFile === null ? noRevocations : await loadRevocations(revocationsFile);
-  return { trust: ekTrustOf(certificates, revocations), ignored };
+  return { trust: ekTrustOf(certificates, revocations, anchors), ignored };
 }
 
 async function loadRevocations(path: string): Promise<Revocations> {

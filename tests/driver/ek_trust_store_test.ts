@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { verifyEkChain } from "../../src/attestation/ek/mod.ts";
 import { EkTrustStore } from "../../src/driver/mod.ts";
-import { authority, ekCertificate, pemOf } from "../support/hostile_authority.ts";
+import { authority, ekCertificate, pemOf, testNowMs } from "../support/hostile_authority.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
 const root = authority();
@@ -24,6 +25,15 @@ Deno.test("EkTrustStore reads certificates in PEM and DER, in directories and th
   assert.equal(store.trust.roots.length, 2);
   assert.equal(store.trust.intermediates.length, 1);
   assert.deepEqual(store.ignored, [folder.file("roots/README.md")]);
+});
+
+Deno.test("EkTrustStore takes what lies in a directory called anchors for roots, whoever signed it", async () => {
+  await using folder = await TempDir.make("ek-trust");
+  await folder.write("roots/acme/anchors/intermediate.pem", pemOf(intermediate));
+  await folder.write("roots/anchors.pem", pemOf(leaf));
+  const { trust } = await load(folder);
+  assert.equal(trust.roots.length, 1);
+  assert.equal(verifyEkChain([leaf.der], trust, testNowMs).root.sha256, trust.roots[0].sha256);
 });
 
 Deno.test("EkTrustStore is empty for an empty directory", async () => {

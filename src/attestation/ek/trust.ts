@@ -5,7 +5,7 @@ import { type Certificate, isSelfSigned, readCertificate } from "./certificate.t
 import { noRevocations, type Revocations } from "./revocations.ts";
 
 export interface EkTrust {
-  /** Certificates that are signed with their own key: a chain ends at one of them. */
+  /** Certificates that are signed with their own key, or that the operator says so of: a chain ends at one of them. */
   readonly roots: readonly Certificate[];
   /** The others: they complete the chains of TPMs that do not hold their intermediates. */
   readonly intermediates: readonly Certificate[];
@@ -66,9 +66,17 @@ export function readCertificateFile(bytes: Uint8Array, path: string): Certificat
   return found.map(read);
 }
 
-/** Sorts certificates into roots and others; each counts once. */
-export function ekTrustOf(certificates: readonly Certificate[], revocations: Revocations): EkTrust {
-  const once = [...new Map(certificates.map((certificate) => [certificate.sha256, certificate])).values()];
-  const roots = once.filter(isSelfSigned);
-  return { roots, intermediates: once.filter((certificate) => !roots.includes(certificate)), revocations };
+/**
+ * Sorts certificates into roots and others; each counts once.
+ * @param anchors certificates that the operator takes for roots, whoever signed them
+ */
+export function ekTrustOf(
+  certificates: readonly Certificate[],
+  revocations: Revocations,
+  anchors: readonly Certificate[] = [],
+): EkTrust {
+  const all = new Map([...certificates, ...anchors].map((certificate) => [certificate.sha256, certificate]));
+  const chosen = new Set(anchors.map((certificate) => certificate.sha256));
+  const roots = [...all.values()].filter((one) => chosen.has(one.sha256) || isSelfSigned(one));
+  return { roots, intermediates: [...all.values()].filter((one) => !roots.includes(one)), revocations };
 }

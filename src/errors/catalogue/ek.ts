@@ -147,7 +147,9 @@ export const EK_ERRORS = {
     title: "Certificate is signed in a weak way",
     ...refused,
     cause: "A certificate of the chain is signed with SHA-1 or another hash that can be forged.",
-    remedy: askManufacturer,
+    remedy:
+      "If it is an intermediate of a manufacturer, the operator may compare its fingerprint and put it into a " +
+      "directory called `anchors` below `attestation.roots_directory`: it is a root then, and its signature is not asked for.",
   },
   ek_algorithm_unsupported: {
     title: "Certificate uses an algorithm that is not known",

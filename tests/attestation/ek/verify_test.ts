@@ -378,6 +378,8 @@ Deno.test("verifyEk() refuses signatures with SHA-1, and takes RSA, RSA-PSS and 
   verify([ekCertificate(rsaRoot, { signing: "rsa-pss-sha256" })], { trust });
   const big = authority(undefined, { keys: eccKeys("P-521"), signing: "ecdsa-sha384" });
   verify([ekCertificate(big, { signing: "ecdsa-sha384" })], { trust: trustIn([big]) });
+  const anchored = ekTrustOf([], noRevocations, [readCertificate(weakLink.der)]);
+  verify([ekCertificate(weakLink), weakLink], { trust: anchored });
   // A root's own signature vouches for nothing: it may be an old one.
   const old = authority(undefined, { signing: "ecdsa-sha1" });
   verify([ekCertificate(old)], { trust: trustIn([old]) });
