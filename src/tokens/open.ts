@@ -28,8 +28,8 @@ export interface OpenTokenVerifier {
   stop(): void;
 }
 
-/** What is left of a handshake step for the answer to the agent (ms). */
-const STEP_SLACK_MS = 500;
+/** Part of a handshake step that judging a token may take: the rest is the token's way here, and the answer's back. */
+const STEP_SHARE = 0.8;
 
 /**
  * A key set at a URL is fetched in the background, from now on. Throws `jwks_invalid`, `hmac_secret_weak`,
@@ -72,7 +72,7 @@ export async function openTokenVerifier(deps: TokenVerifierDeps): Promise<OpenTo
     random,
     timeoutMs: tokens.verifierTimeoutMs,
     retries: tokens.verifierRetries,
-    budgetMs: Math.max(tokens.verifierTimeoutMs, channel.handshakeStepMs - STEP_SLACK_MS),
+    budgetMs: Math.max(tokens.verifierTimeoutMs, channel.handshakeStepMs * STEP_SHARE),
     cacheMs: tokens.verifierCacheMs,
     events: {
       onRequest(outcome, seconds) {

@@ -127,6 +127,39 @@ Deno.test("an edge that takes another issuer's tokens by their secret holds them
   });
 });
 
+Deno.test("a secret is changed without a refused agent: both in the file, then the new one alone", async () => {
+  let write: (...secrets: string[]) => Promise<void>;
+  await edgeFor(async (stack, authorizer) => {
+    await using rogue = new RogueAgent(stack);
+    const created = await rogue.create();
+    const outcome = async () => {
+      const challenged = Promise.withResolvers<string>();
+      const knock = await rogue.knock(created, await authorizer.sign("stage0"), () => {
+        challenged.resolve("taken");
+        return new Promise(() => {});
+      });
+      return await within(10_000, "a verdict", Promise.race([challenged.promise, knock.ended]), stack.lines);
+    };
+    const [old, fresh] = [authorizer.secret, "another secret of thirty-two bytes or more"];
+    assert.equal(await outcome(), "taken");
+    authorizer.secret = fresh;
+    assert.equal(await outcome(), "token_bad_signature");
+    await write(fresh, old);
+    await stack.edge.reload();
+    assert.equal(await outcome(), "taken");
+    authorizer.secret = old;
+    assert.equal(await outcome(), "taken");
+    await write(fresh);
+    await stack.edge.reload();
+    assert.equal(await outcome(), "token_bad_signature");
+  }, async (authorizer, folder) => {
+    const path = folder.file("secret");
+    write = (...secrets) => Deno.writeTextFile(path, secrets.join("\n"), { mode: 0o600 });
+    await write(authorizer.secret);
+    return { "tokens.hmac_secret_file": path, "tokens.hmac_issuers": authorizer.issuer };
+  });
+});
+
 Deno.test("an edge starts with good secrets and keys only, and keeps them through a reload that fails", async () => {
   await using folder = await TempDir.make("secrets");
   const path = folder.file("secret");

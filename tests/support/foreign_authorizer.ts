@@ -16,7 +16,8 @@ const random = () => toBase64Url(crypto.getRandomValues(new Uint8Array(32)));
 
 export class ForeignAuthorizer implements AsyncDisposable {
   readonly issuer = "https://auth.other.example";
-  readonly secret: string = random();
+  /** What it signs by from now on. */
+  secret: string = random();
   /** For agents. */
   readonly control: LoopbackServer;
   /** For edges: says of every token that it is valid. */
