@@ -53,6 +53,18 @@ import {
   type MachinesAnswer,
   machinesAnswer,
 } from "./machine_messages.ts";
+import {
+  type ApplyPolicyAnswer,
+  applyPolicyAnswer,
+  type ApplyPolicyRequest,
+  type LearnPolicyAnswer,
+  learnPolicyAnswer,
+  type LearnPolicyRequest,
+  type PoliciesAnswer,
+  policiesAnswer,
+  type PolicyAnswer,
+  policyAnswer,
+} from "./policy_messages.ts";
 
 /** Time for one request, answer included. */
 export const CONTROL_TIMEOUT_MS = 10_000;
@@ -163,6 +175,25 @@ export class ControlClient {
 
   async deleteMachine(agentId: string, signal: AbortSignal): Promise<void> {
     await this.#post("v1/machines/delete", { agent_id: agentId }, machineDeleted, signal, true);
+  }
+
+  /** All PCR policies; for operators, like the three below. */
+  policies(signal: AbortSignal): Promise<PoliciesAnswer> {
+    return this.#ask("GET", "v1/policies", undefined, policiesAnswer, signal, true);
+  }
+
+  policy(name: string, version: number | undefined, signal: AbortSignal): Promise<PolicyAnswer> {
+    const query = version === undefined ? "" : `?version=${version}`;
+    const path = `v1/policies/${encodeURIComponent(name)}${query}`;
+    return this.#ask("GET", path, undefined, policyAnswer, signal, true);
+  }
+
+  applyPolicy(request: ApplyPolicyRequest, signal: AbortSignal): Promise<ApplyPolicyAnswer> {
+    return this.#post("v1/policies", request, applyPolicyAnswer, signal, true);
+  }
+
+  learnPolicy(request: LearnPolicyRequest, signal: AbortSignal): Promise<LearnPolicyAnswer> {
+    return this.#post("v1/policies/learn", request, learnPolicyAnswer, signal, true);
   }
 
   /** Ends idle connections. Idempotent. */

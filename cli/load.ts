@@ -17,10 +17,13 @@ import type { Call } from "./command.ts";
 
 type Source = Pick<Call, "settings" | "values" | "env">;
 
-/** Reads the file given with --config, if any. Throws `config_file_unreadable` and what parsing throws. */
+/** Reads the file given with --config, if any. Throws what reading and parsing throw. */
 async function readConfigFile(path: string | undefined): Promise<ConfigFile | undefined> {
-  if (path === undefined) return undefined;
-  let text;
+  return path === undefined ? undefined : parseConfigFile(await readBoundedFile(path), path);
+}
+
+/** The text of a file of at most 1 MiB. Throws `config_file_unreadable`, `config_file_too_large`. */
+export async function readBoundedFile(path: string): Promise<string> {
   try {
     const { isFile, size } = await Deno.stat(path);
     if (!isFile) {
@@ -29,13 +32,12 @@ async function readConfigFile(path: string | undefined): Promise<ConfigFile | un
     if (size > maxConfigFileBytes) {
       throw new PosternError("config_file_too_large", `Cannot read ${path}: it is longer than 1 MiB`);
     }
-    text = await Deno.readTextFile(path);
+    return await Deno.readTextFile(path);
   } catch (cause) {
     if (cause instanceof PosternError) throw cause;
     const state = cause instanceof Deno.errors.NotFound ? "it does not exist" : "it is not accessible";
     throw new PosternError("config_file_unreadable", `Cannot read ${path}: ${state}`, { cause });
   }
-  return parseConfigFile(text, path);
 }
 
 /** The configuration of an edge. */

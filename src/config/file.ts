@@ -1,5 +1,5 @@
 /** The configuration file: YAML 1.2 without anchors, aliases and tags, as a tree that knows its places. */
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Scalar } from "yaml";
 import { PosternError } from "../errors/mod.ts";
 
 /** A configuration of every setting and 128 services is below 64 KiB. */
@@ -40,6 +40,40 @@ export function placeIn(file: ConfigFile, at: string): string {
  * Throws `config_file_too_large`, `config_syntax_invalid`, `config_version_unsupported`; places are `name:line:column`.
  */
 export function parseConfigFile(text: string, name: string): ConfigFile {
+  const root = parseTree(text, name);
+  if (root.kind === "list" || (root.kind === "scalar" && root.value !== null)) {
+    throw new PosternError(
+      "config_syntax_invalid",
+      `Cannot read ${name}:1:1: the top level must be a map of settings`,
+    );
+  }
+  const entries = new Map(root.kind === "map" ? root.entries : []);
+  checkVersion(entries.get("version"), name);
+  entries.delete("version");
+  return { name, entries };
+}
+
+/**
+ * The values of any other YAML or JSON file, without their places. Throws `config_file_too_large`, `config_syntax_invalid`.
+ */
+export function parseDocumentFile(text: string, name: string): unknown {
+  const plain = (node: FileNode): unknown => {
+    switch (node.kind) {
+      case "scalar":
+        return node.value;
+      case "list":
+        return node.items.map(plain);
+      case "map":
+        return Object.fromEntries([...node.entries].map(([key, { value }]) => [key, plain(value)]));
+      default:
+        return node satisfies never;
+    }
+  };
+  return plain(parseTree(text, name, true));
+}
+
+/** @param numberKeys whether keys may be numbers: they are taken as they are spelled */
+function parseTree(text: string, name: string, numberKeys = false): FileNode {
   if (text.length > maxConfigFileBytes) {
     throw new PosternError("config_file_too_large", `Cannot read ${name}: it is longer than 1 MiB`);
   }
@@ -75,21 +109,17 @@ export function parseConfigFile(text: string, name: string): ConfigFile {
     const entries = new Map<string, FileEntry>();
     for (const pair of node.items) {
       const keyOffset = rangeStart(pair.key) ?? offset;
-      if (!isScalar(pair.key) || typeof pair.key.value !== "string" || hasExtras(pair.key)) {
-        return refuse(keyOffset, "a key must be plain text");
-      }
-      entries.set(pair.key.value, { at: place(keyOffset), value: read(pair.value, keyOffset, depth + 1) });
+      const key = isScalar(pair.key) && !hasExtras(pair.key) ? keyOf(pair.key, numberKeys) : undefined;
+      if (key === undefined) return refuse(keyOffset, "a key must be plain text");
+      entries.set(key, { at: place(keyOffset), value: read(pair.value, keyOffset, depth + 1) });
     }
     return { kind: "map", at, entries };
   };
-  const root = read(document.contents, 0, 0);
-  if (root.kind === "list" || (root.kind === "scalar" && root.value !== null)) {
-    return refuse(0, "the top level must be a map of settings");
-  }
-  const entries = new Map(root.kind === "map" ? root.entries : []);
-  checkVersion(entries.get("version"), name);
-  entries.delete("version");
-  return { name, entries };
+  return read(document.contents, 0, 0);
+}
+
+function keyOf({ value, source }: Scalar, numberKeys: boolean): string | undefined {
+  return typeof value === "string" ? value : numberKeys && typeof value === "number" ? source : undefined;
 }
 
 function parse(text: string, name: string, lineCounter: LineCounter) {

@@ -2,7 +2,7 @@
 export { type Address, formatAddress, isLoopbackHost, parseAddress, type PortRange } from "./address.ts";
 export { type AgentConfig, agentSettings, type ServiceConfig, serviceSettings } from "./agent.ts";
 export { type EdgeConfig, edgeSettings, issuerOf, publicUrlOf } from "./edge.ts";
-export { type ConfigFile, maxConfigFileBytes, parseConfigFile } from "./file.ts";
+export { type ConfigFile, maxConfigFileBytes, parseConfigFile, parseDocumentFile } from "./file.ts";
 export { type Layers, type Origin, resolve, type Resolved, type Schema } from "./resolve.ts";
 export type { ServiceProtocol } from "./protocol.ts";
 export { ruleKeysOf, ruleSettings } from "./rules.ts";

@@ -299,6 +299,6 @@ function conflict(policy: PcrPolicy, other: PcrPolicy, why: string): PosternErro
   });
 }
 
-function policyNotFound(): PosternError {
-  return new PosternError("policy_not_found", "Cannot show policy: there is none of this name");
+export function policyNotFound(): PosternError {
+  return new PosternError("policy_not_found", "Cannot show policy: there is none of this name and version");
 }

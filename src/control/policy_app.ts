@@ -8,14 +8,16 @@ import {
   learnFromMachines,
   listPolicies,
   type MachineOutcome,
+  policyNotFound,
   type PolicyVersionFacts,
   policyVersions,
 } from "./policies.ts";
 import { applyPolicyRoute, learnPolicyRoute, policiesRoute, policyRoute } from "./policy_routes.ts";
-import { versionOf } from "../policy/mod.ts";
+import { selectionOf, versionOf } from "../policy/mod.ts";
 
-/** Machines that one answer names. */
-const maxToldMachines = 1_000;
+/** Machines that one answer describes, and that it names: it has to fit into what clients read. */
+const maxToldMachines = 200;
+const maxNamedMachines = 500;
 /** PCRs of firmware and boot loader. */
 const usualPcrs = [0, 1, 2, 3, 4, 5, 6, 7];
 
@@ -26,14 +28,25 @@ export function addPolicyRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps)
     await operator(context.req.header("Authorization"));
     const policies = await listPolicies(deps);
     return context.json({
-      policies: policies.map(({ machines, ...facts }) => ({ ...toldOf(facts), machines })),
+      policies: policies.map(({ policy, machines, ...facts }) => ({
+        name: policy.name,
+        ...toldOf({ policy, ...facts }),
+        ...selectionOf(policy),
+        labels: [...policy.labels],
+        firmware: policy.firmware !== undefined,
+        retired: policy.retired ?? false,
+        machines,
+      })),
     }, 200);
   });
 
   app.openapi(policyRoute, async (context) => {
     await operator(context.req.header("Authorization"));
     const versions = await policyVersions(deps, context.req.valid("param").name);
-    return context.json({ versions: versions.map(toldOf) }, 200);
+    const { version = versions[0].policy.version } = context.req.valid("query");
+    const shown = versions.find(({ policy }) => policy.version === version);
+    if (shown === undefined) throw policyNotFound();
+    return context.json({ policy: shown.policy, versions: versions.map(toldOf) }, 200);
   });
 
   app.openapi(applyPolicyRoute, async (context) => {
@@ -79,15 +92,15 @@ export function addPolicyRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps)
     });
     return context.json({
       policy,
-      learnt_from: learntFrom.slice(0, maxToldMachines),
-      passed_over: passedOver.slice(0, maxToldMachines),
+      learnt_from: learntFrom.slice(0, maxNamedMachines),
+      passed_over: passedOver.slice(0, maxNamedMachines),
     }, 200);
   });
 }
 
 function toldOf({ policy, appliedBy, appliedAtMs, overlapUntilMs }: PolicyVersionFacts) {
   return {
-    policy,
+    version: policy.version,
     applied_by: appliedBy,
     applied_at: instant(appliedAtMs),
     ...(overlapUntilMs > appliedAtMs ? { overlap_until: instant(overlapUntilMs) } : {}),

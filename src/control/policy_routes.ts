@@ -7,6 +7,7 @@ import {
   learnPolicyResponseSchema,
   policiesResponseSchema,
   policyParamsSchema,
+  policyQuerySchema,
   policyResponseSchema,
 } from "./policy_schemas.ts";
 import { answers, bearer, body } from "./route_parts.ts";
@@ -25,11 +26,11 @@ export const policiesRoute = createRoute({
 export const policyRoute = createRoute({
   method: "get",
   path: "/v1/policies/{name}",
-  summary: "Show the versions of a PCR policy; for operators",
+  summary: "Show a PCR policy; for operators",
   tags,
   security: bearer,
-  request: { params: policyParamsSchema },
-  responses: answers("The versions that are kept, newest first.", policyResponseSchema),
+  request: { params: policyParamsSchema, query: policyQuerySchema },
+  responses: answers("The policy, and the versions of it that are kept.", policyResponseSchema),
 });
 
 export const applyPolicyRoute = createRoute({

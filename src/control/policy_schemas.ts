@@ -35,7 +35,7 @@ function documentDescription() {
 }
 
 const versionFacts = {
-  policy: policyDocument,
+  version: z.int(),
   applied_by: z.string(),
   applied_at: instant,
   overlap_until: instant.optional().openapi({ description: "The version before is accepted until then." }),
@@ -47,12 +47,26 @@ export const policyParamsSchema = z.object({
 
 export const policiesResponseSchema = z.object({
   policies: z.array(z.object({
+    name: z.string(),
     ...versionFacts,
+    bank: z.enum(pcrBankSchema.options),
+    pcrs: pcrList,
+    labels: z.array(z.string()).openapi({ description: "It is for machines that have all of these." }),
+    firmware: z.boolean().openapi({ description: "Whether it lists firmware versions." }),
+    retired: z.boolean(),
     machines: z.int().openapi({ description: "Active machines that it counts for." }),
   })),
 }).openapi("PoliciesResponse");
 
+export const policyQuerySchema = z.object({
+  version: z.coerce.number().int().min(1).optional().openapi({
+    param: { name: "version", in: "query" },
+    description: "Which version's document; the newest when absent.",
+  }),
+});
+
 export const policyResponseSchema = z.object({
+  policy: policyDocument,
   versions: z.array(z.object(versionFacts)).openapi({ description: "Those that are kept, newest first." }),
 }).openapi("PolicyResponse");
 
@@ -86,7 +100,7 @@ export const applyPolicyResponseSchema = z.object({
     pcrs: pcrList.openapi({ description: "PCRs that refuse it." }),
   })).openapi({
     description:
-      "Machines that the policy would count for, or would cease to; those that fail first, at most 1000.",
+      "Machines that the policy would count for, or would cease to; those that fail first, at most 200.",
   }),
 }).openapi("ApplyPolicyResponse");
 
@@ -103,8 +117,8 @@ export const learnPolicyRequestSchema = z.strictObject({
 
 export const learnPolicyResponseSchema = z.object({
   policy: policyDocument,
-  learnt_from: z.array(z.string()).openapi({ description: "Agent ids, at most 1000." }),
+  learnt_from: z.array(z.string()).openapi({ description: "Agent ids, at most 500." }),
   passed_over: z.array(z.string()).openapi({
-    description: "Agent ids of machines that have not shown these PCRs, at most 1000.",
+    description: "Agent ids of machines that have not shown these PCRs, at most 500.",
   }),
 }).openapi("LearnPolicyResponse");

@@ -184,24 +184,22 @@ Deno.test("GET /v1/policies lists the newest versions, GET /v1/policies/{name} a
   await apply(control, racks({ version: 2, description: "second" }), { overlap_seconds: 60 });
   const operator = await token(control);
   const { policies } = (await control.get("/v1/policies", operator)).json;
-  assert.deepEqual(
-    policies.map(({ policy, machines }: { policy: PcrPolicy; machines: number }) => [
-      policy.version,
-      machines,
-    ]),
-    [[2, 3]],
-  );
-  const start = new Date(control.clock.wall()).toISOString();
-  const end = new Date(control.clock.wall() + 60_000).toISOString();
-  assert.deepEqual((await control.get("/v1/policies/racks", operator)).json.versions, [
-    {
-      policy: racks({ version: 2, description: "second" }),
-      applied_by: "ops",
-      applied_at: start,
-      overlap_until: end,
-    },
-    { policy: racks(), applied_by: "ops", applied_at: start },
-  ]);
+  const overlap_until = new Date(control.clock.wall() + 60_000).toISOString();
+  const applied = { applied_by: "ops", applied_at: new Date(control.clock.wall()).toISOString() };
+  const facts = {
+    bank: "sha256",
+    pcrs: [0, 7],
+    labels: ["rack"],
+    firmware: false,
+    retired: false,
+    machines: 3,
+  };
+  assert.deepEqual(policies, [{ name: "racks", version: 2, ...applied, overlap_until, ...facts }]);
+  const versions = [{ version: 2, ...applied, overlap_until }, { version: 1, ...applied }];
+  const show = async (query = "") => (await control.get(`/v1/policies/racks${query}`, operator)).json;
+  assert.deepEqual(await show(), { policy: racks({ version: 2, description: "second" }), versions });
+  assert.deepEqual(await show("?version=1"), { policy: racks(), versions });
+  assertProblem(await control.get("/v1/policies/racks?version=3", operator), 404, "policy_not_found");
   assertProblem(await control.get("/v1/policies/none", operator), 404, "policy_not_found");
 });
 

@@ -52,8 +52,8 @@ export const POLICY_ERRORS = {
     retryable: false,
     status: 404,
     exit: 1,
-    cause: "No policy of this name was ever applied.",
-    remedy: "`postern policy list` names all of them.",
+    cause: "No policy of this name was ever applied, or the version is not kept any more.",
+    remedy: "`postern policy list` names all of them, `postern policy show NAME` the versions of one.",
   },
   policy_overlap_impossible: {
     title: "Versions of a policy cannot overlap",
@@ -135,7 +135,7 @@ export const POLICY_ERRORS = {
     cause:
       "The firmware version differs from that of the quote before, and the TPM was not reset in between.",
     remedy:
-      "This does not happen by itself. Look at the machine; revoke it, and enrol it anew when it is sound.",
+      "This does not happen by itself. Look at the machine; revoke it, and restore it when it is sound.",
   },
   attestation_reset: {
     title: "TPM was reset while the channel was open",
@@ -177,8 +177,8 @@ export const POLICY_ERRORS = {
     exit: 4,
     cause: "A machine that failed while a channel was open is not believed on its open channels any more.",
     remedy:
-      "The agent opens a new channel by itself, which attests the machine from the start. `postern machines` shows " +
-      "what failed.",
+      "The agent opens a new channel by itself, which attests the machine from the start. `postern machine show` " +
+      "tells what failed.",
   },
   machine_not_enrolled: {
     title: "Machine is not enrolled",
