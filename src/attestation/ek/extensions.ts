@@ -17,6 +17,9 @@ export interface Extensions {
   readonly extendedKeyUsage: readonly string[] | undefined;
   /** Directory names of the subject alternative name: RDNSequence, whole elements. */
   readonly directoryNames: readonly Uint8Array[];
+  /** URIs of the subject alternative name, an octet a character; and how many names of any kind it has. */
+  readonly uris: readonly string[];
+  readonly alternativeNames: number;
   /** Hex. */
   readonly subjectKeyId: string | undefined;
   readonly authorityKeyId: string | undefined;
@@ -26,6 +29,7 @@ export interface Extensions {
 
 /** RFC 5280 4.2.1.3. */
 export const KEY_USAGE = Object.freeze({
+  digitalSignature: 0,
   keyEncipherment: 2,
   keyAgreement: 4,
   certificateSign: 5,
@@ -88,11 +92,14 @@ export function readExtensions(raw: ReadonlyMap<string, RawExtension>): Extensio
     reader.end();
     return value;
   };
+  const names = read(oids.subjectAltName, generalNames) ?? [];
   return {
     basicConstraints: read(oids.basicConstraints, basicConstraints),
     keyUsage: read(oids.keyUsage, (reader) => reader.namedBits()),
     extendedKeyUsage: read(oids.extendedKeyUsage, identifiers),
-    directoryNames: read(oids.subjectAltName, directoryNames) ?? [],
+    directoryNames: names.filter(({ tag }) => tag === 0xa4).map(directoryName),
+    uris: names.filter(({ tag }) => tag === 0x86).map(uriOf),
+    alternativeNames: names.length,
     subjectKeyId: read(oids.subjectKeyId, (reader) => reader.read(der.TAG.octetString).content.toHex()),
     authorityKeyId: read(oids.authorityKeyId, authorityKeyId),
     unknownCritical: [...raw].filter(([oid, { critical }]) => critical && !known.has(oid)).map(([oid]) =>
@@ -119,19 +126,28 @@ function identifiers(reader: der.DerReader): string[] {
   return found;
 }
 
-/** GeneralNames (RFC 5280 4.2.1.6): those of choice 4, which hold one name each. */
-function directoryNames(reader: der.DerReader): Uint8Array[] {
+/** GeneralNames (RFC 5280 4.2.1.6), whatever they are. */
+function generalNames(reader: der.DerReader): der.DerElement[] {
   const list = reader.enter();
-  const found: Uint8Array[] = [];
-  for (let entries = 0; !list.isEmpty; entries++) {
-    if (entries === maxEntries) throw new der.DerError("there are too many names");
-    const name = list.read();
-    if (name.tag !== 0xa4) continue;
-    const inner = new der.DerReader(name.content);
-    found.push(inner.read(der.TAG.sequence).whole);
-    inner.end();
+  const found: der.DerElement[] = [];
+  while (!list.isEmpty) {
+    if (found.length === maxEntries) throw new der.DerError("there are too many names");
+    found.push(list.read());
   }
   return found;
+}
+
+/** Choice 4 holds one name. */
+function directoryName({ content }: der.DerElement): Uint8Array {
+  const inner = new der.DerReader(content);
+  const name = inner.read(der.TAG.sequence).whole;
+  inner.end();
+  return name;
+}
+
+/** Choice 6: an IA5String, taken as it is. */
+function uriOf({ content }: der.DerElement): string {
+  return String.fromCharCode(...content);
 }
 
 function authorityKeyId(reader: der.DerReader): string | undefined {

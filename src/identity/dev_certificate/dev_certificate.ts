@@ -5,6 +5,22 @@
 import { concat, der, ipBytes, utf8 } from "../../bytes/mod.ts";
 import { PosternError } from "../../errors/mod.ts";
 import type { Random } from "../../ports/mod.ts";
+import {
+  authorityKeyId,
+  basicConstraints,
+  commonName,
+  extendedKeyUsage,
+  extension,
+  KEY_USAGE_BITS,
+  keyIdOf,
+  keyUsage,
+  P256,
+  serialOf,
+  signCertificate,
+  spkiOfKey,
+  subjectAltName,
+  subjectKeyId,
+} from "../../x509/mod.ts";
 
 const dayMs = 86_400_000;
 /** Browsers refuse certificates that live longer than 398 days. */
@@ -28,9 +44,6 @@ export interface DevCertificates {
   /** PKCS #8. Secret. */
   readonly key: string;
 }
-
-const P256 = { name: "ECDSA", namedCurve: "P-256" } as const;
-const ecdsaWithSha256 = der.sequence(der.objectIdentifier("1.2.840.10045.4.3.2"));
 
 /**
  * Names that a development certificate covers: the public host, all names one label below it, and this machine.
@@ -67,33 +80,34 @@ export async function makeDevCertificates(request: DevCertificateRequest): Promi
   const leaf = await crypto.subtle.generateKey(P256, true, ["sign", "verify"]);
   // Several authorities with one name confuse whoever removes them from a trust store.
   const caName = commonName(`Postern development CA ${random(4).toHex()}`);
-  const caKeyId = await keyId(ca.publicKey);
-  const caCert = await sign(ca.privateKey, {
+  const [caKey, leafKey] = [await spkiOfKey(ca.publicKey), await spkiOfKey(leaf.publicKey)];
+  const caKeyId = await keyIdOf(caKey);
+  const caCert = await signCertificate(ca.privateKey, {
     ...validity,
-    serial: random(16),
+    serial: serialOf(random(16)),
     issuer: caName,
     subject: caName,
-    publicKey: await spki(ca.publicKey),
+    publicKey: caKey,
     extensions: [
-      extension("2.5.29.19", true, der.sequence(der.boolean(true), der.integer(0))),
-      extension("2.5.29.15", true, der.bitString(Uint8Array.of(0x04), 2)),
+      basicConstraints(0),
+      keyUsage(KEY_USAGE_BITS.certificateSign),
       extension("2.5.29.30", true, nameConstraints(names)),
-      extension("2.5.29.14", false, der.octetString(caKeyId)),
+      subjectKeyId(caKeyId),
     ],
   });
-  const cert = await sign(ca.privateKey, {
+  const cert = await signCertificate(ca.privateKey, {
     ...validity,
-    serial: random(16),
+    serial: serialOf(random(16)),
     issuer: caName,
     subject: commonName("Postern development edge"),
-    publicKey: await spki(leaf.publicKey),
+    publicKey: leafKey,
     extensions: [
-      extension("2.5.29.19", true, der.sequence()),
-      extension("2.5.29.15", true, der.bitString(Uint8Array.of(0x80), 7)),
-      extension("2.5.29.37", false, der.sequence(der.objectIdentifier("1.3.6.1.5.5.7.3.1"))),
-      extension("2.5.29.17", false, der.sequence(...names.dns.map(dnsName), ...names.ip.map(ipName))),
-      extension("2.5.29.14", false, der.octetString(await keyId(leaf.publicKey))),
-      extension("2.5.29.35", false, der.sequence(der.contextString(0, caKeyId))),
+      basicConstraints(undefined),
+      keyUsage(KEY_USAGE_BITS.digitalSignature),
+      extendedKeyUsage("1.3.6.1.5.5.7.3.1"),
+      subjectAltName(false, ...names.dns.map(dnsName), ...names.ip.map(ipName)),
+      subjectKeyId(await keyIdOf(leafKey)),
+      authorityKeyId(caKeyId),
     ],
   });
   return {
@@ -101,48 +115,6 @@ export async function makeDevCertificates(request: DevCertificateRequest): Promi
     cert: der.toPem("CERTIFICATE", cert),
     key: der.toPem("PRIVATE KEY", new Uint8Array(await crypto.subtle.exportKey("pkcs8", leaf.privateKey))),
   };
-}
-
-interface Certificate {
-  readonly serial: Uint8Array;
-  readonly issuer: Uint8Array;
-  readonly subject: Uint8Array;
-  readonly notBeforeMs: number;
-  readonly notAfterMs: number;
-  readonly publicKey: Uint8Array;
-  readonly extensions: readonly Uint8Array[];
-}
-
-/** Certificate of version 3 (RFC 5280 4.1). */
-async function sign(key: CryptoKey, fields: Certificate): Promise<Uint8Array> {
-  const body = der.sequence(
-    der.context(0, der.integer(2)),
-    // Positive and of one length: the first bit is cleared, the second one set.
-    der.integer(fields.serial[0] & 0x7f | 0x40, ...fields.serial.subarray(1)),
-    ecdsaWithSha256,
-    fields.issuer,
-    der.sequence(der.time(fields.notBeforeMs), der.time(fields.notAfterMs)),
-    fields.subject,
-    fields.publicKey,
-    der.context(3, der.sequence(...fields.extensions)),
-  );
-  const signature = new Uint8Array(await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, key, body));
-  // WebCrypto gives r and s side by side, certificates hold them as a sequence (RFC 3279 2.2.3).
-  const half = signature.length / 2;
-  const pair = der.sequence(
-    der.integer(...signature.subarray(0, half)),
-    der.integer(...signature.subarray(half)),
-  );
-  return der.sequence(body, ecdsaWithSha256, der.bitString(pair));
-}
-
-function extension(oid: string, critical: boolean, value: Uint8Array): Uint8Array {
-  const flag = critical ? [der.boolean(true)] : [];
-  return der.sequence(der.objectIdentifier(oid), ...flag, der.octetString(value));
-}
-
-function commonName(text: string): Uint8Array {
-  return der.sequence(der.set(der.sequence(der.objectIdentifier("2.5.4.3"), der.utf8String(text))));
 }
 
 function dnsName(name: string): Uint8Array {
@@ -161,14 +133,4 @@ function nameConstraints(names: { readonly dns: string[]; readonly ip: string[] 
     return der.contextString(7, concat(address, new Uint8Array(address.length).fill(0xff)));
   });
   return der.sequence(der.context(0, ...[...hosts, ...addresses].map((base) => der.sequence(base))));
-}
-
-async function spki(key: CryptoKey): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.exportKey("spki", key));
-}
-
-/** The first 160 bits of the SHA-256 hash of the public key (RFC 7093 2). */
-async function keyId(key: CryptoKey): Promise<Uint8Array> {
-  const point = await crypto.subtle.exportKey("raw", key);
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", point)).subarray(0, 20);
 }

@@ -1,0 +1,20 @@
+/** X.509 certificates and requests as they are written and signed: P-256 with SHA-256. Reading is in `attestation/ek`. */
+export {
+  authorityKeyId,
+  basicConstraints,
+  type CertificateDraft,
+  commonName,
+  ecdsaSignature,
+  ecdsaWithSha256,
+  extendedKeyUsage,
+  extension,
+  KEY_USAGE_BITS,
+  keyIdOf,
+  keyUsage,
+  P256,
+  serialOf,
+  signCertificate,
+  spkiOfKey,
+  subjectAltName,
+  subjectKeyId,
+} from "./certificate_writer.ts";
