@@ -9,6 +9,7 @@ import { CRYPTO_ERRORS } from "./crypto.ts";
 import { EDGE_ERRORS } from "./edge.ts";
 import { HTTP_ERRORS } from "./http.ts";
 import { HTTP2_ERRORS } from "./http2.ts";
+import { PKI_ERRORS } from "./pki.ts";
 import { QUOTE_ERRORS } from "./quote.ts";
 import { TLS_ERRORS } from "./tls.ts";
 import { TPM_CLIENT_ERRORS } from "./tpm_client.ts";
@@ -27,6 +28,7 @@ const ALL = {
   ...EDGE_ERRORS,
   ...HTTP_ERRORS,
   ...HTTP2_ERRORS,
+  ...PKI_ERRORS,
   ...QUOTE_ERRORS,
   ...TLS_ERRORS,
   ...TPM_CLIENT_ERRORS,

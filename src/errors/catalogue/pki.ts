@@ -1,0 +1,242 @@
+/** Failures of node identities: certificates, requests, trust bundles, revocation lists. */
+import type { ErrorFacts } from "../error.ts";
+
+const refused = { blame: "peer", retryable: false, status: 403, exit: 3 } as const;
+const unreadable = { blame: "peer", retryable: false, status: 400, exit: 3 } as const;
+const later = { blame: "peer", retryable: true, status: 403, exit: 3 } as const;
+
+const otherIssuer =
+  "The certificate was not made by this cluster's control plane. Nobody legitimate has one: look for who connects.";
+
+export const PKI_ERRORS = {
+  spiffe_id_malformed: {
+    title: "SPIFFE id is malformed",
+    ...unreadable,
+    cause:
+      "An id is not `spiffe://<trust domain>/<role>/<id>` with a role of edge, connector, tunneler or control, " +
+      "a lower-case trust domain and an id of 1 to 64 letters, digits and `._-`.",
+    remedy: "Correct the id.",
+  },
+  peer_certificate_missing: {
+    title: "Peer showed no certificate",
+    ...refused,
+    cause: "A node connected without a client certificate, where mutual TLS is demanded.",
+    remedy: "Enrol the node, so that it has an identity.",
+  },
+  peer_certificate_malformed: {
+    title: "Peer's certificate cannot be read",
+    ...unreadable,
+    cause: "A node's certificate is no X.509 certificate of version 3 in DER, or something follows it.",
+    remedy: otherIssuer,
+  },
+  peer_key_unsupported: {
+    title: "Key of the peer's certificate is of another kind",
+    ...unreadable,
+    cause: "Nodes and their authorities have keys of P-256.",
+    remedy: otherIssuer,
+  },
+  peer_chain_too_long: {
+    title: "Peer showed too many certificates",
+    ...refused,
+    cause: "A node shows its own certificate and that of its issuing CA; more than four are not read.",
+    remedy: "Let the node show its own chain only.",
+  },
+  peer_names_wrong: {
+    title: "Peer's certificate does not name one node",
+    ...refused,
+    cause:
+      "A node's certificate has exactly one subject alternative name, which is a URI. This one has none, several, " +
+      "or names of other kinds; a common name counts for nothing.",
+    remedy: otherIssuer,
+  },
+  peer_wrong_cluster: {
+    title: "Peer is of another cluster",
+    ...refused,
+    cause: "The trust domain in the peer's id is not the one of this cluster.",
+    remedy: "Check which control plane the node was enrolled at, and `trust_domain` of both.",
+  },
+  peer_extension_unknown: {
+    title: "Peer's certificate has a critical extension that is not known",
+    ...refused,
+    cause: "The certificate demands what is not understood here.",
+    remedy: otherIssuer,
+  },
+  peer_certificate_is_ca: {
+    title: "Peer's certificate is an authority's",
+    ...refused,
+    cause: "A node showed a certificate that may sign others.",
+    remedy: otherIssuer,
+  },
+  peer_key_usage_wrong: {
+    title: "Peer's key is not for signatures",
+    ...refused,
+    cause: "The certificate's key usage lacks digitalSignature.",
+    remedy: otherIssuer,
+  },
+  peer_extended_usage_wrong: {
+    title: "Peer's certificate is for another use",
+    ...refused,
+    cause: "The certificate is not for this side of a TLS connection (client or server).",
+    remedy: otherIssuer,
+  },
+  peer_certificate_not_yet_valid: {
+    title: "Peer's certificate is not valid yet",
+    ...later,
+    cause: "The certificate begins later than now, by more than the clocks of nodes may differ.",
+    remedy: "Set the clocks of both machines, by NTP for instance.",
+  },
+  peer_certificate_expired: {
+    title: "Peer's certificate has expired",
+    ...later,
+    cause: "The certificate's time is over, by more than the clocks of nodes may differ.",
+    remedy: "Look into the node's log for why it was not renewed, and at the clocks of both machines.",
+  },
+  peer_chain_untrusted: {
+    title: "Peer's certificate is of no trusted issuer",
+    ...later,
+    cause:
+      "No issuing CA in the trust bundle that is held here issued the certificate, or its root is not in it.",
+    remedy:
+      "After a rotation the newer bundle has to arrive here first, which it does by itself. Otherwise: " +
+      otherIssuer,
+  },
+  peer_signature_invalid: {
+    title: "Peer's certificate is forged",
+    ...refused,
+    cause: "The certificate names an issuing CA of this cluster, whose key did not sign it.",
+    remedy: otherIssuer,
+  },
+  peer_issuer_retired: {
+    title: "Issuer of the peer's certificate does not count now",
+    ...refused,
+    cause: "The issuing CA or the root was retired by a rotation, or counts from a later time on.",
+    remedy: "Let the node renew its certificate; when it was off for long, enrol it anew.",
+  },
+  peer_issuer_invalid: {
+    title: "Issuer of the peer's certificate cannot be used",
+    ...refused,
+    cause:
+      "The certificate of the issuing CA or of the root has expired, begins later, or demands what is not known.",
+    remedy: "Rotate the authorities with `postern ca rotate`.",
+  },
+  peer_certificate_revoked: {
+    title: "Peer's certificate was revoked",
+    ...refused,
+    cause: "The certificate, its key, its node or its issuer is on the revocation list.",
+    remedy: "If the node is to come back, enrol it anew with another key, under an id that is not revoked.",
+  },
+  peer_wrong_role: {
+    title: "Peer has another role",
+    ...refused,
+    cause:
+      "The certificate is that of a node of this cluster, but of another role than this connection is for.",
+    remedy: "Check which address the node connects to, and with which role it was enrolled.",
+  },
+  peer_wrong_node: {
+    title: "Peer is another node",
+    ...refused,
+    cause: "The certificate is that of another node than the one that was expected.",
+    remedy: "Check the address: another node answers there.",
+  },
+  peer_policy_denied: {
+    title: "Policy does not let the peer in",
+    ...refused,
+    cause:
+      "The certificate holds, but the relationship of the two nodes is not approved, or could not be judged.",
+    remedy: "Approve the relationship, if it is wanted.",
+  },
+  revocations_stale: {
+    title: "Revocation list is too old",
+    blame: "control",
+    retryable: true,
+    status: 503,
+    exit: 3,
+    cause:
+      "There was no new revocation list for so long that nobody can tell whether a certificate was revoked since.",
+    remedy: "Check that this node reaches its control plane, and the clocks of both.",
+  },
+  revocations_malformed: {
+    title: "Revocation list cannot be read",
+    blame: "control",
+    retryable: true,
+    exit: 3,
+    cause: "The revocation list is not in its format.",
+    remedy: "Check that node and control plane run compatible versions.",
+  },
+  revocations_unproven: {
+    title: "Revocation list is not signed",
+    blame: "control",
+    retryable: true,
+    exit: 3,
+    cause: "No issuing CA of the trust bundle that is held here signed the revocation list.",
+    remedy:
+      "After a rotation the newer trust bundle has to arrive first. Otherwise somebody forged the list.",
+  },
+  revocations_rollback: {
+    title: "Revocation list is older than the held one",
+    blame: "control",
+    retryable: true,
+    exit: 3,
+    cause: "Somebody offers a revocation list that was replaced.",
+    remedy: "Check that all controls share one database, and what is between node and control plane.",
+  },
+  trust_bundle_malformed: {
+    title: "Trust bundle cannot be read",
+    blame: "control",
+    retryable: false,
+    exit: 3,
+    cause: "The trust bundle is not in its format, or its authorities do not belong together.",
+    remedy: "Check that node and control plane run compatible versions.",
+  },
+  trust_bundle_unproven: {
+    title: "Trust bundle is not signed by who is trusted",
+    blame: "control",
+    retryable: false,
+    exit: 3,
+    cause:
+      "The trust bundle is signed neither by an authority of the one that is held nor by the pinned bootstrap CA.",
+    remedy:
+      "Check that the token and the address are of the same control plane. A node that was off for very long " +
+      "is enrolled anew.",
+  },
+  trust_bundle_foreign: {
+    title: "Trust bundle is of another cluster",
+    blame: "control",
+    retryable: false,
+    exit: 3,
+    cause: "The trust domain of the bundle is not the one that this node was enrolled in.",
+    remedy: "Check the address of the control plane.",
+  },
+  trust_bundle_rollback: {
+    title: "Trust bundle is older than the held one",
+    blame: "control",
+    retryable: true,
+    exit: 3,
+    cause: "Somebody offers a trust bundle that was replaced.",
+    remedy: "Check that all controls share one database, and what is between node and control plane.",
+  },
+  csr_oversized: {
+    title: "Certificate request is too large",
+    ...unreadable,
+    cause: "A certificate request has more than 2,048 bytes.",
+    remedy: "Request a certificate for a P-256 key, without further attributes.",
+  },
+  csr_malformed: {
+    title: "Certificate request cannot be read",
+    ...unreadable,
+    cause: "A certificate request is no PKCS #10 request in DER.",
+    remedy: "Send the request in DER, as base64url.",
+  },
+  csr_key_unsupported: {
+    title: "Key of the certificate request is of another kind",
+    ...unreadable,
+    cause: "Nodes have keys of P-256.",
+    remedy: "Make a P-256 key.",
+  },
+  csr_proof_invalid: {
+    title: "Certificate request proves no key",
+    ...unreadable,
+    cause: "The request is not signed by the key that it names: whoever sent it may not hold that key.",
+    remedy: "Sign the request with its own key, by ECDSA with SHA-256.",
+  },
+} as const satisfies Record<string, ErrorFacts>;

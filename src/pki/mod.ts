@@ -1,0 +1,40 @@
+/** Identities of nodes: SPIFFE ids, certificates, who is believed, and what was taken back. Pure. */
+export { type Authority, issueAuthority, issueNode, selfSigned, type Validity } from "./authority.ts";
+export { chainOfPem, pemOfChain, readNodeCertificate } from "./certificate.ts";
+export { makeCsr, maxCsrBytes, type ProvenCsr, readCsr } from "./csr.ts";
+export {
+  checkPeerCertificate,
+  peerClockSkewMs,
+  type PeerExpectation,
+  type VerifiedPeer,
+} from "./peer_check.ts";
+export {
+  type RevocationList,
+  revocationOf,
+  revocationsGraceMs,
+  type RevokedIdentity,
+  type RevokedKind,
+  revokedValue,
+  type Severity,
+  signRevocations,
+  verifyRevocations,
+} from "./revocation_list.ts";
+export type { SignedDocument } from "./signed_document.ts";
+export {
+  formatSpiffeId,
+  isNodeId,
+  isTrustDomain,
+  type NodeRole,
+  nodeRoles,
+  parseSpiffeId,
+  type SpiffeId,
+} from "./spiffe_id.ts";
+export {
+  type AcceptedAuthority,
+  isAccepted,
+  readHeldBundle,
+  signTrustBundle,
+  type TrustBundle,
+  verifyPinnedBundle,
+  verifyTrustBundle,
+} from "./trust_bundle.ts";
