@@ -182,6 +182,12 @@ export class Swtpm implements AsyncDisposable {
     return copy;
   }
 
+  /** Ends it without waiting, for what cannot wait: an `unload` listener. */
+  abandon(): void {
+    this.#process?.signal("SIGKILL");
+    Deno.removeSync(this.#folder.path, { recursive: true });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill();
     await this.#broker[Symbol.asyncDispose]();
