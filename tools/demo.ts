@@ -1,11 +1,13 @@
 /**
- * `deno task demo [--check]`: edge, control, a sample service and an agent in one process on embedded defaults.
+ * `deno task demo [--attested] [--check]`: edge, control, a sample service and an agent in one process on embedded defaults.
  * Serves until Ctrl-C; with `--check` it makes requests through, prints what it saw and ends with 0, or 1 and the reason.
+ * With `--attested` the agent's machine has a software TPM: see demo/attested.ts.
  */
 import { startAgent } from "../agent/mod.ts";
 import { agentDefaults, edgeDefaults } from "../src/config/mod.ts";
 import { startEdge } from "../src/main.ts";
 import { createLog } from "../src/telemetry/mod.ts";
+import { attestedDemo } from "./demo/attested.ts";
 import { runChecks } from "./demo/check.ts";
 import { freeOr } from "./demo/loopback.ts";
 import { startOrigin } from "./demo/origin.ts";
@@ -15,24 +17,27 @@ const NAME = "hello";
 /** Longest wait for the service to be online. */
 const READY_MS = 20_000;
 
+const known = ["--attested", "--check", "--verbose"];
 const flags = new Set(Deno.args);
 for (const flag of flags) {
-  if (flag !== "--check" && flag !== "--verbose") {
-    printError(`Cannot run the demo: unknown flag ${flag} (known: --check, --verbose)`);
+  if (!known.includes(flag)) {
+    printError(`Cannot run the demo: unknown flag ${flag} (known: ${known.join(", ")})`);
     Deno.exit(2);
   }
 }
 const checking = flags.has("--check");
-Deno.exit(await demo());
+const log = createLog({
+  format: "text",
+  level: flags.has("--verbose") ? "debug" : "warn",
+  wall: Date.now,
+  write: (line) => printError(line.trimEnd()),
+});
+Deno.exit(
+  await (flags.has("--attested") ? attestedDemo({ checking, log, interrupted: interrupted() }) : demo()),
+);
 
 async function demo(): Promise<number> {
   const stateDirectory = checking ? await Deno.makeTempDir({ prefix: "postern-demo-" }) : ".state/demo";
-  const log = createLog({
-    format: "text",
-    level: flags.has("--verbose") ? "debug" : "warn",
-    wall: Date.now,
-    write: (line) => printError(line.trimEnd()),
-  });
   const origin = startOrigin();
   const port = checking ? 0 : freeOr(8080);
   const edge = await startEdge(
