@@ -1,34 +1,26 @@
 import assert from "node:assert/strict";
 import { systemClock } from "../../src/driver/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
-import { ForeignAuthorizer } from "../support/foreign_authorizer.ts";
+import { type EdgeCandidate, ForeignAuthorizer } from "../support/foreign_authorizer.ts";
 import { LoopbackServer } from "../support/loopback_server.ts";
 import { RogueAgent } from "../support/rogue_agent.ts";
 import { eventually, metricOf, type Settings, type Stack, startStack, within } from "../support/stack.ts";
+import { StackProcesses } from "../support/stack_processes.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
-/** Verifies nothing, and says nothing. */
 const origin = () => new LoopbackServer(() => new Response("from behind\n"));
 
-/**
- * An edge with settings that depend on an authorizer, which depends on the edge: its candidates are asked for by a first
- * edge on the same state.
- */
+/** An edge with settings that depend on an authorizer, which sends its agents to that edge. */
 async function edgeFor(
   use: (stack: Stack, authorizer: ForeignAuthorizer) => Promise<void>,
   settings: (authorizer: ForeignAuthorizer, folder: TempDir) => Settings | Promise<Settings>,
 ): Promise<void> {
   await using folder = await TempDir.make("foreign");
-  const candidates: {
-    edge_id: string;
-    edge_url: string;
-    supported_transport: string;
-    edge_public_key: string;
-  }[] = [];
+  const candidates: EdgeCandidate[] = [];
   await using authorizer = new ForeignAuthorizer(candidates, "shop.localhost");
   await using stack = await startStack({ edge: await settings(authorizer, folder) });
   await using rogue = new RogueAgent(stack);
-  candidates.push(...(await rogue.create()).candidates as typeof candidates);
+  candidates.push(...(await rogue.create()).candidates);
   await use(stack, authorizer);
 }
 
@@ -192,4 +184,35 @@ Deno.test("an edge starts with good secrets and keys only, and keeps them throug
   await stack.edge.reload();
   const kept = stack.lines.find(({ event }) => event === "kept as it was");
   assert.deepEqual([kept?.fields.what, kept?.fields.code], ["tokens.hmac_secret_file", "hmac_secret_weak"]);
+});
+
+Deno.test("an edge of several workers verifies tokens of another issuer on its main thread, and reads a new secret on SIGHUP", async () => {
+  await using behind = origin();
+  await using folder = await TempDir.make("foreign");
+  const candidates: EdgeCandidate[] = [];
+  await using authorizer = new ForeignAuthorizer(candidates, "other.localhost");
+  const path = folder.file("secret");
+  await Deno.writeTextFile(path, "not the secret of the authorizer", { mode: 0o600 });
+  await using stack = await StackProcesses.start({
+    edge: { workers: "2", "tokens.hmac_secret_file": path, "tokens.hmac_issuers": authorizer.issuer },
+    services: [{ name: "shop", target: `127.0.0.1:${behind.port}` }],
+  });
+  const created = await fetch(`http://127.0.0.1:${stack.port}/tunnels/create`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: "{}",
+  });
+  candidates.push(...(await created.json()).candidates);
+  const agent = await stack.startAgent({
+    control: authorizer.controlUrl,
+    state_directory: folder.file("agent"),
+    admin_listen: "off",
+  });
+  await eventually("it is refused", () => agent.stderr.includes("token_bad_signature"), 20_000);
+  await Deno.writeTextFile(path, authorizer.secret);
+  stack.edge.signal("SIGHUP");
+  await eventually("it is served", async () => {
+    const response = await fetch(`http://other.localhost:${stack.port}/`, { client: stack.client });
+    return await response.text() === "from behind\n";
+  }, 20_000);
 });
