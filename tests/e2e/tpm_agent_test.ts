@@ -58,23 +58,6 @@ Deno.test("an agent with a TPM serves, outlasts the loss of its TPM, and is the 
   });
   assert.equal(agent.agentId, agentId);
 
-  const shown = await postern([
-    "attest",
-    "--dry-run",
-    "--json",
-    "--tpm",
-    tpm.address,
-    "--control",
-    `http://127.0.0.1:${stack.port}`,
-    "--token-file",
-    stack.folder.file("edge/management.token"),
-  ]);
-  assert.equal(shown.code, 0, shown.stderr);
-  const { control } = JSON.parse(shown.stdout);
-  assert.deepEqual([control.enrolled, control.state, control.labels, control.refusal], [true, "active", [
-    "prod",
-  ], null]);
-
   await tpm.kill();
   agent.reconnect();
   await eventually("the loss is told", () => agent.status().last_error?.code === "tpm_unavailable");
@@ -101,4 +84,72 @@ Deno.test("an agent whose TPM is gone does not start, and does not take a key in
     (error) => codeOf(error) === "tpm_unavailable",
   );
   await assert.rejects(Deno.stat(stack.folder.file("agent-0/identity.key")), Deno.errors.NotFound);
+});
+
+Deno.test("postern attest --dry-run says what control would: not enrolled, by the policy, revoked", async () => {
+  await using tpm = await Swtpm.start();
+  await using stack = await edgeFor(tpm);
+  const operator = [
+    "--control",
+    `http://127.0.0.1:${stack.port}`,
+    "--token-file",
+    stack.folder.file("edge/management.token"),
+  ];
+  const attest = async () => {
+    const { code, stdout } = await postern([
+      "attest",
+      "--dry-run",
+      "--json",
+      "--tpm",
+      tpm.address,
+      ...operator,
+    ]);
+    return { exit: code, ...JSON.parse(stdout) };
+  };
+  const before = await attest();
+  assert.deepEqual([before.exit, before.control.enrolled, before.control.refusal], [
+    0,
+    false,
+    "machine_unknown",
+  ]);
+
+  await enrol(stack, tpm, stack.folder.file("state"));
+  const enrolled = await attest();
+  const { text: _, ...opinion } = enrolled.control;
+  assert.deepEqual(opinion, {
+    asked: true,
+    enrolled: true,
+    state: "active",
+    labels: ["prod"],
+    policy: null,
+    refusal: null,
+  });
+
+  const apply = async (version: number, digest: string) => {
+    const { ok } = await fetch(`http://127.0.0.1:${stack.port}/v1/policies`, {
+      method: "POST",
+      headers: {
+        "content-type": "application/json",
+        authorization: `Bearer ${
+          (await Deno.readTextFile(stack.folder.file("edge/management.token"))).trim()
+        }`,
+      },
+      body: JSON.stringify({
+        policy: { name: "racks", version, bank: "sha256", pcrs: { "7": [digest] }, labels: ["prod"] },
+      }),
+    });
+    assert.ok(ok);
+  };
+  await apply(1, await tpm.pcr(7));
+  const taken = await attest();
+  assert.deepEqual([taken.code, taken.control.policy, taken.control.refusal], [null, "racks@1", null]);
+  await apply(2, "ab".repeat(32));
+  const refused = await attest();
+  assert.deepEqual([refused.exit, refused.code, refused.control.policy], [4, "pcr_value_refused", "racks@2"]);
+
+  const revoked = await postern(["machine", "revoke", taken.agent_id, "--reason", "lost", ...operator]);
+  assert.equal(revoked.code, 0, revoked.stderr);
+  const gone = await attest();
+  assert.equal(gone.code, "machine_revoked");
+  assert.match(gone.control.text, /lost/);
 });
