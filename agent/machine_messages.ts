@@ -70,6 +70,15 @@ const machine = z.object({
     policy_version: z.string().max(128),
     at: instant,
   }).optional(),
+  tpm: z.object({
+    manufacturer: z.string().max(128),
+    vendor: z.string().max(4).optional(),
+    model: z.string().max(128),
+    version: z.string().max(128),
+    certificate_sha256: z.string().max(64),
+    serial: z.string().max(1_024),
+    expires_at: instant,
+  }).optional(),
 });
 export type MachineAnswer = z.infer<typeof machine>;
 export const machinesAnswer = z.object({ machines: z.array(machine).max(1_000), next: agentId.optional() });

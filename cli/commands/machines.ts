@@ -80,7 +80,7 @@ function tell(call: Call, facts: object, text: string): number {
 }
 
 function rowsOf(machine: MachineAnswer): string {
-  const { agent_id, state, labels, ek_sha256, ak_name, enrolled_at, revoked_at, reason, attestation } =
+  const { agent_id, state, labels, ek_sha256, ak_name, enrolled_at, revoked_at, reason, attestation, tpm } =
     machine;
   const rows: [string, string | undefined][] = [
     ["agent", agent_id],
@@ -89,6 +89,8 @@ function rowsOf(machine: MachineAnswer): string {
     ["enrolled", enrolled_at],
     ["EK sha256", ek_sha256],
     ["AK name", ak_name],
+    ["TPM", tpm && `${tpm.vendor ?? tpm.manufacturer} ${tpm.model}, made with firmware ${tpm.version}`],
+    ["certificate", tpm && `serial ${tpm.serial}, sha256 ${tpm.certificate_sha256}, until ${tpm.expires_at}`],
     [
       "last quote",
       attestation && `${attestation.result} under ${attestation.policy_version} at ${attestation.at}`,
@@ -96,7 +98,7 @@ function rowsOf(machine: MachineAnswer): string {
     ["revoked", revoked_at],
     ["reason", reason],
   ];
-  return rows.filter(([, value]) => value !== undefined).map(([name, value]) => `${name.padEnd(10)} ${value}`)
+  return rows.filter(([, value]) => value !== undefined).map(([name, value]) => `${name.padEnd(11)} ${value}`)
     .join("\n");
 }
 

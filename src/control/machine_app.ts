@@ -1,5 +1,6 @@
 /** Enrolment and machines over HTTP. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
+import { describeEk } from "../attestation/ek/mod.ts";
 import { toBase64Url, toHex } from "../bytes/mod.ts";
 import type { MachineKey, MachineRecord } from "../ports/mod.ts";
 import { AuditBudget } from "./audit_budget.ts";
@@ -79,6 +80,7 @@ export function addMachineRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps
     const machine = await machineOf(deps, context.req.valid("param").agent_id);
     return context.json({
       ...toldOf(machine),
+      ...tpmOf(machine),
       ek_certificate: toBase64Url(machine.ekCertificate),
       ak_public: toBase64Url(machine.akPublic),
     }, 200);
@@ -131,6 +133,14 @@ function toldOf(machine: MachineRecord) {
       },
     }),
   };
+}
+
+/** The manufacturer's words. */
+function tpmOf({ ekCertificate }: MachineRecord) {
+  const described = describeEk(ekCertificate);
+  if (described === undefined) return {};
+  const { certificateSha256, notAfterMs, ...words } = described;
+  return { tpm: { ...words, certificate_sha256: certificateSha256, expires_at: instant(notAfterMs) } };
 }
 
 function instant(ms: number): string {

@@ -124,6 +124,15 @@ export const machinesResponseSchema = z.object({
 export const machineParamsSchema = z.object({ agent_id: agentId });
 
 export const machineResponseSchema = machine.extend({
+  tpm: z.object({
+    manufacturer: z.string(),
+    vendor: z.string().optional().openapi({ description: "Letters of the manufacturer's id." }),
+    model: z.string(),
+    version: z.string().openapi({ description: "Of the firmware when the TPM was made." }),
+    certificate_sha256: z.string(),
+    serial: z.string(),
+    expires_at: instantSchema,
+  }).optional().openapi({ description: "What the EK certificate says of the TPM." }),
   ek_certificate: told.openapi({ description: "X.509, DER." }),
   ak_public: told.openapi({ description: "TPMT_PUBLIC." }),
 }).openapi("MachineResponse");

@@ -112,6 +112,17 @@ Deno.test("a machine with a trusted EK enrols and gets the id of its key, whatev
   }
   const [machine, ...others] = await control.store.machines(9);
   assert.deepEqual([machine.ekSha256, others.length], [ekSha256, 0]);
+  const { json } = await control.get(`/v1/machines/${agentId}`, await control.tokenOf("ops", "operator"));
+  const { sha256, serial } = readCertificate(tpm.certificate.der);
+  assert.deepEqual(json.tpm, {
+    manufacturer: "id:504F5354",
+    vendor: "POST",
+    model: "Hostile",
+    version: "id:00010002",
+    certificate_sha256: sha256,
+    serial,
+    expires_at: new Date(readCertificate(tpm.certificate.der).notAfterMs).toISOString(),
+  });
 });
 
 Deno.test("POST /v1/enroll/begin refuses each EK that is not to be believed with its own code, and spends nothing", async () => {

@@ -36,6 +36,7 @@ Deno.test("GET /v1/machines pages machines for operators", async () => {
     [json.agent_id, json.ek_sha256, json.labels, json.state, json.enrolled_at],
     [one.agentId, one.ekSha256, ["prod"], "active", "2026-01-01T00:00:00.000Z"],
   );
+  assert.equal(json.tpm, undefined, "nothing is said of what is no certificate");
   assert.ok(json.ek_certificate.length > 0 && json.ak_public.length > 0);
   assertProblem(await control.get(`/v1/machines/agent-${"a".repeat(26)}`, operator), 404, "machine_unknown");
   assertProblem(await control.get("/v1/machines/nothing", operator), 400, "request_invalid");

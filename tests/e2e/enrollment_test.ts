@@ -89,6 +89,9 @@ Deno.test("postern enroll lets a machine in by its TPM, whichever key its maker 
   const machines = await machinesOf(stack);
   assert.deepEqual(machines.map(({ agent_id }) => agent_id), [...names].sort(), "one key is one agent");
   for (const machine of machines) assert.equal(machine.state, "active");
+  const shown = await postern(["machine", "show", String(machines[0].agent_id)], operatorOf(stack));
+  assert.match(shown.stdout, /^TPM +id:00001014 swtpm, made with firmware id:20191023$/m);
+  assert.match(shown.stdout, /^certificate +serial [0-9a-f]+, sha256 [0-9a-f]{64}, until 9999-12-31/m);
 });
 
 Deno.test("a machine keeps its name through restarts with nothing secret on its disk, and another TPM is not it", async () => {

@@ -1,6 +1,7 @@
 /** Endorsement keys: which are a trusted manufacturer's, and secrets that only the TPM that holds one can open. Pure. */
 export { type Certificate, isSelfSigned, maxCertificateBytes, readCertificate } from "./certificate.ts";
 export { endOf, maxChainCertificates } from "./chain.ts";
+export { describeEk, type EkDescription } from "./description.ts";
 export { EkChainMemory } from "./chain_memory.ts";
 export { KEY_USAGE, readExtensionList, readExtensions } from "./extensions.ts";
 export { kdfa, kdfe } from "./kdf.ts";

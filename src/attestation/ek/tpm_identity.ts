@@ -1,5 +1,5 @@
 /** Which TPM an EK certificate is for: TCG EK Credential Profile, "Subject Alternative Name". */
-import { der, utf8Decode } from "../../bytes/mod.ts";
+import { der, fromHex, utf8Decode } from "../../bytes/mod.ts";
 import { PosternError } from "../../errors/mod.ts";
 
 /** Text of the certificate: a manufacturer's, printable. */
@@ -72,6 +72,15 @@ function textOf({ tag, content }: der.DerElement): string {
   }
   if (content.length > maxTextBytes) throw new der.DerError("an attribute is too long");
   return utf8Decode(content);
+}
+
+/** The vendor's id as its letters, e.g. `INTC`; undefined when it is none of the usual form. */
+export function vendorOf({ manufacturer }: TpmIdentity): string | undefined {
+  const hex = /^id:([0-9A-Fa-f]{8})$/.exec(manufacturer)?.[1];
+  if (hex === undefined) return undefined;
+  // TCG Vendor ID Registry: four letters, filled up with spaces or zeros.
+  const letters = String.fromCharCode(...fromHex(hex)).replace(/[\0 ]+$/, "");
+  return /^[\x21-\x7e]+$/.test(letters) ? letters : undefined;
 }
 
 function missing(state: string, cause?: unknown): PosternError {
