@@ -27,6 +27,8 @@ export interface ProcessStackOptions {
   readonly agent?: Settings;
   /** What the agent publishes, by item key. */
   readonly services: readonly Settings[];
+  /** What has to be done when the edge stands and the agent is not there yet. */
+  readonly prepare?: (stack: StackProcesses) => Promise<void>;
   /** Program and first arguments of the edge; {@link SOURCE_PROGRAM} when absent. */
   readonly edgeProgram?: readonly string[];
   /** Program and first arguments of the agent; {@link SOURCE_PROGRAM} when absent. */
@@ -79,6 +81,7 @@ export class StackProcesses implements AsyncDisposable {
     const stack = new StackProcesses(options, await TempDir.make("processes"));
     try {
       await stack.startEdge();
+      await options.prepare?.(stack);
       await stack.startAgent();
       await stack.online();
       return stack;
