@@ -26,6 +26,7 @@ import { Carriers } from "./carriers.ts";
 import { ControlClient } from "./control_client.ts";
 import { proxyChooser } from "./egress.ts";
 import { checkMachineFile, machineFileIn } from "./machine_file.ts";
+import { measuredProvider } from "./measured_provider.ts";
 import { Registration } from "./registration.ts";
 import { Service } from "./service.ts";
 import type { Carrier } from "./session.ts";
@@ -191,6 +192,7 @@ class Agent implements RunningAgent {
     this.tier = provider.kind;
     this.#version = version;
     const metrics = this.#metrics = deps.metrics ?? createMetrics();
+    const measured = measuredProvider(provider, metrics, clock);
     metrics.buildInfo.set({ version, role: "agent" }, 1);
     metrics.startTimeSeconds.set(clock.wall() / 1_000);
     // First: where this fails nothing has begun. Requests come in later turns, when everything is there.
@@ -229,7 +231,7 @@ class Agent implements RunningAgent {
           service,
           registration,
           control,
-          provider,
+          provider: measured,
           connect,
           limits,
           buffers,

@@ -21,6 +21,14 @@ const MAX_WAITING = 1_024;
 /** Waits between attempts to open a TPM: one that restarts is back soon; who waits longer is the caller's supervisor. */
 const OPEN_RETRY_MS = [100, 400] as const;
 
+/** One that waits. */
+interface Use {
+  /** Runs it and returns what tells its outcome. */
+  run(): Promise<() => void>;
+  /** Tells that it cannot be run. */
+  refuse(error: unknown): void;
+}
+
 export interface TpmLineOptions {
   readonly address: TpmAddress;
   readonly clock: Clock;
@@ -32,8 +40,7 @@ export class TpmLine {
   readonly #address: TpmAddress;
   readonly #clock: Clock;
   readonly #open: OpenPipe;
-  /** Each runs one use and returns what tells its outcome. */
-  readonly #waiting: (() => Promise<() => void>)[] = [];
+  readonly #waiting: Use[] = [];
   #isRunning = false;
   #transport: TpmTransport | undefined;
   /** Whether objects of a use that was cut short may still be loaded. */
@@ -66,23 +73,27 @@ export class TpmLine {
           new PosternError("tpm_busy", `Cannot use the TPM: ${MAX_WAITING} uses wait for it already`),
         );
       }
-      const giveUp = () => {
-        const at = this.#waiting.indexOf(run);
-        if (at >= 0) this.#waiting.splice(at, 1);
-        reject(aborted(signal));
-      };
-      const run = async () => {
-        try {
-          const value = await this.#run(work, signal);
-          return () => resolve(value);
-        } catch (error) {
-          return () => reject(error);
-        } finally {
+      const giveUp = () => use.refuse(aborted(signal));
+      const use: Use = {
+        run: async () => {
+          try {
+            const value = await this.#run(work, signal);
+            return () => resolve(value);
+          } catch (error) {
+            return () => reject(error);
+          } finally {
+            signal.removeEventListener("abort", giveUp);
+          }
+        },
+        refuse: (error) => {
+          const at = this.#waiting.indexOf(use);
+          if (at >= 0) this.#waiting.splice(at, 1);
           signal.removeEventListener("abort", giveUp);
-        }
+          reject(error);
+        },
       };
       signal.addEventListener("abort", giveUp, { once: true });
-      this.#waiting.push(run);
+      this.#waiting.push(use);
       if (!this.#isRunning) void this.#runAll();
     });
   }
@@ -90,8 +101,8 @@ export class TpmLine {
   /** The TPM is let go before the last use is told its outcome. */
   async #runAll(): Promise<void> {
     this.#isRunning = true;
-    for (let run = this.#waiting.shift(); run !== undefined; run = this.#waiting.shift()) {
-      const settle = await run();
+    for (let use = this.#waiting.shift(); use !== undefined; use = this.#waiting.shift()) {
+      const settle = await use.run();
       if (this.#waiting.length === 0) {
         // Standard input and output cannot be opened again.
         if (this.#address.kind !== "stdio") this.#release();
@@ -117,7 +128,13 @@ export class TpmLine {
   /** The open transport, or a new one, with nothing of ours loaded. */
   async #ready(signal: AbortSignal): Promise<TpmTransport> {
     if (this.#transport === undefined || this.#transport.isClosed) {
-      this.#transport = await this.#reopen(signal);
+      try {
+        this.#transport = await this.#reopen(signal);
+      } catch (error) {
+        // Those who wait asked while it was not there: each attempt of their own would take as long.
+        if (!signal.aborted) { for (const use of [...this.#waiting]) use.refuse(error); }
+        throw error;
+      }
     }
     if (this.#isLittered) {
       try {

@@ -52,6 +52,9 @@ export interface Metrics {
   /** Evidence judged by control. */
   readonly attestations: Counter<"result" | "tier">;
   readonly enrolments: Counter<"result">;
+  /** Proofs that an agent's key made: `code` is `none` for `result="ok"`. */
+  readonly proofs: Counter<"kind" | "result" | "code">;
+  readonly proofSeconds: Histogram;
   readonly queuedBytes: Gauge;
   readonly unreadBytes: Gauge;
   /** Value 1, with what runs as labels. */
@@ -158,6 +161,16 @@ export function createMetrics(): Metrics {
       "result",
       "tier",
     ]),
+    proofs: counter("proofs_total", "Proofs that this agent's key was asked for, by kind, result and code.", [
+      "kind",
+      "result",
+      "code",
+    ]),
+    proofSeconds: histogram(
+      "proof_seconds",
+      "Time of the agent's key or TPM for a proof, waiting for others included.",
+      handshakeBuckets,
+    ),
     queuedBytes: gauge("queued_bytes", "Carrier buffers in use: bytes on their way in or out."),
     unreadBytes: gauge("unread_bytes", "Bytes that arrived on channels and that viewers have not taken yet."),
     buildInfo: gauge("build_info", "What runs here, always 1.", ["version", "role"]),

@@ -281,9 +281,12 @@ Deno.test("TpmLine.use() tries three times to open a TPM and then says what is w
   });
   const used = line.use(ping);
   used.catch(() => {});
+  const waiting = codeThrown(line.use(ping));
   await pass(clock, 500);
   await assert.rejects(used, /Cannot reach the TPM at unix:\/run\/tpm: connection refused/);
-  assert.equal(attempts, 3);
+  assert.equal(await waiting, "tpm_unavailable");
+  assert.equal(attempts, 3, "for those who wait, too");
+  assert.equal(line.size, 0);
   assert.equal(clock.pending, 0);
 });
 
