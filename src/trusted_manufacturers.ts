@@ -1,5 +1,5 @@
 /** Which TPMs are trusted, by the operator's files: for those that want to enrol, and for those that have. */
-import { EkChainMemory, type EkTrust, noEkTrust } from "./attestation/ek/mod.ts";
+import { EkChainMemory, type EkTrust, endOf, noEkTrust } from "./attestation/ek/mod.ts";
 import type { EdgeConfig } from "./config/mod.ts";
 import { EkTrustStore } from "./driver/mod.ts";
 import { codeOf, PosternError } from "./errors/mod.ts";
@@ -90,10 +90,11 @@ export class TrustedManufacturers {
   }
 
   #tell(event: string, { trust: { roots, intermediates, revocations }, ignored }: EkTrustStore): void {
-    const { log } = this.#deps;
+    const { log, clock } = this.#deps;
     log("info", event, {
       roots: roots.length,
       intermediates: intermediates.length,
+      expired: [...roots, ...intermediates].filter((one) => endOf(one) <= clock.wall()).length,
       revoked_certificates: revocations.certificates.size,
       revoked_keys: revocations.keys.size,
       revoked_serials: [...revocations.serials.values()].reduce((sum, { size }) => sum + size, 0),

@@ -49,10 +49,13 @@ Deno.test("TrustedManufacturers.open() says what was read, that none can enrol, 
   assert.match(lines.join("\n"), /info manufacturers of TPMs read .*"roots":0/);
   assert.match(lines.join("\n"), /warn no TPM can enrol/);
   assert.match(lines.join("\n"), /warn files in the roots directory are not read.*"count":1.*notes\.txt/);
-  await folder.write("roots/root.pem", pemOf(authority()));
+  await folder.write(
+    "roots/root.pem",
+    pemOf(authority(), authority(undefined, { notAfterMs: testNowMs - 1_000 })),
+  );
   await trusted.reload();
-  assert.match(lines.join("\n"), /info manufacturers of TPMs reloaded .*"roots":1/);
-  assert.equal(trusted.trust.roots.length, 1);
+  assert.match(lines.join("\n"), /info manufacturers of TPMs reloaded .*"roots":2,.*"expired":1/);
+  assert.equal(trusted.trust.roots.length, 2);
   await store.close();
 });
 
