@@ -112,6 +112,20 @@ Deno.test("an edge that takes another issuer's tokens by their secret holds them
       "token_replayed",
     );
     assert.ok(await answers(stack, 200), "the agent that was there is there");
+
+    const [{ session_id, tunnel_id }] = stack.plane.status().sessions;
+    const operator = (await Deno.readTextFile(stack.edge.tokenPath)).trim();
+    const revoked = await rogue.post("/auth/token/revoke", { owner: tunnel_id }, {
+      authorization: `Bearer ${operator}`,
+    });
+    assert.deepEqual(await revoked.json(), { revoked: true, tunnels: 0, known: true });
+    await eventually(
+      "its channel is cut",
+      () => stack.plane.status().sessions.every((session) => session.session_id !== session_id),
+    );
+    assert.ok(
+      stack.lines.some(({ fields }) => fields.session_id === session_id && fields.code === "token_revoked"),
+    );
   }, async (authorizer, folder) => {
     const path = folder.file("secret");
     await Deno.writeTextFile(path, authorizer.secret, { mode: 0o600 });
