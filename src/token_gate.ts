@@ -58,7 +58,16 @@ export function tokenGate(
   };
   return {
     verifyStage0: (token): Promise<Stage0Claims> => verify("stage0", token),
-    verifyStage1: (token): Promise<Stage1Claims> => verify("stage1", token),
+    async verifyStage1(token): Promise<Stage1Claims> {
+      const claims = await verify("stage1", token);
+      if (claims.reauth_interval_seconds === undefined || claims.attestation_id !== undefined) return claims;
+      // Without it nothing could be remembered of the proof, and the agent would never be asked again.
+      throw new PosternError(
+        "token_claims_invalid",
+        "Cannot accept stage1 token: it is to be renewed, and does not name its attestation",
+        { detail: { token: "stage1", claim: "attestation_id" } },
+      );
+    },
     async ownerOf(claims: Stage0Claims) {
       if (isForeignSubject(claims.sub)) return claims.sub;
       const tunnel = await store.tunnel(claims.sub);

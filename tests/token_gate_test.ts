@@ -150,3 +150,25 @@ Deno.test("tokenGate() lets no session of a revoked machine in, also when it was
   await store.restoreMachine({ ekSha256 });
   await refusedWith("machine_revoked", check());
 });
+
+Deno.test("tokenGate() refuses a stage 1 token that is to be renewed and names no attestation: token_claims_invalid", async () => {
+  const { gate } = await setUp();
+  const stage1 = (claims: Record<string, unknown>) =>
+    signed("HS256", secret, {
+      ...stage1Draft,
+      iss: "nexus",
+      reauth_interval_seconds: undefined,
+      iat: nowMs / 1_000,
+      exp: nowMs / 1_000 + 30,
+      jti: "jti-0123456789",
+      tier: "bound-key",
+      ...claims,
+    }, { typ: "postern-stage1+jwt" });
+  await refusedWith(
+    "token_claims_invalid",
+    gate.verifyStage1(await stage1({ reauth_interval_seconds: 300 })),
+  );
+  const renewed = await stage1({ reauth_interval_seconds: 300, attestation_id: "attestation-1" });
+  assert.match((await gate.verifyStage1(renewed)).attestation_id!, /^x-.{12}:attestation-1$/);
+  assert.equal((await gate.verifyStage1(await stage1({}))).attestation_id, undefined);
+});

@@ -26,18 +26,25 @@ export function isForeignSubject(tunnelId: string): boolean {
   return tunnelId.startsWith(PREFIX);
 }
 
+/** What is made distinct from what others give out. */
+interface Named {
+  readonly iss: string;
+  readonly sub: string;
+  readonly attestation_id?: string;
+}
+
 /** Claims of another issuer as the edge holds them. Throws `token_claims_invalid` for a subject that is too long. */
-export async function withForeignSubject<C extends { readonly iss: string; readonly sub: string }>(
-  claims: C,
-): Promise<C> {
+export async function withForeignSubject<C extends Named>(claims: C): Promise<C> {
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", utf8(claims.iss)));
-  const sub = `${PREFIX}${toBase64Url(digest).slice(0, 12)}:${claims.sub}`;
+  const scope = `${PREFIX}${toBase64Url(digest).slice(0, 12)}`;
+  const sub = `${scope}:${claims.sub}`;
   if (sub.length > MAX_SUBJECT_CHARS) {
     throw new PosternError("token_claims_invalid", "Cannot accept token: its subject is too long", {
       detail: { claim: "sub" },
     });
   }
-  return { ...claims, sub };
+  const { attestation_id: id } = claims;
+  return id === undefined ? { ...claims, sub } : { ...claims, sub, attestation_id: `${scope}:${id}` };
 }
 
 /** The part of a token that says where viewers come in. */

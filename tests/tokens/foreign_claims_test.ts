@@ -29,6 +29,8 @@ Deno.test("withForeignSubject() makes one subject of issuer and sub, which no tu
   assert.notEqual(one.sub, two.sub);
   assert.ok(isForeignSubject(one.sub) && !isForeignSubject("tun_1"));
   assert.equal((await withForeignSubject(foreignClaims)).sub, one.sub);
+  const { attestation_id } = await withForeignSubject({ ...foreignClaims, attestation_id: "attestation-1" });
+  assert.equal(attestation_id, one.sub.replace(/tun_1$/, "attestation-1"));
   await withForeignSubject({ ...foreignClaims, sub: "s".repeat(113) });
   await refusedWith("token_claims_invalid", withForeignSubject({ ...foreignClaims, sub: "s".repeat(114) }));
 });
