@@ -75,6 +75,30 @@ Deno.test("an edge with a remote verifier: refused while it is gone, served when
   }, remote);
 });
 
+Deno.test("agents of another authorizer prove themselves anew, and are cut when its verifier cannot be asked then", async () => {
+  await using behind = origin();
+  await edgeFor(async (stack, authorizer) => {
+    authorizer.reauthSeconds = 1;
+    await stack.addAgent([{ name: "shop", target: `127.0.0.1:${behind.port}` }], {
+      control: authorizer.controlUrl,
+    });
+    const [{ session_id }] = stack.plane.status().sessions;
+    const succeeded = async () =>
+      metricOf(await stack.metrics(), 'postern_reauth_total{result="succeeded",code="none"}');
+    await eventually("it proves itself twice more", async () => await succeeded() >= 2);
+    assert.equal(stack.plane.status().sessions[0].session_id, session_id, "on the same channel");
+    await authorizer.verifier.kill();
+    await eventually(
+      "its channel is cut",
+      () => stack.plane.status().sessions.every((session) => session.session_id !== session_id),
+    );
+    const failed = 'postern_reauth_total{result="failed",code="token_verifier_unavailable"}';
+    assert.equal(metricOf(await stack.metrics(), failed), 1);
+    authorizer.verifier.start();
+    await eventually("it is served again", () => answers(stack, 200), 30_000);
+  }, remote);
+});
+
 Deno.test("an edge that takes another issuer's tokens by their secret holds them to its own domain, and each to one use", async () => {
   await using behind = origin();
   await edgeFor(async (stack, authorizer) => {

@@ -24,6 +24,8 @@ export class ForeignAuthorizer implements AsyncDisposable {
   readonly verifier: LoopbackServer;
   readonly #candidates: readonly EdgeCandidate[];
   readonly #hostname: string;
+  /** How often agents have to prove themselves anew; absent: never. */
+  reauthSeconds: number | undefined;
   readonly #challenges = new Map<string, Record<string, string>>();
 
   constructor(candidates: readonly EdgeCandidate[], hostname: string) {
@@ -85,15 +87,24 @@ export class ForeignAuthorizer implements AsyncDisposable {
         return Response.json({ challenge_id: id, authority_nonce: random(), policy_version: "other@1" });
       }
       case "/attest/evidence": {
-        const { session_nonce, handshake_hash, agent_static } = this.#challenges.get(body.challenge_id)!;
+        const challenge = this.#challenges.get(body.challenge_id)!;
+        const { session_nonce, handshake_hash, agent_static } = challenge;
         const bound = { session_nonce, handshake_hash, agent_static };
+        // What lets the agent ask anew is the name of its attestation: this authorizer believes everything.
+        const attestation = challenge.reauth_token ?? random();
         return Response.json({
+          reauth_token: attestation,
           stage1_token: await this.sign("stage1", {
             agent_id: "agent-1",
             policy_version: "other@1",
             issued_at_quote: Math.floor(Date.now() / 1_000),
             tier: "bound-key",
             ...bound,
+            ...(this.reauthSeconds === undefined ? {} : {
+              reauth_interval_seconds: this.reauthSeconds,
+              reauth_version: 1,
+              attestation_id: attestation,
+            }),
           }),
         });
       }
