@@ -1,6 +1,6 @@
 /**
  * What an attested machine costs: its TPM's quote, its enrolment, and whole handshakes, beside those of an agent with a key in
- * a file. Edge, control and agents are in this process, the TPM is swtpm; each handshake is the whole of it: a stage 0 token,
+ * a file. Edge, control and agents are in this process, the TPMs are swtpm; each handshake is the whole of it: a stage 0 token,
  * a carrier, a challenge, evidence, a verdict, `ready`.
  */
 import { EvidenceProver } from "../agent/evidence.ts";
@@ -16,18 +16,24 @@ import { Swtpm } from "../tests/support/swtpm.ts";
 
 /** Handshakes of one iteration, all at once: each of a tunnel of its own. */
 const AT_ONCE = 16;
+/** Each answers one question at a time, as every TPM does. */
+const MACHINES = 4;
 const never = new AbortController().signal;
 
-const tpm = await Swtpm.start();
-const attested = await AttestedStack.start(tpm, {
+const tpms = await Promise.all(
+  Array.from({ length: MACHINES }, (_, at) => Swtpm.start({ name: `machine ${at}` })),
+);
+const attested = await AttestedStack.start(tpms[0], {
   // Every request comes from another address: limits of one address are not what is measured.
   edge: { trusted_proxies: "127.0.0.1/32", "replacement.max_count": "1000", "replacement.window": "100ms" },
 });
 const rogue = new RogueAgent(attested.stack);
-const machine = await openTpm(parseTpmAddress(tpm.address)!, { clock: systemClock, random: systemRandom });
-await attested.enroll(tpm);
-const bound = await rogue.identity();
-const inTpm = new TpmProvider(machine);
+const machines = await Promise.all(tpms.map(async (tpm) => {
+  await attested.enroll(tpm);
+  return await openTpm(parseTpmAddress(tpm.address)!, { clock: systemClock, random: systemRandom });
+}));
+const bound = await Promise.all(machines.map(() => rogue.identity()));
+const inTpm = machines.map((machine) => new TpmProvider(machine));
 
 /** `/tunnels/create` and the like, from an address that nobody came from before. */
 async function post<T>(path: string, body: unknown): Promise<T> {
@@ -67,27 +73,27 @@ async function handshake(tunnel: Created, provider: EvidenceProvider): Promise<v
 }
 
 Deno.bench("quote of eight PCRs by swtpm, key made anew", { group: "TPM", n: 200 }, async () => {
-  await machine.quote({ qualifyingData: systemRandom(32) });
+  await machines[0].quote({ qualifyingData: systemRandom(32) });
 });
 
 Deno.bench("enrolment over HTTP, EK P-384", { group: "TPM", n: 10 }, async () => {
   const { token } = await attested.operator.issueEnrollmentToken({}, never);
-  await enrol(machine, attested.operator, token, never);
+  await enrol(machines[0], attested.operator, token, never);
 });
 
-for (const [name, provider] of [["a key in a file", bound], ["a TPM", inTpm]] as const) {
+for (const [name, providers] of [["a key in a file", bound], ["a TPM", inTpm]] as const) {
   const own = await tunnels();
-  const options = { group: "handshake", baseline: provider === bound } as const;
-  Deno.bench(`one handshake, ${name}`, { ...options, n: 100 }, async () => {
-    await handshake(own[0], provider);
+  const isFirst = providers === bound;
+  Deno.bench(`one handshake, ${name}`, { group: "handshake", baseline: isFirst, n: 100 }, async () => {
+    await handshake(own[0], providers[0]);
   });
-  Deno.bench(`${AT_ONCE} handshakes at once, ${name}`, { ...options, baseline: false, n: 30 }, async () => {
-    await Promise.all(own.map((tunnel) => handshake(tunnel, provider)));
+  Deno.bench(`${AT_ONCE} handshakes at once, ${name}`, { group: "handshake", n: 30 }, async () => {
+    await Promise.all(own.map((tunnel, at) => handshake(tunnel, providers[at % MACHINES])));
   });
 }
 
 // Benches have no end of their own to wait for.
 globalThis.addEventListener("unload", () => {
-  tpm.abandon();
+  for (const tpm of tpms) tpm.abandon();
   Deno.removeSync(attested.stack.folder.path, { recursive: true });
 });
