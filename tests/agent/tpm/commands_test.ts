@@ -155,7 +155,9 @@ Deno.test("an agent that was killed leaves objects behind, and the next one begi
         }),
     }).use(async (turn) => {
       for (let at = 0; at < 3; at++) await createPrimary(turn, akTemplate(`agent-${at}`));
+      await startPolicySession(turn, "sha256", systemRandom);
       assert.equal((await readHandles(turn, TpmHr.transient)).length, 3);
+      assert.equal((await readHandles(turn, TpmHr.hmacSession)).length, 1);
     });
   } finally {
     victim.close();
