@@ -9,6 +9,7 @@ import {
   CHANNEL_LIMITS,
   type ChannelEvents,
   HandshakeInitiator,
+  type ReauthChallenge,
 } from "../../src/channel/mod.ts";
 import { openKeyset } from "../../src/control/mod.ts";
 import { generateX25519KeyPair } from "../../src/crypto/mod.ts";
@@ -134,14 +135,16 @@ export class RogueAgent implements AsyncDisposable {
    * Opens a channel with this token and this proof.
    * @param edgeKey what the edge is taken for; its own key unless given
    * @param onOpen what becomes of the edge's streams; they are refused unless given
+   * @param onReauth what becomes of its further questions; they stay without an answer unless given
    */
   async knock(
     created: Created,
     token: string,
     prove: RogueProver,
-    { edgeKey, onOpen = () => "unknown_service" }: {
+    { edgeKey, onOpen = () => "unknown_service", onReauth = () => {} }: {
       readonly edgeKey?: Uint8Array;
       readonly onOpen?: ChannelEvents["onOpen"];
+      readonly onReauth?: (channel: Channel, challenge: ReauthChallenge) => void;
     } = {},
   ): Promise<Knock> {
     const [{ edge_url, edge_public_key }] = created.candidates;
@@ -179,6 +182,10 @@ export class RogueAgent implements AsyncDisposable {
           }, () => channel.close(undefined, systemClock.now()));
         },
         onReady: () => ready.resolve(),
+        onReauth: (challenge) => {
+          onReauth(channel, challenge);
+          pump.wake();
+        },
         onOpen,
         onGoaway() {},
         onEcho() {},
