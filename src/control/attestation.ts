@@ -18,6 +18,7 @@ import {
   tierSchema,
   verifyStage0,
 } from "../identity/mod.ts";
+import type { AuditEntry } from "../ports/mod.ts";
 import type { ControlDeps } from "./config.ts";
 import { expectationOf } from "./credentials.ts";
 import {
@@ -187,12 +188,12 @@ export async function answerChallenge(
     });
     const stage1 = await issueStage1Token(deps, challenge, verdict, attestation?.attestationId);
     const reauth = attestation === undefined ? undefined : await issueReauthToken(deps, attestation);
-    await audit(deps, challenge, verdict.agentId, "ok");
+    await audit(deps, challenge, verdict.agentId, "ok", { tier: verdict.tier });
     deps.events.onTokenIssued?.("stage1");
     deps.events.onEvidenceJudged?.("ok", verdict.tier);
     return { stage1, reauth };
   } catch (error) {
-    await audit(deps, challenge, "unproven", codeOf(error));
+    await audit(deps, challenge, "unproven", codeOf(error), refusalFacts(challenge, evidence, error));
     deps.events.onEvidenceJudged?.(codeOf(error), kindOf(evidence));
     throw error;
   }
@@ -324,11 +325,23 @@ function issueStage1Token(
   );
 }
 
+/** What an operator wants to know of a refusal. Who was asked is not who answered, as long as nothing is proved. */
+function refusalFacts(challenge: Challenge, evidence: Evidence, error: unknown): AuditEntry["detail"] {
+  const { policy, pcrs } = error instanceof PosternError ? error.detail : {};
+  return {
+    tier: kindOf(evidence),
+    ...(challenge.agent_id === undefined ? {} : { asked: challenge.agent_id }),
+    ...(policy === undefined ? {} : { policy }),
+    ...(pcrs === undefined ? {} : { pcrs }),
+  };
+}
+
 async function audit(
   deps: ControlDeps,
   challenge: Challenge,
   agentId: string,
   outcome: string,
+  facts: AuditEntry["detail"],
 ): Promise<void> {
   await deps.store.appendAudit({
     atMs: deps.clock.wall(),
@@ -342,6 +355,7 @@ async function audit(
         ? { stage0_jti: challenge.subject }
         : { attestation_id: challenge.attestation_id }),
       policy_version: challenge.policy_version,
+      ...facts,
     },
   });
 }

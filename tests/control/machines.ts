@@ -12,7 +12,7 @@ export async function enrolMachine(
   store: Store,
   n: number,
   labels: readonly string[] = [],
-  keys: Partial<Pick<MachineRecord, "akPublic" | "akName">> = {},
+  keys: Partial<Pick<MachineRecord, "agentId" | "akPublic" | "akName">> = {},
 ): Promise<string> {
   const hash = createHash("sha256").update(new Uint8Array([n])).digest("hex");
   const endMs = Date.UTC(2100, 0, 1);
@@ -38,7 +38,7 @@ export async function enrolMachine(
     ...keys,
   });
   assert.equal(outcome, "enrolled");
-  return machineId(n);
+  return keys.agentId ?? machineId(n);
 }
 
 /** Writes what a machine showed last, as its verifier does. */

@@ -150,6 +150,10 @@ Deno.test("a PCR or firmware that is not allowed is refused and named: pcr_value
   const refused = await attest(control, machine);
   assertProblem(refused, 403, "pcr_value_refused");
   assert.match(refused.json.detail, /racks@1 does not allow what PCR 0 holds/);
+  const [line] = await control.store.auditEntries(1);
+  const { tier, asked, policy, pcrs } = line.detail;
+  assert.deepEqual([line.actor, line.outcome], ["unproven", "pcr_value_refused"]);
+  assert.deepEqual([tier, asked, policy, pcrs], ["tpm", machine.agentId, "racks@1", "0"]);
   const state = await stateOf(control.store, machine);
   assert.deepEqual([state.failed, state.verdict.result, state.shown.values["0"], state.clock], [
     "pcr_value_refused",

@@ -76,6 +76,30 @@ Deno.test("two edges over one database know the same names, tokens and audit log
   assert.equal(await create(other, "other", alice), "token_revoked");
 });
 
+Deno.test("what a service demands of its agents at one edge cuts those at the other one: tier_too_weak", async () => {
+  await using server = await Postgres.start();
+  await using folder = await TempDir.make("database");
+  await using origin = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    () => new Response("hello"),
+  );
+  const database_url_file = await urlFile(folder, server.url);
+  await using one = await startStack({ edge: { database_url_file } });
+  await using other = await startStack({ edge: { database_url_file } });
+  const agent = await one.addAgent([{ name: "vault", target: `127.0.0.1:${origin.addr.port}` }], {
+    token_file: one.edge.tokenPath,
+  });
+  assert.equal(await (await one.fetch("vault")).text(), "hello");
+  const operator = (await Deno.readTextFile(one.edge.tokenPath)).trim();
+  const response = await fetch(`http://127.0.0.1:${other.port}/tunnels/create`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", Authorization: `Bearer ${operator}` },
+    body: JSON.stringify({ requested_name: "vault", require_tier: "tpm" }),
+  });
+  assert.equal((await response.json()).require_tier, "tpm");
+  assert.equal(codeOf(await agent.done), "tier_too_weak");
+});
+
 Deno.test("an edge does not start without its database, and never tells its URL: store_unreachable", async () => {
   await using folder = await TempDir.make("database");
   const database_url_file = await urlFile(folder, "postgresql://postern:hunter2@127.0.0.1:1/postern");

@@ -19,6 +19,7 @@ export function session(
     id?: string;
     tunnel?: string;
     agent?: string;
+    tier?: Stage1Claims["tier"];
     hostnames?: string[];
     tlsHostnames?: string[];
     ports?: number[];
@@ -44,6 +45,7 @@ export function session(
   const claims = {
     sub: options.tunnel ?? "tunnel",
     agent_id: options.agent ?? "agent",
+    tier: options.tier ?? "bound-key",
     hostnames: options.hostnames ?? ["a.example.test"],
     tls_hostnames: options.tlsHostnames ?? [],
     tcp_ports: options.ports ?? [],

@@ -130,6 +130,24 @@ Deno.test("Sessions.cutAgent() cuts all sessions of the agent, linked ones too, 
   assert.deepEqual(sessions.routes.find("a.example.test")?.sessions, [other.session]);
 });
 
+Deno.test("Sessions.cutWeaker() cuts sessions of weaker agents of the tunnel, linked ones too, and no others", () => {
+  const { sessions } = setup();
+  const [weak, strong, elsewhere] = [
+    session(),
+    session({ agent: "machine", tier: "tpm" }),
+    session({ tunnel: "second" }),
+  ];
+  for (const each of [weak, strong, elsewhere]) {
+    sessions.add(each.session, undefined, 0);
+    sessions.online(each.session);
+  }
+  const linked = session({ agent: "another", isLinked: true });
+  sessions.link(linked.session);
+  sessions.cutWeaker("tunnel", "tpm", new PosternError("tier_too_weak"));
+  for (const each of [weak, linked]) assert.equal(each.channel.closedWith?.code, "tier_too_weak");
+  for (const each of [strong, elsewhere]) assert.equal(each.channel.closedWith, undefined);
+});
+
 Deno.test("Sessions.drain() asks every agent and resolves when the last session has gone", async () => {
   const { sessions } = setup();
   await sessions.drain(1_000);
