@@ -133,6 +133,7 @@ export class FetchedKeySet implements KeySet {
       onFetched("ok");
       this.#later(ageMs / 2);
     } catch (error) {
+      if (this.#isStopped) return; // what stopped it took its client away
       onFetched(codeOf(error));
       log("warn", "key set not fetched", {
         url,

@@ -143,3 +143,20 @@ Deno.test("FetchedKeySet fetches for a key id that it does not know, now and the
   for (let i = 0; i < 20; i++) assert.equal(await setup.keys.key(`made up ${i}`), undefined);
   assert.equal(server.bodies.length, 2);
 });
+
+Deno.test("FetchedKeySet that is stopped while it fetches counts nothing and comes back for nothing", async () => {
+  const gate = Promise.withResolvers<void>();
+  await using server = new LoopbackServer(async () => {
+    await gate.promise;
+    return Response.json({ keys: [first] });
+  });
+  const setup = new Setup(server.url);
+  await server.arrived(1);
+  const asked = refusedWith("token_verifier_unavailable", setup.keys.key("first"));
+  setup.keys.stop();
+  setup.clock.advance(5_000); // the request's own time
+  await asked;
+  gate.resolve();
+  assert.deepEqual(setup.results, []);
+  setup[Symbol.dispose]();
+});
