@@ -183,6 +183,23 @@ Deno.test("a service that demands tier tpm is not served by an agent with a key 
   assert.equal(await ask(attested), FROM_MACHINE);
 });
 
+Deno.test("an agent that moves from a key in a file to its machine's TPM keeps its service, without a token", async () => {
+  await using tpm = await Swtpm.start();
+  await using attested = await AttestedStack.start(tpm);
+  using origin = startEndlessOrigin();
+  const state_directory = attested.stack.folder.file("moving");
+  const unnamed = serviceOf(origin).map(({ target }) => ({ target }));
+  const before = await attested.stack.addAgent(unnamed, { state_directory });
+  const [{ url }] = before.status().services;
+  await before.stop();
+  await attested.enroll(tpm);
+  const after = await attested.stack.addAgent(unnamed, { state_directory, tpm: tpm.address });
+  assert.notEqual(after.agentId, before.agentId);
+  assert.ok(url !== undefined);
+  assert.equal(after.status().services[0].url, url);
+  assert.deepEqual(established(attested).map(({ fields }) => fields.tier), ["bound-key", "tpm"]);
+});
+
 Deno.test("a TPM that is killed in the middle of a quote comes back, and so does its machine", async () => {
   await using tpm = await Swtpm.start();
   await using attested = await AttestedStack.start(tpm);
