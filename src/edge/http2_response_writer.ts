@@ -146,6 +146,14 @@ export class Http2ResponseWriter implements ResponseWriter, Http2StreamHandler, 
     this.#onGone();
   }
 
+  /** Resolves when the viewer has sent more of a request that was answered already, has ended it, or is gone. */
+  async heard(): Promise<void> {
+    const { closed, unread, remoteEnded } = this.#stream;
+    if (!closed && !remoteEnded && unread === 0) {
+      await new Promise<void>((resolve) => this.#wakeReader = resolve);
+    }
+  }
+
   async read(into: Uint8Array): Promise<number | null> {
     for (;;) {
       const read = this.#stream.read(into);

@@ -42,6 +42,9 @@ type Phase = "first" | "idle" | "head" | "busy";
 /** Bytes that wait for the viewer above which nothing more is read from it: twice what DATA may fill. */
 const UNREAD_BYTES = 262_144;
 
+/** How long a viewer that has its answer may keep the rest of its request to itself. */
+const SILENT_MS = 250;
+
 export class Http2ViewerConnection implements Http2Handler, UnreadMember {
   readonly isCarrier = false;
   readonly #options: Http2ViewerOptions;
@@ -329,7 +332,19 @@ export class Http2ViewerConnection implements Http2Handler, UnreadMember {
       this.#refuse(writer, head, isHead(block));
     } else await this.#exchange(stream, head, writer, departure);
     await writer.flushed();
+    if (stream.localEnded && !stream.closed) await this.#untilHeard(writer);
     writer.finish();
+  }
+
+  /**
+   * Viewers that get an answer and RST_STREAM in one piece may not see the answer (curl before 8.0, where it waits for 100):
+   * what they have not sent is only cut when they send more of it, or are silent for a while.
+   */
+  async #untilHeard(writer: Http2ResponseWriter): Promise<void> {
+    const late = Promise.withResolvers<void>();
+    const deadline = this.#context.deadlines.set(SILENT_MS, late.resolve);
+    await Promise.race([writer.heard(), late.promise]);
+    deadline.lift();
   }
 
   async #exchange(
