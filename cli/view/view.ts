@@ -3,6 +3,7 @@ import type { AgentStatus } from "../../agent/mod.ts";
 import { escapeControls } from "../../src/telemetry/mod.ts";
 import type { Clock } from "../../src/ports/mod.ts";
 import type { Terminal } from "../terminal.ts";
+import { tierText } from "./amount.ts";
 import { renderStatus } from "./render.ts";
 
 /** 4 Hz: faster than one can read, slow enough to cost nothing. */
@@ -81,9 +82,14 @@ const passing: ReadonlySet<AgentStatus["state"]> = new Set(["connecting", "hands
 /** Writes a line when the state or an address changes. */
 export function plainView(terminal: Terminal): View {
   let state = "";
+  let isNamed = false;
   const services = new Map<string, string>();
   return {
     update(status) {
+      if (!isNamed) {
+        isNamed = true;
+        terminal.err(`identity ${tierText(status.tier)}\n`);
+      }
       if (status.state !== state && !passing.has(status.state)) {
         state = status.state;
         terminal.err(escapeControls(status.edge === null ? state : `${state} (${status.edge})`) + "\n");

@@ -147,6 +147,7 @@ Deno.test("plainView() writes a line when something changed, without terminal se
   view.update({ ...statusIn("online", 2), edge: "edge-1" });
   view.close();
   assert.deepEqual(writes, [
+    "identity bound-key (weaker: no TPM)\n",
     "reconnecting\n",
     "online (edge-1)\n",
     "online http://web.localhost:8080 -> 127.0.0.1:3000\n",
@@ -158,6 +159,6 @@ Deno.test("createView() redraws only on a terminal, and not when plain lines are
     const { terminal, writes } = recording(live);
     const view = createView(terminal, new VirtualClock(0), plain);
     view.update(statusIn("reconnecting"));
-    assert.deepEqual(writes, ["reconnecting\n"]);
+    assert.deepEqual(writes, ["identity bound-key (weaker: no TPM)\n", "reconnecting\n"]);
   }
 });

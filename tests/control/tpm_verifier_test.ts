@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import type { EvidencePurpose } from "../../src/attestation/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
 import { verifyStage1 } from "../../src/identity/mod.ts";
 import type { PcrPolicy } from "../../src/policy/mod.ts";
 import type { Store } from "../../src/ports/mod.ts";
+import type { MachineState } from "../../src/control/machine_state.ts";
 import { digest, policyOf } from "../policy/policies.ts";
 import { RogueTpm } from "../support/rogue_tpm.ts";
 import { enrolMachine } from "./machines.ts";
@@ -366,4 +368,65 @@ Deno.test("a channel that was opened before a reset is over, also when another o
   const again = await control.post("/attest/challenge", { reauth_token: first, ...channelFields });
   assertProblem(again, 403, "attestation_failed");
   assert.equal(await renew(second), "ok");
+});
+
+Deno.test("judgements of one machine at once leave one chain that never goes back, whatever their order", async () => {
+  const quote = fc.record({
+    reset: fc.constantFrom(5, 6),
+    clockMs: fc.nat(40),
+    isOpen: fc.boolean(),
+    isBad: fc.boolean(),
+  });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(quote, { minLength: 2, maxLength: 6 }),
+      fc.scheduler(),
+      async (quotes, scheduler) => {
+        const { control, machine } = await openRack();
+        await using _ = control;
+        await apply(control);
+        machine.clock = { ...machine.clock, clockMs: 0 };
+        assert.equal((await attest(control, machine)).status, 200);
+        const answers = [];
+        for (const { reset, clockMs, isOpen, isBad } of quotes) {
+          machine.clock = { resetCount: reset, restartCount: 0, clockMs: 10 + clockMs, safe: true };
+          machine.values.set(0, digest(isBad ? 1 : 0));
+          const purpose = isOpen ? "channel-open" : "channel-reauth";
+          answers.push(await answerFor(control, machine, await stage0Of(control), purpose));
+        }
+        const { machine: find, advanceContinuity } = control.store;
+        const written: MachineState[] = [];
+        control.store.machine = (agentId) => scheduler.schedule(find.call(control.store, agentId));
+        control.store.advanceContinuity = async (agentId, value, revision) => {
+          await scheduler.schedule(Promise.resolve());
+          const isWritten = await advanceContinuity.call(control.store, agentId, value, revision);
+          if (isWritten) written.push(JSON.parse(value));
+          return isWritten;
+        };
+        const judged = Promise.all(answers.map((answer) => control.post("/attest/evidence", answer)));
+        const results = await scheduler.waitFor(judged);
+        const chain = [{ resetCount: 5, clockMs: 0 }, ...written.map(({ clock }) => clock!)];
+        for (const [at, { resetCount, clockMs }] of chain.slice(1).entries()) {
+          const before = chain[at];
+          assert.ok(
+            resetCount > before.resetCount || resetCount === before.resetCount && clockMs >= before.clockMs,
+          );
+        }
+        const passed = results.filter(({ status }) => status === 200).length;
+        assert.equal(written.filter(({ verdict }) => verdict.result === "ok").length, passed);
+        for (const [at, { verdict, failed }] of written.entries()) {
+          assert.equal(failed, verdict.result === "ok" ? undefined : verdict.result);
+          const isReauth = verdict.purpose === "channel-reauth" && verdict.result === "ok";
+          if (isReauth) {
+            assert.equal(
+              written[at - 1]?.failed,
+              undefined,
+              "a failure holds until a channel was opened",
+            );
+          }
+        }
+      },
+    ),
+    { numRuns: 40 },
+  );
 });
