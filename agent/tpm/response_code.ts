@@ -27,6 +27,8 @@ export const TpmRc = {
   commandCode: 0x143,
   /** Format 1, without the number of the handle. */
   handle: 0x08b,
+  objectMemory: 0x902,
+  sessionMemory: 0x903,
   yielded: 0x908,
   canceled: 0x909,
   testing: 0x90a,
@@ -48,6 +50,11 @@ const TRANSIENT: ReadonlySet<number> = new Set([
 
 export function isTransient(code: number): boolean {
   return TRANSIENT.has(code & TPM_BITS);
+}
+
+/** No room for one more object or session: without a resource manager another program may hold it, for a moment or for good. */
+export function isFull(code: number): boolean {
+  return isCode(code, TpmRc.objectMemory) || isCode(code, TpmRc.sessionMemory);
 }
 
 /** Whether the code, which parameter, handle or session it is about aside, is `base`. */

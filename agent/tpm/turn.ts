@@ -3,7 +3,7 @@ import { type TpmReader, TpmWriter } from "../../src/attestation/tpm/mod.ts";
 import { type ErrorCode, PosternError } from "../../src/errors/mod.ts";
 import type { Clock } from "../../src/ports/mod.ts";
 import { commandBytes, readAnswer, type TpmAnswer, type TpmCommand } from "./command.ts";
-import { describeResponseCode, isCode, isTransient, TpmRc } from "./response_code.ts";
+import { describeResponseCode, isCode, isFull, isTransient, TpmRc } from "./response_code.ts";
 import type { TpmTransport } from "./transport.ts";
 
 /** Time for a command that makes no key, waits while the TPM is busy included. */
@@ -13,6 +13,8 @@ const SELF_TEST_TIMEOUT_MS = 60_000;
 /** First wait when the TPM asks for another attempt; doubles. */
 const RETRY_INITIAL_MS = 10;
 const RETRY_MAX_MS = 1_000;
+/** How long another program's objects are waited for: what takes longer is left behind. */
+const FULL_MS = 2_000;
 
 /** Codes that are more than "refused": what to do about them is different. */
 const OWN_CODES: readonly (readonly [number, ErrorCode])[] = [
@@ -95,7 +97,8 @@ export class TpmTurn {
   async #succeed(command: TpmCommand, signal?: AbortSignal): Promise<Uint8Array> {
     const bytes = commandBytes(command);
     const timeoutMs = command.timeoutMs ?? COMMAND_TIMEOUT_MS;
-    const endMs = this.#clock.now() + timeoutMs;
+    const startMs = this.#clock.now();
+    const endMs = startMs + timeoutMs;
     let waitMs = RETRY_INITIAL_MS;
     let isTested = false;
     while (true) {
@@ -105,8 +108,9 @@ export class TpmTurn {
       if (isCode(code, TpmRc.needsTest) && !isTested) {
         isTested = true;
         await this.#selfTest();
-      } else if (!isTransient(code)) throw refused(command, code);
-      else if (this.#clock.now() + waitMs > endMs) throw busy(command, code);
+      } else if (isFull(code) ? this.#clock.now() - startMs >= FULL_MS : !isTransient(code)) {
+        throw refused(command, code);
+      } else if (this.#clock.now() + waitMs > endMs) throw busy(command, code);
       else {
         await this.#wait(waitMs);
         waitMs = Math.min(2 * waitMs, RETRY_MAX_MS);
