@@ -10,7 +10,11 @@ import { decodeTpm, spkiOf, TpmHr, TPMS_ATTEST, TPMT_SIGNATURE } from "../../../
 import { parseTpmAddress } from "../../../src/config/mod.ts";
 import { systemClock, systemRandom } from "../../../src/driver/mod.ts";
 import { codeOf, PosternError } from "../../../src/errors/mod.ts";
+import { Process } from "../../support/process.ts";
+import { eventually } from "../../support/stack.ts";
 import { Swtpm } from "../../support/swtpm.ts";
+import { TempDir } from "../../support/temp_dir.ts";
+import { VirtualClock } from "../../support/virtual_clock.ts";
 
 const lineTo = (address: string) => new TpmLine({ address: parseTpmAddress(address)!, clock: systemClock });
 const ALL_PCRS = Array.from({ length: 24 }, (_, pcr) => pcr);
@@ -191,4 +195,47 @@ Deno.test("fifty quotes at once wait for each other, over TCP too", async () => 
     })));
   assert.deepEqual(quotes.map((data) => data[0]), quotes.map((_, at) => at));
   assert.deepEqual(await loadedIn(line), []);
+});
+
+Deno.test("a TPM that nobody has started is told as such, and is not started", async () => {
+  await using folder = await TempDir.make();
+  const path = folder.file("tpm");
+  await using swtpm = Process.start("swtpm", {
+    args: [
+      ...[
+        "socket",
+        "--tpm2",
+        "--tpmstate",
+        `dir=${folder.path}`,
+        "--flags",
+        "not-need-init",
+        "--seccomp",
+        "action=none",
+      ],
+      ...["--server", `type=unixio,path=${path},mode=0600`],
+    ],
+  });
+  await swtpm.waitUntil(() => Deno.stat(path).then(() => true, () => false));
+  const line = lineTo(`unix:${path}`);
+  for (let attempt = 0; attempt < 2; attempt++) {
+    await assert.rejects(line.use(readProperties), (error) => codeOf(error) === "tpm_not_started");
+  }
+});
+
+Deno.test("a TPM whose one connection somebody else holds is given up in time, and used once it is free", async () => {
+  await using tpm = await Swtpm.start();
+  const address = parseTpmAddress(tpm.ownAddress)!;
+  const clock = new VirtualClock();
+  const line = new TpmLine({ address, clock });
+  const holder = await Deno.connect({ transport: "unix", path: tpm.ownAddress.slice("unix:".length) });
+  let code: string | undefined;
+  line.use(readProperties).catch((error) => code = codeOf(error));
+  // It waits for its place in the row of connections, or for an answer.
+  await eventually("it is given up", () => {
+    clock.advance((clock.nextAtMs ?? clock.now()) - clock.now());
+    return code !== undefined;
+  });
+  assert.equal(code, "tpm_timeout");
+  holder.close();
+  assert.equal((await line.use(readProperties)).manufacturer, "IBM");
 });
