@@ -114,7 +114,8 @@ function stateOf(error: unknown): string {
   if (error instanceof errors.NotFound) return "there is none";
   if (error instanceof errors.ConnectionRefused) return "connection refused";
   if (error instanceof errors.PermissionDenied) return "this user may not open it";
-  if (error instanceof errors.Busy || (error instanceof Error && /os error 16\b/.test(error.message))) {
+  // EBUSY of a device, EAGAIN of a unix socket where others wait already.
+  if (error instanceof errors.Busy || (error instanceof Error && /os error (11|16)\b/.test(error.message))) {
     return "another program has it";
   }
   return error instanceof Error ? error.message : "unknown error";
