@@ -110,4 +110,12 @@ Deno.test("rotationOf() keeps a retired key for as long as the longest token tha
     rotationOf(edgeDefaults({ "tokens.management": "20d", "tokens.clock_skew": "0" })).retainMs,
     20 * dayMs,
   );
+  const seldom = {
+    "reauth.interval": "24h",
+    "reauth.maintenance_cap": "24h",
+    "tokens.recreate_max": "1h",
+    "tokens.management": "1h",
+    "tokens.clock_skew": "0",
+  };
+  assert.equal(rotationOf(edgeDefaults(seldom)).retainMs, (22 * dayMs) / 10 + 10_000 + 120_000);
 });

@@ -124,6 +124,10 @@ Deno.test("resolve() refuses settings that contradict each other", () => {
     { "admin-listen": "127.0.0.1:8080" },
     { listen: "127.0.0.1:20500" },
     { "heartbeat-offline": "10s" },
+    { "reauth-interval": "10s" },
+    { "reauth-grace": "300s" },
+    { "reauth-interval": "900ms", "reauth-grace": "500ms" },
+    { "reauth-authorizer-ca-file": "ca.pem" },
     { "tokens-recreate": "3h", "tokens-recreate-max": "2h" },
     { "limits-max-stream-window-bytes": "64MiB" },
   ];
@@ -226,6 +230,23 @@ Deno.test("resolve() takes original, rewrite and Host values as host_header, and
       refusal({ items: { services: [{ host_header: host }] } }, agentSchema).code,
       "config_value_invalid",
     );
+  }
+});
+
+Deno.test("reauth settings: agents are asked every five minutes unless told otherwise, and 0 is never", () => {
+  const { reauth } = edgeDefaults();
+  assert.deepEqual(reauth, {
+    intervalMs: 300_000,
+    graceMs: 10_000,
+    maintenanceCapMs: 1_800_000,
+    authorizerStatusUri: null,
+    authorizerHosts: [],
+    authorizerCaFile: null,
+  });
+  assert.equal(edgeDefaults({ "reauth.interval": "0", "reauth.grace": "1h" }).reauth.intervalMs, 0);
+  for (const uri of ["http://status.example/", "https://user:secret@status.example/", "status.example"]) {
+    const { code } = refusal({ flags: { "reauth-authorizer-status-uri": uri } });
+    assert.equal(code, "config_value_invalid", uri);
   }
 });
 
