@@ -4,13 +4,22 @@ import { adminApp, health as alive } from "./admin.ts";
 import { AuthorizerHealth } from "./authorizer_health.ts";
 import { boundKeyVerifier } from "./attestation/mod.ts";
 import { toBase64Url, utf8 } from "./bytes/mod.ts";
-import { type EdgeConfig, formatAddress, isLoopbackHost, issuerOf, readSecretFile } from "./config/mod.ts";
+import {
+  controlUrlOf,
+  type EdgeConfig,
+  formatAddress,
+  isLoopbackHost,
+  issuerOf,
+  readSecretFile,
+} from "./config/mod.ts";
 import {
   controlApp,
   type ControlConfig,
   controlDefaults,
   type ControlDeps,
+  type DrainTarget,
   issueManagementToken,
+  type LiveChannel,
   openKeyset,
   PolicyBook,
   policyChooser,
@@ -28,6 +37,7 @@ import {
   type EdgePlane,
   type KnownRoute,
   LocalRegistry,
+  type SessionStatus,
   tlsRoute,
   type TokenGate,
 } from "./edge/mod.ts";
@@ -142,6 +152,10 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
         publicKey: toBase64Url(edgeStatic.publicKey),
       }],
       presence: (tunnelId) => presenceOf(edge, tunnelId),
+      channels: async () => (await edge.status()).sessions.map((session) => liveChannel(edgeId, session)),
+      drain: (which, deadlineMs) => drainChannels(edge, clock, which, deadlineMs),
+      version,
+      publicUrl: () => controlUrlOf(config, edge.port),
       events: {
         onTunnelDeleted(tunnelId) {
           edge.cutTunnel(tunnelId, "tunnel_deleted");
@@ -442,6 +456,37 @@ function presenceOf(edge: EdgePlane, tunnelId: string): ReturnType<ControlDeps["
     tiers: tierSchema.options.filter((tier) => online.some(({ claims }) => claims.tier === tier)),
     ...(lastEchoAtMs > 0 ? { lastEchoAtMs } : {}),
   };
+}
+
+function liveChannel(edgeId: string, session: SessionStatus): LiveChannel {
+  const { attestation } = session;
+  return {
+    sessionId: session.session_id,
+    edgeId,
+    tunnelId: session.tunnel_id,
+    agentId: session.agent_id,
+    tier: session.tier,
+    state: session.state,
+    isOnline: session.online,
+    rttMs: session.rtt_ms,
+    sinceMs: session.since,
+    lastEchoAtMs: session.last_echo_at ?? undefined,
+    reauthDeadlineMs: attestation?.reauth_deadline ?? undefined,
+    attestation: attestation?.state,
+    streams: session.streams,
+    requests: session.requests,
+    bytesIn: session.bytes_in,
+    bytesOut: session.bytes_out,
+    remote: session.remote,
+  };
+}
+
+function drainChannels(edge: EdgePlane, clock: Clock, which: DrainTarget, deadlineMs: number): number {
+  const meant = edge.sessions.all.filter((session) =>
+    "agentId" in which ? session.agentId === which.agentId : session.tunnelId === which.tunnelId
+  );
+  for (const { channel } of meant) channel.drain("draining", deadlineMs, clock.now());
+  return meant.length;
 }
 
 async function knownRoute(

@@ -1,6 +1,7 @@
 /** The control plane as one function Request -> Response. */
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { PosternError } from "../errors/mod.ts";
+import { addAdminRoutes, ADMIN_RATE_GROUPS } from "./admin/mod.ts";
 import { answerChallenge, openChallenge } from "./attestation.ts";
 import type { ControlDeps, RateGroup } from "./config.ts";
 import {
@@ -51,6 +52,7 @@ import { createTunnel, deleteTunnel, hostnameOf } from "./tunnels.ts";
 const jwksCacheSeconds = 300;
 
 const GROUPS: Readonly<Record<string, RateGroup>> = {
+  ...ADMIN_RATE_GROUPS,
   [createTunnelRoute.path]: "create",
   [deleteTunnelRoute.path]: "manage",
   [listTunnelsRoute.path]: "manage",
@@ -116,6 +118,7 @@ export function controlApp(deps: ControlDeps): OpenAPIHono<ControlEnv> {
   addAttestationRoutes(app, deps);
   addMachineRoutes(app, deps);
   addPolicyRoutes(app, deps);
+  addAdminRoutes(app, deps, limiter);
 
   const document = openApiDocument();
   app.get(openApiPath, (context) => context.json(document));

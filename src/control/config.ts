@@ -12,7 +12,7 @@ export interface RateLimit {
 }
 
 /** Routes are limited in groups, each address on its own. */
-export type RateGroup = "create" | "manage" | "attest" | "enroll" | "read";
+export type RateGroup = "create" | "manage" | "attest" | "enroll" | "read" | "login" | "account" | "admin";
 
 export interface ControlConfig {
   /** `iss` of every token. */
@@ -80,6 +80,11 @@ export const controlDefaults: Omit<
       attest: { perMinute: 6_000, burst: 2_000 },
       enroll: { perMinute: 120, burst: 60 },
       read: { perMinute: 300, burst: 100 },
+      // Each may cost a hash of 40 ms.
+      login: { perMinute: 12, burst: 12 },
+      // Passwords for one account, from wherever they come.
+      account: { perMinute: 6, burst: 12 },
+      admin: { perMinute: 600, burst: 200 },
     },
   });
 
@@ -107,6 +112,31 @@ export interface Presence {
   /** Last byte that came back end to end: wall clock, Unix milliseconds. */
   readonly lastEchoAtMs?: number;
 }
+
+/** A channel of an agent as it stands now. Times are wall clock, Unix milliseconds. */
+export interface LiveChannel {
+  readonly sessionId: string;
+  readonly edgeId: string;
+  readonly tunnelId: string;
+  readonly agentId: string;
+  readonly tier: Tier;
+  readonly state: string;
+  readonly isOnline: boolean;
+  readonly rttMs: number;
+  readonly sinceMs: number;
+  readonly lastEchoAtMs?: number;
+  /** By when the agent has to have proved itself again; absent: it is not asked. */
+  readonly reauthDeadlineMs?: number;
+  readonly attestation?: "passed" | "asked" | "deferred";
+  readonly streams: number;
+  readonly requests: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly remote: string;
+}
+
+/** Whose channels are meant. */
+export type DrainTarget = { readonly agentId: string } | { readonly tunnelId: string };
 
 /** Why a tunnel was deleted. */
 export type DeletionReason = "deleted" | "abandoned";
@@ -142,6 +172,14 @@ export interface ControlDeps {
   /** Edges that are in service now. */
   readonly edges: () => readonly EdgeDescription[];
   readonly presence: (tunnelId: string) => Presence | Promise<Presence>;
+  /** What this edge serves now. */
+  readonly channels: () => Promise<readonly LiveChannel[]>;
+  /** Asks agents to end their channels in order; how many are. */
+  readonly drain: (which: DrainTarget, deadlineMs: number) => number;
+  /** Of this program. */
+  readonly version: string;
+  /** Where people reach control, for links: scheme, host, and port unless it is the usual one. */
+  readonly publicUrl: () => string;
   readonly events: ControlEvents;
   readonly log: Log;
   /** Kinds of evidence that are admitted. */

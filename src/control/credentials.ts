@@ -112,7 +112,7 @@ export async function issueManagementToken(
   role: Role = "member",
   ttlMs: number = deps.config.tokens.managementFamilyMs,
 ): Promise<IssuedManagement> {
-  if (owner.startsWith(anonymousPrefix)) {
+  if (owner.startsWith(anonymousPrefix) || owner.startsWith(adminPrefix)) {
     throw new PosternError("request_invalid", "Cannot issue token: an owner's name does not begin like that");
   }
   const maxMs = deps.config.tokens.managementFamilyMs;
@@ -243,6 +243,9 @@ export function expectationOf(deps: Pick<ControlDeps, "config" | "clock">) {
     clockSkewMs: deps.config.tokens.clockSkewMs,
   };
 }
+
+/** Administrators are named in the audit log with this before their name; no owner is. */
+export const adminPrefix = "admin:";
 
 /** Owners of anonymous tunnels begin with this; no account does. */
 export const anonymousPrefix = "anonymous:";

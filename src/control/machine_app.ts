@@ -72,14 +72,17 @@ export function addMachineRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps
     await operatorOf(context.req.header("Authorization"));
     const { limit, after } = context.req.valid("query");
     const { machines, next } = await machinePage(deps, limit, after);
-    return context.json({ machines: machines.map(toldOf), ...(next === undefined ? {} : { next }) }, 200);
+    return context.json(
+      { machines: machines.map(toldMachine), ...(next === undefined ? {} : { next }) },
+      200,
+    );
   });
 
   app.openapi(machineRoute, async (context) => {
     await operatorOf(context.req.header("Authorization"));
     const machine = await machineOf(deps, context.req.valid("param").agent_id);
     return context.json({
-      ...toldOf(machine),
+      ...toldMachine(machine),
       ...tpmOf(machine),
       ek_certificate: toBase64Url(machine.ekCertificate),
       ak_public: toBase64Url(machine.akPublic),
@@ -113,7 +116,7 @@ function keyOf({ agent_id, ek_sha256 }: { agent_id?: string; ek_sha256?: string 
   return ek_sha256 === undefined ? { agentId: agent_id! } : { ekSha256: ek_sha256 };
 }
 
-function toldOf(machine: MachineRecord) {
+export function toldMachine(machine: MachineRecord) {
   const { agentId, ekSha256, akName, labels, state, enrolledAtMs, revoked } = machine;
   const verdict = stateOf(machine)?.verdict;
   return {

@@ -92,7 +92,7 @@ export const enrollFinishResponseSchema = z.object({
   tier: z.literal("tpm"),
 }).openapi("EnrollFinishResponse");
 
-const machine = z.object({
+export const machineSchema = z.object({
   agent_id: agentId,
   ek_sha256: ekSha256,
   ak_name: z.string().openapi({ description: "Name of the attestation key, hex." }),
@@ -115,7 +115,7 @@ export const machinesQuerySchema = z.object({
 });
 
 export const machinesResponseSchema = z.object({
-  machines: z.array(machine),
+  machines: z.array(machineSchema),
   next: agentId.optional().openapi({
     description: "Pass it as `after` for what follows; absent at the end.",
   }),
@@ -123,7 +123,7 @@ export const machinesResponseSchema = z.object({
 
 export const machineParamsSchema = z.object({ agent_id: agentId });
 
-export const machineResponseSchema = machine.extend({
+export const machineResponseSchema = machineSchema.extend({
   tpm: z.object({
     manufacturer: z.string(),
     vendor: z.string().optional().openapi({ description: "Letters of the manufacturer's id." }),

@@ -1,4 +1,18 @@
 /** The control plane: tunnels, tokens and attestation over HTTP. */
+export {
+  adminAuthority,
+  type Administrator,
+  channelPage,
+  nodePage,
+  type NodeView,
+  type Overview,
+  overviewOf,
+  type Page,
+  policyDiff,
+  type RequireAdmin,
+  servicePage,
+  type ServiceView,
+} from "./admin/mod.ts";
 export { controlApp, controlPaths } from "./app.ts";
 export {
   type ControlConfig,
@@ -6,7 +20,9 @@ export {
   type ControlDeps,
   type ControlEvents,
   type DeletionReason,
+  type DrainTarget,
   type EdgeDescription,
+  type LiveChannel,
   type PolicyInForce,
   type Presence,
   type RateGroup,

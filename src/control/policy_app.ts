@@ -8,6 +8,7 @@ import {
   learnFromMachines,
   listPolicies,
   type MachineOutcome,
+  type PolicyFacts,
   policyNotFound,
   type PolicyVersionFacts,
   policyVersions,
@@ -27,17 +28,7 @@ export function addPolicyRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps)
   app.openapi(policiesRoute, async (context) => {
     await operator(context.req.header("Authorization"));
     const policies = await listPolicies(deps);
-    return context.json({
-      policies: policies.map(({ policy, machines, ...facts }) => ({
-        name: policy.name,
-        ...toldOf({ policy, ...facts }),
-        ...selectionOf(policy),
-        labels: [...policy.labels],
-        firmware: policy.firmware !== undefined,
-        retired: policy.retired ?? false,
-        machines,
-      })),
-    }, 200);
+    return context.json({ policies: policies.map(toldPolicy) }, 200);
   });
 
   app.openapi(policyRoute, async (context) => {
@@ -96,6 +87,18 @@ export function addPolicyRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps)
       passed_over: passedOver.slice(0, maxNamedMachines),
     }, 200);
   });
+}
+
+export function toldPolicy({ policy, machines, ...facts }: PolicyFacts) {
+  return {
+    name: policy.name,
+    ...toldOf({ policy, ...facts }),
+    ...selectionOf(policy),
+    labels: [...policy.labels],
+    firmware: policy.firmware !== undefined,
+    retired: policy.retired ?? false,
+    machines,
+  };
 }
 
 function toldOf({ policy, appliedBy, appliedAtMs, overlapUntilMs }: PolicyVersionFacts) {

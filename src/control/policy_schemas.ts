@@ -45,17 +45,19 @@ export const policyParamsSchema = z.object({
   name: name.openapi({ param: { name: "name", in: "path" } }),
 });
 
+export const policyFactsSchema = z.object({
+  name: z.string(),
+  ...versionFacts,
+  bank: z.enum(pcrBankSchema.options),
+  pcrs: pcrList,
+  labels: z.array(z.string()).openapi({ description: "It is for machines that have all of these." }),
+  firmware: z.boolean().openapi({ description: "Whether it lists firmware versions." }),
+  retired: z.boolean(),
+  machines: z.int().openapi({ description: "Active machines that it counts for." }),
+});
+
 export const policiesResponseSchema = z.object({
-  policies: z.array(z.object({
-    name: z.string(),
-    ...versionFacts,
-    bank: z.enum(pcrBankSchema.options),
-    pcrs: pcrList,
-    labels: z.array(z.string()).openapi({ description: "It is for machines that have all of these." }),
-    firmware: z.boolean().openapi({ description: "Whether it lists firmware versions." }),
-    retired: z.boolean(),
-    machines: z.int().openapi({ description: "Active machines that it counts for." }),
-  })),
+  policies: z.array(policyFactsSchema),
 }).openapi("PoliciesResponse");
 
 export const policyQuerySchema = z.object({

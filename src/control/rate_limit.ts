@@ -24,7 +24,10 @@ export class RateLimiter {
     this.#now = now;
   }
 
-  /** Takes one request from the budget. Throws `rate_limited` with the seconds to wait. */
+  /**
+   * Takes one request from the budget. Throws `rate_limited` with the seconds to wait.
+   * @param address what is counted: that of a client, or the name of an account
+   */
   spend(group: RateGroup, address: string): void {
     const { perMinute, burst } = this.#limits[group];
     const perMs = perMinute / 60_000;
@@ -38,9 +41,15 @@ export class RateLimiter {
     if (this.#buckets.size > maxBuckets) this.#forgetOldest();
     if (bucket.tokens < 1) {
       const seconds = Math.max(1, Math.ceil((1 - bucket.tokens) / perMs / 1_000));
-      throw new PosternError("rate_limited", "Cannot serve request: too many came from this address", {
-        detail: { retry_after_seconds: seconds },
-      });
+      throw new PosternError(
+        "rate_limited",
+        `Cannot serve request: too many came ${
+          group === "account" ? "for this account" : "from this address"
+        }`,
+        {
+          detail: { retry_after_seconds: seconds },
+        },
+      );
     }
     bucket.tokens -= 1;
   }

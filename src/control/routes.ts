@@ -1,5 +1,6 @@
 /** The routes of the control API as data: the application serves them, the API description lists them. */
 import { createRoute, OpenAPIHono } from "@hono/zod-openapi";
+import { ADMIN_ROUTES } from "./admin/mod.ts";
 import { MACHINE_ROUTES } from "./machine_routes.ts";
 import { POLICY_ROUTES } from "./policy_routes.ts";
 import { answers, bearer, body, json, optionalBearer } from "./route_parts.ts";
@@ -132,6 +133,7 @@ export const ROUTES = [
   jwksRoute,
   ...MACHINE_ROUTES,
   ...POLICY_ROUTES,
+  ...ADMIN_ROUTES,
 ] as const;
 
 /** Path of the API description itself. */

@@ -1,5 +1,5 @@
 /**
- * Claims of the five kinds of token. Times in claims are Unix seconds (RFC 7519 2, NumericDate).
+ * Claims of the six kinds of token. Times in claims are Unix seconds (RFC 7519 2, NumericDate).
  * Unknown claims are dropped: an older verifier must be able to read a newer token.
  */
 import { z } from "zod";
@@ -161,3 +161,13 @@ export const managementSchema = z.object({
   family_end: numericDate,
 });
 export type ManagementClaims = z.infer<typeof managementSchema>;
+
+/** Access token of an administrator: good for as long as the session that it names, and 15 minutes at most. */
+export const adminSchema = z.object({
+  ...registered,
+  /** Account id. */
+  sub: identifier,
+  /** Session id. */
+  sid: familyId,
+});
+export type AdminClaims = z.infer<typeof adminSchema>;

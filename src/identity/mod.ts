@@ -1,5 +1,6 @@
 /** Identity: tokens, their claims, and the keys that sign them. */
 export {
+  type AdminClaims,
   base64Url32,
   type ManagementClaims,
   maxFamilySeconds,
@@ -48,12 +49,14 @@ export {
 } from "./token.ts";
 export {
   type Draft,
+  issueAdmin,
   issueManagement,
   issueReauth,
   issueRecreate,
   issueStage0,
   issueStage1,
   minRecreateTtlSeconds,
+  verifyAdmin,
   verifyManagement,
   verifyReauth,
   verifyRecreate,

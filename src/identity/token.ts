@@ -5,6 +5,8 @@ import { fromBase64Url, toBase64Url, utf8, utf8Decode } from "../bytes/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 import type { Random } from "../ports/mod.ts";
 import {
+  type AdminClaims,
+  adminSchema,
   type ManagementClaims,
   managementSchema,
   type ReauthClaims,
@@ -32,6 +34,7 @@ const TOKEN_KINDS = {
   reauth: { typ: "postern-reauth+jwt", maxLifetimeSeconds: 259_200, schema: reauthSchema },
   recreate: { typ: "postern-recreate+jwt", maxLifetimeSeconds: 2_592_000, schema: recreateSchema },
   management: { typ: "postern-management+jwt", maxLifetimeSeconds: 2_592_000, schema: managementSchema },
+  admin: { typ: "postern-admin+jwt", maxLifetimeSeconds: 3_600, schema: adminSchema },
 } as const;
 
 export type TokenKind = keyof typeof TOKEN_KINDS;
@@ -43,6 +46,7 @@ export interface ClaimsOf {
   reauth: ReauthClaims;
   recreate: RecreateClaims;
   management: ManagementClaims;
+  admin: AdminClaims;
 }
 
 /** What a verifier demands. */

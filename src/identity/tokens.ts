@@ -1,5 +1,12 @@
 /** Issue and verify, one pair of functions a kind. See {@link issueToken} and {@link verifyToken} for the codes. */
-import type { ManagementClaims, ReauthClaims, RecreateClaims, Stage0Claims, Stage1Claims } from "./claims.ts";
+import type {
+  AdminClaims,
+  ManagementClaims,
+  ReauthClaims,
+  RecreateClaims,
+  Stage0Claims,
+  Stage1Claims,
+} from "./claims.ts";
 import type { SigningKeys, VerificationKeys } from "./keys.ts";
 import { type Expectation, type Issue, type IssuedToken, issueToken, verifyToken } from "./token.ts";
 
@@ -87,4 +94,20 @@ export function verifyManagement(
   expect: Expectation,
 ): Promise<ManagementClaims> {
   return verifyToken("management", token, keys, expect);
+}
+
+export function issueAdmin(
+  claims: Draft<AdminClaims>,
+  keys: SigningKeys,
+  issue: Issue,
+): Promise<IssuedToken> {
+  return issueToken("admin", claims, keys, issue);
+}
+
+export function verifyAdmin(
+  token: string,
+  keys: VerificationKeys,
+  expect: Expectation,
+): Promise<AdminClaims> {
+  return verifyToken("admin", token, keys, expect);
 }

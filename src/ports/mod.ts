@@ -1,5 +1,14 @@
 /** Interfaces between the cores and the world. */
 export type {
+  AdminAccount,
+  AdminAccountChange,
+  AdminInvite,
+  AdminRole,
+  AdminSession,
+  AdminStore,
+  Delivery,
+} from "./admin_store.ts";
+export type {
   AttestationHold,
   AttestationOpening,
   AttestationRecord,
@@ -12,6 +21,7 @@ export type { ByteStream, FramingResult, MessageFraming } from "./carrier.ts";
 export type { Clock } from "./clock.ts";
 export type { KeyHandle, SealingCore } from "./core.ts";
 export type { Log, LogFields, LogLevel } from "./log.ts";
+export type { NodeRecord, NodeRole, NodeStore } from "./node_store.ts";
 export type { Random } from "./random.ts";
 export type {
   AgentBinding,

@@ -4,7 +4,9 @@
  * `store_failed`.
  */
 
+import type { AdminStore } from "./admin_store.ts";
 import type { AttestationStore } from "./attestation_store.ts";
+import type { NodeStore } from "./node_store.ts";
 
 /** A published name with its owner. */
 export interface TunnelRecord {
@@ -54,6 +56,8 @@ export interface TunnelStore {
   tunnelByName(name: string): Promise<TunnelRecord | undefined>;
   /** All tunnels of an owner, oldest first. */
   tunnelsOf(owner: string): Promise<TunnelRecord[]>;
+  /** Everybody's, in the order of their ids, after `afterTunnelId` when given. */
+  tunnels(limit: number, afterTunnelId?: string): Promise<TunnelRecord[]>;
   /**
    * Gives an anonymous tunnel to an account that has less than `maxTunnels`; it counts for its address no more.
    * `not_anonymous`: there is none, or it has an account already.
@@ -137,6 +141,8 @@ export interface RevocationStore {
    */
   revoke(revocation: Revocation): Promise<void>;
   isRevoked(query: RevocationQuery): Promise<boolean>;
+  /** What is remembered, in the order of kind and id, after `after` when given. */
+  revocations(limit: number, after?: Pick<Revocation, "kind" | "id">): Promise<Revocation[]>;
 }
 
 /** A family of management tokens that was given out. */
@@ -442,6 +448,8 @@ export interface Store
     KeysetStore,
     SettingStore,
     AuditStore,
+    NodeStore,
+    AdminStore,
     AnnouncementStore {
   /** Writes a little, durably; throws when the store cannot, e.g. because the disk is full. For readiness. */
   probe(): Promise<void>;

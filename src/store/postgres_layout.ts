@@ -185,6 +185,55 @@ const STEPS: readonly (readonly string[])[] = [
     `CREATE INDEX token_families_by_owner ON token_families (owner)`,
     `CREATE INDEX token_families_by_end ON token_families (ends_at)`,
   ],
+  [
+    // Nodes of mutual TLS: connectors and tunnelers.
+    `CREATE TABLE nodes (
+      role         text NOT NULL,
+      id           text COLLATE "C" NOT NULL,
+      private_ip   text,
+      connector_id text,
+      version      text NOT NULL,
+      first_seen   bigint NOT NULL,
+      last_seen    bigint NOT NULL,
+      PRIMARY KEY (role, id)
+    )`,
+    `CREATE TABLE admin_accounts (
+      account_id    text PRIMARY KEY,
+      name          text COLLATE "C" NOT NULL UNIQUE,
+      role          text NOT NULL,
+      password_hash text,
+      subject       text UNIQUE,
+      created_by    text NOT NULL,
+      created_at    bigint NOT NULL
+    )`,
+    `CREATE TABLE admin_invites (
+      secret_sha256 text PRIMARY KEY,
+      role          text NOT NULL,
+      only_first    bigint NOT NULL,
+      created_by    text NOT NULL,
+      expires_at    bigint NOT NULL
+    )`,
+    `CREATE TABLE admin_sessions (
+      session_id    text COLLATE "C" PRIMARY KEY,
+      secret_sha256 text NOT NULL UNIQUE,
+      kind          text NOT NULL,
+      account_id    text NOT NULL,
+      address       text NOT NULL,
+      opened_at     bigint NOT NULL,
+      used_at       bigint NOT NULL,
+      expires_at    bigint NOT NULL
+    )`,
+    `CREATE INDEX admin_sessions_by_account ON admin_sessions (account_id)`,
+    // Secrets that were replaced: one that comes again was stolen, by whoever came first or second.
+    `CREATE TABLE admin_spent_secrets (secret_sha256 text PRIMARY KEY, session_id text NOT NULL)`,
+    `CREATE INDEX admin_spent_secrets_by_session ON admin_spent_secrets (session_id)`,
+    `CREATE TABLE deliveries (
+      secret_sha256 text PRIMARY KEY,
+      subject       text NOT NULL,
+      sealed        text NOT NULL,
+      expires_at    bigint NOT NULL
+    )`,
+  ],
 ];
 
 /** The layout that this program writes. */

@@ -14,6 +14,11 @@ export interface RevocationLimits {
   readonly maxRevokedTokensPerOwner: number;
 }
 
+/** Most revocations that are returned at once. */
+const maxRevocationPage = 1_000;
+/** Before all others. */
+const first = { kind: "family", id: "" } as const;
+
 export class SqlRevocations implements RevocationStore {
   readonly #database: SqlDatabase;
   readonly #limits: RevocationLimits;
@@ -69,5 +74,24 @@ export class SqlRevocations implements RevocationStore {
       startedAtMs,
     );
     return found > 0;
+  }
+
+  async revocations(limit: number, after: Pick<Revocation, "kind" | "id"> = first): Promise<Revocation[]> {
+    const rows = await this.#database.all(
+      `SELECT kind, id, owner, revoked_at, forget_at FROM revocations
+       WHERE forget_at > ? AND (kind > ? OR (kind = ? AND id > ?)) ORDER BY kind, id LIMIT ?`,
+      this.#limits.wall(),
+      after.kind,
+      after.kind,
+      after.id,
+      Math.min(limit, maxRevocationPage),
+    );
+    return rows.map((row) => ({
+      kind: row.kind as Revocation["kind"],
+      id: String(row.id),
+      owner: String(row.owner),
+      revokedAtMs: Number(row.revoked_at),
+      forgetAtMs: Number(row.forget_at),
+    }));
   }
 }

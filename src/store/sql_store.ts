@@ -1,5 +1,6 @@
 /** The store over a database that understands SQL: its parts, put together. */
 import type {
+  AdminSession,
   AttestationOpening,
   AuditEntry,
   ChallengeRecord,
@@ -7,10 +8,13 @@ import type {
   Store,
   TunnelClaim,
 } from "../ports/mod.ts";
+import { SqlAdminAccounts } from "./admin_accounts.ts";
+import { SqlAdminSessions } from "./admin_sessions.ts";
 import { SqlAnnouncements } from "./announcements.ts";
 import { SqlAttestations } from "./attestations.ts";
 import { SqlAudit } from "./audit.ts";
 import { SqlMachines } from "./machines.ts";
+import { SqlNodes } from "./nodes.ts";
 import { SqlOnce } from "./once.ts";
 import { SqlOpenEnrolments } from "./open_enrolments.ts";
 import { SqlPolicies } from "./policies.ts";
@@ -49,6 +53,14 @@ export interface StoreOptions {
   readonly maxFamilies?: number;
   /** Routes of other issuers' subjects before new ones are refused. */
   readonly maxRoutes?: number;
+  /** Nodes of mutual TLS before new ones are refused. */
+  readonly maxNodes?: number;
+  /** Accounts of administrators. */
+  readonly maxAdminAccounts?: number;
+  /** Invites of administrators that can still be used before new ones are refused. */
+  readonly maxAdminInvites?: number;
+  /** Deliveries that can still be fetched before new ones are refused. */
+  readonly maxDeliveries?: number;
   /** Audit lines that are kept; the oldest go first. */
   readonly maxAuditEntries?: number;
 }
@@ -64,6 +76,10 @@ const defaultMaxPolicyVersions = 64;
 const defaultMaxAttestationsPerAgent = 16;
 const defaultMaxFamilies = 48_000;
 const defaultMaxRoutes = 48_000;
+const defaultMaxNodes = 100_000;
+const defaultMaxAdminAccounts = 1_000;
+const defaultMaxAdminInvites = 256;
+const defaultMaxDeliveries = 10_000;
 const defaultMaxAuditEntries = 100_000;
 const defaultClockSkewMs = 30_000;
 
@@ -102,6 +118,16 @@ export function sqlStore(database: SqlDatabase, options: StoreOptions): Store {
     maxFamilies: options.maxFamilies ?? defaultMaxFamilies,
   });
   const routes = new SqlRoutes(database, options.maxRoutes ?? defaultMaxRoutes);
+  const nodes = new SqlNodes(database, options.maxNodes ?? defaultMaxNodes);
+  const accounts = new SqlAdminAccounts(database, {
+    wall: time.wall,
+    maxAccounts: options.maxAdminAccounts ?? defaultMaxAdminAccounts,
+    maxInvites: options.maxAdminInvites ?? defaultMaxAdminInvites,
+  });
+  const sessions = new SqlAdminSessions(database, {
+    wall: time.wall,
+    maxDeliveries: options.maxDeliveries ?? defaultMaxDeliveries,
+  });
   const announcements = new SqlAnnouncements(database);
   const records = new SqlRecords(database);
   const audit = new SqlAudit(database, options.maxAuditEntries ?? defaultMaxAuditEntries);
@@ -110,6 +136,7 @@ export function sqlStore(database: SqlDatabase, options: StoreOptions): Store {
     tunnel: (tunnelId) => tunnels.tunnel(tunnelId),
     tunnelByName: (name) => tunnels.tunnelByName(name),
     tunnelsOf: (owner) => tunnels.tunnelsOf(owner),
+    tunnels: (limit, afterTunnelId) => tunnels.tunnels(limit, afterTunnelId),
     adoptTunnel: (tunnelId, owner, maxTunnels) => tunnels.adoptTunnel(tunnelId, owner, maxTunnels),
     holdTunnel: (tunnelId, heldUntilMs) => tunnels.holdTunnel(tunnelId, heldUntilMs),
     setTunnelRules: (tunnelId, value) => tunnels.setTunnelRules(tunnelId, value),
@@ -122,6 +149,7 @@ export function sqlStore(database: SqlDatabase, options: StoreOptions): Store {
     consumeOnce: (kind, id, expiresAtMs) => once.consumeOnce(kind, id, expiresAtMs),
     revoke: (revocation) => revocations.revoke(revocation),
     isRevoked: (query) => revocations.isRevoked(query),
+    revocations: (limit, after) => revocations.revocations(limit, after),
     noteFamily: (family) => families.noteFamily(family),
     knowsFamily: (target) => families.knowsFamily(target),
     claimRoutes: (claim) => routes.claimRoutes(claim),
@@ -153,6 +181,34 @@ export function sqlStore(database: SqlDatabase, options: StoreOptions): Store {
     policies: () => policies.policies(),
     policyVersions: (name) => policies.policyVersions(name),
     applyPolicy: (policy, revision, maxNames) => policies.applyPolicy(policy, revision, maxNames),
+    seeNode: (node) => nodes.seeNode(node),
+    node: (role, id) => nodes.node(role, id),
+    nodes: (role, limit, afterId) => nodes.nodes(role, limit, afterId),
+    countNodes: (role, sinceMs) => nodes.countNodes(role, sinceMs),
+    forgetNode: (role, id) => nodes.forgetNode(role, id),
+    adminAccounts: () => accounts.adminAccounts(),
+    adminAccount: (accountId) => accounts.adminAccount(accountId),
+    adminAccountByName: (name) => accounts.adminAccountByName(name),
+    adminAccountBySubject: (subject) => accounts.adminAccountBySubject(subject),
+    addAdminAccount: (account) => accounts.addAdminAccount(account),
+    changeAdminAccount: (accountId, change) => accounts.changeAdminAccount(accountId, change),
+    deleteAdminAccount: (accountId) => accounts.deleteAdminAccount(accountId),
+    putAdminInvite: (invite) => accounts.putAdminInvite(invite),
+    adminInvite: (secretSha256, nowMs) => accounts.adminInvite(secretSha256, nowMs),
+    acceptAdminInvite: (secretSha256, nowMs, account) =>
+      accounts.acceptAdminInvite(secretSha256, nowMs, account),
+    openAdminSession: (session: AdminSession, maxPerAccount) =>
+      sessions.openAdminSession(session, maxPerAccount),
+    adminSession: (sessionId) => sessions.adminSession(sessionId),
+    adminSessionBySecret: (secretSha256) => sessions.adminSessionBySecret(secretSha256),
+    adminSessionsOf: (accountId) => sessions.adminSessionsOf(accountId),
+    useAdminSession: (sessionId, nowMs) => sessions.useAdminSession(sessionId, nowMs),
+    rotateAdminSession: (secretSha256, nextSha256, nowMs) =>
+      sessions.rotateAdminSession(secretSha256, nextSha256, nowMs),
+    closeAdminSession: (sessionId) => sessions.closeAdminSession(sessionId),
+    closeAdminSessions: (accountId, exceptId) => sessions.closeAdminSessions(accountId, exceptId),
+    putDelivery: (delivery) => sessions.putDelivery(delivery),
+    takeDelivery: (secretSha256, nowMs) => sessions.takeDelivery(secretSha256, nowMs),
     announce: (announcement) => announcements.announce(announcement),
     listen: (onAnnounced, onGap) => announcements.listen(onAnnounced, onGap),
     loadKeyset: () => records.loadKeyset(),

@@ -206,6 +206,57 @@ const STEPS: readonly string[] = [
   CREATE INDEX token_families_by_owner ON token_families (owner);
   CREATE INDEX token_families_by_end ON token_families (ends_at);
   `,
+  `
+  -- Nodes of mutual TLS: connectors and tunnelers.
+  CREATE TABLE nodes (
+    role          TEXT NOT NULL,
+    id            TEXT NOT NULL,
+    private_ip    TEXT,
+    connector_id  TEXT,
+    version       TEXT NOT NULL,
+    first_seen    INTEGER NOT NULL,
+    last_seen     INTEGER NOT NULL,
+    PRIMARY KEY (role, id)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE admin_accounts (
+    account_id    TEXT PRIMARY KEY,
+    name          TEXT NOT NULL UNIQUE,
+    role          TEXT NOT NULL,
+    password_hash TEXT,
+    subject       TEXT UNIQUE,
+    created_by    TEXT NOT NULL,
+    created_at    INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE admin_invites (
+    secret_sha256 TEXT PRIMARY KEY,
+    role          TEXT NOT NULL,
+    only_first    INTEGER NOT NULL,
+    created_by    TEXT NOT NULL,
+    expires_at    INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE admin_sessions (
+    session_id    TEXT PRIMARY KEY,
+    secret_sha256 TEXT NOT NULL UNIQUE,
+    kind          TEXT NOT NULL,
+    account_id    TEXT NOT NULL,
+    address       TEXT NOT NULL,
+    opened_at     INTEGER NOT NULL,
+    used_at       INTEGER NOT NULL,
+    expires_at    INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX admin_sessions_by_account ON admin_sessions (account_id);
+  -- Secrets that were replaced: one that comes again was stolen, by whoever came first or second.
+  CREATE TABLE admin_spent_secrets (secret_sha256 TEXT PRIMARY KEY, session_id TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE INDEX admin_spent_secrets_by_session ON admin_spent_secrets (session_id);
+
+  CREATE TABLE deliveries (
+    secret_sha256 TEXT PRIMARY KEY,
+    subject       TEXT NOT NULL,
+    sealed        TEXT NOT NULL,
+    expires_at    INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
 
 /** The layout that this program writes. */

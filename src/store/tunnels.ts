@@ -13,6 +13,9 @@ import type { Row, Sql, SqlDatabase } from "./sql.ts";
 const columns =
   "tunnel_id, name, owner, anonymous, protocol, public_port, public_udp_port, created_at, held_until, rules, rules_revision, require_tier";
 
+/** Most tunnels that are returned at once. */
+const maxTunnelPage = 1_000;
+
 /** Where ports of a protocol are kept, and the setting that remembers the last one that was given away. */
 const tcpPort = { column: "public_port", kind: "tcp", cursor: "store.last_public_port" } as const;
 const udpPort = { column: "public_udp_port", kind: "udp", cursor: "store.last_public_udp_port" } as const;
@@ -40,6 +43,15 @@ export class SqlTunnels implements TunnelStore, AgentStore {
     const rows = await this.#database.all(
       `SELECT ${columns} FROM tunnels WHERE owner = ? ORDER BY created_at, tunnel_id`,
       owner,
+    );
+    return rows.map(knownTunnel);
+  }
+
+  async tunnels(limit: number, afterTunnelId = ""): Promise<TunnelRecord[]> {
+    const rows = await this.#database.all(
+      `SELECT ${columns} FROM tunnels WHERE tunnel_id > ? ORDER BY tunnel_id LIMIT ?`,
+      afterTunnelId,
+      Math.min(limit, maxTunnelPage),
     );
     return rows.map(knownTunnel);
   }

@@ -17,6 +17,10 @@ export const contractLimits = {
   maxFamilies: 2,
   maxRoutes: 4,
   maxAuditEntries: 5,
+  maxNodes: 3,
+  maxAdminAccounts: 3,
+  maxAdminInvites: 2,
+  maxDeliveries: 2,
   maxAttestationsPerAgent: 3,
   clockSkewMs: 30_000,
 };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { isErrorCode } from "../../src/errors/mod.ts";
-import { controlPaths, openApiDocument } from "../../src/control/mod.ts";
+import { controlDefaults, controlPaths, openApiDocument } from "../../src/control/mod.ts";
 import { assertProblem, defaultLimits, issuer, openControl } from "./support.ts";
 
 const post = (path: string, body: BodyInit | null, headers: Record<string, string> = {}) =>
@@ -123,12 +123,34 @@ Deno.test("GET /openapi.json describes every route with its request and answers"
   );
   assert.deepEqual(described.sort(), [
     "GET /.well-known/jwks.json",
+    "GET /api/admin/accounts",
+    "GET /api/admin/audit",
+    "GET /api/admin/connectors",
+    "GET /api/admin/machines",
+    "GET /api/admin/me",
+    "GET /api/admin/overview",
+    "GET /api/admin/policies",
+    "GET /api/admin/policies/{name}/diff",
+    "GET /api/admin/revocations",
+    "GET /api/admin/services",
+    "GET /api/admin/sessions",
+    "GET /api/admin/tunnelers",
+    "GET /api/admin/versions",
     "GET /tunnels/list",
     "GET /v1/audit",
     "GET /v1/machines",
     "GET /v1/machines/{agent_id}",
     "GET /v1/policies",
     "GET /v1/policies/{name}",
+    "POST /api/admin/accounts/delete",
+    "POST /api/admin/accounts/invite",
+    "POST /api/admin/accounts/role",
+    "POST /api/admin/drain",
+    "POST /api/admin/login",
+    "POST /api/admin/logout",
+    "POST /api/admin/password",
+    "POST /api/admin/refresh",
+    "POST /api/admin/setup",
     "POST /attest/challenge",
     "POST /attest/evidence",
     "POST /auth/token",
@@ -176,7 +198,14 @@ Deno.test("any JSON to any route is answered with success or a problem of a know
   await using control = await openControl({
     config: {
       anonymousTunnels: true,
-      rates: { create: rates, manage: rates, attest: rates, enroll: rates, read: rates },
+      rates: {
+        ...controlDefaults.rates,
+        create: rates,
+        manage: rates,
+        attest: rates,
+        enroll: rates,
+        read: rates,
+      },
     },
   });
   const fields = [

@@ -15,6 +15,7 @@ import {
   type ControlDeps,
   type EdgeDescription,
   issueManagementToken,
+  type LiveChannel,
   openKeyset,
   PolicyBook,
   policyChooser,
@@ -76,6 +77,8 @@ export async function openControl(options: ControlOptions = {}) {
   const store = openSqliteStore(":memory:", { wall: () => clock.wall(), ...options.store });
   const keyset = await openKeyset({ store, clock, random });
   const presences = new Map<string, Presence>();
+  const channels: LiveChannel[] = [];
+  const drained: string[] = [];
   const deleted: string[] = [];
   const changed: { tunnelId: string; revision: number; value: string }[] = [];
   const failed: string[] = [];
@@ -99,6 +102,10 @@ export async function openControl(options: ControlOptions = {}) {
     },
     edges: () => options.edges ?? [edgeOf()],
     presence: (tunnelId) => presences.get(tunnelId) ?? { status: "offline", agents: 0, tiers: [] },
+    channels: () => Promise.resolve(channels),
+    drain: (which, deadlineMs) => drained.push(`${Object.values(which)[0]} ${deadlineMs}`),
+    version: "1.2.3",
+    publicUrl: () => issuer,
     events: {
       onTunnelDeleted: (tunnelId, reason) => void deleted.push(`${tunnelId} ${reason}`),
       onRulesChanged: (tunnelId, rules) => void changed.push({ tunnelId, ...rules }),
@@ -132,6 +139,8 @@ export async function openControl(options: ControlOptions = {}) {
     store,
     keyset,
     presences,
+    channels,
+    drained,
     deleted,
     changed,
     failed,

@@ -3,6 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { codeOf } from "../../src/errors/mod.ts";
 import type { Store } from "../../src/ports/mod.ts";
 import { openSqliteStore } from "../../src/store/mod.ts";
+import { adminStoreContract } from "../contract/admin_store.ts";
 import { attestationStoreContract } from "../contract/attestation_store.ts";
 import { machineStoreContract } from "../contract/machine_store.ts";
 import { policyStoreContract } from "../contract/policy_store.ts";
@@ -62,6 +63,7 @@ for (
     policyStoreContract,
     attestationStoreContract,
     routeStoreContract,
+    adminStoreContract,
   ]
 ) {
   contract("sqlite in memory", inMemory);

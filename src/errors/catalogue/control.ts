@@ -1,5 +1,6 @@
 /** Failures that the control plane answers with, as problem documents. */
 import type { ErrorFacts } from "../error.ts";
+import { ADMIN_ERRORS } from "./admin.ts";
 import { ATTESTATION_ERRORS } from "./attestation.ts";
 import { EK_ERRORS } from "./ek.ts";
 import { ENROLLMENT_ERRORS } from "./enrollment.ts";
@@ -8,6 +9,7 @@ import { POLICY_ERRORS } from "./policy.ts";
 import { STORE_ERRORS } from "./store.ts";
 
 export const CONTROL_ERRORS = {
+  ...ADMIN_ERRORS,
   ...IDENTITY_ERRORS,
   ...STORE_ERRORS,
   ...ATTESTATION_ERRORS,

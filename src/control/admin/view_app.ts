@@ -1,0 +1,274 @@
+/** What administrators see and do, over HTTP. */
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import { PosternError } from "../../errors/mod.ts";
+import type { AuditEntry, NodeRole, Revocation } from "../../ports/mod.ts";
+import type { ControlDeps, LiveChannel } from "../config.ts";
+import type { ControlEnv } from "../http.ts";
+import { toldMachine } from "../machine_app.ts";
+import { machinePage } from "../machines.ts";
+import { listPolicies } from "../policies.ts";
+import { toldPolicy } from "../policy_app.ts";
+import { hostnameOf } from "../tunnels.ts";
+import type { RequireAdmin } from "./authority.ts";
+import {
+  adminAuditRoute,
+  adminMachinesRoute,
+  adminPoliciesRoute,
+  adminRevocationsRoute,
+  connectorsRoute,
+  drainRoute,
+  overviewRoute,
+  policyDiffRoute,
+  servicesRoute,
+  sessionsRoute,
+  tunnelersRoute,
+  versionsRoute,
+} from "./view_routes.ts";
+import {
+  channelPage,
+  defaultAdminPage,
+  nodePage,
+  type NodeView,
+  overviewOf,
+  pageOf,
+  policyDiff,
+  servicePage,
+  type ServiceView,
+} from "./views.ts";
+
+/** Lines of the overview. */
+const latestLines = 20;
+/** Nodes that are read at once when versions are counted. */
+const nodesPerPage = 500;
+/** How long open streams may go on unless said. */
+const defaultDrainMs = 30_000;
+
+export function addAdminViewRoutes(
+  app: OpenAPIHono<ControlEnv>,
+  deps: ControlDeps,
+  requireAdmin: RequireAdmin,
+): void {
+  app.openapi(overviewRoute, async (context) => {
+    await requireAdmin(context, "viewer");
+    const { connectors, tunnelers, channels } = await overviewOf(deps);
+    const activity = await deps.store.auditEntries(latestLines);
+    return context.json({
+      connectors: withOffline(connectors),
+      tunnelers: withOffline(tunnelers),
+      channels: withOffline(channels),
+      activity: activity.map(toldEntry),
+    }, 200);
+  });
+
+  app.openapi(connectorsRoute, async (context) => {
+    await requireAdmin(context, "viewer");
+    const { limit, after } = context.req.valid("query");
+    const { rows, next } = await nodePage(deps, "connector", limit, after);
+    const connectors = rows.map((node) => ({
+      ...toldNode(node),
+      ...(node.privateIp === undefined ? {} : { private_ip: node.privateIp }),
+    }));
+    return context.json({ connectors, ...(next === undefined ? {} : { next }) }, 200);
+  });
+
+  app.openapi(tunnelersRoute, async (context) => {
+    await requireAdmin(context, "viewer");
+    const { limit, after } = context.req.valid("query");
+    const { rows, next } = await nodePage(deps, "tunneler", limit, after);
+    const tunnelers = rows.map((node) => ({
+      ...toldNode(node),
+      ...(node.connectorId === undefined ? {} : { connector_id: node.connectorId }),
+    }));
+    return context.json({ tunnelers, ...(next === undefined ? {} : { next }) }, 200);
+  });
+
+  app.openapi(servicesRoute, async (context) => {
+    await requireAdmin(context, "viewer");
+    const { limit, after } = context.req.valid("query");
+    const { rows, next } = await servicePage(deps, limit, after);
+    const services = rows.map((service) => toldService(deps, service));
+    return context.json({ services, ...(next === undefined ? {} : { next }) }, 200);
+  });
+
+  app.openapi(sessionsRoute, async (context) => {
+    await requireAdmin(context, "viewer");
+    const { limit, after, tunnel_id } = context.req.valid("query");
+    const { rows, next } = await channelPage(deps, limit, after, tunnel_id);
+    return context.json({ sessions: rows.map(toldChannel), ...(next === undefined ? {} : { next }) }, 200);
+  });
+
+  app.openapi(adminMachinesRoute, async (context) => {
+    await requireAdmin(context, "viewer");
+    const { limit, after } = context.req.valid("query");
+    const { machines, next } = await machinePage(deps, limit, after);
+    return context.json(
+      { machines: machines.map(toldMachine), ...(next === undefined ? {} : { next }) },
+      200,
+    );
+  });
+
+  app.openapi(adminPoliciesRoute, async (context) => {
+    await requireAdmin(context, "viewer");
+    return context.json({ policies: (await listPolicies(deps)).map(toldPolicy) }, 200);
+  });
+
+  app.openapi(policyDiffRoute, async (context) => {
+    await requireAdmin(context, "viewer");
+    const { name } = context.req.valid("param");
+    const query = context.req.valid("query");
+    const { from, to, changes } = await policyDiff(deps, name, query.from, query.to);
+    return context.json({
+      name,
+      ...(from === undefined ? {} : { from }),
+      to,
+      changes: changes.map(({ what, removed, added }) => ({
+        what,
+        removed: [...removed],
+        added: [...added],
+      })),
+    }, 200);
+  });
+
+  app.openapi(adminRevocationsRoute, async (context) => {
+    await requireAdmin(context, "viewer");
+    const { limit = defaultAdminPage, after } = context.req.valid("query");
+    const found = await deps.store.revocations(limit + 1, after === undefined ? undefined : cursorOf(after));
+    const { rows, next } = pageOf(found, limit, ({ kind, id }) => `${kind}:${id}`);
+    return context.json({
+      revocations: rows.map(({ kind, id, owner, revokedAtMs, forgetAtMs }) => ({
+        kind,
+        id,
+        owner,
+        revoked_at: instant(revokedAtMs),
+        kept_until: instant(forgetAtMs),
+      })),
+      ...(next === undefined ? {} : { next }),
+    }, 200);
+  });
+
+  app.openapi(adminAuditRoute, async (context) => {
+    await requireAdmin(context, "viewer");
+    const { limit = defaultAdminPage, before } = context.req.valid("query");
+    const { rows, next } = pageOf(
+      await deps.store.auditEntries(limit + 1, before),
+      limit,
+      ({ id }) => String(id),
+    );
+    const entries = rows.map(toldEntry);
+    return context.json({ entries, ...(next === undefined ? {} : { next: Number(next) }) }, 200);
+  });
+
+  app.openapi(versionsRoute, async (context) => {
+    await requireAdmin(context, "viewer");
+    const nodes = [...await versionsOf("connector"), ...await versionsOf("tunneler")];
+    return context.json({ edge: deps.version, nodes }, 200);
+  });
+
+  app.openapi(drainRoute, async (context) => {
+    const { actor } = await requireAdmin(context, "operator");
+    const { agent_id, tunnel_id, deadline_seconds: seconds } = context.req.valid("json");
+    const which = agent_id === undefined ? { tunnelId: tunnel_id! } : { agentId: agent_id };
+    const channels = deps.drain(which, seconds === undefined ? defaultDrainMs : seconds * 1_000);
+    await deps.store.appendAudit({
+      atMs: deps.clock.wall(),
+      actor,
+      action: "admin.drain",
+      subject: agent_id ?? tunnel_id!,
+      outcome: "ok",
+      detail: { channels },
+    });
+    return context.json({ channels }, 200);
+  });
+
+  async function versionsOf(role: NodeRole) {
+    const counts = new Map<string, { nodes: number; online: number }>();
+    let after: string | undefined;
+    do {
+      const { rows, next } = await nodePage(deps, role, nodesPerPage, after);
+      for (const { version, isOnline } of rows) {
+        const { nodes, online } = counts.get(version) ?? { nodes: 0, online: 0 };
+        counts.set(version, { nodes: nodes + 1, online: online + Number(isOnline) });
+      }
+      after = next;
+    } while (after !== undefined);
+    return [...counts].sort(([a], [b]) => a < b ? -1 : 1).map(([version, count]) => ({
+      role,
+      version,
+      ...count,
+    }));
+  }
+}
+
+/** Throws `request_invalid`. */
+function cursorOf(text: string): Pick<Revocation, "kind" | "id"> {
+  const [, kind, id] = /^(token|family|owner):(.+)$/.exec(text) ?? [];
+  if (id !== undefined) return { kind: kind as Revocation["kind"], id };
+  throw new PosternError("request_invalid", "Cannot read request: after: is not what an answer said");
+}
+
+function withOffline({ total, online }: { readonly total: number; readonly online: number }) {
+  return { total, online, offline: total - online };
+}
+
+function toldNode({ id, version, isOnline, firstSeenMs, lastSeenMs }: NodeView) {
+  return {
+    id,
+    version,
+    status: statusOf(isOnline),
+    last_seen: instant(lastSeenMs),
+    first_seen: instant(firstSeenMs),
+  };
+}
+
+function toldService(deps: Pick<ControlDeps, "config">, service: ServiceView) {
+  const { presence } = service;
+  return {
+    tunnel_id: service.tunnelId,
+    name: service.name,
+    public_hostname: hostnameOf(deps, service),
+    owner: service.owner,
+    anonymous: service.anonymous,
+    protocol: service.protocol,
+    ...(service.publicPort === undefined ? {} : { public_port: service.publicPort }),
+    ...(service.requireTier === undefined ? {} : { require_tier: service.requireTier }),
+    status: statusOf(presence.status === "online"),
+    agents: presence.agents,
+    tiers: [...presence.tiers],
+    ...(presence.lastEchoAtMs === undefined ? {} : { last_echo_at: instant(presence.lastEchoAtMs) }),
+    created_at: instant(service.createdAtMs),
+  };
+}
+
+function toldChannel(channel: LiveChannel) {
+  return {
+    session_id: channel.sessionId,
+    edge_id: channel.edgeId,
+    tunnel_id: channel.tunnelId,
+    agent_id: channel.agentId,
+    tier: channel.tier,
+    state: channel.state,
+    status: statusOf(channel.isOnline),
+    rtt_ms: channel.rttMs,
+    since: instant(channel.sinceMs),
+    ...(channel.lastEchoAtMs === undefined ? {} : { last_echo_at: instant(channel.lastEchoAtMs) }),
+    ...(channel.attestation === undefined ? {} : { attestation: channel.attestation }),
+    ...(channel.reauthDeadlineMs === undefined ? {} : { reauth_deadline: instant(channel.reauthDeadlineMs) }),
+    streams: channel.streams,
+    requests: channel.requests,
+    bytes_in: channel.bytesIn,
+    bytes_out: channel.bytesOut,
+    remote: channel.remote,
+  };
+}
+
+function toldEntry({ atMs, detail, ...entry }: AuditEntry & { readonly id: number }) {
+  return { ...entry, at: instant(atMs), detail: { ...detail } };
+}
+
+function statusOf(isOnline: boolean): "ONLINE" | "OFFLINE" {
+  return isOnline ? "ONLINE" : "OFFLINE";
+}
+
+function instant(ms: number): string {
+  return new Date(ms).toISOString();
+}

@@ -1,0 +1,118 @@
+/** What administrators see: everything that is known of nodes, services and channels, page by page. */
+import type { NodeRecord, NodeRole, TunnelRecord } from "../../ports/mod.ts";
+import { type PolicyChange, policyChanges } from "../../policy/mod.ts";
+import type { ControlDeps, LiveChannel, Presence } from "../config.ts";
+import { policyNotFound, policyVersions } from "../policies.ts";
+
+/** A node that was not heard for so long is offline: three heartbeats. */
+const nodeOfflineAfterMs = 30_000;
+
+/** Most rows in one answer, and how many unless said. */
+export const maxAdminPage = 500;
+export const defaultAdminPage = 100;
+
+/** Some rows, and where to go on; no `next` at the end. */
+export interface Page<T> {
+  readonly rows: readonly T[];
+  readonly next?: string;
+}
+
+/** What a page of the dashboard shows above all others. */
+export interface Overview {
+  readonly connectors: { readonly total: number; readonly online: number };
+  readonly tunnelers: { readonly total: number; readonly online: number };
+  /** Of this edge. */
+  readonly channels: { readonly total: number; readonly online: number };
+}
+
+/** A node, and whether it is there now. */
+export interface NodeView extends NodeRecord {
+  readonly isOnline: boolean;
+}
+
+export interface ServiceView extends TunnelRecord {
+  readonly presence: Presence;
+}
+
+type ViewDeps = Pick<ControlDeps, "store" | "clock" | "presence" | "channels">;
+
+export async function overviewOf(deps: ViewDeps): Promise<Overview> {
+  const sinceMs = deps.clock.wall() - nodeOfflineAfterMs + 1;
+  const [connectors, tunnelers, channels] = await Promise.all([
+    deps.store.countNodes("connector", sinceMs),
+    deps.store.countNodes("tunneler", sinceMs),
+    deps.channels(),
+  ]);
+  return {
+    connectors: { total: connectors.total, online: connectors.heard },
+    tunnelers: { total: tunnelers.total, online: tunnelers.heard },
+    channels: { total: channels.length, online: channels.filter(({ isOnline }) => isOnline).length },
+  };
+}
+
+export async function nodePage(
+  { store, clock }: Pick<ViewDeps, "store" | "clock">,
+  role: NodeRole,
+  limit: number = defaultAdminPage,
+  after?: string,
+): Promise<Page<NodeView>> {
+  const { rows, next } = pageOf(await store.nodes(role, limit + 1, after), limit, ({ id }) => id);
+  const nowMs = clock.wall();
+  const viewed = rows.map((node) => ({ ...node, isOnline: nowMs - node.lastSeenMs < nodeOfflineAfterMs }));
+  return { rows: viewed, next };
+}
+
+/** Everybody's services. */
+export async function servicePage(
+  { store, presence }: Pick<ViewDeps, "store" | "presence">,
+  limit: number = defaultAdminPage,
+  after?: string,
+): Promise<Page<ServiceView>> {
+  const { rows, next } = pageOf(await store.tunnels(limit + 1, after), limit, ({ tunnelId }) => tunnelId);
+  const viewed = await Promise.all(
+    rows.map(async (tunnel) => ({ ...tunnel, presence: await presence(tunnel.tunnelId) })),
+  );
+  return { rows: viewed, next };
+}
+
+/** Channels that this edge has now, by session id. */
+export async function channelPage(
+  { channels }: Pick<ViewDeps, "channels">,
+  limit: number = defaultAdminPage,
+  after: string = "",
+  tunnelId?: string,
+): Promise<Page<LiveChannel>> {
+  const sorted = (await channels())
+    .filter((channel) => channel.sessionId > after && (tunnelId ?? channel.tunnelId) === channel.tunnelId)
+    .sort((a, b) => a.sessionId < b.sessionId ? -1 : 1);
+  return pageOf(sorted, limit, ({ sessionId }) => sessionId);
+}
+
+/**
+ * What one version of a policy changed against another, as far as both are kept: the newest against the one before it
+ * unless told. Throws `policy_not_found`.
+ */
+export async function policyDiff(
+  deps: Pick<ControlDeps, "store">,
+  name: string,
+  from?: number,
+  to?: number,
+): Promise<{ readonly from?: number; readonly to: number; readonly changes: readonly PolicyChange[] }> {
+  const versions = await policyVersions(deps, name);
+  const versionOf = (wanted: number) => {
+    const found = versions.find(({ policy }) => policy.version === wanted);
+    if (found !== undefined) return found.policy;
+    throw policyNotFound();
+  };
+  const newer = to === undefined ? versions[0].policy : versionOf(to);
+  const older = from !== undefined
+    ? versionOf(from)
+    : versions.find(({ policy }) => policy.version < newer.version)?.policy;
+  return { from: older?.version, to: newer.version, changes: policyChanges(older, newer) };
+}
+
+/** @param found one more than the limit when there is more */
+export function pageOf<T>(found: readonly T[], limit: number, keyOf: (row: T) => string): Page<T> {
+  const rows = found.slice(0, limit);
+  return found.length > limit ? { rows, next: keyOf(rows[limit - 1]) } : { rows };
+}

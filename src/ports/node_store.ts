@@ -1,0 +1,33 @@
+/** Enrolled nodes that take part in mutual TLS, and when each was heard last. */
+
+/** `connector`: accepts connections of tunnelers; `tunneler`: comes to them. */
+export type NodeRole = "connector" | "tunneler";
+
+export interface NodeRecord {
+  readonly role: NodeRole;
+  /** Unique among those of its role. */
+  readonly id: string;
+  /** Where tunnelers reach a connector: an IP address, as it says itself. */
+  readonly privateIp?: string;
+  /** The connector that a tunneler was heard through. */
+  readonly connectorId?: string;
+  /** Of its program, as it says itself. */
+  readonly version: string;
+  readonly firstSeenMs: number;
+  /** When an echo of it came back last: nothing else makes a node online. */
+  readonly lastSeenMs: number;
+}
+
+export interface NodeStore {
+  /**
+   * Remembers a heartbeat, unless a later one is remembered already. Throws `nodes_full` rather than forget a node.
+   */
+  seeNode(node: Omit<NodeRecord, "firstSeenMs">): Promise<void>;
+  node(role: NodeRole, id: string): Promise<NodeRecord | undefined>;
+  /** In the order of their ids, after `afterId` when given. */
+  nodes(role: NodeRole, limit: number, afterId?: string): Promise<NodeRecord[]>;
+  /** How many there are, and how many of them were heard at that time or later. */
+  countNodes(role: NodeRole, sinceMs: number): Promise<{ readonly total: number; readonly heard: number }>;
+  /** False when there was none. */
+  forgetNode(role: NodeRole, id: string): Promise<boolean>;
+}
