@@ -53,6 +53,8 @@ const MAX_WRITES = 3;
 
 export class Reauthentication {
   readonly #options: ReauthenticationOptions;
+  /** Other issuers' tokens need not name an attestation; they are asked all the same, under a name of the channel's own. */
+  readonly #attestationId: string;
   #cancel: () => void = () => {};
   #state: ReauthStatus["state"] = "passed";
   #attempts = 0;
@@ -61,10 +63,13 @@ export class Reauthentication {
   #nextAtMs: number | undefined;
   /** By when the answer to the open question has to be there. */
   #askedUntilMs: number | undefined;
+  #isHeld = false;
   #isOver = false;
 
   constructor(options: ReauthenticationOptions) {
     this.#options = options;
+    const { attestation_id, jti } = options.session.claims;
+    this.#attestationId = attestation_id ?? jti;
   }
 
   /**
@@ -73,9 +78,11 @@ export class Reauthentication {
    */
   async begin(): Promise<number | undefined> {
     const { session, registry } = this.#options;
-    const { attestation_id: attestationId, issued_at_quote } = session.claims;
+    const attestationId = this.#attestationId;
+    const { issued_at_quote } = session.claims;
     const intervalMs = this.#intervalMs;
-    if (attestationId === undefined || intervalMs === undefined) return undefined;
+    if (intervalMs === undefined) return undefined;
+    this.#isHeld = true;
     const afterMs = this.#jittered(intervalMs);
     const { tunnelId, agentId } = session;
     const isHeld = await registry.attestations.hold({
@@ -312,7 +319,7 @@ export class Reauthentication {
     const { registry } = this.#options;
     for (let writes = 1;; writes++) {
       try {
-        if (await registry.attestations.step(this.#claims.attestation_id!, step)) return;
+        if (await registry.attestations.step(this.#attestationId, step)) return;
         throw failure("its attestation is over");
       } catch (error) {
         const mayTryAgain = errorOf(error).retryable && codeOf(error) !== "reauth_failed";
@@ -323,9 +330,8 @@ export class Reauthentication {
 
   /** The end of it. What cannot be written is found unfinished by the next start, which takes it for lapsed. */
   async #note(step: Parameters<AgentRegistry["attestations"]["step"]>[1]): Promise<void> {
-    const { attestation_id: attestationId } = this.#claims;
-    if (attestationId === undefined) return;
-    await this.#options.registry.attestations.step(attestationId, step).catch((error) => {
+    if (!this.#isHeld && this.#claims.attestation_id === undefined) return;
+    await this.#options.registry.attestations.step(this.#attestationId, step).catch((error) => {
       this.#log("error", "end of attestation is not remembered", { state: step.state, code: codeOf(error) });
     });
   }

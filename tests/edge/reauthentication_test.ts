@@ -202,19 +202,29 @@ Deno.test("Reauthentication waits up to a fifth longer than the interval", async
   assert.equal(await scene.begun, 359_999);
 });
 
-Deno.test("Reauthentication asks no more when the new claims name no interval, and never without an attestation", async () => {
+Deno.test("Reauthentication asks no more when the new claims name no interval, and never where none was named", async () => {
   using scene = new Scene();
   await scene.begun;
   scene.proves = { reauth_interval_seconds: undefined };
   await scene.pass(3_000_000);
   assert.deepEqual(scene.pair.agent.reauthenticated, [undefined]);
   assert.equal((await scene.record()).deadlineMs, undefined);
-  for (const claims of [{ attestation_id: undefined }, { reauth_interval_seconds: undefined }]) {
-    using never = new Scene({ claims });
-    assert.equal(await never.begun, undefined);
-    await never.pass(3_000_000);
-    assert.equal(never.pair.agent.reauths.length, 0);
-  }
+  using never = new Scene({ claims: { reauth_interval_seconds: undefined } });
+  assert.equal(await never.begun, undefined);
+  await never.pass(3_000_000);
+  assert.equal(never.pair.agent.reauths.length, 0);
+});
+
+Deno.test("Reauthentication asks agents of other issuers as well, whose tokens name no attestation", async () => {
+  using scene = new Scene({ claims: { attestation_id: undefined } });
+  await scene.begun;
+  await scene.pass(300_000);
+  assert.equal(scene.pair.agent.reauthenticated.length, 1);
+  const { state, attempts } = await scene.record("jti-0123456789");
+  assert.deepEqual([state, attempts], ["passed", 1]);
+  scene.pair.agent.onReauth = () => {};
+  await scene.pass(310_000);
+  assert.equal((await scene.record("jti-0123456789")).state, "lapsed");
 });
 
 Deno.test("Reauthentication never logs a nonce, and names session and agent on every line", async () => {
