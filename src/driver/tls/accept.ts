@@ -8,8 +8,9 @@ import { within } from "../phase.ts";
 import { writeAll } from "../tcp_stream.ts";
 import { GatedTransport } from "./gated_transport.ts";
 import { peekClientHello, type PeekedHello } from "./hello_peek.ts";
+import { type PresentedPeer, presentedPeer } from "./presented_peer.ts";
 import { TlsServerSocket } from "./tls_server_socket.ts";
-import { TlsServerStream } from "./tls_server_stream.ts";
+import { TlsStream } from "./tls_stream.ts";
 
 /** The only protocol that is spoken over TLS here. */
 const defaultProtocols: readonly string[] = ["http/1.1"];
@@ -31,6 +32,8 @@ export interface TlsAcceptOptions {
   readonly hello?: PeekedHello;
   /** Offered by ALPN; `http/1.1` unless given. Clients without ALPN are accepted. */
   readonly alpnProtocols?: readonly string[];
+  /** Clients are asked for a certificate, which is not judged, and have to offer one of `alpnProtocols`. */
+  readonly asksForCertificate?: boolean;
 }
 
 export interface AcceptedTls {
@@ -38,6 +41,8 @@ export interface AcceptedTls {
   /** As the client sent it, in lower case; its certificate was chosen by it. */
   readonly serverName: string | undefined;
   readonly alpn: string | undefined;
+  /** Not judged; undefined unless certificates are asked for. */
+  readonly presented: PresentedPeer | undefined;
 }
 
 /**
@@ -78,13 +83,15 @@ async function handshake(
   const { hello, bytes } = options.hello ?? await readClientHello(tcp, options.peeked);
   // Certificate, route and refusal follow from one reading of the ClientHello: a callback of the library might
   // read it in another way, and a ClientHello without a common protocol must not get to the library at all.
-  if (hello.alpnProtocols?.some((name) => protocols.includes(name)) === false) {
+  const { asksForCertificate = false } = options;
+  const offered = hello.alpnProtocols ?? (asksForCertificate ? [] : undefined);
+  if (offered?.some((name) => protocols.includes(name)) === false) {
     return await refuseTls(tcp, TlsAlert.noApplicationProtocol, noCommonProtocol(tcp));
   }
   const context = options.contexts.contextFor(hello.serverName);
   if (context === undefined) return await refuseTls(tcp, TlsAlert.unrecognizedName, unknownName(tcp));
   const transport = new GatedTransport(tcp);
-  const socket = new TlsServerSocket(transport, context, protocols);
+  const socket = new TlsServerSocket(transport, context, protocols, asksForCertificate);
   made(socket);
   try {
     await established(transport, socket, bytes);
@@ -95,9 +102,10 @@ async function handshake(
     return await refuseTls(tcp, alertFor(error), error);
   }
   return {
-    stream: new TlsServerStream(tcp, transport, socket),
+    stream: new TlsStream(tcp, transport, socket),
     serverName: hello.serverName,
     alpn: socket.alpnProtocol || undefined,
+    presented: asksForCertificate ? presentedPeer(socket) : undefined,
   };
 }
 

@@ -21,3 +21,14 @@ export {
   type DevCertificatesOptions,
   loadOrMakeDevCertificates,
 } from "./dev_certificates.ts";
+export {
+  acceptMutualTls,
+  connectMutualTls,
+  type ExpectedPeer,
+  type MutualTlsConnection,
+  type MutualTlsOptions,
+  NODE_PROTOCOL,
+} from "./mutual_tls.ts";
+export { MutualTlsListener, type MutualTlsListenerOptions } from "./mutual_tls_listener.ts";
+export { type NodeCredentials, NodeIdentity, type NodeTrust } from "./node_identity.ts";
+export { type PeerWatchOptions, type WatchedPeer, watchPeer } from "./peer_watch.ts";

@@ -7,9 +7,9 @@ const start = (tls.TLSSocket.prototype as unknown as { _start?: () => void })._s
 /**
  * The server's end of a TLS session on a {@link GatedTransport}.
  *
- * There are no client certificates here. Before they are asked for: session tickets are shared by all TLS servers
- * of a runtime, so a session of a server without client authentication resumes at one with it. A server that asks
- * for certificates must refuse every connection with `isSessionReused()`.
+ * A client certificate is asked for, not judged: whoever asks judges it, by `judgePresented`. That refuses resumed sessions:
+ * tickets are shared by all TLS servers of a runtime, so a session of a server without client authentication resumes at one
+ * with it.
  */
 export class TlsServerSocket extends tls.TLSSocket {
   readonly #transport: GatedTransport;
@@ -19,10 +19,12 @@ export class TlsServerSocket extends tls.TLSSocket {
     transport: GatedTransport,
     secureContext: tls.SecureContext,
     alpnProtocols: readonly string[],
+    requestCert: boolean,
   ) {
     super(transport, {
       isServer: true,
-      requestCert: false,
+      requestCert,
+      rejectUnauthorized: false,
       secureContext,
       ALPNProtocols: [...alpnProtocols],
     });

@@ -46,4 +46,50 @@ export const TLS_ERRORS = {
       "Have the authority sign a certificate for the edge, and give that one as `tls.cert_file`; the operator " +
       "guide has the lines for openssl. Agents trust the authority by `ca_file`.",
   },
+  tls_handshake_oversized: {
+    title: "TLS handshake has too many bytes",
+    blame: "peer",
+    retryable: false,
+    cause: "A node sent more than 64 KiB before it had proved who it is.",
+    remedy: "Look at what connects to the port for nodes: no node has a certificate of that size.",
+  },
+  peer_session_resumed: {
+    title: "Peer resumed an earlier TLS session",
+    blame: "peer",
+    retryable: true,
+    cause:
+      "A resumed session may stem from a port that asks nobody for a certificate. Where nodes prove who they are, each connection is a full handshake.",
+    remedy: "Connect without a session ticket. Nodes never send one: look at what connects.",
+  },
+  peer_certificate_unverified: {
+    title: "Peer's certificate is not verified by the TLS library",
+    blame: "peer",
+    retryable: true,
+    cause:
+      "Every check of this program passed, but the TLS library does not believe the certificate: it counts no tolerance for clocks that differ.",
+    remedy: "Set the clocks of both machines. `reason` in the log is the library's own word.",
+  },
+  node_credentials_unusable: {
+    title: "Identity of the node cannot be used",
+    blame: "operator",
+    retryable: false,
+    exit: 2,
+    cause:
+      "The certificate of this node names no node or another one, or its key does not belong to it or is not in PEM form.",
+    remedy: "Enrol the node again.",
+  },
+  node_handshakes_busy: {
+    title: "Too many handshakes of nodes at once",
+    blame: "peer",
+    retryable: true,
+    cause: "64 connections to the port for nodes, or 16 of one address, have not proved yet who they are.",
+    remedy: "Nodes try again by themselves. When it stays, keep strangers away from the port.",
+  },
+  node_connections_full: {
+    title: "Too many nodes are connected",
+    blame: "operator",
+    retryable: true,
+    cause: "As many nodes as may be are connected to this port.",
+    remedy: "Let nodes connect to another control or connector.",
+  },
 } as const satisfies Record<string, ErrorFacts>;

@@ -54,7 +54,7 @@ Deno.test("TlsServerSocket outlives a ClientHello without a common protocol that
   for (const pushedAtOnce of [true, false]) {
     const [, server] = memoryStreamPair();
     const transport = new GatedTransport(server);
-    const socket = new TlsServerSocket(transport, context, ["http/1.1"]);
+    const socket = new TlsServerSocket(transport, context, ["http/1.1"], false);
     const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
     const failed = new Promise<unknown>((resolve) => socket.once("error", resolve));
     if (pushedAtOnce) transport.start(socket, hello);

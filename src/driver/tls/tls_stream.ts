@@ -1,7 +1,13 @@
+import type { TLSSocket } from "node:tls";
 import { PosternError } from "../../errors/mod.ts";
 import type { ByteStream } from "../../ports/mod.ts";
 import type { GatedTransport } from "./gated_transport.ts";
-import type { TlsServerSocket } from "./tls_server_socket.ts";
+
+/** Either end of a session. */
+export type SessionSocket = TLSSocket & {
+  /** Whether the stream below ended without close_notify. */
+  readonly truncated: boolean;
+};
 
 /** Plaintext that one write takes: what is above waits in the caller's buffer, not in a copy of ours. */
 const MAX_WRITE_BYTES = 262_144;
@@ -15,17 +21,17 @@ const MAX_WRITE_BYTES = 262_144;
  *   peers answer with their own end at once.
  * - `close` sends nothing: for an orderly end `closeWrite` comes first.
  */
-export class TlsServerStream implements ByteStream {
+export class TlsStream implements ByteStream {
   readonly remoteAddress: string;
   readonly #below: ByteStream;
   readonly #transport: GatedTransport;
-  readonly #socket: TlsServerSocket;
+  readonly #socket: SessionSocket;
   #closed = false;
   #writeClosed = false;
   #fault: unknown;
   #wake: (() => void)[] = [];
 
-  constructor(below: ByteStream, transport: GatedTransport, socket: TlsServerSocket) {
+  constructor(below: ByteStream, transport: GatedTransport, socket: SessionSocket) {
     this.remoteAddress = below.remoteAddress;
     this.#below = below;
     this.#transport = transport;

@@ -110,7 +110,7 @@ async function echoBody({ stream }: AcceptedTls): Promise<void> {
   await stream.closeWrite();
 }
 
-Deno.test("TlsServerStream carries 20 MiB up and down with curl, over TLS 1.2 and 1.3", async () => {
+Deno.test("TlsStream carries 20 MiB up and down with curl, over TLS 1.2 and 1.3", async () => {
   await using authority = await CertificateAuthority.make();
   await using server = new TlsServer(contextsOf(await authority.issue({ names: ["DNS:a.test"] })), echoBody);
   const body = patternBytes(bulkBytes);
@@ -125,7 +125,7 @@ Deno.test("TlsServerStream carries 20 MiB up and down with curl, over TLS 1.2 an
   }
 });
 
-Deno.test("TlsServerStream serves many connections at once", async () => {
+Deno.test("TlsStream serves many connections at once", async () => {
   await using authority = await CertificateAuthority.make();
   await using server = new TlsServer(contextsOf(await authority.issue({ names: ["DNS:localhost"] })), echo);
   const caCerts = [authority.ca.cert];
@@ -142,7 +142,7 @@ Deno.test("TlsServerStream serves many connections at once", async () => {
   assert.deepEqual(server.codes, []);
 });
 
-Deno.test("TlsServerStream takes less than 8 MiB from a socket while nobody reads, then all of it", async () => {
+Deno.test("TlsStream takes less than 8 MiB from a socket while nobody reads, then all of it", async () => {
   await using authority = await CertificateAuthority.make();
   const reading = Promise.withResolvers<void>();
   const received = Promise.withResolvers<Uint8Array>();
@@ -168,7 +168,7 @@ Deno.test("TlsServerStream takes less than 8 MiB from a socket while nobody read
   conn.close();
 });
 
-Deno.test("TlsServerStream.read() holds back what is below while nobody reads", async () => {
+Deno.test("TlsStream.read() holds back what is below while nobody reads", async () => {
   await using pair = await session();
   const sent = patternBytes(4_000_000);
   pair.client.end(sent);
@@ -176,7 +176,7 @@ Deno.test("TlsServerStream.read() holds back what is below while nobody reads", 
   assert.equal(await hash(await readAll(pair.stream, 1_000)), await hash(sent));
 });
 
-Deno.test("TlsServerStream.write() waits for a peer that does not read", async () => {
+Deno.test("TlsStream.write() waits for a peer that does not read", async () => {
   await using pair = await session();
   const before = pair.carrier.writtenBytes;
   const sent = patternBytes(4_000_000);
@@ -197,7 +197,7 @@ Deno.test("TlsServerStream.write() waits for a peer that does not read", async (
   );
 });
 
-Deno.test("TlsServerStream carries bytes unchanged over a stream of one byte at a time", async () => {
+Deno.test("TlsStream carries bytes unchanged over a stream of one byte at a time", async () => {
   await using pair = await session({ maxTransferBytes: 1 });
   const sent = patternBytes(3_000);
   pair.client.end(sent);
@@ -207,7 +207,7 @@ Deno.test("TlsServerStream carries bytes unchanged over a stream of one byte at 
   assert.equal(await hash(await readClient(pair.client)), await hash(sent));
 });
 
-Deno.test("TlsServerStream.read() gives null after close_notify while writing goes on", async () => {
+Deno.test("TlsStream.read() gives null after close_notify while writing goes on", async () => {
   await using authority = await CertificateAuthority.make();
   await using server = new TlsServer(
     contextsOf(await authority.issue({ names: ["DNS:localhost"] })),
@@ -234,7 +234,7 @@ Deno.test("TlsServerStream.read() gives null after close_notify while writing go
   assert.deepEqual(server.codes, []);
 });
 
-Deno.test("TlsServerStream.closeWrite() ends one direction: what the peer sends still arrives", async () => {
+Deno.test("TlsStream.closeWrite() ends one direction: what the peer sends still arrives", async () => {
   await using pair = await session();
   await writeAll(pair.stream, new Uint8Array([1, 2, 3]));
   await pair.stream.closeWrite();
@@ -244,7 +244,7 @@ Deno.test("TlsServerStream.closeWrite() ends one direction: what the peer sends 
   assert.deepEqual([...await readClient(pair.client)], [1, 2, 3]);
 });
 
-Deno.test("TlsServerStream.read() throws connection_reset when the peer cuts the connection, not before its bytes", async () => {
+Deno.test("TlsStream.read() throws connection_reset when the peer cuts the connection, not before its bytes", async () => {
   await using pair = await session();
   pair.client.write(new Uint8Array([1, 2]));
   await stable(() => pair.carrier.readBytes);
@@ -256,7 +256,7 @@ Deno.test("TlsServerStream.read() throws connection_reset when the peer cuts the
   });
 });
 
-Deno.test("TlsServerStream throws connection_reset on forged records, in both directions", async () => {
+Deno.test("TlsStream throws connection_reset on forged records, in both directions", async () => {
   await using pair = await session();
   const reading = pair.stream.read(new Uint8Array(10));
   await writeAll(pair.clientEnd, Uint8Array.of(23, 3, 3, 0, 20, ...new Uint8Array(20)));
@@ -264,7 +264,7 @@ Deno.test("TlsServerStream throws connection_reset on forged records, in both di
   await assert.rejects(pair.stream.write(new Uint8Array(10)), { code: "connection_reset" });
 });
 
-Deno.test("TlsServerStream.write() passes on why the stream below failed", async () => {
+Deno.test("TlsStream.write() passes on why the stream below failed", async () => {
   await using pair = await session();
   pair.clientEnd.close();
   await assert.rejects(writeAll(pair.stream, new Uint8Array(1_000_000)), {
@@ -273,7 +273,7 @@ Deno.test("TlsServerStream.write() passes on why the stream below failed", async
   });
 });
 
-Deno.test("TlsServerStream.close() ends reads and writes under way, closes what is below and is idempotent", async () => {
+Deno.test("TlsStream.close() ends reads and writes under way, closes what is below and is idempotent", async () => {
   await using pair = await session();
   const reading = pair.stream.read(new Uint8Array(10));
   const writing = writeAll(pair.stream, new Uint8Array(2_000_000));
@@ -289,7 +289,7 @@ Deno.test("TlsServerStream.close() ends reads and writes under way, closes what 
   await assert.rejects(pair.clientEnd.write(new Uint8Array(1)), { code: "connection_reset" });
 });
 
-Deno.test("TlsServerStream moves nothing for empty views", async () => {
+Deno.test("TlsStream moves nothing for empty views", async () => {
   await using pair = await session();
   assert.equal(await pair.stream.read(new Uint8Array()), 0);
   assert.equal(await pair.stream.write(new Uint8Array()), 0);

@@ -1,0 +1,85 @@
+/** A handshake is judged once; a connection lasts. Those that stand are judged again whenever what they stand by changes. */
+import { PosternError } from "../../errors/mod.ts";
+import { checkPeerCertificate, peerClockSkewMs, type VerifiedPeer } from "../../pki/mod.ts";
+import type { Clock } from "../../ports/mod.ts";
+import type { ExpectedPeer, MutualTlsConnection } from "./mutual_tls.ts";
+import type { NodeIdentity } from "./node_identity.ts";
+
+/** How often those that stand are judged though nothing changed: revocation lists grow old without being told. */
+const EVERY_MS = 30_000;
+
+export interface WatchedPeer {
+  /** As it was judged last. */
+  readonly peer: VerifiedPeer;
+  /**
+   * Takes the chain of a renewed certificate, whose key the peer has proved. Throws what `checkPeerCertificate` throws, and then
+   * the old one counts on.
+   */
+  renew(chain: readonly Uint8Array[]): void;
+  /** It is over: nobody is told any more. */
+  end(): void;
+}
+
+export interface PeerWatchOptions {
+  readonly identity: NodeIdentity;
+  readonly clock: Clock;
+  readonly connection: MutualTlsConnection;
+  readonly expected: ExpectedPeer;
+  /** What the peer is in this connection. */
+  readonly usage: "client" | "server";
+  /** Once: it does not count any more. */
+  readonly onRefused: (error: unknown) => void;
+}
+
+export function watchPeer(options: PeerWatchOptions): WatchedPeer {
+  const { identity, clock, connection, usage, onRefused } = options;
+  let { chain, peer } = connection;
+  let isOver = false;
+  let cancel = () => {};
+  const judge = (shown: readonly Uint8Array[]) =>
+    checkPeerCertificate(shown, identity.trust.bundle, identity.trust.revocations, {
+      ...options.expected,
+      expectedRole: connection.peer.role,
+      // Whatever is renewed, it stays the node that it was.
+      expectedId: connection.peer.id,
+      nowMs: clock.wall(),
+      usage,
+    });
+  const end = () => {
+    isOver = true;
+    cancel();
+    forget();
+  };
+  const again = () => {
+    if (isOver) return;
+    try {
+      peer = judge(chain);
+    } catch (error) {
+      end();
+      onRefused(error);
+      return;
+    }
+    arm();
+  };
+  const arm = () => {
+    cancel();
+    const endsInMs = peer.endsAtMs + peerClockSkewMs + 1_000 - clock.wall();
+    cancel = clock.schedule(clock.now() + Math.max(1, Math.min(EVERY_MS, endsInMs)), again);
+  };
+  const forget = identity.onTrust(again);
+  arm();
+  return {
+    get peer() {
+      return peer;
+    },
+    renew(shown) {
+      if (isOver) {
+        throw new PosternError("connection_closed", "Cannot renew the peer: its connection is over");
+      }
+      peer = judge(shown);
+      chain = shown;
+      arm();
+    },
+    end,
+  };
+}
