@@ -21,7 +21,7 @@ export type { ByteStream, FramingResult, MessageFraming } from "./carrier.ts";
 export type { Clock } from "./clock.ts";
 export type { KeyHandle, SealingCore } from "./core.ts";
 export type { Log, LogFields, LogLevel } from "./log.ts";
-export type { NodeRecord, NodeRole, NodeStore } from "./node_store.ts";
+export type { NodePresence, NodePresenceStore, PresentRole } from "./node_presence_store.ts";
 export type { Random } from "./random.ts";
 export type {
   AgentBinding,

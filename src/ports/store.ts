@@ -6,7 +6,7 @@
 
 import type { AdminStore } from "./admin_store.ts";
 import type { AttestationStore } from "./attestation_store.ts";
-import type { NodeStore } from "./node_store.ts";
+import type { NodePresenceStore } from "./node_presence_store.ts";
 
 /** A published name with its owner. */
 export interface TunnelRecord {
@@ -448,7 +448,7 @@ export interface Store
     KeysetStore,
     SettingStore,
     AuditStore,
-    NodeStore,
+    NodePresenceStore,
     AdminStore,
     AnnouncementStore {
   /** Writes a little, durably; throws when the store cannot, e.g. because the disk is full. For readiness. */

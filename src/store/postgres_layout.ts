@@ -186,8 +186,8 @@ const STEPS: readonly (readonly string[])[] = [
     `CREATE INDEX token_families_by_end ON token_families (ends_at)`,
   ],
   [
-    // Nodes of mutual TLS: connectors and tunnelers.
-    `CREATE TABLE nodes (
+    // When connectors and tunnelers were heard last.
+    `CREATE TABLE node_presences (
       role         text NOT NULL,
       id           text COLLATE "C" NOT NULL,
       private_ip   text,

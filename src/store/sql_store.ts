@@ -14,7 +14,7 @@ import { SqlAnnouncements } from "./announcements.ts";
 import { SqlAttestations } from "./attestations.ts";
 import { SqlAudit } from "./audit.ts";
 import { SqlMachines } from "./machines.ts";
-import { SqlNodes } from "./nodes.ts";
+import { SqlNodePresences } from "./node_presences.ts";
 import { SqlOnce } from "./once.ts";
 import { SqlOpenEnrolments } from "./open_enrolments.ts";
 import { SqlPolicies } from "./policies.ts";
@@ -54,7 +54,7 @@ export interface StoreOptions {
   /** Routes of other issuers' subjects before new ones are refused. */
   readonly maxRoutes?: number;
   /** Nodes of mutual TLS before new ones are refused. */
-  readonly maxNodes?: number;
+  readonly maxNodePresences?: number;
   /** Accounts of administrators. */
   readonly maxAdminAccounts?: number;
   /** Invites of administrators that can still be used before new ones are refused. */
@@ -76,7 +76,7 @@ const defaultMaxPolicyVersions = 64;
 const defaultMaxAttestationsPerAgent = 16;
 const defaultMaxFamilies = 48_000;
 const defaultMaxRoutes = 48_000;
-const defaultMaxNodes = 100_000;
+const defaultMaxNodePresences = 100_000;
 const defaultMaxAdminAccounts = 1_000;
 const defaultMaxAdminInvites = 256;
 const defaultMaxDeliveries = 10_000;
@@ -118,7 +118,7 @@ export function sqlStore(database: SqlDatabase, options: StoreOptions): Store {
     maxFamilies: options.maxFamilies ?? defaultMaxFamilies,
   });
   const routes = new SqlRoutes(database, options.maxRoutes ?? defaultMaxRoutes);
-  const nodes = new SqlNodes(database, options.maxNodes ?? defaultMaxNodes);
+  const presences = new SqlNodePresences(database, options.maxNodePresences ?? defaultMaxNodePresences);
   const accounts = new SqlAdminAccounts(database, {
     wall: time.wall,
     maxAccounts: options.maxAdminAccounts ?? defaultMaxAdminAccounts,
@@ -181,11 +181,11 @@ export function sqlStore(database: SqlDatabase, options: StoreOptions): Store {
     policies: () => policies.policies(),
     policyVersions: (name) => policies.policyVersions(name),
     applyPolicy: (policy, revision, maxNames) => policies.applyPolicy(policy, revision, maxNames),
-    seeNode: (node) => nodes.seeNode(node),
-    node: (role, id) => nodes.node(role, id),
-    nodes: (role, limit, afterId) => nodes.nodes(role, limit, afterId),
-    countNodes: (role, sinceMs) => nodes.countNodes(role, sinceMs),
-    forgetNode: (role, id) => nodes.forgetNode(role, id),
+    seeNode: (node) => presences.seeNode(node),
+    nodePresence: (role, id) => presences.nodePresence(role, id),
+    nodePresences: (role, limit, afterId) => presences.nodePresences(role, limit, afterId),
+    countNodePresences: (role, sinceMs) => presences.countNodePresences(role, sinceMs),
+    forgetNodePresence: (role, id) => presences.forgetNodePresence(role, id),
     adminAccounts: () => accounts.adminAccounts(),
     adminAccount: (accountId) => accounts.adminAccount(accountId),
     adminAccountByName: (name) => accounts.adminAccountByName(name),

@@ -207,8 +207,8 @@ const STEPS: readonly string[] = [
   CREATE INDEX token_families_by_end ON token_families (ends_at);
   `,
   `
-  -- Nodes of mutual TLS: connectors and tunnelers.
-  CREATE TABLE nodes (
+  -- When connectors and tunnelers were heard last.
+  CREATE TABLE node_presences (
     role          TEXT NOT NULL,
     id            TEXT NOT NULL,
     private_ip    TEXT,

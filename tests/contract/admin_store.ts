@@ -47,16 +47,16 @@ export function adminStoreContract(kind: string, makeHarness: () => Promise<Stor
     await store.seeNode({ ...node, version: "2", privateIp: "10.0.0.2", lastSeenMs: 9 });
     await store.seeNode({ ...node, version: "1", lastSeenMs: 7 });
     const known = { ...node, version: "2", privateIp: "10.0.0.2", firstSeenMs: 5, lastSeenMs: 9 };
-    assert.deepEqual(await store.node("connector", "c1"), known);
-    assert.equal(await store.node("tunneler", "c1"), undefined);
+    assert.deepEqual(await store.nodePresence("connector", "c1"), known);
+    assert.equal(await store.nodePresence("tunneler", "c1"), undefined);
     await store.seeNode({ role: "tunneler", id: "c1", connectorId: "c1", version: "1", lastSeenMs: 3 });
-    assert.equal((await store.node("tunneler", "c1"))?.connectorId, "c1");
-    assert.deepEqual(await store.nodes("connector", 9), [known]);
-    assert.deepEqual(await store.countNodes("connector", 9), { total: 1, heard: 1 });
-    assert.deepEqual(await store.countNodes("connector", 10), { total: 1, heard: 0 });
-    assert.equal(await store.forgetNode("connector", "c1"), true);
-    assert.equal(await store.forgetNode("connector", "c1"), false);
-    assert.deepEqual(await store.countNodes("connector", 0), { total: 0, heard: 0 });
+    assert.equal((await store.nodePresence("tunneler", "c1"))?.connectorId, "c1");
+    assert.deepEqual(await store.nodePresences("connector", 9), [known]);
+    assert.deepEqual(await store.countNodePresences("connector", 9), { total: 1, heard: 1 });
+    assert.deepEqual(await store.countNodePresences("connector", 10), { total: 1, heard: 0 });
+    assert.equal(await store.forgetNodePresence("connector", "c1"), true);
+    assert.equal(await store.forgetNodePresence("connector", "c1"), false);
+    assert.deepEqual(await store.countNodePresences("connector", 0), { total: 0, heard: 0 });
   });
 
   test("nodes() are told in the order of their ids, and are bounded: nodes_full", async (store) => {
@@ -64,12 +64,12 @@ export function adminStoreContract(kind: string, makeHarness: () => Promise<Stor
       store.seeNode({ role: "connector", id, version: "1", lastSeenMs: at });
     for (const id of ["b", "B", "a"]) await see(id);
     const ids = async (limit: number, after?: string) =>
-      (await store.nodes("connector", limit, after)).map((node) => node.id);
+      (await store.nodePresences("connector", limit, after)).map((node) => node.id);
     assert.deepEqual(await ids(2), ["B", "a"]);
     assert.deepEqual(await ids(2, "a"), ["b"]);
     await rejectsWith("nodes_full", see("c"));
     await see("a", 4);
-    assert.equal((await store.node("connector", "a"))?.lastSeenMs, 4);
+    assert.equal((await store.nodePresence("connector", "a"))?.lastSeenMs, 4);
   });
 
   test("tunnels() gives those of all owners, page by page", async (store) => {

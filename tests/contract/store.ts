@@ -17,7 +17,7 @@ export const contractLimits = {
   maxFamilies: 2,
   maxRoutes: 4,
   maxAuditEntries: 5,
-  maxNodes: 3,
+  maxNodePresences: 3,
   maxAdminAccounts: 3,
   maxAdminInvites: 2,
   maxDeliveries: 2,

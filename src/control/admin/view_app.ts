@@ -1,7 +1,7 @@
 /** What administrators see and do, over HTTP. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { PosternError } from "../../errors/mod.ts";
-import type { AuditEntry, NodeRole, Revocation } from "../../ports/mod.ts";
+import type { AuditEntry, PresentRole, Revocation } from "../../ports/mod.ts";
 import type { ControlDeps, LiveChannel } from "../config.ts";
 import type { ControlEnv } from "../http.ts";
 import { toldMachine } from "../machine_app.ts";
@@ -180,7 +180,7 @@ export function addAdminViewRoutes(
     return context.json({ channels }, 200);
   });
 
-  async function versionsOf(role: NodeRole) {
+  async function versionsOf(role: PresentRole) {
     const counts = new Map<string, { nodes: number; online: number }>();
     let after: string | undefined;
     do {

@@ -1,5 +1,5 @@
 /** What administrators see: everything that is known of nodes, services and channels, page by page. */
-import type { NodeRecord, NodeRole, TunnelRecord } from "../../ports/mod.ts";
+import type { NodePresence, PresentRole, TunnelRecord } from "../../ports/mod.ts";
 import { type PolicyChange, policyChanges } from "../../policy/mod.ts";
 import type { ControlDeps, LiveChannel, Presence } from "../config.ts";
 import { policyNotFound, policyVersions } from "../policies.ts";
@@ -26,7 +26,7 @@ export interface Overview {
 }
 
 /** A node, and whether it is there now. */
-export interface NodeView extends NodeRecord {
+export interface NodeView extends NodePresence {
   readonly isOnline: boolean;
 }
 
@@ -39,8 +39,8 @@ type ViewDeps = Pick<ControlDeps, "store" | "clock" | "presence" | "channels">;
 export async function overviewOf(deps: ViewDeps): Promise<Overview> {
   const sinceMs = deps.clock.wall() - nodeOfflineAfterMs + 1;
   const [connectors, tunnelers, channels] = await Promise.all([
-    deps.store.countNodes("connector", sinceMs),
-    deps.store.countNodes("tunneler", sinceMs),
+    deps.store.countNodePresences("connector", sinceMs),
+    deps.store.countNodePresences("tunneler", sinceMs),
     deps.channels(),
   ]);
   return {
@@ -52,11 +52,11 @@ export async function overviewOf(deps: ViewDeps): Promise<Overview> {
 
 export async function nodePage(
   { store, clock }: Pick<ViewDeps, "store" | "clock">,
-  role: NodeRole,
+  role: PresentRole,
   limit: number = defaultAdminPage,
   after?: string,
 ): Promise<Page<NodeView>> {
-  const { rows, next } = pageOf(await store.nodes(role, limit + 1, after), limit, ({ id }) => id);
+  const { rows, next } = pageOf(await store.nodePresences(role, limit + 1, after), limit, ({ id }) => id);
   const nowMs = clock.wall();
   const viewed = rows.map((node) => ({ ...node, isOnline: nowMs - node.lastSeenMs < nodeOfflineAfterMs }));
   return { rows: viewed, next };

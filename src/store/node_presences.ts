@@ -1,29 +1,29 @@
 /** Nodes of mutual TLS. Bounded by the identities that were given out, and by a number besides. */
 import { PosternError } from "../errors/mod.ts";
-import type { NodeRecord, NodeRole, NodeStore } from "../ports/mod.ts";
+import type { NodePresence, NodePresenceStore, PresentRole } from "../ports/mod.ts";
 import type { Row, SqlDatabase } from "./sql.ts";
 
 const columns = "role, id, private_ip, connector_id, version, first_seen, last_seen";
 /** Most nodes that are returned at once. */
 const maxNodePage = 1_000;
 
-export class SqlNodes implements NodeStore {
+export class SqlNodePresences implements NodePresenceStore {
   readonly #database: SqlDatabase;
-  readonly #maxNodes: number;
+  readonly #maxNodePresences: number;
 
-  /** @param maxNodes most that are remembered; about 150 bytes each */
-  constructor(database: SqlDatabase, maxNodes: number) {
+  /** @param maxNodePresences most that are remembered; about 150 bytes each */
+  constructor(database: SqlDatabase, maxNodePresences: number) {
     this.#database = database;
-    this.#maxNodes = maxNodes;
+    this.#maxNodePresences = maxNodePresences;
   }
 
-  async seeNode(node: Omit<NodeRecord, "firstSeenMs">): Promise<void> {
+  async seeNode(node: Omit<NodePresence, "firstSeenMs">): Promise<void> {
     const { role, id, version, lastSeenMs } = node;
     const facts = [node.privateIp ?? null, node.connectorId ?? null, version, lastSeenMs];
     // Nearly every heartbeat is of a node that is known.
-    if (await this.node(role, id) !== undefined) {
+    if (await this.nodePresence(role, id) !== undefined) {
       await this.#database.run(
-        `UPDATE nodes SET private_ip = ?, connector_id = ?, version = ?, last_seen = ?
+        `UPDATE node_presences SET private_ip = ?, connector_id = ?, version = ?, last_seen = ?
          WHERE role = ? AND id = ? AND last_seen <= ?`,
         ...facts,
         role,
@@ -33,12 +33,12 @@ export class SqlNodes implements NodeStore {
       return;
     }
     await this.#database.transaction(async (sql) => {
-      const known = await sql.number("SELECT count(*) FROM nodes");
-      if (known >= this.#maxNodes) {
+      const known = await sql.number("SELECT count(*) FROM node_presences");
+      if (known >= this.#maxNodePresences) {
         throw new PosternError("nodes_full", `Cannot remember node: ${known} are remembered already`);
       }
       await sql.run(
-        `INSERT INTO nodes (role, id, private_ip, connector_id, version, last_seen, first_seen)
+        `INSERT INTO node_presences (role, id, private_ip, connector_id, version, last_seen, first_seen)
          VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (role, id) DO NOTHING`,
         role,
         id,
@@ -48,43 +48,43 @@ export class SqlNodes implements NodeStore {
     });
   }
 
-  async node(role: NodeRole, id: string): Promise<NodeRecord | undefined> {
+  async nodePresence(role: PresentRole, id: string): Promise<NodePresence | undefined> {
     const row = await this.#database.get(
-      `SELECT ${columns} FROM nodes WHERE role = ? AND id = ?`,
+      `SELECT ${columns} FROM node_presences WHERE role = ? AND id = ?`,
       role,
       id,
     );
-    return row && nodeOf(row);
+    return row && presenceOf(row);
   }
 
-  async nodes(role: NodeRole, limit: number, afterId = ""): Promise<NodeRecord[]> {
+  async nodePresences(role: PresentRole, limit: number, afterId = ""): Promise<NodePresence[]> {
     const rows = await this.#database.all(
-      `SELECT ${columns} FROM nodes WHERE role = ? AND id > ? ORDER BY id LIMIT ?`,
+      `SELECT ${columns} FROM node_presences WHERE role = ? AND id > ? ORDER BY id LIMIT ?`,
       role,
       afterId,
       Math.min(limit, maxNodePage),
     );
-    return rows.map(nodeOf);
+    return rows.map(presenceOf);
   }
 
-  async countNodes(role: NodeRole, sinceMs: number) {
+  async countNodePresences(role: PresentRole, sinceMs: number) {
     const row = await this.#database.get(
       `SELECT count(*) AS total, sum(CASE WHEN last_seen >= ? THEN 1 ELSE 0 END) AS heard
-       FROM nodes WHERE role = ?`,
+       FROM node_presences WHERE role = ?`,
       sinceMs,
       role,
     );
     return { total: Number(row?.total ?? 0), heard: Number(row?.heard ?? 0) };
   }
 
-  async forgetNode(role: NodeRole, id: string): Promise<boolean> {
-    return await this.#database.run("DELETE FROM nodes WHERE role = ? AND id = ?", role, id) > 0;
+  async forgetNodePresence(role: PresentRole, id: string): Promise<boolean> {
+    return await this.#database.run("DELETE FROM node_presences WHERE role = ? AND id = ?", role, id) > 0;
   }
 }
 
-function nodeOf(row: Row): NodeRecord {
+function presenceOf(row: Row): NodePresence {
   return {
-    role: row.role as NodeRole,
+    role: row.role as PresentRole,
     id: String(row.id),
     ...(row.private_ip === null ? {} : { privateIp: String(row.private_ip) }),
     ...(row.connector_id === null ? {} : { connectorId: String(row.connector_id) }),

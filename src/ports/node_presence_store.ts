@@ -1,10 +1,10 @@
 /** Enrolled nodes that take part in mutual TLS, and when each was heard last. */
 
 /** `connector`: accepts connections of tunnelers; `tunneler`: comes to them. */
-export type NodeRole = "connector" | "tunneler";
+export type PresentRole = "connector" | "tunneler";
 
-export interface NodeRecord {
-  readonly role: NodeRole;
+export interface NodePresence {
+  readonly role: PresentRole;
   /** Unique among those of its role. */
   readonly id: string;
   /** Where tunnelers reach a connector: an IP address, as it says itself. */
@@ -18,16 +18,19 @@ export interface NodeRecord {
   readonly lastSeenMs: number;
 }
 
-export interface NodeStore {
+export interface NodePresenceStore {
   /**
    * Remembers a heartbeat, unless a later one is remembered already. Throws `nodes_full` rather than forget a node.
    */
-  seeNode(node: Omit<NodeRecord, "firstSeenMs">): Promise<void>;
-  node(role: NodeRole, id: string): Promise<NodeRecord | undefined>;
+  seeNode(node: Omit<NodePresence, "firstSeenMs">): Promise<void>;
+  nodePresence(role: PresentRole, id: string): Promise<NodePresence | undefined>;
   /** In the order of their ids, after `afterId` when given. */
-  nodes(role: NodeRole, limit: number, afterId?: string): Promise<NodeRecord[]>;
+  nodePresences(role: PresentRole, limit: number, afterId?: string): Promise<NodePresence[]>;
   /** How many there are, and how many of them were heard at that time or later. */
-  countNodes(role: NodeRole, sinceMs: number): Promise<{ readonly total: number; readonly heard: number }>;
+  countNodePresences(
+    role: PresentRole,
+    sinceMs: number,
+  ): Promise<{ readonly total: number; readonly heard: number }>;
   /** False when there was none. */
-  forgetNode(role: NodeRole, id: string): Promise<boolean>;
+  forgetNodePresence(role: PresentRole, id: string): Promise<boolean>;
 }
