@@ -22,6 +22,9 @@ const instant = z.iso.datetime();
 export interface EnrollmentTokenRequest {
   readonly labels?: readonly string[];
   readonly ek_sha256?: string;
+  /** Both or neither: for a node with a key of its own, and no machine. */
+  readonly role?: string;
+  readonly id?: string;
   readonly ttl_seconds?: number;
 }
 export const enrollmentTokenAnswer = z.object({
@@ -29,6 +32,8 @@ export const enrollmentTokenAnswer = z.object({
   token_id: z.string().max(64),
   labels: labels.optional(),
   ek_sha256: z.string().max(64).optional(),
+  role: z.string().max(16).optional(),
+  id: z.string().max(64).optional(),
   expires_at: instant,
 });
 export type EnrollmentTokenAnswer = z.infer<typeof enrollmentTokenAnswer>;

@@ -351,6 +351,7 @@ export const commands: readonly Command[] = [
       "",
       "Asks control with an operator's token: that of the edge on this machine unless --token-file names another.",
       "The token is in the file only: bring that to the machine, and run `postern enroll` there.",
+      "With --role and --id it lets a node in that has no TPM, by a key that the node makes.",
     ],
     arguments: [],
     flags: [
@@ -368,6 +369,12 @@ export const commands: readonly Command[] = [
         placeholder: "LABEL,...",
       },
       { name: "no-labels", help: "Take all labels from a machine that is enrolled already." },
+      {
+        name: "role",
+        placeholder: "edge|connector|tunneler|control",
+        help: "Let a node of this role in, by a key of its own and not by a TPM; with --id.",
+      },
+      { name: "id", placeholder: "ID", help: "Which node it is: its name in the cluster, for good." },
       { name: "ek", help: "SHA-256 of the only endorsement key that may use it.", placeholder: "SHA256" },
       { name: "ttl", help: "Life of the token; 1h unless the edge says.", placeholder: "DURATION" },
       { name: "force", help: "Replace the file when there is one." },

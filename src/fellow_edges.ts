@@ -20,6 +20,8 @@ export interface FellowEdgesOptions {
   readonly log: Log;
   /** Tokens of this owner were revoked elsewhere; undefined: some family. */
   readonly onTokensRevoked: (owner: string | undefined) => void;
+  /** Trust bundle or revocation list of nodes is another one. */
+  readonly onNodeTrustChanged: () => void;
 }
 
 export class FellowEdges {
@@ -74,7 +76,7 @@ export class FellowEdges {
   }
 
   async #act(announcement: Announcement): Promise<void> {
-    const { edge, store, log, onTokensRevoked } = this.#options;
+    const { edge, store, log, onTokensRevoked, onNodeTrustChanged } = this.#options;
     if (this.#isStopped) return;
     switch (announcement.kind) {
       case "tunnels_cut":
@@ -84,6 +86,8 @@ export class FellowEdges {
         return onTokensRevoked(announcement.owner);
       case "machine_revoked":
         return edge.cutAgent(announcement.agentId);
+      case "node_trust_changed":
+        return onNodeTrustChanged();
       case "tier_required":
         return edge.cutWeaker(announcement.tunnelId);
       case "rules_changed": {

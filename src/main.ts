@@ -11,6 +11,7 @@ import {
   isLoopbackHost,
   issuerOf,
   readSecretFile,
+  trustDomainOf,
 } from "./config/mod.ts";
 import {
   controlApp,
@@ -20,6 +21,7 @@ import {
   type DrainTarget,
   issueManagementToken,
   type LiveChannel,
+  NodeAuthorities,
   openKeyset,
   PolicyBook,
   policyChooser,
@@ -28,7 +30,7 @@ import {
   tpmTrust,
   tpmVerifier,
 } from "./control/mod.ts";
-import { systemClock, systemRandom, WireBuffers } from "./driver/mod.ts";
+import { AuthorityDirectory, systemClock, systemRandom, WireBuffers } from "./driver/mod.ts";
 import { type CertificateFiles, CertificateStore, loadOrMakeDevCertificates } from "./driver/tls/mod.ts";
 import {
   type AttestationDesk,
@@ -137,6 +139,14 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       log,
       cutAgent: (agentId) => edge.cutAgent(agentId),
     });
+    const identities = await NodeAuthorities.open({
+      store,
+      vault: await AuthorityDirectory.open(`${state.path}/ca`),
+      clock,
+      random,
+      log,
+      trustDomain: trustDomainOf(config),
+    });
     const controlDeps: ControlDeps & { clock: Clock } = {
       store,
       keyset,
@@ -180,11 +190,14 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
           fellows.announce({ kind: "tier_required", tunnelId });
         },
         onAttestationFailed: (tunnelId, agentId) => edge.cutFailed(tunnelId, agentId),
+        onNodeTrustChanged: () => fellows.announce({ kind: "node_trust_changed" }),
+        onIdentity: (step, result) => metrics.identities.inc({ step, result }),
         onTokenIssued: (kind) => metrics.tokensIssued.inc({ kind }),
         onEnrolment: (result) => metrics.enrolments.inc({ result }),
         onEvidenceJudged: (result, tier) => metrics.attestations.inc({ result, tier }),
       },
       log,
+      identities,
       machineTrust: tpmTrust(() => manufacturers.trust),
       verifiers: [
         boundKeyVerifier,
@@ -255,7 +268,18 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       await edge.stop();
       throw error;
     }
-    const fellows = new FellowEdges({ store, edge, gate: tokens, clock, log, onTokensRevoked });
+    const fellows = new FellowEdges({
+      store,
+      edge,
+      gate: tokens,
+      clock,
+      log,
+      onTokensRevoked,
+      onNodeTrustChanged: () =>
+        void identities.refresh(0).catch((error) =>
+          log("warn", "authorities not read", { code: codeOf(error) })
+        ),
+    });
     const stopUpkeep = startUpkeep(controlDeps);
     const stopWatch = startRevocationWatch({
       store,
@@ -427,6 +451,7 @@ function controlConfigOf(config: EdgeConfig): ControlConfig {
     udpPorts: config.udpPorts,
     tokens,
     attestation: config.attestation,
+    identity: config.identity,
     reauth: { ...config.reauth, authorizerStatusUri: config.reauth.authorizerStatusUri ?? undefined },
     limits: {
       maxBodyBytes: limits.maxControlBodyBytes,
@@ -435,6 +460,7 @@ function controlConfigOf(config: EdgeConfig): ControlConfig {
       maxTunnelsPerAddress: limits.maxTunnelsPerAddress,
       maxAgentsPerTunnel: limits.maxAgentsPerTunnel,
       maxMachines: limits.maxMachines,
+      maxNodes: limits.maxNodes,
     },
   };
 }

@@ -2,12 +2,14 @@ import type { ControlClient } from "../../agent/mod.ts";
 import { parseDuration } from "../../src/config/mod.ts";
 import { createPrivate, replacePrivate } from "../../src/driver/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
+import { isNodeId, isNodeRole, nodeRoles } from "../../src/pki/mod.ts";
 import { escapeControls } from "../../src/telemetry/mod.ts";
 import type { Call } from "../command.ts";
 import { withOperatorClient } from "../operator_client.ts";
 
 /**
- * `postern enroll-token --out FILE [--label LABEL]... [--ek SHA256] [--ttl DURATION]`. The token goes into the file and nowhere
+ * `postern enroll-token --out FILE [--label LABEL]... [--ek SHA256] [--ttl DURATION]`, for a node
+ * `postern enroll-token --out FILE --role ROLE --id ID [--ttl DURATION]`. The token goes into the file and nowhere
  * else. Throws `cli_flag_value_missing`, `config_value_invalid`, `secret_file_exists`, and what control refuses with.
  */
 export async function runEnrollToken(call: Call): Promise<number> {
@@ -41,15 +43,17 @@ async function issue(
     return 0;
   }
   const labels = facts.labels === undefined ? "as the machine has" : facts.labels.join(", ") || "none";
+  const node = facts.role === undefined ? undefined : `${facts.role} ${facts.id}`;
   const bound = facts.ek_sha256 === undefined ? "any machine" : `the machine of EK ${facts.ek_sha256}`;
-  const text =
-    `token ${facts.token_id} for ${bound}, labels ${labels}: expires ${facts.expires_at}; in ${out}`;
+  const whom = node ?? `${bound}, labels ${labels}`;
+  const text = `token ${facts.token_id} for ${whom}: expires ${facts.expires_at}; in ${out}`;
   call.terminal.err(`${escapeControls(text)}\n`);
   return 0;
 }
 
 function requestOf(call: Call): Parameters<ControlClient["issueEnrollmentToken"]>[0] {
-  const { label, ek, ttl } = call.values;
+  const { label, ek, ttl, role, id } = call.values;
+  if (role !== undefined || id !== undefined) return nodeRequestOf(call);
   const isBare = call.switches.has("no-labels");
   if (isBare && label !== undefined) throw invalid("--no-labels", "--label says the opposite");
   const labels = isBare ? [] : label?.split(",");
@@ -62,6 +66,18 @@ function requestOf(call: Call): Parameters<ControlClient["issueEnrollmentToken"]
     ...(ekSha256 === undefined ? {} : { ek_sha256: ekSha256 }),
     ...(ttl === undefined ? {} : { ttl_seconds: secondsOf(ttl) }),
   };
+}
+
+/** For a node: what concerns machines has no place there. */
+function nodeRequestOf(call: Call): Parameters<ControlClient["issueEnrollmentToken"]>[0] {
+  const { label, ek, ttl, role, id } = call.values;
+  if (role === undefined || id === undefined) throw invalid("--role", "it goes with --id");
+  if (!isNodeRole(role)) throw invalid("--role", `expected ${nodeRoles.join(", ")}`);
+  if (!isNodeId(id)) throw invalid("--id", "expected 1 to 64 letters, digits and ._-");
+  if (label !== undefined || ek !== undefined || call.switches.has("no-labels")) {
+    throw invalid("--role", "labels and --ek are for machines with a TPM");
+  }
+  return { role, id, ...(ttl === undefined ? {} : { ttl_seconds: secondsOf(ttl) }) };
 }
 
 function secondsOf(ttl: string): number {

@@ -95,6 +95,31 @@ const attestationSettings = {
   ),
 } as const;
 
+/** Lifetimes of what nodes are known by. A stolen key is good for as long, unless it is revoked; each renewal is two writes. */
+const identitySettings = {
+  connectorMs: setting(duration(60_000, 30 * dayMs), "5m", "Life of a connector's certificate.", "DURATION"),
+  tunnelerMs: setting(duration(60_000, 30 * dayMs), "30m", "Life of a tunneler's certificate.", "DURATION"),
+  nodeMs: setting(
+    duration(60_000, 30 * dayMs),
+    "24h",
+    "Life of the certificate of an edge or a control.",
+    "DURATION",
+  ),
+  /** Connectors may be off for longer than five minutes. */
+  graceMs: setting(
+    duration(0, 30 * dayMs),
+    "24h",
+    "Time after its end for which a certificate's key still renews it; then the node has to be enrolled again.",
+    "DURATION",
+  ),
+  publishMs: setting(
+    duration(1_000, 7 * dayMs),
+    "10m",
+    "Time for which a new authority of nodes is published before it issues.",
+    "DURATION",
+  ),
+} as const;
+
 /** Everything that a peer could make grow has a number. */
 const edgeLimitSettings = {
   /** About 8 KiB a plain connection, 30 KiB with TLS: 300 MB when full. */
@@ -182,6 +207,7 @@ const edgeLimitSettings = {
     "COUNT",
   ),
   /** About 6 KiB a machine in the database. */
+  maxNodes: setting(count(1, 1_000_000), "10000", "Nodes that have an identity of their own.", "COUNT"),
   maxMachines: setting(count(1, 1_000_000), "10000", "Machines that are enrolled by their TPM.", "COUNT"),
   /** About 3 KiB a flow here, and a socket at its agent. */
   maxUdpFlows: setting(
@@ -419,6 +445,12 @@ export const edgeSettings = {
     "Load balancers whose every connection begins with a PROXY protocol header of version 2, on all public ports.",
     "CIDR,...",
   ),
+  trustDomain: optional(
+    hostName(),
+    "Name of the cluster in the identities of its nodes, for good; the public host when absent.",
+    "DOMAIN",
+  ),
+  identity: identitySettings,
   access: accessSettings,
   graceMs: setting(duration(0, 600_000), "30s", "Time a route waits for its agent to come back.", "DURATION"),
   drainTimeoutMs: setting(
@@ -448,6 +480,13 @@ export type EdgeConfig = Omit<Values<typeof edgeSettings>, "anonymousTunnels"> &
 /** `iss` of the tokens that control inside of this edge signs. */
 export function issuerOf({ publicHost }: Pick<EdgeConfig, "publicHost">): string {
   return `https://${publicHost}`;
+}
+
+/** Name of the cluster in the ids of its nodes. An IPv6 address as public host has no colons there. */
+export function trustDomainOf(
+  { trustDomain, publicHost }: Pick<EdgeConfig, "trustDomain" | "publicHost">,
+): string {
+  return (trustDomain ?? publicHost).toLowerCase().replaceAll(":", "-").replace(/^-+|-+$/g, "");
 }
 
 /** Whether viewers are told to come by https to what ends at the edge. */

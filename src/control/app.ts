@@ -27,6 +27,14 @@ import {
   restoreMachineRoute,
   revokeMachineRoute,
 } from "./machine_routes.ts";
+import { addNodeRoutes } from "./node_app.ts";
+import {
+  identityEnrollRoute,
+  identityRenewRoute,
+  renewalNonceRoute,
+  revocationsRoute,
+  trustBundleRoute,
+} from "./node_routes.ts";
 import { addPolicyRoutes } from "./policy_app.ts";
 import { applyPolicyRoute, policyRoute } from "./policy_routes.ts";
 import { RateLimiter } from "./rate_limit.ts";
@@ -73,6 +81,11 @@ const GROUPS: Readonly<Record<string, RateGroup>> = {
   [revokeMachineRoute.path]: "manage",
   [restoreMachineRoute.path]: "manage",
   [deleteMachineRoute.path]: "manage",
+  [identityEnrollRoute.path]: "enroll",
+  [renewalNonceRoute.path]: "identity",
+  [identityRenewRoute.path]: "identity",
+  [trustBundleRoute.path]: "identity",
+  [revocationsRoute.path]: "identity",
   [jwksRoute.path]: "read",
   [openApiPath]: "read",
   [frontPagePath]: "read",
@@ -117,6 +130,7 @@ export function controlApp(deps: ControlDeps): OpenAPIHono<ControlEnv> {
   addAuditRoutes(app, deps);
   addAttestationRoutes(app, deps);
   addMachineRoutes(app, deps);
+  addNodeRoutes(app, deps);
   addPolicyRoutes(app, deps);
   addAdminRoutes(app, deps, limiter);
 

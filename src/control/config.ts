@@ -4,6 +4,7 @@ import type { Keyset, Tier, TokenKind, Transport } from "../identity/mod.ts";
 import type { EdgeConfig } from "../config/mod.ts";
 import type { Clock, Log, Random, Revised, Store } from "../ports/mod.ts";
 import type { MachineTrust } from "./machine_trust.ts";
+import type { NodeAuthorities } from "./node_authorities.ts";
 
 /** A token bucket: `burst` at once, refilled evenly. */
 export interface RateLimit {
@@ -12,7 +13,16 @@ export interface RateLimit {
 }
 
 /** Routes are limited in groups, each address on its own. */
-export type RateGroup = "create" | "manage" | "attest" | "enroll" | "read" | "login" | "account" | "admin";
+export type RateGroup =
+  | "create"
+  | "manage"
+  | "attest"
+  | "enroll"
+  | "identity"
+  | "read"
+  | "login"
+  | "account"
+  | "admin";
 
 export interface ControlConfig {
   /** `iss` of every token. */
@@ -31,6 +41,7 @@ export interface ControlConfig {
   readonly reservedNames: readonly string[];
   readonly tokens: EdgeConfig["tokens"];
   readonly attestation: Pick<EdgeConfig["attestation"], "tiers" | "requirePolicy">;
+  readonly identity: EdgeConfig["identity"];
   readonly reauth: {
     /** 0: agents are never asked again. */
     readonly intervalMs: number;
@@ -53,6 +64,7 @@ export interface ControlConfig {
     readonly maxTunnelsPerAddress: number;
     readonly maxAgentsPerTunnel: number;
     readonly maxMachines: number;
+    readonly maxNodes: number;
   };
   readonly rates: Readonly<Record<RateGroup, RateLimit>>;
 }
@@ -60,7 +72,7 @@ export interface ControlConfig {
 /** What is no setting. */
 export const controlDefaults: Omit<
   ControlConfig,
-  "issuer" | "publicDomain" | "tokens" | "attestation" | "limits"
+  "issuer" | "publicDomain" | "tokens" | "attestation" | "identity" | "limits"
 > = Object
   .freeze({
     edgeAudience: ["postern-edge"],
@@ -79,6 +91,8 @@ export const controlDefaults: Omit<
       // who cannot ask in time is cut. A request without a valid token costs one check of a signature.
       attest: { perMinute: 6_000, burst: 2_000 },
       enroll: { perMinute: 120, burst: 60 },
+      // A thousand connectors behind one address renew some 300 times a minute, with two requests each.
+      identity: { perMinute: 1_200, burst: 400 },
       read: { perMinute: 300, burst: 100 },
       // Each may cost a hash of 40 ms.
       login: { perMinute: 12, burst: 12 },
@@ -159,6 +173,10 @@ export interface ControlEvents {
   onTokenIssued?(kind: TokenKind): void;
   /** For metrics: `begun`, `enrolled`, `renewed` or an error code. */
   onEnrolment?(outcome: string): void;
+  /** Trust bundle or revocation list of nodes is another one: everybody checks open connections again. */
+  onNodeTrustChanged?(): void;
+  /** For metrics: `identity.enroll` or `identity.renew`, and `ok` or an error code. */
+  onIdentity?(step: string, outcome: string): void;
   /** For metrics: `ok` or an error code; how the agent wanted to prove itself, `other` when that is not judged here. */
   onEvidenceJudged?(outcome: string, kind: Tier | "other"): void;
 }
@@ -184,6 +202,8 @@ export interface ControlDeps {
   readonly log: Log;
   /** Kinds of evidence that are admitted. */
   readonly verifiers: readonly EvidenceVerifier[];
+  /** Issues certificates of nodes. */
+  readonly identities: NodeAuthorities;
   /** Judges TPMs that want to enrol. */
   readonly machineTrust: MachineTrust;
   /** What an agent's evidence is judged under now. The id is what the agent says: its evidence has to prove it. */

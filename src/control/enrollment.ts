@@ -206,6 +206,10 @@ function checkToken(
   ekSha256: string,
   facts: AuditFacts,
 ): void {
+  if (record.node !== undefined) {
+    facts.reason = "for a node without a TPM";
+    throw tokenRefused();
+  }
   if ((record.usedBy ?? agentId) !== agentId) {
     facts.reason = `used by ${record.usedBy}`;
     throw tokenRefused();

@@ -1,7 +1,8 @@
-/** One-time tokens that let a machine enrol: `enroll.<id>.<secret>`. Control keeps a hash of the secret only. */
+/** One-time tokens that let a machine enrol, `enroll.<id>.<secret>`, or a node, `enroll.<id>.<secret>.<pin>`. Control keeps a hash of the secret only. */
 import { createHash } from "node:crypto";
 import { equalConstantTime, fromHex, toBase64Url, toHex, utf8 } from "../bytes/mod.ts";
 import { PosternError } from "../errors/mod.ts";
+import type { NodeRole } from "../pki/mod.ts";
 import type { EnrolmentToken, Random } from "../ports/mod.ts";
 import type { ControlDeps } from "./config.ts";
 
@@ -9,7 +10,7 @@ import type { ControlDeps } from "./config.ts";
 const idBytes = 9;
 const secretBytes = 32;
 
-const tokenPattern = /^enroll\.([A-Za-z0-9_-]{12})\.([A-Za-z0-9_-]{43})$/;
+const tokenPattern = /^enroll\.([A-Za-z0-9_-]{12})\.([A-Za-z0-9_-]{43})(?:\.[A-Za-z0-9_-]{43})?$/;
 
 /** Shortest and longest life of a token (seconds). */
 export const minEnrollmentTtlSeconds = 60;
@@ -18,6 +19,8 @@ export const maxEnrollmentTtlSeconds = 30 * 86_400;
 export interface EnrollmentTokenRequest {
   readonly labels?: readonly string[];
   readonly ekSha256?: string;
+  /** Lets this node in, by a key of its own, and no machine with a TPM. */
+  readonly node?: { readonly role: NodeRole; readonly id: string };
   readonly ttlSeconds?: number;
 }
 
@@ -28,11 +31,13 @@ export interface IssuedEnrollmentToken extends EnrolmentToken {
 
 /** Issues a token on behalf of an operator. Throws `enrollment_tokens_full`. */
 export async function issueEnrollmentToken(
-  deps: Pick<ControlDeps, "store" | "clock" | "random" | "config">,
+  deps: Pick<ControlDeps, "store" | "clock" | "random" | "config" | "identities">,
   operator: string,
-  { labels, ekSha256, ttlSeconds }: EnrollmentTokenRequest,
+  { labels, ekSha256, node, ttlSeconds }: EnrollmentTokenRequest,
 ): Promise<IssuedEnrollmentToken> {
   const { tokenId, secretSha256, token } = freshToken(deps.random);
+  // The pin of the bootstrap CA: by it the node believes the first trust bundle, whatever the connection rests on.
+  const pin = node === undefined ? "" : `.${toBase64Url(fromHex(deps.identities.bootstrapPin))}`;
   const createdAtMs = deps.clock.wall();
   const lifeMs = ttlSeconds === undefined ? deps.config.tokens.enrollmentMs : ttlSeconds * 1_000;
   const record = {
@@ -40,6 +45,7 @@ export async function issueEnrollmentToken(
     secretSha256,
     ...(labels === undefined ? {} : { labels: [...new Set(labels)].sort() }),
     ...(ekSha256 === undefined ? {} : { ekSha256 }),
+    ...(node === undefined ? {} : { node }),
     createdBy: operator,
     createdAtMs,
     expiresAtMs: createdAtMs + lifeMs,
@@ -48,16 +54,17 @@ export async function issueEnrollmentToken(
   await deps.store.appendAudit({
     atMs: createdAtMs,
     actor: operator,
-    action: "machine.token",
+    action: node === undefined ? "machine.token" : "identity.token",
     subject: tokenId,
     outcome: "ok",
     detail: {
       labels: labels?.join(",") ?? "kept",
       ek_sha256: ekSha256 ?? "any",
+      ...(node === undefined ? {} : { role: node.role, id: node.id }),
       expires_at_ms: record.expiresAtMs,
     },
   });
-  return { ...record, token };
+  return { ...record, token: `${token}${pin}` };
 }
 
 function freshToken(random: Random): { tokenId: string; secretSha256: string; token: string } {

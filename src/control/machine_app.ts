@@ -28,11 +28,12 @@ export function addMachineRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps
     (await requireOperator(deps, [token, bearerOf(header)])).sub;
 
   app.openapi(enrollmentTokenRoute, async (context) => {
-    const { labels, ek_sha256, ttl_seconds, management_token } = context.req.valid("json");
+    const { labels, ek_sha256, role, id, ttl_seconds, management_token } = context.req.valid("json");
     const operator = await operatorOf(context.req.header("Authorization"), management_token);
     const issued = await issueEnrollmentToken(deps, operator, {
       labels,
       ekSha256: ek_sha256,
+      ...(role === undefined || id === undefined ? {} : { node: { role, id } }),
       ttlSeconds: ttl_seconds,
     });
     return context.json({
@@ -40,6 +41,7 @@ export function addMachineRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps
       token_id: issued.tokenId,
       ...(issued.labels === undefined ? {} : { labels: [...issued.labels] }),
       ...(issued.ekSha256 === undefined ? {} : { ek_sha256: issued.ekSha256 }),
+      ...(role === undefined ? {} : { role, id }),
       expires_at: instant(issued.expiresAtMs),
     }, 200);
   });

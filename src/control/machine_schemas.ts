@@ -5,6 +5,7 @@ import { fromBase64Url } from "../bytes/mod.ts";
 import { maxEnrollmentTtlSeconds, minEnrollmentTtlSeconds } from "./enrollment_token.ts";
 import { ekTemplateNames } from "./machine_trust.ts";
 import { maxMachinePage } from "./machines.ts";
+import { nodeIdSchema, nodeRoleSchema } from "./node_schemas.ts";
 import { instantSchema, managementTokenSchema } from "./schemas.ts";
 
 /** A public area with an RSA-2048 key has 314 bytes. */
@@ -42,12 +43,20 @@ export const enrollmentTokenRequestSchema = z.object({
       "What the machine is labelled with: chooses its policy. Absent: an enrolled one keeps its labels.",
   }),
   ek_sha256: ekSha256.optional().openapi({ description: "Only the TPM of this endorsement key may use it." }),
+  role: nodeRoleSchema.optional().openapi({
+    description: "Lets a node of this role in, by a key of its own; absent: a machine, by its TPM.",
+  }),
+  id: nodeIdSchema.optional().openapi({ description: "Which node; with role." }),
   ttl_seconds: z.int().min(minEnrollmentTtlSeconds).max(maxEnrollmentTtlSeconds).optional().openapi({
     description: "Life of the token; as configured when absent.",
   }),
   management_token: managementTokenSchema.optional().openapi({
     description: "An operator's token, unless it is the Bearer.",
   }),
+}).refine((request) => (request.role === undefined) === (request.id === undefined), {
+  error: "needs role and id, or neither",
+}).refine((request) => request.role === undefined || (request.labels ?? request.ek_sha256) === undefined, {
+  error: "labels and ek_sha256 are for machines, role and id for nodes",
 }).openapi("EnrollmentTokenRequest");
 
 export const enrollmentTokenResponseSchema = z.object({
@@ -55,6 +64,8 @@ export const enrollmentTokenResponseSchema = z.object({
   token_id: z.string().openapi({ description: "What the audit names." }),
   labels: z.array(z.string()).optional(),
   ek_sha256: z.string().optional(),
+  role: nodeRoleSchema.optional(),
+  id: z.string().optional(),
   expires_at: instantSchema,
 }).openapi("EnrollmentTokenResponse");
 

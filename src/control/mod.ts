@@ -32,6 +32,8 @@ export {
 export { issueManagementToken } from "./credentials.ts";
 export { type ControlEnv, type Problem } from "./http.ts";
 export type { Credential, EkTemplateName, JudgedKeys, MachineTrust, ShownKeys } from "./machine_trust.ts";
+export type { AuthorityVault, VaultKind } from "./authority_vault.ts";
+export { NodeAuthorities } from "./node_authorities.ts";
 export { PolicyBook, policyChooser } from "./policy_book.ts";
 export { startRevocationWatch } from "./revocation_watch.ts";
 export { tpmTrust } from "./tpm_trust.ts";

@@ -7,6 +7,8 @@ import { deleteAbandoned } from "./tunnels.ts";
 
 /** Time between two passes: also how late another process's key rotation is noticed. */
 export const upkeepIntervalMs = 60_000;
+/** How long the record of a certificate that nobody can renew any more is kept. */
+const keptCertificatesMs = 86_400_000;
 /** Most tunnels that one pass frees. */
 const maxSweep = 100;
 /** Writers that may get in between before the store is called broken. */
@@ -58,6 +60,9 @@ export function startUpkeep(deps: ControlDeps & { readonly clock: Clock }): () =
     try {
       await keepKeyset(deps, deps.keyset);
       await sweepAbandoned(deps);
+      await deps.store.forgetCertificates(
+        deps.clock.wall() - deps.config.identity.graceMs - keptCertificatesMs,
+      );
     } catch (error) {
       deps.log("error", "control upkeep failed", { code: codeOf(error) });
     }

@@ -1,5 +1,6 @@
 /** The shell around the cores: clocks, randomness, sockets and WebSocket connections. */
 export { acceptEach, type AcceptOptions, type Acceptor } from "./accept_loop.ts";
+export { AuthorityDirectory } from "./authority_directory.ts";
 export { badAuthorities, holdsCertificates, readAuthorities } from "./authorities.ts";
 export { ChannelPump } from "./channel_pump.ts";
 export { systemClock } from "./clock.ts";

@@ -8,13 +8,16 @@ export {
   type PeerExpectation,
   type VerifiedPeer,
 } from "./peer_check.ts";
+export { renewalHolds, signRenewal } from "./renewal.ts";
 export {
   type RevocationList,
   revocationOf,
   revocationsGraceMs,
   type RevokedIdentity,
   type RevokedKind,
+  revokedKinds,
   revokedValue,
+  severities,
   type Severity,
   signRevocations,
   verifyRevocations,
@@ -23,6 +26,7 @@ export type { SignedDocument } from "./signed_document.ts";
 export {
   formatSpiffeId,
   isNodeId,
+  isNodeRole,
   isTrustDomain,
   type NodeRole,
   nodeRoles,

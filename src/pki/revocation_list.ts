@@ -8,10 +8,10 @@ import { formatSpiffeId, isTrustDomain, parseSpiffeId, type SpiffeId } from "./s
 import { isAccepted, type TrustBundle } from "./trust_bundle.ts";
 
 /** A certificate by its serial number, hex without leading zeros; a key by SHA-256 of its SubjectPublicKeyInfo, hex; a node by its SPIFFE id. */
-const revokedKinds = ["serial", "key", "id"] as const;
+export const revokedKinds = ["serial", "key", "id"] as const;
 export type RevokedKind = typeof revokedKinds[number];
 /** `drain`: open streams may end. `cut`: nothing more. */
-const severities = ["drain", "cut"] as const;
+export const severities = ["drain", "cut"] as const;
 export type Severity = typeof severities[number];
 
 export interface RevokedIdentity {

@@ -22,7 +22,7 @@ export function isNodeId(text: string): boolean {
   return idPattern.test(text) && !text.includes("..");
 }
 
-function isNodeRole(text: string): text is NodeRole {
+export function isNodeRole(text: string): text is NodeRole {
   return (nodeRoles as readonly string[]).includes(text);
 }
 

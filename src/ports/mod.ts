@@ -22,6 +22,14 @@ export type { Clock } from "./clock.ts";
 export type { KeyHandle, SealingCore } from "./core.ts";
 export type { Log, LogFields, LogLevel } from "./log.ts";
 export type { NodePresence, NodePresenceStore, PresentRole } from "./node_presence_store.ts";
+export type {
+  IdentityQuery,
+  IdentityRecord,
+  IdentityStore,
+  NodeCertificate,
+  NodeEnrolled,
+  RevokedIdentityRecord,
+} from "./identity_store.ts";
 export type { Random } from "./random.ts";
 export type {
   AgentBinding,

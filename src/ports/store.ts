@@ -7,6 +7,7 @@
 import type { AdminStore } from "./admin_store.ts";
 import type { AttestationStore } from "./attestation_store.ts";
 import type { NodePresenceStore } from "./node_presence_store.ts";
+import type { IdentityStore } from "./identity_store.ts";
 
 /** A published name with its owner. */
 export interface TunnelRecord {
@@ -269,10 +270,12 @@ export interface EnrolmentToken {
   readonly labels?: readonly string[];
   /** The only EK that may use it. */
   readonly ekSha256?: string;
+  /** Absent: it lets a machine in by its TPM. Present: it lets this node in, by a key of its own. */
+  readonly node?: { readonly role: string; readonly id: string };
   readonly createdBy: string;
   readonly createdAtMs: number;
   readonly expiresAtMs: number;
-  /** The machine that used it. */
+  /** The machine that used it, or `key:` and the SHA-256 of the key of the node that did. */
   readonly usedBy?: string;
 }
 
@@ -369,6 +372,8 @@ export type Announcement =
   | { readonly kind: "tokens_revoked"; readonly owner?: string }
   | { readonly kind: "rules_changed"; readonly tunnelId: string }
   | { readonly kind: "machine_revoked"; readonly agentId: string }
+  /** Trust bundle or revocation list of nodes is another one: open connections are checked again. */
+  | { readonly kind: "node_trust_changed" }
   /** The tunnel demands agents with a TPM. */
   | { readonly kind: "tier_required"; readonly tunnelId: string };
 
@@ -445,6 +450,7 @@ export interface Store
     MachineStore,
     PolicyStore,
     AttestationStore,
+    IdentityStore,
     KeysetStore,
     SettingStore,
     AuditStore,

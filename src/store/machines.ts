@@ -56,7 +56,8 @@ export class SqlMachines implements Omit<MachineStore, keyof OpenEnrolments> {
       }
       await sql.run(
         `INSERT INTO enrolment_tokens
-         (token_id, secret_sha256, labels, ek_sha256, created_by, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+         (token_id, secret_sha256, labels, ek_sha256, created_by, created_at, expires_at, role, node_id)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         token.tokenId,
         token.secretSha256,
         token.labels === undefined ? null : JSON.stringify(inOrder(token.labels)),
@@ -64,6 +65,8 @@ export class SqlMachines implements Omit<MachineStore, keyof OpenEnrolments> {
         token.createdBy,
         token.createdAtMs,
         token.expiresAtMs,
+        token.node?.role ?? null,
+        token.node?.id ?? null,
       );
     });
   }
@@ -234,7 +237,8 @@ async function machineOf(sql: Sql, agentId: string): Promise<MachineRecord | und
   return row && knownMachine(row);
 }
 
-async function tokenOf(sql: Sql, tokenId: string): Promise<EnrolmentToken | undefined> {
+/** A token by its public id. */
+export async function tokenOf(sql: Sql, tokenId: string): Promise<EnrolmentToken | undefined> {
   const row = await sql.get("SELECT * FROM enrolment_tokens WHERE token_id = ?", tokenId);
   return row && knownToken(row);
 }
@@ -249,7 +253,7 @@ async function isRevoked(sql: Sql, ekSha256: string): Promise<boolean> {
 }
 
 function mayUse(token: EnrolmentToken, { agentId, ekSha256 }: MachineEnrolment, nowMs: number): boolean {
-  return nowMs < token.expiresAtMs && (token.ekSha256 ?? ekSha256) === ekSha256 &&
+  return token.node === undefined && nowMs < token.expiresAtMs && (token.ekSha256 ?? ekSha256) === ekSha256 &&
     (token.usedBy ?? agentId) === agentId;
 }
 
@@ -289,6 +293,7 @@ function knownToken(row: Row): EnrolmentToken {
     secretSha256: String(row.secret_sha256),
     ...(row.labels === null ? {} : { labels: JSON.parse(String(row.labels)) as string[] }),
     ...(row.ek_sha256 === null ? {} : { ekSha256: String(row.ek_sha256) }),
+    ...(row.role === null ? {} : { node: { role: String(row.role), id: String(row.node_id) } }),
     createdBy: String(row.created_by),
     createdAtMs: Number(row.created_at),
     expiresAtMs: Number(row.expires_at),

@@ -234,6 +234,42 @@ const STEPS: readonly (readonly string[])[] = [
       expires_at    bigint NOT NULL
     )`,
   ],
+  [
+    `ALTER TABLE enrolment_tokens ADD COLUMN role text`,
+    `ALTER TABLE enrolment_tokens ADD COLUMN node_id text`,
+    `CREATE TABLE authorities (one bigint PRIMARY KEY CHECK (one = 1), revision bigint NOT NULL, value text NOT NULL)`,
+    `CREATE TABLE node_identities (
+      role          text COLLATE "C" NOT NULL,
+      node_id       text COLLATE "C" NOT NULL,
+      key_sha256    text NOT NULL,
+      previous_key  text,
+      enrolled_at   bigint NOT NULL,
+      renewed_at    bigint NOT NULL,
+      not_after     bigint NOT NULL,
+      issuer_sha256 text NOT NULL,
+      PRIMARY KEY (role, node_id)
+    )`,
+    `CREATE INDEX node_identities_by_issuer ON node_identities (issuer_sha256, not_after)`,
+    `CREATE TABLE node_certificates (
+      serial        text PRIMARY KEY,
+      role          text NOT NULL,
+      node_id       text NOT NULL,
+      issuer_sha256 text NOT NULL,
+      key_sha256    text NOT NULL,
+      issued_at     bigint NOT NULL,
+      not_after     bigint NOT NULL
+    )`,
+    `CREATE INDEX node_certificates_by_end ON node_certificates (not_after)`,
+    `CREATE TABLE revoked_identities (
+      kind       text NOT NULL CHECK (kind IN ('serial', 'key', 'id')),
+      value      text NOT NULL,
+      severity   text NOT NULL CHECK (severity IN ('drain', 'cut')),
+      revoked_at bigint NOT NULL,
+      revoked_by text NOT NULL,
+      reason     text NOT NULL,
+      PRIMARY KEY (kind, value)
+    )`,
+  ],
 ];
 
 /** The layout that this program writes. */

@@ -15,6 +15,7 @@ import { SqlAttestations } from "./attestations.ts";
 import { SqlAudit } from "./audit.ts";
 import { SqlMachines } from "./machines.ts";
 import { SqlNodePresences } from "./node_presences.ts";
+import { SqlNodeIdentities } from "./node_identities.ts";
 import { SqlOnce } from "./once.ts";
 import { SqlOpenEnrolments } from "./open_enrolments.ts";
 import { SqlPolicies } from "./policies.ts";
@@ -45,6 +46,8 @@ export interface StoreOptions {
   readonly maxOpenEnrolments?: number;
   /** Revoked endorsement keys before no other can be. */
   readonly maxRevokedEks?: number;
+  /** Revoked node identities before no other can be. */
+  readonly maxRevokedIdentities?: number;
   /** Versions of one policy that are kept, two at least; the oldest go first. */
   readonly maxPolicyVersions?: number;
   /** Attestations of one agent and tunnel that are kept. */
@@ -72,6 +75,7 @@ const defaultMaxChallenges = 4_096;
 const defaultMaxEnrolmentTokens = 10_000;
 const defaultMaxOpenEnrolments = 512;
 const defaultMaxRevokedEks = 100_000;
+const defaultMaxRevokedIdentities = 10_000;
 const defaultMaxPolicyVersions = 64;
 const defaultMaxAttestationsPerAgent = 16;
 const defaultMaxFamilies = 48_000;
@@ -107,6 +111,10 @@ export function sqlStore(database: SqlDatabase, options: StoreOptions): Store {
   const openEnrolments = new SqlOpenEnrolments(database, {
     ...time,
     maxOpenEnrolments: options.maxOpenEnrolments ?? defaultMaxOpenEnrolments,
+  });
+  const identities = new SqlNodeIdentities(database, {
+    wall: time.wall,
+    maxRevokedIdentities: options.maxRevokedIdentities ?? defaultMaxRevokedIdentities,
   });
   const policies = new SqlPolicies(database, options.maxPolicyVersions ?? defaultMaxPolicyVersions);
   const attestations = new SqlAttestations(database, {
@@ -177,6 +185,17 @@ export function sqlStore(database: SqlDatabase, options: StoreOptions): Store {
     deferAttestation: (deferral) => attestations.deferAttestation(deferral),
     deferralSpent: (tunnelId, agentId) => attestations.deferralSpent(tunnelId, agentId),
     endDeferral: (tunnelId, agentId) => attestations.endDeferral(tunnelId, agentId),
+    loadAuthorities: () => identities.loadAuthorities(),
+    saveAuthorities: (value, revision) => identities.saveAuthorities(value, revision),
+    enrollNode: (tokenId, certificate, maxNodes) => identities.enrollNode(tokenId, certificate, maxNodes),
+    renewNode: (certificate, provenKeySha256) => identities.renewNode(certificate, provenKeySha256),
+    nodeIdentity: (role, nodeId) => identities.nodeIdentity(role, nodeId),
+    nodeIdentities: (query) => identities.nodeIdentities(query),
+    nodeCertificate: (serial) => identities.nodeCertificate(serial),
+    liveCertificates: (issuerSha256, nowMs) => identities.liveCertificates(issuerSha256, nowMs),
+    forgetCertificates: (endedBeforeMs) => identities.forgetCertificates(endedBeforeMs),
+    revokeIdentity: (revoked) => identities.revokeIdentity(revoked),
+    revokedIdentities: () => identities.revokedIdentities(),
     policyRevision: () => policies.policyRevision(),
     policies: () => policies.policies(),
     policyVersions: (name) => policies.policyVersions(name),

@@ -257,6 +257,50 @@ const STEPS: readonly string[] = [
     expires_at    INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  ALTER TABLE enrolment_tokens ADD COLUMN role TEXT;
+  ALTER TABLE enrolment_tokens ADD COLUMN node_id TEXT;
+
+  CREATE TABLE authorities (
+    one           INTEGER PRIMARY KEY CHECK (one = 1),
+    revision      INTEGER NOT NULL,
+    value         TEXT NOT NULL
+  ) STRICT;
+
+  CREATE TABLE node_identities (
+    role          TEXT NOT NULL,
+    node_id       TEXT NOT NULL,
+    key_sha256    TEXT NOT NULL,
+    previous_key  TEXT,
+    enrolled_at   INTEGER NOT NULL,
+    renewed_at    INTEGER NOT NULL,
+    not_after     INTEGER NOT NULL,
+    issuer_sha256 TEXT NOT NULL,
+    PRIMARY KEY (role, node_id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX node_identities_by_issuer ON node_identities (issuer_sha256, not_after);
+
+  CREATE TABLE node_certificates (
+    serial        TEXT PRIMARY KEY,
+    role          TEXT NOT NULL,
+    node_id       TEXT NOT NULL,
+    issuer_sha256 TEXT NOT NULL,
+    key_sha256    TEXT NOT NULL,
+    issued_at     INTEGER NOT NULL,
+    not_after     INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX node_certificates_by_end ON node_certificates (not_after);
+
+  CREATE TABLE revoked_identities (
+    kind          TEXT NOT NULL CHECK (kind IN ('serial', 'key', 'id')),
+    value         TEXT NOT NULL,
+    severity      TEXT NOT NULL CHECK (severity IN ('drain', 'cut')),
+    revoked_at    INTEGER NOT NULL,
+    revoked_by    TEXT NOT NULL,
+    reason        TEXT NOT NULL,
+    PRIMARY KEY (kind, value)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
 
 /** The layout that this program writes. */

@@ -55,6 +55,8 @@ export interface Metrics {
   /** Proofs that an agent's key made: `code` is `none` for `result="ok"`. */
   readonly proofs: Counter<"kind" | "result" | "code">;
   readonly proofSeconds: Histogram;
+  /** Node identities: first certificates and renewals. */
+  readonly identities: Counter<"step" | "result">;
   readonly queuedBytes: Gauge;
   readonly unreadBytes: Gauge;
   /** Value 1, with what runs as labels. */
@@ -144,6 +146,10 @@ export function createMetrics(): Metrics {
     tokens: registerTokenSeries(registers),
     rekeys: counter("rekeys_total", "Changes of channel keys."),
     enrolments: counter("machine_enrolments_total", "Enrolments of machines, begun or finished, by result.", [
+      "result",
+    ]),
+    identities: counter("node_identities_total", "Identities of nodes by step and result.", [
+      "step",
       "result",
     ]),
     handshakeStages: counter(

@@ -13,6 +13,7 @@ export const contractLimits = {
   maxEnrolmentTokens: 5,
   maxOpenEnrolments: 3,
   maxRevokedEks: 3,
+  maxRevokedIdentities: 3,
   maxPolicyVersions: 3,
   maxFamilies: 2,
   maxRoutes: 4,

@@ -207,6 +207,7 @@ Deno.test("agents of one tunnel are limited: agent_limit_reached", async () => {
     maxTunnelsPerAddress: 9,
     maxAgentsPerTunnel: 2,
     maxMachines: 9,
+    maxNodes: 9,
   };
   await using limited = await openControl({ config: { ...anonymous, limits } });
   const attest = async (control: Control, stage0Token: string, seed: number) =>

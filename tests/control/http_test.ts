@@ -142,6 +142,8 @@ Deno.test("GET /openapi.json describes every route with its request and answers"
     "GET /v1/machines/{agent_id}",
     "GET /v1/policies",
     "GET /v1/policies/{name}",
+    "GET /v1/revocations",
+    "GET /v1/trust-bundle",
     "POST /api/admin/accounts/delete",
     "POST /api/admin/accounts/invite",
     "POST /api/admin/accounts/role",
@@ -161,11 +163,15 @@ Deno.test("GET /openapi.json describes every route with its request and answers"
     "POST /v1/enroll/begin",
     "POST /v1/enroll/finish",
     "POST /v1/enroll/tokens",
+    "POST /v1/identity/enroll",
+    "POST /v1/identity/nonce",
+    "POST /v1/identity/renew",
     "POST /v1/machines/delete",
     "POST /v1/machines/restore",
     "POST /v1/machines/revoke",
     "POST /v1/policies",
     "POST /v1/policies/learn",
+    "POST /v1/revocations",
   ]);
   const served = control.app.routes.filter((route) => route.method !== "ALL").map((route) => route.path);
   assert.deepEqual([...new Set(served)].sort(), [...controlPaths].sort());
@@ -204,6 +210,7 @@ Deno.test("any JSON to any route is answered with success or a problem of a know
         manage: rates,
         attest: rates,
         enroll: rates,
+        identity: rates,
         read: rates,
       },
     },

@@ -16,6 +16,7 @@ import {
   type EdgeDescription,
   issueManagementToken,
   type LiveChannel,
+  NodeAuthorities,
   openKeyset,
   PolicyBook,
   policyChooser,
@@ -27,6 +28,7 @@ import { edgeDefaults } from "../../src/config/mod.ts";
 import type { Role } from "../../src/identity/mod.ts";
 import type { MachineRecord } from "../../src/ports/mod.ts";
 import { openSqliteStore, type SqliteOptions } from "../../src/store/mod.ts";
+import { MemoryVault } from "../support/memory_vault.ts";
 import { VirtualClock } from "../support/virtual_clock.ts";
 import { countingRandom } from "../identity/support.ts";
 
@@ -68,6 +70,7 @@ export interface ControlOptions {
   /** Any machine that is enrolled is believed unless given. */
   readonly checkTrust?: (machine: MachineRecord) => void;
   readonly requirePolicy?: boolean;
+  readonly vault?: MemoryVault;
 }
 
 /** Opens a control plane; `await using` closes it. */
@@ -95,6 +98,7 @@ export async function openControl(options: ControlOptions = {}) {
       ...controlDefaults,
       tokens: settings.tokens,
       attestation: settings.attestation,
+      identity: settings.identity,
       limits: defaultLimits,
       issuer,
       publicDomain: "tunnel.example",
@@ -116,6 +120,14 @@ export async function openControl(options: ControlOptions = {}) {
       onMachineRevoked: (agentId) => void deleted.push(`${agentId} revoked`),
     },
     log,
+    identities: await NodeAuthorities.open({
+      store,
+      vault: options.vault ?? new MemoryVault(),
+      clock,
+      random,
+      log,
+      trustDomain: "tunnel.example",
+    }),
     verifiers: options.verifiers ??
       [boundKeyVerifier, tpmVerifier({ ...choice, log, checkTrust: options.checkTrust ?? (() => {}) })],
     machineTrust: options.machineTrust ?? tpmTrust(() => noEkTrust),

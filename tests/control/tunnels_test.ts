@@ -269,6 +269,7 @@ Deno.test("POST /tunnels/create holds the limits of owner, address and all anony
     maxTunnelsPerAddress: 2,
     maxAgentsPerTunnel: 1,
     maxMachines: 9,
+    maxNodes: 9,
   };
   await using control = await openControl({ config: { anonymousTunnels: true, limits } });
   const alice = await control.tokenOf("alice");

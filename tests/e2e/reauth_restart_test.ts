@@ -8,7 +8,13 @@ import type { ChallengeRequest } from "../../agent/control_messages.ts";
 import { boundKeyProvider, boundKeyVerifier, type EvidenceVerifier } from "../../src/attestation/mod.ts";
 import { edgeDefaults } from "../../src/config/mod.ts";
 import { answerChallenge, openChallenge } from "../../src/control/attestation.ts";
-import { controlDefaults, type ControlDeps, openKeyset, unmeasured } from "../../src/control/mod.ts";
+import {
+  controlDefaults,
+  type ControlDeps,
+  NodeAuthorities,
+  openKeyset,
+  unmeasured,
+} from "../../src/control/mod.ts";
 import { systemRandom } from "../../src/driver/mod.ts";
 import { AgentSession } from "../../src/edge/mod.ts";
 import { Reauthentication } from "../../src/edge/reauthentication.ts";
@@ -19,6 +25,7 @@ import { openSqliteStore } from "../../src/store/mod.ts";
 import { createMetrics } from "../../src/telemetry/mod.ts";
 import { issuer } from "../identity/support.ts";
 import { ChannelPair, READY } from "../support/channel_pair.ts";
+import { MemoryVault } from "../support/memory_vault.ts";
 import { settle, VirtualClock } from "../support/virtual_clock.ts";
 
 const settings = edgeDefaults();
@@ -86,6 +93,7 @@ class World {
   readonly verified: number[] = [];
   readonly refusedAttestations = new Set<string>();
   readonly reauthTokens = new Set<string>();
+  readonly #vault = new MemoryVault();
   #control!: ControlDeps;
   #edgeStore!: Store;
   #busy = 0;
@@ -120,6 +128,7 @@ class World {
       config: {
         ...controlDefaults,
         attestation: settings.attestation,
+        identity: settings.identity,
         tokens: settings.tokens,
         limits: { ...settings.limits, maxBodyBytes: settings.limits.maxControlBodyBytes },
         issuer,
@@ -134,6 +143,14 @@ class World {
       presence: () => ({ status: "offline", agents: 0, tiers: [] }),
       events: { onTunnelDeleted() {}, onRulesChanged() {} },
       log() {},
+      identities: await NodeAuthorities.open({
+        store: this.store,
+        vault: this.#vault,
+        clock: this.clock,
+        random: systemRandom,
+        log() {},
+        trustDomain: "tunnel.example",
+      }),
       machineTrust: { judgeKeys: () => Promise.reject(new PosternError("internal_error")) },
       verifiers: [verifier],
       policyOf: () => Promise.resolve(unmeasured),

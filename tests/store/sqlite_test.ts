@@ -6,6 +6,7 @@ import { openSqliteStore } from "../../src/store/mod.ts";
 import { adminStoreContract } from "../contract/admin_store.ts";
 import { attestationStoreContract } from "../contract/attestation_store.ts";
 import { machineStoreContract } from "../contract/machine_store.ts";
+import { identityStoreContract } from "../contract/identity_store.ts";
 import { policyStoreContract } from "../contract/policy_store.ts";
 import { routeStoreContract } from "../contract/route_store.ts";
 import { contractLimits, storeContract, type StoreHarness } from "../contract/store.ts";
@@ -60,6 +61,7 @@ for (
   const contract of [
     storeContract,
     machineStoreContract,
+    identityStoreContract,
     policyStoreContract,
     attestationStoreContract,
     routeStoreContract,

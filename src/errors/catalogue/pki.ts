@@ -239,4 +239,78 @@ export const PKI_ERRORS = {
     cause: "The request is not signed by the key that it names: whoever sent it may not hold that key.",
     remedy: "Sign the request with its own key, by ECDSA with SHA-256.",
   },
+  csr_name_mismatch: {
+    title: "Certificate request asks for another name",
+    ...unreadable,
+    cause: "The request names another node than the one that its token or certificate is for.",
+    remedy: "Ask for no name, or for the node's own: which node it is, control decides by the token.",
+  },
+  identity_expired: {
+    title: "Identity of the node is over",
+    ...refused,
+    cause:
+      "The node's certificate ended longer ago than `identity.grace`: its key does not renew it any more.",
+    remedy:
+      "Enrol the node anew: `postern enroll-token --role ROLE --id ID --out FILE`, and bring the file to it.",
+  },
+  identity_superseded: {
+    title: "Identity of the node was replaced",
+    ...refused,
+    cause:
+      "The node was enrolled anew, or renewed with another key since: this copy of its identity counts no more.",
+    remedy:
+      "If the node was not enrolled elsewhere on purpose, somebody has a copy of its state directory: revoke the " +
+      "node's key, and enrol it anew.",
+  },
+  identity_unknown: {
+    title: "Node is not known",
+    ...refused,
+    cause: "No node of this role and id is enrolled here.",
+    remedy: "Check the address of the control plane, or enrol the node.",
+  },
+  identity_limit_reached: {
+    title: "Too many nodes",
+    blame: "operator",
+    retryable: true,
+    status: 503,
+    exit: 3,
+    cause: "As many nodes as may be (`limits.max_nodes`) are enrolled.",
+    remedy: "Raise `limits.max_nodes`.",
+  },
+  renewal_nonce_invalid: {
+    title: "Nonce of the renewal does not count",
+    blame: "peer",
+    retryable: true,
+    status: 403,
+    exit: 3,
+    cause: "The nonce is not of this control plane, is older than a minute, or was used before.",
+    remedy: "Ask for another one and prove that: agents do so by themselves. Check the clock if it repeats.",
+  },
+  renewal_proof_invalid: {
+    title: "Renewal proves no key",
+    ...refused,
+    cause: "The proof was not made by the key of the certificate that is to be renewed.",
+    remedy: "Look for who asks: the certificate is public, its key is not.",
+  },
+  ca_unavailable: {
+    title: "Control plane cannot issue certificates",
+    blame: "operator",
+    retryable: true,
+    status: 503,
+    exit: 3,
+    cause: "The control plane that was asked has no key of an issuing CA in `STATE/ca`.",
+    remedy:
+      "Copy the directory `ca` of another control plane of this cluster (its root key may stay behind), and start " +
+      "this one again. Nodes ask the next address of their list meanwhile.",
+  },
+  ca_state_unusable: {
+    title: "Authorities cannot be used",
+    blame: "operator",
+    retryable: false,
+    exit: 1,
+    cause:
+      "What the database or `STATE/ca` holds of the authorities is damaged, or is of another `trust_domain`.",
+    remedy:
+      "Set `trust_domain` to what the message names, or restore database and directory from one backup.",
+  },
 } as const satisfies Record<string, ErrorFacts>;
