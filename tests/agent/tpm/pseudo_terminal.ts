@@ -3,6 +3,8 @@ import { requireBinary } from "../../support/process.ts";
 
 const O_RDWR = 2;
 const O_NOCTTY = 0o400;
+const SIGHUP = 1;
+const SIG_IGN = 1n;
 const MAX_MESSAGE_BYTES = 4_096;
 const MAX_PATH_BYTES = 64;
 
@@ -15,6 +17,7 @@ function openLibc() {
     read: { parameters: ["i32", "buffer", "usize"], result: "isize", nonblocking: true },
     write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
     close: { parameters: ["i32"], result: "i32" },
+    signal: { parameters: ["i32", "usize"], result: "usize" },
   });
 }
 
@@ -28,6 +31,7 @@ export class PseudoTerminal implements AsyncDisposable {
   /** Keeps the far end open: without anybody there reading would fail. */
   readonly #far: Deno.FsFile;
   readonly #serving: Promise<void>;
+  readonly #onHangup: bigint;
   #isOver = false;
 
   private constructor(
@@ -40,6 +44,8 @@ export class PseudoTerminal implements AsyncDisposable {
     this.#fd = fd;
     this.path = path;
     this.answer = answer;
+    // A leader of a session, as the test runner's child is, gets what it opens as its terminal, and SIGHUP when that goes.
+    this.#onHangup = libc.symbols.signal(SIGHUP, SIG_IGN);
     this.#far = Deno.openSync(path, { read: true, write: true });
     this.#serving = this.#serve();
   }
@@ -66,6 +72,7 @@ export class PseudoTerminal implements AsyncDisposable {
     await this.#serving;
     this.#far.close();
     this.#libc.symbols.close(this.#fd);
+    this.#libc.symbols.signal(SIGHUP, this.#onHangup);
     this.#libc.close();
   }
 
