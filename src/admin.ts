@@ -1,5 +1,6 @@
 /** What the edge's admin listener answers: health, readiness, metrics and status. */
 import { Hono } from "hono";
+import { type Dashboard, isDashboardPath } from "./dashboard/mod.ts";
 import type { EdgePlane } from "./edge/mod.ts";
 import type { AttestationStore } from "./ports/mod.ts";
 import type { Readiness } from "./readiness.ts";
@@ -9,6 +10,7 @@ export interface AdminDeps {
   readonly edge: EdgePlane;
   readonly readiness: Readiness;
   readonly store: Pick<AttestationStore, "attestations">;
+  readonly dashboard: Pick<Dashboard, "fetch">;
 }
 
 /** Attestations that the status tells, the last change first. */
@@ -27,6 +29,11 @@ export function adminApp(deps: AdminDeps): Hono {
   app.get("/status", async () => {
     const [status, attestations] = await Promise.all([deps.edge.status(), toldAttestations(deps.store)]);
     return Response.json({ ...status, attestations });
+  });
+  // Whoever reaches this listener still has to sign in there.
+  app.use(async (context, next) => {
+    if (!isDashboardPath(context.req.path)) return await next();
+    return await deps.dashboard.fetch(context.req.raw, { canStream: true });
   });
   app.all("/metrics", (context) => metrics(context.req.raw));
   return app;

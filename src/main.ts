@@ -43,6 +43,7 @@ import {
   tlsRoute,
   type TokenGate,
 } from "./edge/mod.ts";
+import { dashboard as dashboardOf, isDashboardPath } from "./dashboard/mod.ts";
 import { codeOf, PosternError } from "./errors/mod.ts";
 import { FellowEdges } from "./fellow_edges.ts";
 import { defaultRotation, reauthLifeMs, type RotationPolicy, tierSchema } from "./identity/mod.ts";
@@ -216,6 +217,11 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       if (owner === undefined || owner === OPERATOR) clock.schedule(clock.now() + 2, keepToken);
     };
     const control = controlApp(controlDeps);
+    const dashboard = dashboardOf({
+      control: controlDeps,
+      api: async (request, clientIp) => await control.fetch(request, { clientIp }),
+      clock,
+    });
     const tokens = tokenGate(tokenVerifier.verifier, store, clock, controlConfig);
     // An edge that begins has no channel: whatever this one had before is over, not merely unknown.
     if (!config.takeOver) {
@@ -246,6 +252,10 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
         const { pathname } = new URL(request.url);
         if (pathname === "/healthz") return alive();
         if (pathname === "/readyz") return await readiness.answer();
+        if (isDashboardPath(pathname)) {
+          // Between threads answers go whole.
+          return await dashboard.fetch(request, { clientIp, canStream: config.workers === 1 });
+        }
         return await control.fetch(request, { clientIp });
       },
       knownRoute: (hostname) => knownRoute(store, config, hostname),
@@ -261,7 +271,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       admin = config.adminListen === null ? undefined : serveAdmin({
         listen: config.adminListen,
         mayMove: config.takeOver || (deps.adminMayMove ?? true),
-        answer: adminApp({ edge, readiness, store }).fetch,
+        answer: adminApp({ edge, readiness, store, dashboard }).fetch,
         log,
       });
     } catch (error) {
@@ -309,6 +319,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
     const finished = Promise.withResolvers<void>();
     let stopping: Promise<void> | undefined;
     const stop = async () => {
+      dashboard.close();
       await edge.stop();
       await fellows.stop();
       tokenVerifier.stop();
@@ -499,6 +510,7 @@ function liveChannel(edgeId: string, session: SessionStatus): LiveChannel {
     lastEchoAtMs: session.last_echo_at ?? undefined,
     reauthDeadlineMs: attestation?.reauth_deadline ?? undefined,
     attestation: attestation?.state,
+    attestedAtMs: attestation?.attested_at,
     streams: session.streams,
     requests: session.requests,
     bytesIn: session.bytes_in,

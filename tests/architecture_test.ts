@@ -25,7 +25,7 @@ const ROWS: readonly (readonly string[])[] = [
   ["src/channel"],
   ["src/driver", "src/telemetry", "src/store", "src/tokens"],
   ["src/edge", "src/control", "agent"],
-  ["src/workers"],
+  ["src/workers", "src/dashboard"],
   ["src/main.ts"],
   ["cli"],
 ];
@@ -34,7 +34,7 @@ const ROWS: readonly (readonly string[])[] = [
 const FIRST_ROW_WITH_EFFECTS = 4;
 
 /** An agent binary stays small, and a flaw in the edge or control cannot become a flaw of every host. */
-const AGENT_NEVER_IMPORTS = ["src/edge", "src/control", "src/workers", "src/main.ts"];
+const AGENT_NEVER_IMPORTS = ["src/edge", "src/control", "src/workers", "src/dashboard", "src/main.ts"];
 
 /** Build steps and AssemblyScript beside the core: they never run in an edge or agent. */
 const NOT_SHIPPED = /^wasm\/(assembly\/|(build|generate|generator)\b|[a-z_]*_generator\b)/;

@@ -142,6 +142,8 @@ export interface LiveChannel {
   /** By when the agent has to have proved itself again; absent: it is not asked. */
   readonly reauthDeadlineMs?: number;
   readonly attestation?: "passed" | "asked" | "deferred";
+  /** When its evidence was judged last and held. */
+  readonly attestedAtMs?: number;
   readonly streams: number;
   readonly requests: number;
   readonly bytesIn: number;

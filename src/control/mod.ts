@@ -3,6 +3,7 @@ export {
   adminAuthority,
   type Administrator,
   channelPage,
+  csrfHeader,
   nodePage,
   type NodeView,
   type Overview,
@@ -29,8 +30,10 @@ export {
   type RateLimit,
   unmeasured,
 } from "./config.ts";
-export { issueManagementToken } from "./credentials.ts";
-export { type ControlEnv, type Problem } from "./http.ts";
+export { bearerOf, issueManagementToken, requireManagement } from "./credentials.ts";
+export { type ControlEnv, type Problem, rateLimit } from "./http.ts";
+export { RateLimiter } from "./rate_limit.ts";
+export { hostnameOf } from "./tunnels.ts";
 export type { Credential, EkTemplateName, JudgedKeys, MachineTrust, ShownKeys } from "./machine_trust.ts";
 export type { AuthorityVault, VaultKind } from "./authority_vault.ts";
 export { NodeAuthorities } from "./node_authorities.ts";

@@ -4,7 +4,11 @@ import { assetPaths } from "./assets.ts";
 import type { Markup } from "./parts.tsx";
 
 /** Where everything of the dashboard is. */
-export const dashboardPath = "/dashboard";
+const dashboardPath = "/dashboard";
+
+export function isDashboardPath(path: string): boolean {
+  return path === dashboardPath || path.startsWith(`${dashboardPath}/`);
+}
 
 export const themes = ["auto", "light", "dark"] as const;
 export type Theme = typeof themes[number];
@@ -67,7 +71,7 @@ export const Page: FC<PropsWithChildren<PageProps>> = ({ frame, title, hint, isL
               <span class="name">{viewer.name} · {viewer.role}</span>
               <form method="post" action={`${dashboardPath}/logout`}>
                 <input type="hidden" name="csrf" value={viewer.csrf} />
-                <button class="small">Sign out</button>
+                <button type="submit" class="small">Sign out</button>
               </form>
             </div>
           )}
@@ -119,6 +123,7 @@ const ThemeForm: FC<{ theme: Theme; back: string }> = ({ theme, back }) => (
   <form method="post" action={`${dashboardPath}/theme`}>
     <input type="hidden" name="back" value={back} />
     <button
+      type="submit"
       class="small"
       name="theme"
       value={nextTheme[theme]}

@@ -89,9 +89,11 @@ export function Table<Row>({ caption, columns, rows, empty }: TableProps<Row>) {
             {columns.map(({ title, cell, isNumber }, at) =>
               at === 0
                 ? <th role="rowheader" scope="row">{cell(row)}</th>
-                : <td role="cell" data-label={title} class={isNumber ? "number" : undefined}>
-                  <span>{cell(row)}</span>
-                </td>
+                : (
+                  <td role="cell" data-label={title} class={isNumber ? "number" : undefined}>
+                    <span>{cell(row)}</span>
+                  </td>
+                )
             )}
           </tr>
         ))}

@@ -8,6 +8,7 @@ import {
   type OutgoingResponse,
   reasonPhrase,
   type RequestHead,
+  UNTIL_CLOSE,
 } from "../http1/mod.ts";
 import { concat } from "../bytes/mod.ts";
 import type { ByteStream } from "../ports/mod.ts";
@@ -27,6 +28,8 @@ export interface ControlInput {
   readonly keepAlive: boolean;
 }
 
+/** What goes on for long (HTML, 9.2). */
+const EVENT_STREAM = "text/event-stream";
 /** Methods that the platform's Request refuses (Fetch 2.2.1). */
 const FORBIDDEN = new Set(["TRACK"]);
 /** Methods whose body the platform's Request refuses; it means nothing (RFC 9110 9.3.1), so it is read and dropped. */
@@ -51,7 +54,8 @@ export async function controlExchange(input: ControlInput): Promise<"keep" | "cl
     body: body.length === 0 || BODILESS.has(head.method) ? undefined : body,
   });
   const response = await context.control(request, viewer.ip);
-  const bytes = new Uint8Array(await response.arrayBuffer());
+  const isStream = response.headers.get("content-type") === EVENT_STREAM && response.body !== null;
+  const bytes = isStream ? new Uint8Array(0) : new Uint8Array(await response.arrayBuffer());
   const list = new HeaderList();
   for (const [name, value] of response.headers) {
     if (name !== "content-length" && name !== "transfer-encoding" && name !== "connection") {
@@ -60,13 +64,34 @@ export async function controlExchange(input: ControlInput): Promise<"keep" | "cl
   }
   list.append("Date", new Date(context.clock.wall()).toUTCString());
   if (!response.headers.has("x-request-id")) list.append("X-Request-Id", input.requestId);
-  if (response.status !== 204 && response.status !== 304) list.append("Content-Length", String(bytes.length));
-  if (!input.keepAlive) list.append("Connection", "close");
   const { status } = response;
   const out: OutgoingResponse = { minor: 1, status, reason: reasonPhrase(status), headers: list };
+  if (isStream) {
+    list.append("Connection", "close");
+    await relayStream(writer, out, response.body!);
+    return "close";
+  }
+  if (status !== 204 && status !== 304) list.append("Content-Length", String(bytes.length));
+  if (!input.keepAlive) list.append("Connection", "close");
   writer.respond(out, head.method === "HEAD" ? bytes.subarray(0, 0) : bytes);
   await writer.flushed();
   return input.keepAlive ? "keep" : "close";
+}
+
+/** Passes events on as they come, until there are no more or the viewer has gone: the next one is not written then. */
+async function relayStream(
+  writer: ResponseWriter,
+  head: OutgoingResponse,
+  events: ReadableStream<Uint8Array>,
+): Promise<void> {
+  writer.head(head, UNTIL_CLOSE, 0);
+  for await (const event of events) {
+    writer.body(event, 0, undefined);
+    await writer.flushed();
+    if (writer.failed) return;
+  }
+  writer.end(new HeaderList());
+  await writer.flushed();
 }
 
 async function readBody(

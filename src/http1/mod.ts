@@ -27,7 +27,7 @@ export {
   type ViewerFacts,
   viewerFraming,
 } from "./forward.ts";
-export { CHUNKED, type Framing, NO_BODY, UPGRADE } from "./framing.ts";
+export { CHUNKED, type Framing, NO_BODY, UNTIL_CLOSE, UPGRADE } from "./framing.ts";
 export type { Minor } from "./head.ts";
 export { type Header, HeaderList } from "./header_list.ts";
 export { type Authority, parseAuthority, sameAuthority } from "./host.ts";

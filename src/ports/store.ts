@@ -59,6 +59,7 @@ export interface TunnelStore {
   tunnelsOf(owner: string): Promise<TunnelRecord[]>;
   /** Everybody's, in the order of their ids, after `afterTunnelId` when given. */
   tunnels(limit: number, afterTunnelId?: string): Promise<TunnelRecord[]>;
+  countTunnels(): Promise<number>;
   /**
    * Gives an anonymous tunnel to an account that has less than `maxTunnels`; it counts for its address no more.
    * `not_anonymous`: there is none, or it has an account already.
@@ -307,6 +308,7 @@ export interface MachineStore {
   machine(agentId: string): Promise<MachineRecord | undefined>;
   /** In the order of their agent ids, after `afterAgentId` when given. */
   machines(limit: number, afterAgentId?: string): Promise<MachineRecord[]>;
+  countMachines(): Promise<{ readonly active: number; readonly revoked: number }>;
   /**
    * Refuses the EK from now on, also one that was never enrolled; the first revocation is the one that is remembered.
    * `unknown`: no machine has this agent id. Throws `machine_limit_reached` rather than forget one.

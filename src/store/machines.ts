@@ -92,6 +92,14 @@ export class SqlMachines implements Omit<MachineStore, keyof OpenEnrolments> {
     return rows.map(knownMachine);
   }
 
+  async countMachines() {
+    const all = await this.#database.number("SELECT count(*) FROM machines");
+    const revoked = await this.#database.number(
+      "SELECT count(*) FROM machines WHERE ek_sha256 IN (SELECT ek_sha256 FROM revoked_eks)",
+    );
+    return { active: all - revoked, revoked };
+  }
+
   async revokeMachine(key: MachineKey, revocation: MachineRevocation) {
     return await this.#database.transaction(async (sql) => {
       const ekSha256 = await ekOf(sql, key);

@@ -56,6 +56,10 @@ export class SqlTunnels implements TunnelStore, AgentStore {
     return rows.map(knownTunnel);
   }
 
+  async countTunnels(): Promise<number> {
+    return await this.#database.number("SELECT count(*) FROM tunnels");
+  }
+
   async adoptTunnel(tunnelId: string, owner: string, maxTunnels: number) {
     return await this.#database.transaction(async (sql) => {
       const tunnel = await sql.get("SELECT anonymous FROM tunnels WHERE tunnel_id = ?", tunnelId);

@@ -15,7 +15,7 @@ import { sessionLifeMs, sessionOfAccess, sessionOfCookie, type SignedIn } from "
 export const adminRoles = ["owner", "operator", "viewer"] as const satisfies readonly AdminRole[];
 
 /** Header, or field of a form, with the token of {@link Administrator.csrfToken}. */
-const csrfHeader = "X-CSRF-Token";
+export const csrfHeader = "X-CSRF-Token";
 
 export interface Administrator {
   /** What the audit log names: `admin:NAME`, or the owner of a management token. */

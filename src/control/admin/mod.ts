@@ -1,7 +1,7 @@
 /** Administrators: who they are, and what they see and do. */
 export { firstInvite, type Invite, inviteAdmin } from "./accounts.ts";
 export { addAdminRoutes, ADMIN_RATE_GROUPS, ADMIN_ROUTES } from "./app.ts";
-export { adminAuthority, type Administrator, type RequireAdmin } from "./authority.ts";
+export { adminAuthority, type Administrator, csrfHeader, type RequireAdmin } from "./authority.ts";
 export {
   channelPage,
   nodePage,

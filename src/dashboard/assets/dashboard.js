@@ -7,7 +7,9 @@ function replace(regions) {
   for (const { id, html } of regions) {
     const region = document.getElementById(id);
     if (region === null || isInUse(region)) continue;
-    const focused = region.contains(document.activeElement) ? pathOf(region, document.activeElement) : undefined;
+    const focused = region.contains(document.activeElement)
+      ? pathOf(region, document.activeElement)
+      : undefined;
     region.innerHTML = html;
     if (focused !== undefined) follow(region, focused)?.focus({ preventScroll: true });
   }
@@ -35,9 +37,17 @@ function follow(region, { href, index }) {
   return region.querySelectorAll("a, button, summary, [tabindex]")[index];
 }
 
+/** What is to be said aloud; nothing the first time. */
+function changesOf(before, states) {
+  if (before === undefined) return "";
+  return Object.entries(states).filter(([name, state]) => before[name] !== state)
+    .map(([name, state]) => `${name}: ${state}`).slice(0, 5).join(". ");
+}
+
 /** Keeps the regions up to date while somebody looks: browsers allow few connections, and hidden pages need none. */
 function startLive(status) {
   let source;
+  let known;
   const show = (state, text) => {
     status.dataset.state = state;
     status.textContent = text;
@@ -46,9 +56,11 @@ function startLive(status) {
     if (source !== undefined) return;
     source = new EventSource(status.dataset.source);
     source.addEventListener("update", (event) => {
-      const { regions, said } = JSON.parse(event.data);
+      const { regions, states } = JSON.parse(event.data);
       replace(regions);
+      const said = changesOf(known, states);
       if (said !== "") announcements.textContent = said;
+      known = states;
       show("live", "Live");
     });
     source.addEventListener("same", () => show("live", "Live"));

@@ -1,0 +1,183 @@
+/** The dashboard as one function Request -> Response: pages for administrators, written by the server. */
+import { type Context, Hono } from "hono";
+import {
+  adminAuthority,
+  type Administrator,
+  rateLimit,
+  RateLimiter,
+  type RequireAdmin,
+} from "../control/mod.ts";
+import { codeOf, PosternError } from "../errors/mod.ts";
+import type { AdminRole } from "../ports/mod.ts";
+import { assets, assetsPath } from "./assets.ts";
+import { AuditCheck } from "./audit_check.ts";
+import type { DashboardEnv } from "./env.ts";
+import { type Form, readForm } from "./form.ts";
+import { adminFrame, strangerFrame } from "./frames.ts";
+import { Page } from "./layout.tsx";
+import { type LiveParts, LiveStreams } from "./live.ts";
+import { audit } from "./pages/audit.tsx";
+import { overview } from "./pages/overview.tsx";
+import { services } from "./pages/services.tsx";
+import { ErrorPage } from "./pages/session.tsx";
+import { Region } from "./parts.tsx";
+import { markupOf, ownPath, pageOf, secureAnswers, statusOf } from "./responses.ts";
+import { addSessionPages } from "./session_app.tsx";
+import type { DashboardDeps, Loader, View, Visit } from "./visit.ts";
+
+export interface Dashboard {
+  fetch(request: Request, env: DashboardEnv["Bindings"]): Response | Promise<Response>;
+  /** Ends what goes on for long, because the edge stops. */
+  close(): void;
+}
+
+/** What each page is made by. */
+const loaders: Readonly<Record<string, Loader>> = {
+  "/dashboard": overview,
+  "/dashboard/services": services,
+  "/dashboard/audit": audit,
+};
+
+export function dashboard(deps: DashboardDeps): Dashboard {
+  const app = new Hono<DashboardEnv>();
+  const { clock, control } = deps;
+  const limiter = new RateLimiter(control.config.rates, () => clock.now());
+  const requireAdmin = adminAuthority(control);
+  const auditCheck = new AuditCheck(control.store, clock);
+  const streams = new LiveStreams(clock);
+
+  app.use(secureAnswers);
+  app.use(async (context, next) => {
+    // Rounds of a page that is open were let in with it.
+    if (context.env?.onlyLive) await next();
+    else await rateLimit(limiter, "admin")(context, next);
+  });
+  app.get(`${assetsPath}:name`, (context) => {
+    const file = assets.get(context.req.path);
+    if (file === undefined) throw notFound();
+    return context.body(file.bytes, 200, {
+      "Content-Type": file.type,
+      "Cache-Control": "public, max-age=31536000, immutable",
+    });
+  });
+  addSessionPages(app, deps);
+
+  for (const [path, load] of Object.entries(loaders)) {
+    app.get(path, async (context) => {
+      const visit = await visitOf(context, await requireAdmin(context, "viewer"));
+      return show(context, visit, await load(visit));
+    });
+  }
+
+  app.post("/dashboard/audit/verify", async (context) => {
+    await acting(context, requireAdmin, "viewer");
+    await auditCheck.run();
+    return context.redirect("/dashboard/audit", 303);
+  });
+
+  app.get("/dashboard/live", async (context) => {
+    await requireAdmin(context, "viewer");
+    const page = ownPath(context.req.query("page"));
+    const request = new Request(new URL(page, context.req.url), {
+      headers: { Cookie: context.req.header("Cookie") ?? "" },
+    });
+    const source = async () => {
+      const answer = await app.fetch(request, { ...context.env, onlyLive: true });
+      return answer.ok ? await answer.json() as LiveParts : undefined;
+    };
+    context.header("Content-Type", "text/event-stream");
+    if (!context.env?.canStream) {
+      return context.body(await streams.once(source, context.req.header("Last-Event-ID")));
+    }
+    if (streams.isFull) {
+      throw new PosternError("rate_limited", "Cannot keep page live: too many are open", {
+        detail: { retry_after_seconds: 60 },
+      });
+    }
+    return context.body(streams.stream(source));
+  });
+
+  app.notFound(() => {
+    throw notFound();
+  });
+  app.onError((error, context) => {
+    const code = codeOf(error);
+    if (code === "authorization_required" || code === "admin_session_ended") {
+      if (context.env?.onlyLive) return context.json({}, 401);
+      const { pathname, search } = new URL(context.req.url);
+      const back = context.req.method === "GET" ? pathname + search : "/dashboard";
+      const query = new URLSearchParams({ back, ...(code === "admin_session_ended" ? { over: "" } : {}) });
+      return context.redirect(`/dashboard/login?${query}`, 303);
+    }
+    const known = error instanceof PosternError
+      ? error
+      : new PosternError("internal_error", undefined, { cause: error });
+    const status = statusOf(known);
+    if (status >= 500) {
+      const cause = known.cause instanceof Error ? `${known.cause.name}: ${known.cause.message}` : undefined;
+      control.log("error", "dashboard request failed", { code, path: context.req.path.slice(0, 200), cause });
+    }
+    const { retry_after_seconds: wait } = known.detail;
+    if (wait !== undefined) context.header("Retry-After", String(wait));
+    const { title, remedy } = known.facts;
+    return context.html(
+      pageOf(
+        <ErrorPage
+          frame={strangerFrame(deps, context)}
+          status={status}
+          code={known.code}
+          title={title}
+          text={known.message}
+          remedy={remedy}
+          requestId={context.req.header("X-Request-Id") ?? ""}
+        />,
+      ),
+      status,
+    );
+  });
+  return { fetch: (request, env) => app.fetch(request, env), close: () => streams.close() };
+
+  async function visitOf(context: Context<DashboardEnv>, admin: Administrator): Promise<Visit> {
+    return {
+      deps,
+      admin,
+      frame: await adminFrame(deps, context, admin),
+      query: new URL(context.req.url).searchParams,
+      nowMs: clock.wall(),
+      csrf: admin.csrfToken ?? "",
+      mayOperate: admin.role !== "viewer",
+      auditCheck,
+    };
+  }
+}
+
+/** What a form asks for, by somebody who may: the token in the form is judged before anything else of it counts. */
+async function acting(
+  context: Context<DashboardEnv>,
+  requireAdmin: RequireAdmin,
+  role: AdminRole,
+): Promise<{ readonly admin: Administrator; readonly form: Form }> {
+  const form = await readForm(context);
+  return { form, admin: await requireAdmin(context, role, form.text("csrf")) };
+}
+
+function show(context: Context<DashboardEnv>, { frame }: Visit, view: View): Response {
+  const { title, hint, parts, states = {} } = view;
+  if (context.env?.onlyLive) {
+    const regions = parts.filter(({ isLive }) => isLive).map(({ id, content }) => ({
+      id,
+      html: markupOf(content),
+    }));
+    return context.json({ regions, states } satisfies LiveParts);
+  }
+  const isLive = parts.some((part) => part.isLive);
+  return context.html(pageOf(
+    <Page frame={frame} title={title} hint={hint} isLive={isLive}>
+      {parts.map(({ id, content }) => <Region id={id}>{content}</Region>)}
+    </Page>,
+  ));
+}
+
+function notFound(): PosternError {
+  return new PosternError("endpoint_not_found", "Cannot show page: there is none at this address");
+}

@@ -1,0 +1,51 @@
+/** Who looks, and in which colours: the frame that a page is put into. */
+import type { Context } from "hono";
+import { getCookie } from "hono/cookie";
+import type { Administrator } from "../control/mod.ts";
+import type { DashboardEnv } from "./env.ts";
+import { type Frame, type NavEntry, type Theme, themes } from "./layout.tsx";
+import type { DashboardDeps } from "./visit.ts";
+
+export const themeCookie = "postern_theme";
+
+/** The frame of pages for whoever is not signed in. */
+export function strangerFrame(deps: DashboardDeps, context: Context<DashboardEnv>): Frame {
+  const { pathname, search } = new URL(context.req.url);
+  return { theme: themeOf(context), path: pathname, query: search, place: deps.control.config.publicDomain };
+}
+
+export async function adminFrame(
+  deps: DashboardDeps,
+  context: Context<DashboardEnv>,
+  admin: Administrator,
+): Promise<Frame> {
+  const { actor, role, signedIn, csrfToken = "" } = admin;
+  const viewer = {
+    name: signedIn?.account.name ?? actor,
+    role,
+    csrf: csrfToken,
+    nav: await navigationOf(deps),
+  };
+  return { ...strangerFrame(deps, context), viewer };
+}
+
+/** What there is none of has no page. */
+async function navigationOf({ control: { store } }: DashboardDeps): Promise<NavEntry[]> {
+  const [connectors, tunnelers] = await Promise.all([
+    store.countNodes("connector", 0),
+    store.countNodes("tunneler", 0),
+  ]);
+  const entry = (name: string, title: string) => ({ path: `/dashboard/${name}`, title });
+  return [
+    { path: "/dashboard", title: "Overview" },
+    entry("services", "Services"),
+    ...(connectors.total === 0 ? [] : [entry("connectors", "Connectors")]),
+    ...(tunnelers.total === 0 ? [] : [entry("tunnelers", "Tunnelers")]),
+    entry("audit", "Audit log"),
+  ];
+}
+
+function themeOf(context: Context<DashboardEnv>): Theme {
+  const kept = getCookie(context, themeCookie);
+  return themes.find((theme) => theme === kept) ?? "auto";
+}

@@ -1,0 +1,3 @@
+/** The dashboard: pages for administrators, beside the API. */
+export { type Dashboard, dashboard } from "./app.tsx";
+export { isDashboardPath } from "./layout.tsx";

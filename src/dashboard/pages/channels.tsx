@@ -1,0 +1,71 @@
+/** Live channels as a table. */
+import type { FC } from "hono/jsx";
+import type { LiveChannel } from "../../control/mod.ts";
+import { formatCount, formatMs } from "../format.ts";
+import { Badge, Bytes, type Column, Id, Table, TierBadge, Time, type Tone } from "../parts.tsx";
+
+interface ChannelsProps {
+  readonly channels: readonly LiveChannel[];
+  readonly nowMs: number;
+  /** Names of services by tunnel id; absent: all are of one service. */
+  readonly names?: ReadonlyMap<string, string>;
+}
+
+export const Channels: FC<ChannelsProps> = ({ channels, nowMs, names }) => {
+  const columns: Column<LiveChannel>[] = [
+    {
+      title: "Agent",
+      cell: ({ agentId, remote }) => (
+        <>
+          <Id id={agentId} />
+          <span class="sub">from {remote}</span>
+        </>
+      ),
+    },
+    ...(names === undefined ? [] : [{
+      title: "Service",
+      cell: ({ tunnelId }: LiveChannel) => (
+        <a href={`/dashboard/services/${encodeURIComponent(tunnelId)}`}>{names.get(tunnelId) ?? tunnelId}</a>
+      ),
+    }]),
+    { title: "State", cell: (channel) => <Badge tone={toneOf(channel)}>{wordOf(channel)}</Badge> },
+    { title: "Identity", cell: ({ tier }) => <TierBadge tier={tier} /> },
+    { title: "Attested", cell: (channel) => <Attested channel={channel} nowMs={nowMs} /> },
+    { title: "RTT", isNumber: true, cell: ({ rttMs }) => rttMs > 0 ? formatMs(rttMs) : "not yet" },
+    { title: "Streams", isNumber: true, cell: ({ streams }) => formatCount(streams) },
+    { title: "Requests", isNumber: true, cell: ({ requests }) => formatCount(requests) },
+    { title: "In", isNumber: true, cell: ({ bytesIn }) => <Bytes bytes={bytesIn} /> },
+    { title: "Out", isNumber: true, cell: ({ bytesOut }) => <Bytes bytes={bytesOut} /> },
+    { title: "Since", cell: ({ sinceMs }) => <Time ms={sinceMs} nowMs={nowMs} /> },
+  ];
+  return <Table caption="Live channels" columns={columns} rows={channels} empty="No channel stands now." />;
+};
+
+const Attested: FC<{ channel: LiveChannel; nowMs: number }> = ({ channel, nowMs }) => {
+  const { attestedAtMs, reauthDeadlineMs, attestation } = channel;
+  return (
+    <>
+      <Time ms={attestedAtMs} nowMs={nowMs} absent="at the opening" />
+      <span class="sub">
+        {attestation === "asked"
+          ? <Badge tone="warn">asked now</Badge>
+          : attestation === "deferred"
+          ? <Badge tone="warn">put off</Badge>
+          : null}
+        {reauthDeadlineMs === undefined ? "is not asked again" : (
+          <>
+            again by <Time ms={reauthDeadlineMs} nowMs={nowMs} />
+          </>
+        )}
+      </span>
+    </>
+  );
+};
+
+function wordOf({ isOnline, state }: LiveChannel): string {
+  return isOnline ? "online" : state === "established" ? "no echo yet" : state;
+}
+
+function toneOf({ isOnline }: LiveChannel): Tone {
+  return isOnline ? "good" : "warn";
+}

@@ -1,0 +1,174 @@
+/** Pages for whoever is not signed in: signing in, and making an account by a link. */
+import type { FC } from "hono/jsx";
+import { type Frame, Page } from "../layout.tsx";
+import { Field, Note } from "../parts.tsx";
+
+interface Refusal {
+  readonly title: string;
+  readonly text: string;
+}
+
+const Refused: FC<{ refusal: Refusal | undefined }> = ({ refusal }) =>
+  refusal === undefined ? null : (
+    <Note tone="bad" isAlert>
+      <strong>{refusal.title}</strong>
+      <p>{refusal.text}</p>
+    </Note>
+  );
+
+export const LoginPage: FC<
+  { frame: Frame; back: string; name?: string; refusal?: Refusal; isOver?: boolean }
+> = ({ frame, back, name, refusal, isOver }) => (
+  <Page frame={frame} title="Sign in">
+    <Refused refusal={refusal} />
+    {isOver ? <Note tone="plain">The session is over. Sign in again.</Note> : null}
+    <section class="panel" aria-labelledby="account-title">
+      <header>
+        <h2 id="account-title">Administrators</h2>
+      </header>
+      <form class="body" method="post" action="/dashboard/login" aria-labelledby="account-title">
+        <input type="hidden" name="back" value={back} />
+        <Field id="name" label="Name">
+          <input
+            id="name"
+            name="name"
+            value={name}
+            autocomplete="username"
+            autocapitalize="none"
+            spellcheck={false}
+            required
+            maxlength={63}
+          />
+        </Field>
+        <Field id="password" label="Password">
+          <input
+            id="password"
+            name="password"
+            type="password"
+            autocomplete="current-password"
+            required
+            maxlength={1024}
+          />
+        </Field>
+        <button type="submit" class="main">Sign in</button>
+      </form>
+    </section>
+    <section class="panel" aria-labelledby="token-title">
+      <header>
+        <h2 id="token-title">Owners of services</h2>
+      </header>
+      <form class="body" method="post" action="/dashboard/mine/login" aria-labelledby="token-title">
+        <Field id="token" label="Management token" hint="Shows the services of its owner, and nothing else.">
+          <input
+            id="token"
+            name="token"
+            type="password"
+            autocomplete="off"
+            required
+            maxlength={4096}
+            aria-describedby="token-hint"
+          />
+        </Field>
+        <button type="submit">Show my services</button>
+      </form>
+    </section>
+  </Page>
+);
+
+export const SetupPage: FC<{ frame: Frame; name?: string; refusal?: Refusal }> = (
+  { frame, name, refusal },
+) => (
+  <Page frame={frame} title="Make an account">
+    <Refused refusal={refusal} />
+    <section class="panel" aria-labelledby="setup-title">
+      <header>
+        <h2 id="setup-title">By a link</h2>
+      </header>
+      <form class="body" method="post" action="/dashboard/setup" aria-labelledby="setup-title">
+        <Field
+          id="secret"
+          label="Code"
+          hint="What stands behind the # of the link. It counts once."
+        >
+          <input
+            id="secret"
+            name="secret"
+            type="password"
+            autocomplete="off"
+            required
+            maxlength={128}
+            data-from-fragment
+            aria-describedby="secret-hint"
+          />
+        </Field>
+        <Field id="name" label="Name" hint="Lower-case letters, digits and ._@+-">
+          <input
+            id="name"
+            name="name"
+            value={name}
+            autocomplete="username"
+            autocapitalize="none"
+            spellcheck={false}
+            required
+            maxlength={63}
+            pattern="[a-z0-9][a-z0-9._@+\-]{0,62}"
+            aria-describedby="name-hint"
+          />
+        </Field>
+        <Field id="password" label="Password" hint="12 characters at least.">
+          <input
+            id="password"
+            name="password"
+            type="password"
+            autocomplete="new-password"
+            required
+            minlength={12}
+            maxlength={1024}
+            aria-describedby="password-hint"
+          />
+        </Field>
+        <button type="submit" class="main">Make account and sign in</button>
+      </form>
+    </section>
+  </Page>
+);
+
+export const ErrorPage: FC<
+  {
+    frame: Frame;
+    status: number;
+    code: string;
+    title: string;
+    text: string;
+    remedy: string;
+    requestId: string;
+  }
+> = ({ frame, status, code, title, text, remedy, requestId }) => (
+  <Page frame={frame} title={title}>
+    <Note tone="bad" isAlert>
+      <p>{text}</p>
+    </Note>
+    <section class="panel" aria-label="What can be done">
+      <div class="body">
+        <p>{remedy}</p>
+        <dl class="facts">
+          <dt>Code</dt>
+          <dd>
+            <code>{code}</code> ({status})
+          </dd>
+          {requestId === "" ? null : (
+            <>
+              <dt>Request id</dt>
+              <dd>
+                <code>{requestId}</code>
+              </dd>
+            </>
+          )}
+        </dl>
+        <p>
+          <a href="/dashboard">To the overview</a>
+        </p>
+      </div>
+    </section>
+  </Page>
+);

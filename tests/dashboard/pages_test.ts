@@ -1,0 +1,210 @@
+import assert from "node:assert/strict";
+import type { AuditEntry } from "../../src/ports/mod.ts";
+import {
+  type Browser,
+  channelOf,
+  firstOwner,
+  hostile,
+  type OpenDashboard,
+  openDashboard,
+  wordsOf,
+} from "./support.ts";
+
+const entry = (change: Partial<AuditEntry>): AuditEntry => ({
+  atMs: Date.UTC(2026, 0, 1),
+  actor: "ann",
+  action: "tunnel.create",
+  subject: "t-1",
+  outcome: "ok",
+  detail: {},
+  ...change,
+});
+
+async function tunnel({ control }: OpenDashboard, name: string, owner = "ann"): Promise<string> {
+  const made = await control.post("/tunnels/create", { requested_name: name }, await control.tokenOf(owner));
+  assert.equal(made.status, 200, JSON.stringify(made.json));
+  return made.json.tunnel_id;
+}
+
+async function words(browser: Browser, path: string): Promise<string> {
+  const answer = await browser.get(path);
+  assert.equal(answer.status, 200, answer.text);
+  return wordsOf(answer.text);
+}
+
+Deno.test("pages of an edge without anything say so, and show no nodes that there are none of", async () => {
+  await using open = await openDashboard();
+  const owner = await firstOwner(open);
+  assert.match(await words(owner, "/dashboard"), /Services 0 0 online here .* Nothing: no proof failed/);
+  assert.doesNotMatch(await words(owner, "/dashboard"), /Connectors|Tunnelers/);
+  assert.match(await words(owner, "/dashboard/services"), /No service is published.*No channel stands now/);
+  assert.match(await words(owner, "/dashboard/audit?actor=nobody"), /No line is like that/);
+});
+
+Deno.test("overview counts services, agents by their proof, machines, channels and nodes", async () => {
+  await using open = await openDashboard();
+  const owner = await firstOwner(open);
+  const { store, channels, clock } = open.control;
+  const web = await tunnel(open, "web");
+  await tunnel(open, "shop");
+  channels.push(
+    channelOf({ tunnelId: web }),
+    channelOf({ sessionId: "s-2", agentId: "agent-2", tier: "bound-key", tunnelId: web }),
+    channelOf({ sessionId: "s-3", agentId: "agent-3", isOnline: false }),
+  );
+  await store.seeNode({ role: "connector", id: "c-1", version: "1", lastSeenMs: clock.wall() });
+  await store.seeNode({ role: "connector", id: "c-2", version: "1", lastSeenMs: clock.wall() - 60_000 });
+  const text = await words(owner, "/dashboard");
+  assert.match(text, /Services 2 1 online here/);
+  assert.match(text, /Agents online 2 1 by TPM, 1 by a key in a file/);
+  assert.match(text, /Channels 3 2 online, 9 streams open/);
+  assert.match(text, /Connectors 1 online, 1 offline/);
+  assert.match(text, /Requests 37,035/);
+});
+
+Deno.test("overview shows failed proofs, refusals as one alarm a kind, and what is asked now", async () => {
+  await using open = await openDashboard();
+  const owner = await firstOwner(open);
+  const { store, channels, clock } = open.control;
+  for (const subject of ["a", "b", "c"]) {
+    await store.appendAudit(
+      entry({ action: "attestation", subject, outcome: "pcr_mismatch", atMs: clock.wall() }),
+    );
+  }
+  await store.appendAudit(entry({ action: "old", outcome: "long_ago", atMs: clock.wall() - 90_000_000 }));
+  await store.appendAudit(entry({ action: "machine.revoke", subject: "agent-9", atMs: clock.wall() }));
+  channels.push(
+    channelOf({ attestation: "asked", reauthDeadlineMs: clock.wall() + 5_000 }),
+    channelOf({ sessionId: "s-2", agentId: "agent-2", attestation: "deferred" }),
+    channelOf({ sessionId: "s-3", agentId: "agent-3", reauthDeadlineMs: clock.wall() + 5_000 }),
+  );
+  const text = await words(owner, "/dashboard");
+  assert.match(text, /Refused: attestation c: pcr_mismatch \(3 times, this one last\)/);
+  assert.match(text, /Machine revoked agent-9/);
+  assert.match(text, /Re-attestation is due agent-1 has not proved itself yet/);
+  assert.match(text, /Re-attestation put off agent-2/);
+  assert.doesNotMatch(text, /Refused: old|agent-3 has/);
+});
+
+Deno.test("services are shown with presence, tier and deadline; a key in a file is marked as weaker", async () => {
+  await using open = await openDashboard();
+  const owner = await firstOwner(open);
+  const { presences, channels, clock } = open.control;
+  const web = await tunnel(open, "web");
+  presences.set(web, {
+    status: "online",
+    agents: 1,
+    tiers: ["bound-key"],
+    lastEchoAtMs: clock.wall() - 2_000,
+  });
+  channels.push(channelOf({
+    tunnelId: web,
+    tier: "bound-key",
+    attestedAtMs: clock.wall() - 60_000,
+    reauthDeadlineMs: clock.wall() + 240_000,
+  }));
+  const text = await words(owner, "/dashboard/services");
+  assert.match(text, /web web\.tunnel\.example online http 1 key in a file \(weaker\) ann 2 s ago/);
+  assert.match(text, /1 min ago again by in 4 min 12 ms 3 12,345 1\.5 kB 2\.0 MB/);
+});
+
+Deno.test("services are shown a page at a time", async () => {
+  await using open = await openDashboard();
+  const owner = await firstOwner(open);
+  for (let at = 0; at < 130; at++) {
+    await open.control.store.claimTunnel({
+      tunnelId: `t-${String(at).padStart(3, "0")}`,
+      name: `n${at}`,
+      owner: "ann",
+      anonymous: false,
+      protocol: "http",
+      createdAtMs: 1,
+      heldUntilMs: 1,
+      maxTunnels: 1_000,
+    });
+  }
+  const { text } = await owner.get("/dashboard/services");
+  assert.match(text, /n99/);
+  assert.doesNotMatch(text, />n100</);
+  const [, next] = /rel="next" href="([^"]+)"/.exec(text)!;
+  const second = await owner.get(next);
+  assert.match(second.text, />n100<.*>n129</s);
+  assert.doesNotMatch(second.text, />n99</);
+});
+
+Deno.test("pages escape what others named", async () => {
+  await using open = await openDashboard();
+  const owner = await firstOwner(open);
+  const { store, channels, clock } = open.control;
+  const at = { atMs: clock.wall() };
+  await store.appendAudit(
+    entry({
+      ...at,
+      actor: hostile,
+      action: hostile,
+      subject: hostile,
+      outcome: hostile,
+      detail: { [hostile]: hostile },
+    }),
+  );
+  channels.push(
+    channelOf({ agentId: hostile, remote: hostile, tunnelId: hostile, state: hostile, isOnline: false }),
+  );
+  await store.claimTunnel({
+    tunnelId: hostile,
+    name: hostile,
+    owner: hostile,
+    anonymous: false,
+    protocol: "http",
+    createdAtMs: 1,
+    heldUntilMs: 1,
+    maxTunnels: 10,
+  });
+  const query = new URLSearchParams({ actor: hostile, subject: hostile });
+  for (const path of ["/dashboard", "/dashboard/services", "/dashboard/audit", `/dashboard/audit?${query}`]) {
+    const { text, status } = await owner.get(path);
+    assert.equal(status, 200);
+    assert.match(text, /&lt;script&gt;alert/, path);
+    assert.doesNotMatch(text, /<script>|<img/, path);
+  }
+  const login = await owner.get(`/dashboard/login?back=${encodeURIComponent(hostile)}`);
+  assert.doesNotMatch(login.text, /<script>|<img/);
+  const failed = await owner.post("/dashboard/login", { name: hostile, password: "x" });
+  assert.doesNotMatch(failed.text, /<script>|<img/);
+});
+
+Deno.test("audit log is looked through by each of its words, and paged", async () => {
+  await using open = await openDashboard();
+  const owner = await firstOwner(open);
+  for (let at = 0; at < 120; at++) {
+    await open.control.store.appendAudit(
+      entry({ actor: at % 2 === 0 ? "even" : "odd", subject: `s-${at}` }),
+    );
+  }
+  const { text } = await owner.get("/dashboard/audit?actor=even&outcome=ok");
+  assert.match(text, /s-118/);
+  assert.doesNotMatch(text, /s-117/);
+  const [, next] = /rel="next" href="([^"]+)"/.exec(text)!;
+  const older = await owner.get(next.replaceAll("&amp;", "&"));
+  assert.match(older.text, />s-18</);
+  assert.match(older.text, />s-0</);
+  assert.doesNotMatch(older.text, />s-20</);
+});
+
+Deno.test("audit log says whether its chain is whole, and where it is not", async () => {
+  await using open = await openDashboard();
+  const owner = await firstOwner(open);
+  const csrf = await owner.csrf("/dashboard/audit");
+  assert.match(await words(owner, "/dashboard/audit"), /not verified/);
+  await owner.post("/dashboard/audit/verify", { csrf });
+  assert.match(await words(owner, "/dashboard/audit"), /whole verified now Lines 1 to 3/);
+  const { store, clock } = open.control;
+  const read = store.auditLines.bind(store);
+  store.auditLines = async (limit, after) =>
+    (await read(limit, after)).map((line) => line.id === 2 ? { ...line, actor: "eve" } : line);
+  await owner.post("/dashboard/audit/verify", { csrf });
+  assert.match(await words(owner, "/dashboard/audit"), /whole/, "not walked again at once");
+  clock.advance(10_000);
+  await owner.post("/dashboard/audit/verify", { csrf });
+  assert.match(await words(owner, "/dashboard/audit"), /broken at line 2 this line is not as it was written/);
+});
