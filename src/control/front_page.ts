@@ -27,6 +27,7 @@ code { font: .9em ui-monospace, monospace; }
 <p>This address works. It takes agents and requests to the control plane; every published service has a name of its own
 below it.</p>
 <ul>
+<li><a href="/dashboard">The dashboard</a>, for administrators and owners of services</li>
 <li><a href="/openapi.json">The API of the control plane</a></li>
 <li><a href="/healthz">Health</a>, <a href="/readyz">readiness</a></li>
 </ul>

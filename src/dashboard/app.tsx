@@ -9,6 +9,7 @@ import {
 } from "../control/mod.ts";
 import { codeOf, PosternError } from "../errors/mod.ts";
 import type { AdminRole } from "../ports/mod.ts";
+import { askApi } from "./api_call.ts";
 import { assets, assetsPath } from "./assets.ts";
 import { AuditCheck } from "./audit_check.ts";
 import type { DashboardEnv } from "./env.ts";
@@ -18,6 +19,7 @@ import { Page } from "./layout.tsx";
 import { type LiveParts, LiveStreams } from "./live.ts";
 import { audit } from "./pages/audit.tsx";
 import { overview } from "./pages/overview.tsx";
+import { service } from "./pages/service.tsx";
 import { services } from "./pages/services.tsx";
 import { ErrorPage } from "./pages/session.tsx";
 import { Region } from "./parts.tsx";
@@ -35,6 +37,7 @@ export interface Dashboard {
 const loaders: Readonly<Record<string, Loader>> = {
   "/dashboard": overview,
   "/dashboard/services": services,
+  "/dashboard/services/:tunnel_id": service,
   "/dashboard/audit": audit,
 };
 
@@ -73,6 +76,13 @@ export function dashboard(deps: DashboardDeps): Dashboard {
     await acting(context, requireAdmin, "viewer");
     await auditCheck.run();
     return context.redirect("/dashboard/audit", 303);
+  });
+
+  app.post("/dashboard/services/drain", async (context) => {
+    const form = await readForm(context);
+    const tunnelId = form.text("tunnel_id");
+    await askApi(deps, context, "/api/admin/drain", { tunnel_id: tunnelId }, form.text("csrf"));
+    return context.redirect(`/dashboard/services/${encodeURIComponent(tunnelId)}`, 303);
   });
 
   app.get("/dashboard/live", async (context) => {
@@ -143,6 +153,7 @@ export function dashboard(deps: DashboardDeps): Dashboard {
       admin,
       frame: await adminFrame(deps, context, admin),
       query: new URL(context.req.url).searchParams,
+      params: context.req.param(),
       nowMs: clock.wall(),
       csrf: admin.csrfToken ?? "",
       mayOperate: admin.role !== "viewer",

@@ -4,7 +4,7 @@ import { concat, utf8Decode } from "../bytes/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 
 /** Longest body of a form: a policy is the largest. */
-export const maxFormBytes = 131_072;
+const maxFormBytes = 131_072;
 
 /**
  * Reads the body within its limit. Each name counts once, the first time. Throws `content_type_unsupported`, `body_too_large`,

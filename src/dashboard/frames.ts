@@ -32,8 +32,8 @@ export async function adminFrame(
 /** What there is none of has no page. */
 async function navigationOf({ control: { store } }: DashboardDeps): Promise<NavEntry[]> {
   const [connectors, tunnelers] = await Promise.all([
-    store.countNodes("connector", 0),
-    store.countNodes("tunneler", 0),
+    store.countNodePresences("connector", 0),
+    store.countNodePresences("tunneler", 0),
   ]);
   const entry = (name: string, title: string) => ({ path: `/dashboard/${name}`, title });
   return [

@@ -18,6 +18,8 @@ export interface Visit {
   readonly admin: Administrator;
   readonly frame: Frame;
   readonly query: URLSearchParams;
+  /** Parts of the path that have a name. */
+  readonly params: Readonly<Record<string, string>>;
   /** Wall clock. */
   readonly nowMs: number;
   /** Goes into every form. */

@@ -80,6 +80,7 @@ export function adminStoreContract(kind: string, makeHarness: () => Promise<Stor
       (await store.tunnels(limit, after)).map((tunnel) => tunnel.tunnelId);
     assert.deepEqual(await ids(2), ["tun_1", "tun_2"]);
     assert.deepEqual(await ids(2, "tun_2"), ["tun_3"]);
+    assert.equal(await store.countTunnels(), 3);
   });
 
   test("revocations() gives what is remembered, page by page", async (store) => {

@@ -144,6 +144,13 @@ export function machineStoreContract(kind: string, makeHarness: () => Promise<St
     assert.deepEqual(await ids(2, "agent-003"), []);
   });
 
+  test("countMachines() tells those that are revoked from the others", async (store) => {
+    for (const n of [1, 2, 3]) await enrol(store, n);
+    await store.revokeMachine({ agentId: "agent-002" }, revocation);
+    await store.revokeMachine({ ekSha256: enrolmentOf(9).ekSha256 }, revocation);
+    assert.deepEqual(await store.countMachines(), { active: 2, revoked: 1 });
+  });
+
   test("revokeMachine() refuses the EK until it is restored, by either name", async (store) => {
     await enrol(store, 1, { labels: ["prod"] });
     assert.equal(await store.revokeMachine({ agentId: "agent-001" }, revocation), "revoked");

@@ -7,6 +7,7 @@ import {
   hostile,
   type OpenDashboard,
   openDashboard,
+  signedIn,
   wordsOf,
 } from "./support.ts";
 
@@ -106,6 +107,31 @@ Deno.test("services are shown with presence, tier and deadline; a key in a file 
   const text = await words(owner, "/dashboard/services");
   assert.match(text, /web web\.tunnel\.example online http 1 key in a file \(weaker\) ann 2 s ago/);
   assert.match(text, /1 min ago again by in 4 min 12 ms 3 12,345 1\.5 kB 2\.0 MB/);
+});
+
+Deno.test("service is shown with its agents and channels, and drained by who may", async () => {
+  await using open = await openDashboard();
+  const owner = await firstOwner(open);
+  const viewer = await signedIn(open, "viewer");
+  const { store, channels, clock, drained } = open.control;
+  const web = await tunnel(open, "web");
+  await store.bindAgent(web, "agent-1", clock.wall() - 60_000, 5);
+  channels.push(channelOf({ tunnelId: web }), channelOf({ sessionId: "s-2", agentId: "agent-x" }));
+  const path = `/dashboard/services/${web}`;
+  const text = await words(owner, path);
+  assert.match(text, /web\.tunnel\.example Protocol http Owner ann/);
+  assert.match(
+    text,
+    /Live channels of this edge .*agent-1 from .*Agents that have proved .*agent-1 1 min ago/,
+  );
+  assert.doesNotMatch(text, /agent-x/);
+  assert.equal((await owner.get("/dashboard/services/none")).status, 404);
+  assert.doesNotMatch(await words(viewer, path), /Drain channels/);
+  const fields = { csrf: await viewer.csrf(), tunnel_id: web };
+  assert.equal((await viewer.post("/dashboard/services/drain", fields)).status, 403);
+  const done = await owner.post("/dashboard/services/drain", { ...fields, csrf: await owner.csrf() });
+  assert.equal(done.headers.get("Location"), path);
+  assert.deepEqual(drained, [`${web} 30000`]);
 });
 
 Deno.test("services are shown a page at a time", async () => {
