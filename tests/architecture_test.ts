@@ -23,7 +23,7 @@ const ROWS: readonly (readonly string[])[] = [
   ],
   ["src/mux"],
   ["src/channel"],
-  ["src/driver", "src/telemetry", "src/store", "src/tokens"],
+  ["src/driver", "src/telemetry", "src/store", "src/tokens", "src/nodes"],
   ["src/edge", "src/control", "agent"],
   ["src/workers", "src/dashboard"],
   ["src/main.ts"],

@@ -9,6 +9,7 @@ import { CRYPTO_ERRORS } from "./crypto.ts";
 import { EDGE_ERRORS } from "./edge.ts";
 import { HTTP_ERRORS } from "./http.ts";
 import { HTTP2_ERRORS } from "./http2.ts";
+import { NODE_ERRORS } from "./nodes.ts";
 import { PKI_ERRORS } from "./pki.ts";
 import { QUOTE_ERRORS } from "./quote.ts";
 import { TLS_ERRORS } from "./tls.ts";
@@ -28,6 +29,7 @@ const ALL = {
   ...EDGE_ERRORS,
   ...HTTP_ERRORS,
   ...HTTP2_ERRORS,
+  ...NODE_ERRORS,
   ...PKI_ERRORS,
   ...QUOTE_ERRORS,
   ...TLS_ERRORS,
