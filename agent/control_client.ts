@@ -9,7 +9,6 @@ import {
   type ProxyChooser,
 } from "../src/driver/mod.ts";
 import { codeOf, type ErrorCode, isErrorCode, PosternError } from "../src/errors/mod.ts";
-import type { SignedDocument } from "../src/pki/mod.ts";
 import type { Clock } from "../src/ports/mod.ts";
 import { ControlConnections, type ControlMethod, type ControlResponse } from "./control_connection.ts";
 import {
@@ -35,20 +34,14 @@ import {
   tokenAnswer,
 } from "./control_messages.ts";
 import {
-  type IdentityAnswer,
-  identityAnswer,
-  type IdentityRenewRequest,
-  nonceAnswer,
-  revocationsAnswer,
-  trustBundlesAnswer,
-} from "./identity_messages.ts";
-import {
   type EnrollBeginAnswer,
   enrollBeginAnswer,
   type EnrollBeginRequest,
   type EnrollFinishAnswer,
   enrollFinishAnswer,
   type EnrollFinishRequest,
+  type EnrollmentLinkAnswer,
+  enrollmentLinkAnswer,
   type EnrollmentTokenAnswer,
   enrollmentTokenAnswer,
   type EnrollmentTokenRequest,
@@ -155,35 +148,23 @@ export class ControlClient {
     return this.#post("v1/enroll/tokens", request, enrollmentTokenAnswer, signal, true);
   }
 
+  /** As {@link issueEnrollmentToken}, with a link that shows the token once. */
+  linkEnrollmentToken(request: EnrollmentTokenRequest, signal: AbortSignal): Promise<EnrollmentLinkAnswer> {
+    return this.#post(
+      "api/admin/tokens",
+      { ...request, delivery: "link" },
+      enrollmentLinkAnswer,
+      signal,
+      true,
+    );
+  }
+
   beginEnrollment(request: EnrollBeginRequest, signal: AbortSignal): Promise<EnrollBeginAnswer> {
     return this.#post("v1/enroll/begin", request, enrollBeginAnswer, signal, false);
   }
 
   finishEnrollment(request: EnrollFinishRequest, signal: AbortSignal): Promise<EnrollFinishAnswer> {
     return this.#post("v1/enroll/finish", request, enrollFinishAnswer, signal, false);
-  }
-
-  /** This node's first certificate, for a one-time token. */
-  enrollIdentity(token: string, csr: string, signal: AbortSignal): Promise<IdentityAnswer> {
-    return this.#post("v1/identity/enroll", { token, csr }, identityAnswer, signal, false);
-  }
-
-  async renewalNonce(signal: AbortSignal): Promise<string> {
-    return (await this.#post("v1/identity/nonce", {}, nonceAnswer, signal, false)).nonce;
-  }
-
-  renewIdentity(request: IdentityRenewRequest, signal: AbortSignal): Promise<IdentityAnswer> {
-    return this.#post("v1/identity/renew", request, identityAnswer, signal, false);
-  }
-
-  /** Trust bundles after the one that is held, oldest first. */
-  async trustBundles(after: number, signal: AbortSignal): Promise<readonly SignedDocument[]> {
-    const path = `v1/trust-bundle?after=${after}`;
-    return (await this.#ask("GET", path, undefined, trustBundlesAnswer, signal, false)).trust_bundles;
-  }
-
-  nodeRevocations(signal: AbortSignal): Promise<SignedDocument> {
-    return this.#ask("GET", "v1/revocations", undefined, revocationsAnswer, signal, false);
   }
 
   /** A page of machines in the order of their agent ids; for operators, like the four below. */

@@ -37,6 +37,11 @@ export const enrollmentTokenAnswer = z.object({
   expires_at: instant,
 });
 export type EnrollmentTokenAnswer = z.infer<typeof enrollmentTokenAnswer>;
+/** A link in the place of the token. */
+export const enrollmentLinkAnswer = enrollmentTokenAnswer.omit({ token: true }).extend({
+  url: z.url({ protocol: /^https?$/ }).max(2_048),
+});
+export type EnrollmentLinkAnswer = z.infer<typeof enrollmentLinkAnswer>;
 
 export interface EnrollBeginRequest {
   readonly token: string;

@@ -320,13 +320,12 @@ export const commands: readonly Command[] = [
   },
   {
     name: "enroll",
-    summary: "Enrol this machine with its TPM, or a node with a key of its own.",
+    summary: "Enrol this machine with its TPM.",
     details: [
       "Example: postern enroll --token-file rack-7.token --control https://tunnel.example.com",
       "",
       "Takes the TPM at /dev/tpmrm0 unless --tpm or the configuration names another. Nothing secret is kept: the TPM makes the",
       "same keys at every start. May be run again with the same token when it was cut short.",
-      "A token of a role and an id needs no TPM: the key is made here, and kept in the state directory for this user only.",
     ],
     arguments: [],
     flags: [
@@ -352,6 +351,7 @@ export const commands: readonly Command[] = [
       "",
       "Asks control with an operator's token: that of the edge on this machine unless --token-file names another.",
       "The token is in the file only: bring that to the machine, and run `postern enroll` there.",
+      "With --link it is not even there: whoever opens the link that is printed sees the token, once.",
       "With --role and --id it lets a node in that has no TPM, by a key that the node makes.",
     ],
     arguments: [],
@@ -363,6 +363,7 @@ export const commands: readonly Command[] = [
         placeholder: "FILE",
         file: true,
       },
+      { name: "link", help: "Print a link to a page that shows the token once, in the place of --out." },
       {
         name: "label",
         short: "l",
@@ -383,6 +384,31 @@ export const commands: readonly Command[] = [
       jsonFlag,
     ],
     run: async (call) => (await import("./commands/enroll_token.ts")).runEnrollToken(call),
+  },
+  {
+    name: "admin",
+    summary: "Make a link for a new owner of this edge, on its own machine.",
+    details: [
+      "Example: postern admin reset --out owner.url --config edge.yaml",
+      "",
+      "For when nobody can sign in any more. Run it as the user of the edge and with its settings: it writes into the edge's own",
+      "database. Whoever opens the link first, within an hour, makes an account that may do everything.",
+    ],
+    arguments: [{ name: "ACTION", help: "reset.", required: true, words: ["reset"] }],
+    flags: [
+      {
+        name: "out",
+        short: "o",
+        help: "New file for the link, for this user only.",
+        placeholder: "FILE",
+        file: true,
+      },
+      { name: "force", help: "Replace the file when there is one." },
+      configFlag,
+    ],
+    settings: "edge",
+    commonKeys: ["state_directory", "database_url_file", "public_host", "public_url_port"],
+    run: async (call) => (await import("./commands/admin.ts")).runAdmin(call),
   },
   {
     name: "machines",

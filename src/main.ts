@@ -10,7 +10,6 @@ import {
   formatAddress,
   isLoopbackHost,
   issuerOf,
-  readSecretFile,
   trustDomainOf,
 } from "./config/mod.ts";
 import {
@@ -46,11 +45,12 @@ import {
 import { dashboard as dashboardOf, isDashboardPath } from "./dashboard/mod.ts";
 import { codeOf, PosternError } from "./errors/mod.ts";
 import { FellowEdges } from "./fellow_edges.ts";
+import { offerFirstAdministrator } from "./first_administrator.ts";
 import { defaultRotation, reauthLifeMs, type RotationPolicy, tierSchema } from "./identity/mod.ts";
+import { openStore } from "./open_store.ts";
 import type { Clock, Log, Random, Store } from "./ports/mod.ts";
 import { Readiness } from "./readiness.ts";
 import { StateDirectory } from "./state_directory.ts";
-import { openPostgresStore, openSqliteStore } from "./store/mod.ts";
 import {
   type AdminListener,
   createLog,
@@ -64,6 +64,8 @@ import { isForeignSubject, type OpenTokenVerifier, openTokenVerifier } from "./t
 import { TrustedManufacturers } from "./trusted_manufacturers.ts";
 import { version } from "./version.ts";
 import { WorkerPlane } from "./workers/mod.ts";
+
+export { makeOwnerLink, type OwnerLink } from "./first_administrator.ts";
 
 /** Owner of the token that the edge writes for who runs it. */
 const OPERATOR = "operator";
@@ -193,6 +195,10 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
         onAttestationFailed: (tunnelId, agentId) => edge.cutFailed(tunnelId, agentId),
         onNodeTrustChanged: () => fellows.announce({ kind: "node_trust_changed" }),
         onIdentity: (step, result) => metrics.identities.inc({ step, result }),
+        onAdministrator: () =>
+          void state.writeBootstrap(undefined).catch((error) =>
+            log("warn", "used link not removed", { code: codeOf(error) })
+          ),
         onTokenIssued: (kind) => metrics.tokensIssued.inc({ kind }),
         onEnrolment: (result) => metrics.enrolments.inc({ result }),
         onEvidenceJudged: (result, tier) => metrics.attestations.inc({ result, tier }),
@@ -315,6 +321,12 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
         public_host: config.publicHost,
       });
     }
+    await offerFirstAdministrator({
+      deps: controlDeps,
+      state,
+      log,
+      show: Deno.stderr.isTerminal() ? writeLine : undefined,
+    });
 
     const finished = Promise.withResolvers<void>();
     let stopping: Promise<void> | undefined;
@@ -351,18 +363,6 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
     await store.close();
     throw error;
   }
-}
-
-async function openStore(
-  { databaseUrlFile, tokens }: EdgeConfig,
-  state: StateDirectory,
-  { clock, log }: { clock: Clock; log: Log },
-): Promise<Store> {
-  const options = { wall: () => clock.wall(), clockSkewMs: tokens.clockSkewMs };
-  if (databaseUrlFile === null) return openSqliteStore(state.databasePath, options);
-  const { secret: url, warning } = await readSecretFile(databaseUrlFile, Deno);
-  if (warning !== undefined) log("warn", warning);
-  return await openPostgresStore(url, options);
 }
 
 /** What sessions are judged by. */

@@ -30,6 +30,11 @@ export class StateDirectory {
     return `${this.path}/management.token`;
   }
 
+  /** The link that makes the first administrator, while there is none. */
+  get bootstrapPath(): string {
+    return `${this.path}/bootstrap.url`;
+  }
+
   /** The edge's Noise static key: made once, then kept. Agents pin it by the signed candidates. */
   async edgeStatic(random: Random): Promise<X25519KeyPair> {
     const text = await this.#readOrMake(
@@ -53,6 +58,16 @@ export class StateDirectory {
   /** Replaces the management token, readable by this user only. */
   async writeManagementToken(token: string): Promise<void> {
     await replacePrivate(this.tokenPath, `${token}\n`);
+  }
+
+  /** Replaces the link for the first administrator, readable by this user only; undefined: there is one by now. */
+  async writeBootstrap(url: string | undefined): Promise<void> {
+    if (url !== undefined) return await replacePrivate(this.bootstrapPath, `${url}\n`);
+    try {
+      await Deno.remove(this.bootstrapPath);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
   }
 
   async #readOrMake(name: string, make: () => string): Promise<string> {

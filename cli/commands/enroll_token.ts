@@ -10,10 +10,15 @@ import { withOperatorClient } from "../operator_client.ts";
 /**
  * `postern enroll-token --out FILE [--label LABEL]... [--ek SHA256] [--ttl DURATION]`, for a node
  * `postern enroll-token --out FILE --role ROLE --id ID [--ttl DURATION]`. The token goes into the file and nowhere
- * else. Throws `cli_flag_value_missing`, `config_value_invalid`, `secret_file_exists`, and what control refuses with.
+ * else; with `--link` in the place of --out, a link that shows it once is printed. Throws `cli_flag_value_missing`, `config_value_invalid`, `secret_file_exists`, and what control refuses with.
  */
 export async function runEnrollToken(call: Call): Promise<number> {
   const { out } = call.values;
+  if (call.switches.has("link")) {
+    if (out !== undefined) throw invalid("--link", "it stands in the place of --out");
+    const request = requestOf(call);
+    return await withOperatorClient(call, (client) => link(call, client, request));
+  }
   if (out === undefined) {
     throw new PosternError(
       "cli_flag_value_missing",
@@ -26,6 +31,26 @@ export async function runEnrollToken(call: Call): Promise<number> {
   // Before a token is issued that would have nowhere to go.
   if (!isForced && await exists(out)) throw alreadyThere(out);
   return await withOperatorClient(call, (client) => issue(call, client, request, out, isForced));
+}
+
+/** The link is printed: it has to be sent to somebody, and shows the token once. */
+async function link(
+  call: Call,
+  client: ControlClient,
+  request: Parameters<ControlClient["linkEnrollmentToken"]>[0],
+): Promise<number> {
+  const { url, ...facts } = await client.linkEnrollmentToken(request, never);
+  if (call.switches.has("json")) {
+    call.terminal.out(`${JSON.stringify({ ...facts, url })}\n`);
+    return 0;
+  }
+  call.terminal.out(`${escapeControls(url)}\n`);
+  call.terminal.err(
+    `token ${
+      escapeControls(facts.token_id)
+    }: shown once to whoever opens the link, until ${facts.expires_at}\n`,
+  );
+  return 0;
 }
 
 async function issue(

@@ -91,9 +91,8 @@ export const controlDefaults: Omit<
       // who cannot ask in time is cut. A request without a valid token costs one check of a signature.
       attest: { perMinute: 6_000, burst: 2_000 },
       enroll: { perMinute: 120, burst: 60 },
-      // A thousand connectors behind one address renew 300 times a minute, with two requests each, and ask for the
-      // revocation list and the bundle once a minute.
-      identity: { perMinute: 6_000, burst: 1_000 },
+      // A thousand connectors behind one address renew some 300 times a minute, with two requests each.
+      identity: { perMinute: 1_200, burst: 400 },
       read: { perMinute: 300, burst: 100 },
       // Each may cost a hash of 40 ms.
       login: { perMinute: 12, burst: 12 },
@@ -172,6 +171,8 @@ export interface ControlEvents {
   onMachineRevoked?(agentId: string): void;
   /** A machine failed to renew its attestation: edges cut its channels for the tunnel. */
   onAttestationFailed?(tunnelId: string, agentId: string): void;
+  /** Somebody made an account by a link. */
+  onAdministrator?(): void;
   /** For metrics. */
   onTokenIssued?(kind: TokenKind): void;
   /** For metrics: `begun`, `enrolled`, `renewed` or an error code. */

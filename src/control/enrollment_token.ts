@@ -24,7 +24,8 @@ export interface EnrollmentTokenRequest {
   readonly ttlSeconds?: number;
 }
 
-export interface IssuedEnrollmentToken extends EnrolmentToken {
+export interface IssuedEnrollmentToken extends Omit<EnrolmentToken, "node"> {
+  readonly node?: EnrollmentTokenRequest["node"];
   /** Secret: told once. */
   readonly token: string;
 }

@@ -1,5 +1,5 @@
 /** Enrolment and machines over HTTP. */
-import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { OpenAPIHono, z } from "@hono/zod-openapi";
 import { describeEk } from "../attestation/ek/mod.ts";
 import { toBase64Url, toHex } from "../bytes/mod.ts";
 import type { MachineKey, MachineRecord } from "../ports/mod.ts";
@@ -7,7 +7,11 @@ import { AuditBudget } from "./audit_budget.ts";
 import type { ControlDeps } from "./config.ts";
 import { bearerOf, requireOperator } from "./credentials.ts";
 import { beginEnrollment, finishEnrollment } from "./enrollment.ts";
-import { issueEnrollmentToken } from "./enrollment_token.ts";
+import {
+  type EnrollmentTokenRequest,
+  type IssuedEnrollmentToken,
+  issueEnrollmentToken,
+} from "./enrollment_token.ts";
 import type { ControlEnv } from "./http.ts";
 import {
   deleteMachineRoute,
@@ -19,6 +23,7 @@ import {
   restoreMachineRoute,
   revokeMachineRoute,
 } from "./machine_routes.ts";
+import type { enrollmentTokenRequestSchema } from "./machine_schemas.ts";
 import { stateOf } from "./machine_state.ts";
 import { deleteMachine, machineOf, machinePage, restoreMachine, revokeMachine } from "./machines.ts";
 
@@ -28,22 +33,10 @@ export function addMachineRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps
     (await requireOperator(deps, [token, bearerOf(header)])).sub;
 
   app.openapi(enrollmentTokenRoute, async (context) => {
-    const { labels, ek_sha256, role, id, ttl_seconds, management_token } = context.req.valid("json");
-    const operator = await operatorOf(context.req.header("Authorization"), management_token);
-    const issued = await issueEnrollmentToken(deps, operator, {
-      labels,
-      ekSha256: ek_sha256,
-      ...(role === undefined || id === undefined ? {} : { node: { role, id } }),
-      ttlSeconds: ttl_seconds,
-    });
-    return context.json({
-      token: issued.token,
-      token_id: issued.tokenId,
-      ...(issued.labels === undefined ? {} : { labels: [...issued.labels] }),
-      ...(issued.ekSha256 === undefined ? {} : { ek_sha256: issued.ekSha256 }),
-      ...(role === undefined ? {} : { role, id }),
-      expires_at: instant(issued.expiresAtMs),
-    }, 200);
+    const request = context.req.valid("json");
+    const operator = await operatorOf(context.req.header("Authorization"), request.management_token);
+    const issued = await issueEnrollmentToken(deps, operator, wantedToken(request));
+    return context.json({ token: issued.token, ...toldToken(issued) }, 200);
   });
 
   app.openapi(enrollBeginRoute, async (context) => {
@@ -111,6 +104,29 @@ export function addMachineRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps
     await deleteMachine(deps, operator, request.agent_id);
     return context.json({ deleted: true as const, agent_id: request.agent_id }, 200);
   });
+}
+
+/** What a request asks for; the schema has made sure that role and id go together. */
+export function wantedToken(
+  { labels, ek_sha256, role, id, ttl_seconds }: z.infer<typeof enrollmentTokenRequestSchema>,
+): EnrollmentTokenRequest {
+  return {
+    labels,
+    ekSha256: ek_sha256,
+    ...(role === undefined || id === undefined ? {} : { node: { role, id } }),
+    ttlSeconds: ttl_seconds,
+  };
+}
+
+/** All but the token. */
+export function toldToken({ tokenId, labels, ekSha256, node, expiresAtMs }: IssuedEnrollmentToken) {
+  return {
+    token_id: tokenId,
+    ...(labels === undefined ? {} : { labels: [...labels] }),
+    ...(ekSha256 === undefined ? {} : { ek_sha256: ekSha256 }),
+    ...(node === undefined ? {} : { role: node.role, id: node.id }),
+    expires_at: instant(expiresAtMs),
+  };
 }
 
 /** The schema has made sure that it is one of them. */

@@ -4,6 +4,8 @@ export {
   type Administrator,
   channelPage,
   csrfHeader,
+  firstInvite,
+  inviteAdmin,
   nodePage,
   type NodeView,
   type Overview,
@@ -13,6 +15,7 @@ export {
   type RequireAdmin,
   servicePage,
   type ServiceView,
+  setupPath,
 } from "./admin/mod.ts";
 export { controlApp, controlPaths } from "./app.ts";
 export {

@@ -10,7 +10,6 @@ export {
 } from "./peer_check.ts";
 export { renewalHolds, signRenewal } from "./renewal.ts";
 export {
-  readHeldRevocations,
   type RevocationList,
   revocationOf,
   revocationsGraceMs,

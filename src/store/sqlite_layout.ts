@@ -301,10 +301,6 @@ const STEPS: readonly string[] = [
     PRIMARY KEY (kind, value)
   ) STRICT, WITHOUT ROWID;
   `,
-  `
-  ALTER TABLE challenges ADD COLUMN owner TEXT NOT NULL DEFAULT '';
-  CREATE INDEX challenges_by_owner ON challenges (owner);
-  `,
 ];
 
 /** The layout that this program writes. */

@@ -32,6 +32,7 @@ export const PACKAGES: readonly PackageRow[] = [
   { binary: "postgres", package: "postgresql", why: "a database as a published tcp service" },
   { binary: "initdb", package: "postgresql", why: "a fresh cluster for each test run" },
   { binary: "chromium", package: "chromium", why: "published sites and error pages as a person sees them" },
+  { binary: "zbarimg", package: "zbar-tools", why: "reads QR codes that our own code has drawn" },
   { binary: "swtpm", package: "swtpm", why: "a software TPM 2.0 that proves what a machine is" },
   {
     binary: "swtpm_setup",

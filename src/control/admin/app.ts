@@ -6,10 +6,13 @@ import type { RateLimiter } from "../rate_limit.ts";
 import { adminAuthority } from "./authority.ts";
 import { addAdminSessionRoutes } from "./session_app.ts";
 import { ADMIN_SESSION_ROUTES, loginRoute, refreshRoute, setupRoute } from "./session_routes.ts";
+import { revealPath } from "./delivery.ts";
+import { addAdminTokenRoutes } from "./token_app.ts";
+import { ADMIN_TOKEN_ROUTES, revealRoute } from "./token_routes.ts";
 import { addAdminViewRoutes } from "./view_app.ts";
 import { ADMIN_VIEW_ROUTES } from "./view_routes.ts";
 
-export const ADMIN_ROUTES = [...ADMIN_SESSION_ROUTES, ...ADMIN_VIEW_ROUTES] as const;
+export const ADMIN_ROUTES = [...ADMIN_SESSION_ROUTES, ...ADMIN_VIEW_ROUTES, ...ADMIN_TOKEN_ROUTES] as const;
 
 /** What strangers may ask is limited more than what is asked by those who are signed in. */
 export const ADMIN_RATE_GROUPS: Readonly<Record<string, RateGroup>> = {
@@ -17,10 +20,13 @@ export const ADMIN_RATE_GROUPS: Readonly<Record<string, RateGroup>> = {
   [loginRoute.path]: "login",
   [setupRoute.path]: "login",
   [refreshRoute.path]: "login",
+  [revealRoute.path]: "login",
+  [revealPath]: "read",
 };
 
 export function addAdminRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps, limiter: RateLimiter): void {
   const requireAdmin = adminAuthority(deps);
   addAdminSessionRoutes(app, deps, requireAdmin, limiter);
   addAdminViewRoutes(app, deps, requireAdmin);
+  addAdminTokenRoutes(app, deps, requireAdmin);
 }

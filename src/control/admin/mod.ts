@@ -2,6 +2,8 @@
 export { firstInvite, type Invite, inviteAdmin } from "./accounts.ts";
 export { addAdminRoutes, ADMIN_RATE_GROUPS, ADMIN_ROUTES } from "./app.ts";
 export { adminAuthority, type Administrator, csrfHeader, type RequireAdmin } from "./authority.ts";
+export { revealPath } from "./delivery.ts";
+export { setupPath } from "./session_app.ts";
 export {
   channelPage,
   nodePage,

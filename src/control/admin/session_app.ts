@@ -31,7 +31,7 @@ import {
 import { issueAccess, openSession, refreshSession, type SignedIn } from "./sessions.ts";
 
 /** Page that makes an account out of what stands behind the #. */
-const setupPath = "/dashboard/setup";
+export const setupPath = "/dashboard/setup";
 
 export function addAdminSessionRoutes(
   app: OpenAPIHono<ControlEnv>,
@@ -61,6 +61,7 @@ export function addAdminSessionRoutes(
     if (session === "cookie") checkOrigin(context);
     const clientIp = clientIpOf(context);
     const account = await acceptInvite(login, { secret, name, password, clientIp });
+    deps.events.onAdministrator?.();
     return context.json(await signIn(context, account, session), 200);
   });
 

@@ -130,6 +130,18 @@ export const ADMIN_ERRORS = {
     cause: "Without an owner nobody could manage accounts any more.",
     remedy: "Make another account owner first.",
   },
+  delivery_gone: {
+    title: "Link shows nothing any more",
+    blame: "peer",
+    retryable: false,
+    status: 410,
+    exit: 3,
+    cause:
+      "The link was opened before, has expired, or was never made. What it held was shown once and deleted.",
+    remedy:
+      "Ask whoever sent it for another one. If you have not opened it, somebody else has: tell them, so that they revoke " +
+      "what was enrolled with it. The audit log says when it was opened, and from where.",
+  },
   deliveries_full: {
     title: "Too many open links",
     blame: "operator",

@@ -180,7 +180,7 @@ Deno.test("viewers look, operators change, owners manage accounts: admin_role_in
 });
 
 /** Routes that strangers may ask: each judges a secret of its own. */
-const open = new Set(["/api/admin/login", "/api/admin/setup", "/api/admin/refresh"]);
+const open = new Set(["/api/admin/login", "/api/admin/setup", "/api/admin/refresh", "/api/admin/reveal"]);
 
 Deno.test("strangers and members see nothing of the admin API, whatever they ask", async () => {
   await using control = await openControl();
