@@ -66,7 +66,17 @@ function devicePipe(file: Deno.FsFile): TpmPipe {
 
 async function openDevice(path: string): Promise<Deno.FsFile> {
   try {
-    return await Deno.open(path, { read: true, write: true });
+    const file = await Deno.open(path, { read: true, write: true });
+    // A command that is written to a file of another kind destroys what it holds.
+    if ((await file.stat()).isCharDevice === true) return file;
+    file.close();
+    throw new PosternError(
+      "tpm_unavailable",
+      `Cannot reach the TPM at ${path}: it is a file, and no device`,
+      {
+        detail: { tpm: path },
+      },
+    );
   } catch (error) {
     if (!(error instanceof Deno.errors.NotCapable)) throw error;
     // Deno lets no program open what is below /dev unless everything is allowed to it.
@@ -114,6 +124,9 @@ function stateOf(error: unknown): string {
   if (error instanceof errors.NotFound) return "there is none";
   if (error instanceof errors.ConnectionRefused) return "connection refused";
   if (error instanceof errors.PermissionDenied) return "this user may not open it";
+  if (error instanceof Error && /os error 6\b/.test(error.message)) {
+    return "it is a socket, which is named as unix:PATH, or a device that is not there";
+  }
   // EBUSY of a device, EAGAIN of a unix socket where others wait already.
   if (error instanceof errors.Busy || (error instanceof Error && /os error (11|16)\b/.test(error.message))) {
     return "another program has it";

@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { openTpm } from "../../../agent/tpm/mod.ts";
+import { openError, systemPipes } from "../../../agent/tpm/pipe.ts";
 import { systemClock, systemRandom } from "../../../src/driver/mod.ts";
 import { codeOf } from "../../../src/errors/mod.ts";
 import { Swtpm } from "../../support/swtpm.ts";
@@ -109,6 +110,22 @@ Deno.test("a TPM may be a character device, which is opened anew for each row of
   await assert.rejects(tpm.state(), (error) => codeOf(error) === "tpm_framing");
   device.answer = (command) => machine.command(command);
   assert.equal((await tpm.state()).loadedObjects, 0);
+});
+
+Deno.test("a file that is no device is refused as TPM and stays as it is, a socket is told from one", async () => {
+  await using folder = await TempDir.make("no_tpm");
+  const file = folder.file("agent.yaml");
+  await Deno.writeTextFile(file, "version: 1");
+  const open = systemPipes();
+  await assert.rejects(open({ kind: "device", path: file }), {
+    code: "tpm_unavailable",
+    message: /no device/,
+  });
+  assert.equal(await Deno.readTextFile(file), "version: 1");
+  const path = folder.file("socket");
+  using _listener = Deno.listen({ transport: "unix", path });
+  const error = await open({ kind: "device", path }).then(() => undefined, (thrown: unknown) => thrown);
+  assert.match(openError(error, { kind: "device", path }).message, /unix:PATH/);
 });
 
 Deno.test("a device below /dev cannot be opened by the program as it is installed, and it says what to do", async () => {
