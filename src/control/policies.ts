@@ -189,6 +189,12 @@ export async function learnFromMachines(
   const machines = "agentId" in from
     ? [await activeMachine(store, from.agentId)]
     : await Array.fromAsync(activeMachines(store, from.label));
+  if ("label" in from && machines.length === 0) {
+    throw new PosternError(
+      "policy_values_missing",
+      `Cannot learn policy: no machine has the label ${from.label}`,
+    );
+  }
   const observations = machines.map((machine) => {
     const shown = stateOf(machine)?.shown;
     return {

@@ -28,7 +28,7 @@ export const policyLabelSchema = z.string().regex(/^[A-Za-z0-9._:@=/-]{1,128}$/,
   error: "must be 1 to 128 letters, digits or ._:@=/-",
 });
 
-const pcrNumber = z.string().regex(/^(0|[1-9][0-9]?)$/).refine((text) => Number(text) <= maxPcr, {
+const pcrNumber = z.string().refine((text) => /^(0|[1-9][0-9]?)$/.test(text) && Number(text) <= maxPcr, {
   error: `must be a PCR, 0 to ${maxPcr}`,
 });
 
@@ -88,11 +88,18 @@ export interface PcrValues {
 export function readPolicy(value: unknown): PcrPolicy {
   const parsed = pcrPolicySchema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const { path, message } = parsed.error.issues[0];
+  const { issues } = parsed.error;
+  // A member that nobody knows is mostly a misspelt one, and why another is missing.
+  const { path, message } = issues.find(({ code }) => code === "unrecognized_keys") ?? told(issues[0]);
   const place = path.join(".").slice(0, 100) || "the document";
   throw new PosternError("policy_invalid", `Cannot read policy: ${place}: ${message.slice(0, 200)}`, {
     detail: { field: place },
   });
+}
+
+/** Of a key that is refused, what its own schema says. */
+function told(issue: z.core.$ZodIssue): Pick<z.core.$ZodIssue, "path" | "message"> {
+  return issue.code === "invalid_key" ? { path: issue.path, message: issue.issues[0].message } : issue;
 }
 
 /** `name@version`. */

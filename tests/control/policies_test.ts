@@ -165,7 +165,9 @@ Deno.test("POST /v1/policies/learn refuses what it cannot learn from: machine_un
   await using control = await openFleet();
   assertProblem(await learn(control, { name: "x", agent_id: machineId(9) }), 404, "machine_unknown");
   assertProblem(await learn(control, { name: "x", agent_id: machineId(4) }), 409, "policy_values_missing");
-  assertProblem(await learn(control, { name: "x", label: "none" }), 409, "policy_values_missing");
+  const unlabelled = await learn(control, { name: "x", label: "none" });
+  assertProblem(unlabelled, 409, "policy_values_missing");
+  assert.match(JSON.stringify(unlabelled.json), /no machine has the label none/);
   assertProblem(
     await learn(control, { name: "x", label: "rack", pcrs: [0, 14] }),
     409,

@@ -50,3 +50,9 @@ Deno.test("readPolicy() names what is out of form: policy_invalid", () => {
   }
   assert.throws(() => readPolicy("factory"), { code: "policy_invalid" });
 });
+
+Deno.test("readPolicy() tells of a misspelt member before the one that is missing, and which PCRs there are", () => {
+  const { pcrs, ...rest } = policyOf();
+  assert.throws(() => readPolicy({ ...rest, pcr: pcrs }), { message: /Unrecognized key: "pcr"/ });
+  assert.throws(() => readPolicy({ ...rest, pcrs: { "27": "any" } }), { message: /pcrs\.27: .*0 to 23/ });
+});

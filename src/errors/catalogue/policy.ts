@@ -72,9 +72,10 @@ export const POLICY_ERRORS = {
     retryable: false,
     status: 409,
     exit: 1,
-    cause: "No machine that was asked for has proved these PCRs of this bank with a quote so far.",
+    cause:
+      "No machine that was asked for has proved these PCRs of this bank with a quote so far, or there is no such machine.",
     remedy:
-      "Let the machine connect once: without a policy it quotes PCRs 0 to 7 of sha256. Policies with other PCRs are " +
+      "Check the label: `postern machines`. Let the machine connect once: without a policy it quotes PCRs 0 to 7 of sha256. Policies with other PCRs are " +
       'applied with "any" first and learnt then.',
   },
   policy_values_too_many: {
