@@ -11,20 +11,32 @@ export async function runMachines(call: Call): Promise<number> {
     call.terminal.out(`${JSON.stringify({ machines })}\n`);
     return 0;
   }
-  if (machines.length === 0) call.terminal.err("no machine is enrolled\n");
-  for (const machine of machines) {
-    const { agent_id, state, labels, enrolled_at, reason, attestation } = machine;
-    const words = [
-      agent_id,
-      state,
-      enrolled_at,
-      attestation?.result ?? "-",
-      labels.join(",") || "-",
-      ...(reason === undefined ? [] : [reason]),
-    ];
-    call.terminal.out(`${escapeControls(words.join("  "))}\n`);
+  if (machines.length === 0) {
+    call.terminal.err("no machine is enrolled\n");
+    return 0;
+  }
+  const rows = machines.map(({ agent_id, state, labels, enrolled_at, reason, attestation }) => [
+    agent_id,
+    state,
+    enrolled_at,
+    attestation?.result ?? "-",
+    labels.join(",") || "-",
+    reason ?? "-",
+  ]);
+  for (
+    const line of table([["AGENT", "STATE", "ENROLLED", "LAST QUOTE", "LABELS", "REVOKED FOR"], ...rows])
+  ) {
+    call.terminal.out(`${escapeControls(line)}\n`);
   }
   return 0;
+}
+
+/** A line for each row, its words below those of the row before. */
+function table(rows: readonly (readonly string[])[]): string[] {
+  const widths = rows[0].map((_, column) =>
+    rows.reduce((most, row) => Math.max(most, row[column].length), 0)
+  );
+  return rows.map((row) => row.map((word, column) => word.padEnd(widths[column])).join("  ").trimEnd());
 }
 
 /**

@@ -17,6 +17,8 @@ const ACTIONS: Readonly<Record<Action, { readonly argument?: string; readonly fl
   show: { argument: "NAME", flags: ["version"] },
 };
 
+/** 30 days: control takes no more. */
+const maxOverlapMs = 2_592_000_000;
 /** Machines that are listed; the rest is counted. */
 const maxListed = 20;
 
@@ -64,7 +66,7 @@ async function learn(call: Call): Promise<number> {
     return 0;
   }
   const lines = [
-    `learnt ${policy.name} version ${policy.version} from ${learnt_from.length} machines`,
+    `learnt ${policy.name} version ${policy.version} from ${machineCount(learnt_from.length)}`,
     ...(passed_over.length === 0
       ? []
       : [`passed over, since they have not shown these PCRs: ${some(passed_over)}`]),
@@ -111,7 +113,7 @@ function planLines({ policy_version, applied, changes, counts, machines }: Apply
       return `${words[outcome].padEnd(8)}${agent_id}  ${policies}${why}`;
     }),
     ...(total > told.length ? [`and ${total - told.length} more`] : []),
-    `by what they showed last, ${counts.pass} machines pass, ${counts.fail} fail, ${counts.unknown} are unknown`,
+    `machines by what they showed last: ${counts.pass} pass, ${counts.fail} fail, ${counts.unknown} unknown`,
     applied ? `applied ${policy_version}` : `${policy_version} is not applied`,
   ];
 }
@@ -129,11 +131,15 @@ async function list(call: Call): Promise<number> {
   return 0;
 }
 
+function machineCount(count: number): string {
+  return count === 1 ? "1 machine" : `${count} machines`;
+}
+
 function listLine(policy: PoliciesAnswer["policies"][number]): string {
   const { name, version, bank, pcrs, labels, machines, overlap_until, retired } = policy;
   return [
     `${name}@${version}`,
-    retired ? "retired" : `${machines} machines`,
+    retired ? "retired" : machineCount(machines),
     `${bank}:${pcrs.join(",")}`,
     labels.length === 0 ? "every machine" : labels.join(","),
     ...(overlap_until === undefined ? [] : [`version ${version - 1} until ${overlap_until}`]),
@@ -192,8 +198,8 @@ function overlapOf(call: Call): number | undefined {
   const { overlap } = call.values;
   if (overlap === undefined) return undefined;
   const ms = parseDuration(overlap);
-  if (ms === undefined || ms < 1_000) {
-    throw invalid("--overlap", "expected a duration with its unit (24h, 7d)");
+  if (ms === undefined || ms < 1_000 || ms > maxOverlapMs) {
+    throw invalid("--overlap", "expected a duration from 1s to 30d with its unit (24h, 7d)");
   }
   return Math.ceil(ms / 1_000);
 }

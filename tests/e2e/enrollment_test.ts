@@ -89,6 +89,11 @@ Deno.test("postern enroll lets a machine in by its TPM, whichever key its maker 
   const machines = await machinesOf(stack);
   assert.deepEqual(machines.map(({ agent_id }) => agent_id), [...names].sort(), "one key is one agent");
   for (const machine of machines) assert.equal(machine.state, "active");
+  const listed = await postern(["machines"], operatorOf(stack));
+  assert.match(
+    listed.stdout,
+    /^AGENT +STATE +ENROLLED +LAST QUOTE +LABELS +REVOKED FOR\nagent-\S+ +active +\S+Z +-/,
+  );
   const shown = await postern(["machine", "show", String(machines[0].agent_id)], operatorOf(stack));
   assert.match(shown.stdout, /^TPM +id:00001014 swtpm, made with firmware id:20191023$/m);
   assert.match(shown.stdout, /^certificate +serial [0-9a-f]+, sha256 [0-9a-f]{64}, until 9999-12-31/m);

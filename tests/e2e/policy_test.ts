@@ -55,7 +55,7 @@ Deno.test("postern policy: learn, diff and apply; a changed PCR is refused until
 
   const file = attested.stack.folder.file("racks.yaml");
   const learnt = await done(attested, "learn", "--label", "rack", "--name", "racks", "--out", file);
-  assert.match(learnt.stderr, /learnt racks version 1 from 1 machines/);
+  assert.match(learnt.stderr, /learnt racks version 1 from 1 machine\n/);
   assert.match(
     await Deno.readTextFile(file),
     new RegExp(`"4": # boot loader and kernel\\n    - "${await tpm.pcr(4)}"`),
@@ -69,7 +69,7 @@ Deno.test("postern policy: learn, diff and apply; a changed PCR is refused until
   assert.match((await done(attested, "list")).stderr, /no policy was applied/);
   assert.match((await done(attested, "apply", file)).stdout, /applied racks@1/);
   assert.equal((await policy(attested, "apply", file, "--json")).json.error.code, "policy_version_conflict");
-  assert.equal((await done(attested, "list")).stdout, "racks@1  1 machines  sha256:0,1,2,3,4,5,6,7  rack\n");
+  assert.equal((await done(attested, "list")).stdout, "racks@1  1 machine  sha256:0,1,2,3,4,5,6,7  rack\n");
   assert.match((await done(attested, "show", "racks")).stdout, /^name: "racks"\nversion: 1\n/);
   const second = await attested.serve(tpm, services(origin));
   assert.equal(established(attested).length, 2);
