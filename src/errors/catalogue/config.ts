@@ -115,13 +115,14 @@ export const CONFIG_ERRORS = {
     remedy: "Run `postern help COMMAND`, or `postern help COMMAND --all` for every setting.",
   },
   cli_flag_value_missing: {
-    title: "A flag needs a value",
+    title: "A flag or its value is missing",
     blame: "operator",
     retryable: false,
     exit: 2,
     cause:
-      "The flag stands at the end of the command line, in front of another flag, or with an empty value.",
-    remedy: "Write --flag VALUE or --flag=VALUE.",
+      "The command cannot do without the flag, or the flag stands at the end of the command line, in front of another " +
+      "flag, or with an empty value.",
+    remedy: "Add what the message names: --flag VALUE or --flag=VALUE.",
   },
   cli_flag_repeated: {
     title: "A flag is given twice",
