@@ -105,14 +105,15 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps = {}): Pro
   const provider = await identityOf(config, directory, clock, random);
   const store = await TunnelStore.open(`${directory}/tunnels.json`, log, clock);
   const version = deps.version ?? programVersion;
-  if (config.control.startsWith("http:") && !isLoopbackHost(new URL(config.control).hostname)) {
-    log("warn", "control is asked over plain http: tokens can be read on the way", {
-      control: config.control,
-    });
+  for (const url of config.control) {
+    if (!url.startsWith("http:") || isLoopbackHost(new URL(url).hostname)) continue;
+    log("warn", "control is asked over plain http: tokens can be read on the way", { control: url });
   }
   const control = new ControlClient({
     url: config.control,
     clock,
+    random,
+    onMoved: (url) => log("info", "control is asked at another address", { control: url }),
     caCerts,
     proxyFor,
     network: deps.network,
@@ -222,7 +223,7 @@ class Agent implements RunningAgent {
         control,
         store,
         service: service.config,
-        key: [config.control, service.config.name ?? "", service.config.protocol, service.target].join(" "),
+        key: storedUnder(store, config.control, service),
         log,
       });
       const supervise = (carrier: CarrierPlace | undefined) =>
@@ -260,7 +261,7 @@ class Agent implements RunningAgent {
       agent_id: this.agentId,
       tier: this.tier,
       version,
-      control: config.control,
+      control: config.control.join(","),
       services: services.length,
       admin: this.#admin?.address,
     });
@@ -282,6 +283,7 @@ class Agent implements RunningAgent {
       tier: this.tier,
       version: this.#version,
       state: stateOf(services),
+      control: this.#control.url,
       services: services.map((each) => each.status()),
       rtt_ms: typeof leading?.rttMs === "number" ? Math.round(leading.rttMs * 100) / 100 : null,
       edge: leading?.edge ?? null,
@@ -359,6 +361,19 @@ class Agent implements RunningAgent {
     this.#told = text;
     for (const callback of this.#callbacks) callback(status);
   }
+}
+
+/**
+ * Key of a service's tunnel: with the address of control under which it is stored already, whichever that is of those that
+ * are set now, else with the first.
+ */
+function storedUnder(
+  store: Pick<TunnelStore, "get">,
+  control: readonly string[],
+  { config, target }: Pick<Service, "config" | "target">,
+): string {
+  const keys = control.map((url) => [url, config.name ?? "", config.protocol, target].join(" "));
+  return keys.find((key) => store.get(key) !== undefined) ?? keys[0];
 }
 
 /** One word for all services: what they agree on, else `degraded` while any of them is online. */

@@ -7,9 +7,11 @@ import {
   type Network,
   openStream,
   type ProxyChooser,
+  systemRandom,
 } from "../src/driver/mod.ts";
 import { codeOf, type ErrorCode, isErrorCode, PosternError } from "../src/errors/mod.ts";
-import type { Clock } from "../src/ports/mod.ts";
+import type { Clock, Random } from "../src/ports/mod.ts";
+import { ControlAddresses } from "./control_addresses.ts";
 import { ControlConnections, type ControlMethod, type ControlResponse } from "./control_connection.ts";
 import {
   type AuditAnswer,
@@ -74,9 +76,13 @@ export const CONTROL_TIMEOUT_MS = 10_000;
 export const MAX_ANSWER_BYTES = 262_144;
 
 export interface ControlClientOptions {
-  /** Base URL; paths are appended. */
-  readonly url: string;
+  /** Base URL, to which paths are appended; or several of edges that share a database, at least one, the first preferred. */
+  readonly url: string | readonly string[];
   readonly clock: Clock;
+  /** The system's own unless given. */
+  readonly random?: Random;
+  /** Another of several addresses is asked from now on; not called for the first. */
+  readonly onMoved?: (url: string) => void;
   /** PEM, trusted besides the machine's own authorities. */
   readonly caCerts?: readonly string[];
   /** Always straight unless given. */
@@ -88,16 +94,36 @@ export interface ControlClientOptions {
   readonly userAgent?: string;
 }
 
+/** One of control's addresses. */
+interface Place {
+  readonly url: string;
+  readonly base: URL;
+  readonly connections: ControlConnections;
+}
+
 export class ControlClient {
   readonly #options: ControlClientOptions;
-  readonly #base: URL;
-  readonly #connections: ControlConnections;
+  readonly #places: readonly Place[];
+  readonly #addresses: ControlAddresses<Place>;
 
   /** Throws `ca_certificates_invalid`. */
   constructor(options: ControlClientOptions) {
     this.#options = options;
-    this.#base = new URL(options.url.endsWith("/") ? options.url : `${options.url}/`);
-    this.#connections = connectionsOf(this.#base, options);
+    const urls = typeof options.url === "string" ? [options.url] : options.url;
+    this.#places = urls.map((url) => {
+      const base = new URL(url.endsWith("/") ? url : `${url}/`);
+      return { url, base, connections: connectionsOf(base, options) };
+    });
+    this.#addresses = new ControlAddresses(this.#places, {
+      clock: options.clock,
+      random: options.random ?? systemRandom,
+      onMoved: () => options.onMoved?.(this.url),
+    });
+  }
+
+  /** The address that is asked now. */
+  get url(): string {
+    return this.#addresses.current.url;
   }
 
   /** Whether requests carry a management token. */
@@ -211,7 +237,7 @@ export class ControlClient {
 
   /** Ends idle connections. Idempotent. */
   close(): void {
-    this.#connections.close();
+    for (const { connections } of this.#places) connections.close();
   }
 
   #post<T>(
@@ -233,8 +259,22 @@ export class ControlClient {
     signal: AbortSignal,
     withToken: boolean,
   ): Promise<T> {
-    const { clock, token, userAgent } = this.#options;
-    const secret = withToken ? await token?.() : undefined;
+    const secret = withToken ? await this.#options.token?.() : undefined;
+    return await this.#addresses.ask((place) =>
+      this.#askAt(place, method, path, body, schema, signal, secret)
+    );
+  }
+
+  async #askAt<T>(
+    { base, connections }: Place,
+    method: ControlMethod,
+    path: string,
+    body: string | undefined,
+    schema: z.ZodType<T>,
+    signal: AbortSignal,
+    secret: string | undefined,
+  ): Promise<T> {
+    const { clock, userAgent } = this.#options;
     const stop = new AbortController();
     let isLate = false;
     const cancel = clock.schedule(clock.now() + CONTROL_TIMEOUT_MS, () => {
@@ -245,8 +285,8 @@ export class ControlClient {
     signal.addEventListener("abort", onAbort);
     if (signal.aborted) stop.abort();
     try {
-      const { pathname, search } = new URL(path, this.#base);
-      const response = await this.#connections.ask(
+      const { pathname, search } = new URL(path, base);
+      const response = await connections.ask(
         method,
         pathname + search,
         {
@@ -264,7 +304,7 @@ export class ControlClient {
     } catch (error) {
       if (signal.aborted) throw failure("connect_aborted", path, "the attempt was given up", error);
       if (isLate) throw failure("control_timeout", path, `no answer within ${CONTROL_TIMEOUT_MS} ms`, error);
-      throw explained(this.#base, error);
+      throw explained(base, error);
     } finally {
       cancel();
       signal.removeEventListener("abort", onAbort);

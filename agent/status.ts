@@ -53,6 +53,8 @@ export interface AgentStatus {
   readonly tier: Tier;
   readonly version: string;
   readonly state: AgentState;
+  /** URL of the control plane that is asked: of several the one that answered last. */
+  readonly control: string;
   readonly services: readonly ServiceStatus[];
   /** Last heartbeat round trip in milliseconds, to two decimals; null before the first. */
   readonly rtt_ms: number | null;

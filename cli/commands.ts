@@ -84,8 +84,8 @@ function ruleFlags(protocol: ServiceProtocol): Flag[] {
 const operatorFlags: readonly Flag[] = [
   {
     name: "control",
-    help: "Control plane; http://127.0.0.1:8080 when absent.",
-    placeholder: "URL",
+    help: "Control plane, or several of one cluster; http://127.0.0.1:8080 when absent.",
+    placeholder: "URL,...",
     environment: "POSTERN_CONTROL",
   },
   {

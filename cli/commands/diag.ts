@@ -7,7 +7,7 @@ import type { Call } from "../command.ts";
 import { type Check, resultText, runChecks } from "../diag/check.ts";
 import { runtimeCheck, simdCheck, stateDirectoryCheck, tokenFileCheck } from "../diag/machine.ts";
 import { tpmChecks } from "../diag/tpm.ts";
-import { networkChecks, type Target } from "../diag/network.ts";
+import { controlChecks, type Target, targetChecks } from "../diag/network.ts";
 import { exitCodeOf, failureText } from "../failure.ts";
 import { loadAgent } from "../load.ts";
 import { terminalBeside } from "../tpm_terminal.ts";
@@ -22,25 +22,29 @@ export async function runDiag(call: Call): Promise<number> {
   const ca = config.caFile === null ? undefined : await readAuthorities(config.caFile);
   const proxyFor = await proxyChooser(config, noLog);
   const { control, tokenFile } = config;
-  const asker = new ControlClient({
-    url: control,
-    clock: systemClock,
-    caCerts: ca === undefined ? undefined : [ca],
-    proxyFor,
-    token: tokenFile === null ? undefined : async () => (await readSecretFile(tokenFile, Deno)).secret,
-  });
+  // Each address for itself: the others must not hide that one of them does not answer.
+  const askers = control.map((url) =>
+    new ControlClient({
+      url,
+      clock: systemClock,
+      caCerts: ca === undefined ? undefined : [ca],
+      proxyFor,
+      token: tokenFile === null ? undefined : async () => (await readSecretFile(tokenFile, Deno)).secret,
+    })
+  );
   const checks: Check[] = [
     runtimeCheck(Deno.version.deno),
     simdCheck,
     stateDirectoryCheck(config.stateDirectory),
     tokenFileCheck(tokenFile, Deno),
     ...tpmChecks(config),
-    ...networkChecks({ control, ca, proxyFor, asker, targets }),
+    ...askers.flatMap((asker) => controlChecks({ control: asker.url, ca, proxyFor, asker })),
+    ...targetChecks(targets),
   ];
   const json = call.switches.has("json");
   const terminal = terminalBeside(config.tpm, call.terminal);
   const results = await runChecks(checks, (result) => json || terminal.out(resultText(result)));
-  asker.close();
+  for (const asker of askers) asker.close();
   const failed = results.filter(({ result }) => result === "FAIL").length;
   const failure = failed === 0 ? undefined : new PosternError(
     "checks_failed",

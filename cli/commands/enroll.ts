@@ -43,7 +43,7 @@ export async function runEnroll(call: Call): Promise<number> {
     random: systemRandom,
     ek: config.tpmEk ?? undefined,
   });
-  if (config.control.startsWith("http:") && !isLoopbackHost(new URL(config.control).hostname)) {
+  if (config.control.some((url) => url.startsWith("http:") && !isLoopbackHost(new URL(url).hostname))) {
     terminal.err("control is asked over plain http: the token can be read on the way\n");
   }
   if (!call.switches.has("force")) await checkMachineFile(file, tpm.agentId);
@@ -58,7 +58,7 @@ export async function runEnroll(call: Call): Promise<number> {
     const { agentId, labels } = await enrol(tpm, control, token, never);
     await openPrivateDirectory(directory);
     const enrolledAt = new Date(systemClock.wall()).toISOString();
-    await writeMachineFile(file, { agent_id: agentId, control: config.control, enrolled_at: enrolledAt });
+    await writeMachineFile(file, { agent_id: agentId, control: control.url, enrolled_at: enrolledAt });
     const facts = { agent_id: agentId, labels, tier: "tpm", ek_sha256: tpm.ekSha256, ek: tpm.ekTemplate };
     const told = `enrolled as ${agentId}, labels ${labels.join(", ") || "none"}; EK ${tpm.ekSha256}`;
     terminal.out(`${call.switches.has("json") ? JSON.stringify(facts) : escapeControls(told)}\n`);

@@ -19,7 +19,7 @@ const maxBodyBytes = 262_144;
 /** As control forgives it (setting tokens.clock_skew). */
 const maxSkewMs = 30_000;
 
-export interface NetworkFacts {
+export interface ControlFacts {
   /** URL without a slash at its end. */
   readonly control: string;
   /** PEM. */
@@ -28,7 +28,6 @@ export interface NetworkFacts {
   readonly proxyFor: ProxyChooser | undefined;
   /** Asks control in the token's name; through the proxy, where there is one. */
   readonly asker: Pick<ControlClient, "hasToken" | "refreshToken">;
-  readonly targets: readonly Target[];
 }
 
 /** What is to be published; of one on the command line nobody knows what it speaks. */
@@ -37,8 +36,8 @@ export interface Target {
   readonly service?: Pick<ServiceConfig, "name" | "protocol" | "proxyProtocol">;
 }
 
-/** The checks in the order in which they are worth reading: later ones rely on earlier ones. */
-export function networkChecks(facts: NetworkFacts): Check[] {
+/** The checks of one address in the order in which they are worth reading: later ones rely on earlier ones. */
+export function controlChecks(facts: ControlFacts): Check[] {
   const get = (path: string) =>
     httpGet(`${facts.control}${path}`, { timeoutMs, maxBytes: maxBodyBytes, ca: facts.ca });
   const { hostname, port, protocol } = new URL(facts.control);
@@ -109,10 +108,12 @@ export function networkChecks(facts: NetworkFacts): Check[] {
       stream.close();
       return pass("TCP_NODELAY can be set");
     }),
-    ...facts.targets.length === 0
-      ? [{ name: "target", run: () => skip("no target given") }]
-      : facts.targets.map(targetCheck),
   ];
+}
+
+export function targetChecks(targets: readonly Target[]): Check[] {
+  if (targets.length > 0) return targets.map(targetCheck);
+  return [{ name: "target", run: () => skip("no target given") }];
 }
 
 function targetCheck({ target, service }: Target): Check {

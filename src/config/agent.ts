@@ -11,6 +11,7 @@ import {
   toggle,
   tpmAddressOrOff,
   url,
+  urls,
   word,
 } from "./values.ts";
 import { hostHeader } from "./field_values.ts";
@@ -26,6 +27,8 @@ import { dayMs, hourMs, KiB } from "./units.ts";
 const maxServices = 128;
 /** Most channels for one service; the edge takes no more. */
 const maxCarriers = 8;
+/** Most addresses of control. */
+const maxControls = 8;
 /** Most hosts that are taken out of the proxy's way. */
 const maxNoProxyRules = 256;
 
@@ -75,10 +78,10 @@ export const serviceSettings = {
 
 export const agentSettings = {
   control: unshown(setting(
-    url("http", "https"),
+    urls(maxControls, "http", "https"),
     "http://127.0.0.1:8080",
-    "Control plane, usually the edge itself.",
-    "URL",
+    "Control plane, usually the edge itself; of edges that share a database several, the first preferred.",
+    "URL,...",
   )),
   caFile: optional(path(), "Extra certificate authorities in PEM for control and edge.", "FILE"),
   tokenFile: optional(path(), "File that holds the management token.", "FILE"),

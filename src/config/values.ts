@@ -256,17 +256,33 @@ export function portRangeOrOff(): z.ZodType<PortRange | null, unknown> {
 export function url(...schemes: readonly string[]): z.ZodType<string, unknown> {
   return notation(
     `a URL that starts with ${schemes.map((s) => `${s}://`).join(" or ")}, without credentials`,
+    (raw) => urlOf(textOf(raw) ?? "", schemes),
+  );
+}
+
+/** One to `maxItems` of what {@link url} takes, each once; a flag or variable separates them by commas. */
+export function urls(maxItems: number, ...schemes: readonly string[]): z.ZodType<readonly string[], unknown> {
+  return notation(
+    `one to ${maxItems} URLs that start with ${
+      schemes.map((s) => `${s}://`).join(" or ")
+    }, without credentials`,
     (raw) => {
-      const value = textOf(raw) ?? "";
-      if (value.length > maxTextChars || !URL.canParse(value)) return undefined;
-      const parsed = new URL(value);
-      if (!schemes.includes(parsed.protocol.slice(0, -1)) || parsed.hostname === "") return undefined;
-      if (parsed.username !== "" || parsed.password !== "" || parsed.search !== "" || parsed.hash !== "") {
-        return undefined;
-      }
-      return parsed.href.replace(/\/$/, "");
+      const found = itemsOf(raw, maxItems)?.map((item) => urlOf(item, schemes));
+      if (found === undefined || found.length === 0) return undefined;
+      const all = found.filter((item) => item !== undefined);
+      return all.length === found.length ? Object.freeze([...new Set(all)]) : undefined;
     },
   );
+}
+
+function urlOf(value: string, schemes: readonly string[]): string | undefined {
+  if (value.length > maxTextChars || !URL.canParse(value)) return undefined;
+  const parsed = new URL(value);
+  if (!schemes.includes(parsed.protocol.slice(0, -1)) || parsed.hostname === "") return undefined;
+  if (parsed.username !== "" || parsed.password !== "" || parsed.search !== "" || parsed.hash !== "") {
+    return undefined;
+  }
+  return parsed.href.replace(/\/$/, "");
 }
 
 /** A list of address blocks in CIDR notation; a flag or variable separates them by commas. */

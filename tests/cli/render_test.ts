@@ -7,6 +7,7 @@ import { isEdgeStatus, renderEdgeStatus } from "../../cli/view/render_edge.ts";
 
 const online: AgentStatus = {
   role: "agent",
+  control: "http://127.0.0.1:8080",
   agent_id: "agent-1",
   tier: "tpm",
   version: "0.1.0",
@@ -41,6 +42,7 @@ const online: AgentStatus = {
 Deno.test("renderStatus() counts no time for what is over", () => {
   const status = {
     role: "agent" as const,
+    control: "http://127.0.0.1:8080",
     agent_id: "agent-1",
     tier: "tpm" as const,
     version: "0.1.0",
@@ -128,6 +130,7 @@ Deno.test("renderStatus() shows the last failure escaped", () => {
   const last_error = { code: "connect_refused", message: "evil\x1b[2Jtext", at: 5000 };
   const status: AgentStatus = {
     role: "agent",
+    control: "http://127.0.0.1:8080",
     agent_id: "agent-1",
     tier: "bound-key",
     version: "0.1.0",

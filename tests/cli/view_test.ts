@@ -29,6 +29,7 @@ function statusIn(state: AgentStatus["state"], requests = 0): AgentStatus {
   };
   return {
     role: "agent",
+    control: "http://127.0.0.1:8080",
     agent_id: "agent-1",
     tier: "bound-key",
     version: "0.1.0",

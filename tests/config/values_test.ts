@@ -26,6 +26,7 @@ import {
   toggle,
   toggleOrAuto,
   url,
+  urls,
 } from "../../src/config/values.ts";
 
 Deno.test("parseDuration() takes one or several amounts with units and nothing else", () => {
@@ -87,6 +88,7 @@ Deno.test("notations refuse what lies outside their range and scalars of another
     [addressOrOff(), ["on", true]],
     [portRangeOrOff(), ["0-1", "5-4", "1-70000", "80"]],
     [url("http"), ["ftp://a", "http://u:p@a", "http://a?x", "http://a#x", "a"]],
+    [urls(2, "http"), ["", ",", [], 5, "http://a,b", ["http://a", "ftp://b"], "http://a,http://b,http://c"]],
     [someOf("a", "b"), ["", "c", "a,c", "a,b,a", [], 5, "a b"]],
     [addressBlocks(2), ["10.0.0.0/33", "::1/129", "300.1.1.1", "x", "1.1.1.1,2.2.2.2,3.3.3.3", 5]],
   ];
@@ -109,6 +111,8 @@ Deno.test("notations accept the text of a flag and the scalar of a file alike", 
   assert.deepEqual(addressBlocks(4).parse("10.0.0.0/8, ::1"), ["10.0.0.0/8", "::1"]);
   assert.deepEqual(addressBlocks(4).parse(["10.0.0.0/8"]), ["10.0.0.0/8"]);
   assert.equal(url("http").parse("http://a:1/"), "http://a:1");
+  assert.deepEqual(urls(3, "http").parse("http://a:1/, http://b,http://a:1"), ["http://a:1", "http://b"]);
+  assert.deepEqual(urls(3, "http").parse(["http://a"]), ["http://a"]);
 });
 
 Deno.test("rateOf() wants a unit, and formatRate() writes what was read", () => {
