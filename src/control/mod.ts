@@ -37,6 +37,8 @@ export { bearerOf, issueManagementToken, requireManagement } from "./credentials
 export { type ControlEnv, type Problem, rateLimit } from "./http.ts";
 export { RateLimiter } from "./rate_limit.ts";
 export { hostnameOf } from "./tunnels.ts";
+export { stateOf } from "./machine_state.ts";
+export { deleteMachine, machineOf, machinePage, restoreMachine, revokeMachine } from "./machines.ts";
 export type { Credential, EkTemplateName, JudgedKeys, MachineTrust, ShownKeys } from "./machine_trust.ts";
 export type { AuthorityVault, VaultKind } from "./authority_vault.ts";
 export { NodeAuthorities } from "./node_authorities.ts";

@@ -1,23 +1,22 @@
 /** The dashboard as one function Request -> Response: pages for administrators, written by the server. */
 import { type Context, Hono } from "hono";
-import {
-  adminAuthority,
-  type Administrator,
-  rateLimit,
-  RateLimiter,
-  type RequireAdmin,
-} from "../control/mod.ts";
+import { adminAuthority, type Administrator, rateLimit, RateLimiter } from "../control/mod.ts";
 import { codeOf, PosternError } from "../errors/mod.ts";
-import type { AdminRole } from "../ports/mod.ts";
+import { acting } from "./acting.ts";
 import { askApi } from "./api_call.ts";
 import { assets, assetsPath } from "./assets.ts";
 import { AuditCheck } from "./audit_check.ts";
+import { withDone } from "./done.tsx";
 import type { DashboardEnv } from "./env.ts";
-import { type Form, readForm } from "./form.ts";
+import { readForm } from "./form.ts";
 import { adminFrame, strangerFrame } from "./frames.ts";
 import { Page } from "./layout.tsx";
 import { type LiveParts, LiveStreams } from "./live.ts";
+import { addMachineActions } from "./machine_actions.ts";
 import { audit } from "./pages/audit.tsx";
+import { machine } from "./pages/machine.tsx";
+import { machines } from "./pages/machines.tsx";
+import { nodes } from "./pages/nodes.tsx";
 import { overview } from "./pages/overview.tsx";
 import { service } from "./pages/service.tsx";
 import { services } from "./pages/services.tsx";
@@ -38,14 +37,19 @@ const loaders: Readonly<Record<string, Loader>> = {
   "/dashboard": overview,
   "/dashboard/services": services,
   "/dashboard/services/:tunnel_id": service,
+  "/dashboard/machines": machines,
+  "/dashboard/machines/:agent_id": machine,
+  "/dashboard/connectors": nodes("connector"),
+  "/dashboard/tunnelers": nodes("tunneler"),
   "/dashboard/audit": audit,
 };
 
-export function dashboard(deps: DashboardDeps): Dashboard {
+export function dashboard(given: Omit<DashboardDeps, "requireAdmin">): Dashboard {
   const app = new Hono<DashboardEnv>();
+  const requireAdmin = adminAuthority(given.control);
+  const deps: DashboardDeps = { ...given, requireAdmin };
   const { clock, control } = deps;
   const limiter = new RateLimiter(control.config.rates, () => clock.now());
-  const requireAdmin = adminAuthority(control);
   const auditCheck = new AuditCheck(control.store, clock);
   const streams = new LiveStreams(clock);
 
@@ -64,6 +68,7 @@ export function dashboard(deps: DashboardDeps): Dashboard {
     });
   });
   addSessionPages(app, deps);
+  addMachineActions(app, deps);
 
   for (const [path, load] of Object.entries(loaders)) {
     app.get(path, async (context) => {
@@ -82,7 +87,7 @@ export function dashboard(deps: DashboardDeps): Dashboard {
     const form = await readForm(context);
     const tunnelId = form.text("tunnel_id");
     await askApi(deps, context, "/api/admin/drain", { tunnel_id: tunnelId }, form.text("csrf"));
-    return context.redirect(`/dashboard/services/${encodeURIComponent(tunnelId)}`, 303);
+    return context.redirect(withDone(`/dashboard/services/${encodeURIComponent(tunnelId)}`, "drained"), 303);
   });
 
   app.get("/dashboard/live", async (context) => {
@@ -160,16 +165,6 @@ export function dashboard(deps: DashboardDeps): Dashboard {
       auditCheck,
     };
   }
-}
-
-/** What a form asks for, by somebody who may: the token in the form is judged before anything else of it counts. */
-async function acting(
-  context: Context<DashboardEnv>,
-  requireAdmin: RequireAdmin,
-  role: AdminRole,
-): Promise<{ readonly admin: Administrator; readonly form: Form }> {
-  const form = await readForm(context);
-  return { form, admin: await requireAdmin(context, role, form.text("csrf")) };
 }
 
 function show(context: Context<DashboardEnv>, { frame }: Visit, view: View): Response {

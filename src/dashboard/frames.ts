@@ -39,6 +39,7 @@ async function navigationOf({ control: { store } }: DashboardDeps): Promise<NavE
   return [
     { path: "/dashboard", title: "Overview" },
     entry("services", "Services"),
+    entry("machines", "Machines"),
     ...(connectors.total === 0 ? [] : [entry("connectors", "Connectors")]),
     ...(tunnelers.total === 0 ? [] : [entry("tunnelers", "Tunnelers")]),
     entry("audit", "Audit log"),

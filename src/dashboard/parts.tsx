@@ -74,7 +74,7 @@ interface TableProps<Row> {
 export function Table<Row>({ caption, columns, rows, empty }: TableProps<Row>) {
   if (rows.length === 0) return <p class="empty">{empty}</p>;
   return (
-    <table role="table">
+    <table role="table" class={columns.length > 6 ? "wide" : undefined}>
       <caption class="only-read">{caption}</caption>
       <thead role="rowgroup">
         <tr role="row">

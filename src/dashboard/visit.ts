@@ -1,5 +1,5 @@
 /** One request for a page: who looks, at what, and what the page may read. */
-import type { Administrator, ControlDeps } from "../control/mod.ts";
+import type { Administrator, ControlDeps, RequireAdmin } from "../control/mod.ts";
 import type { Clock } from "../ports/mod.ts";
 import type { AuditCheck } from "./audit_check.ts";
 import type { Frame } from "./layout.tsx";
@@ -11,6 +11,7 @@ export interface DashboardDeps {
   /** The API itself: what signs in and out is done there, with its checks. */
   readonly api: (request: Request, clientIp: string) => Promise<Response>;
   readonly clock: Clock;
+  readonly requireAdmin: RequireAdmin;
 }
 
 export interface Visit {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { enrolMachine, rememberShown } from "../control/machines.ts";
 import type { AuditEntry } from "../../src/ports/mod.ts";
 import {
   type Browser,
@@ -106,7 +107,7 @@ Deno.test("services are shown with presence, tier and deadline; a key in a file 
   }));
   const text = await words(owner, "/dashboard/services");
   assert.match(text, /web web\.tunnel\.example online http 1 key in a file \(weaker\) ann 2 s ago/);
-  assert.match(text, /1 min ago again by in 4 min 12 ms 3 12,345 1\.5 kB 2\.0 MB/);
+  assert.match(text, /1 min ago deadline in 4 min 12 ms 12,345 3 streams 1\.5 kB in 2\.0 MB out/);
 });
 
 Deno.test("service is shown with its agents and channels, and drained by who may", async () => {
@@ -130,7 +131,9 @@ Deno.test("service is shown with its agents and channels, and drained by who may
   const fields = { csrf: await viewer.csrf(), tunnel_id: web };
   assert.equal((await viewer.post("/dashboard/services/drain", fields)).status, 403);
   const done = await owner.post("/dashboard/services/drain", { ...fields, csrf: await owner.csrf() });
-  assert.equal(done.headers.get("Location"), path);
+  assert.equal(done.headers.get("Location"), `${path}?done=drained`);
+  assert.match(await words(owner, `${path}?done=drained`), /were asked to end their channels/);
+  assert.doesNotMatch(await words(owner, `${path}?done=toString`), /native/);
   assert.deepEqual(drained, [`${web} 30000`]);
 });
 
@@ -233,4 +236,78 @@ Deno.test("audit log says whether its chain is whole, and where it is not", asyn
   clock.advance(10_000);
   await owner.post("/dashboard/audit/verify", { csrf });
   assert.match(await words(owner, "/dashboard/audit"), /broken at line 2 this line is not as it was written/);
+});
+
+Deno.test("machines are shown with labels, verdict and policy, and each with its PCRs and keys", async () => {
+  await using open = await openDashboard();
+  const owner = await firstOwner(open);
+  const { store, channels } = open.control;
+  assert.match(await words(owner, "/dashboard/machines"), /No machine is enrolled/);
+  const good = await enrolMachine(store, 1, ["prod"]);
+  await rememberShown(store, good, { "7": "ab".repeat(32) });
+  const list = await words(owner, "/dashboard/machines");
+  assert.match(list, /1 active, 0 revoked/);
+  assert.match(list, new RegExp(`${good} enrolled prod`));
+  channels.push(channelOf({ agentId: good }));
+  assert.match(await words(owner, "/dashboard/machines"), new RegExp(`${good} online prod`));
+  const detail = await words(owner, `/dashboard/machines/${good}`);
+  assert.match(detail, /Judged under baseline@1/);
+  assert.match(detail, new RegExp(`7 ${"ab".repeat(32)}`));
+  assert.match(detail, /Reason For the audit log\. Revoke machine/);
+  assert.equal((await owner.get("/dashboard/machines/none")).status, 404);
+});
+
+Deno.test("machine is revoked, restored and forgotten by an operator, with a reason, and not by a viewer", async () => {
+  await using open = await openDashboard();
+  const owner = await signedIn(open, "operator");
+  const viewer = await signedIn(open, "viewer");
+  const { store, deleted } = open.control;
+  const agentId = await enrolMachine(store, 1);
+  const path = `/dashboard/machines/${agentId}`;
+  const csrf = await owner.csrf();
+  const act = (what: string, fields = {}) =>
+    owner.post(`/dashboard/machines/${what}`, { csrf, agent_id: agentId, ...fields });
+  assert.doesNotMatch(await words(viewer, path), /Revoke machine/);
+  const refused = await viewer.post("/dashboard/machines/revoke", {
+    csrf: await viewer.csrf(),
+    agent_id: agentId,
+    reason: "x",
+  });
+  assert.equal(refused.status, 403);
+  assert.equal((await act("revoke", { reason: " " })).status, 400);
+  const done = await act("revoke", { reason: hostile });
+  assert.equal(done.headers.get("Location"), `${path}?done=machine_revoked`);
+  assert.deepEqual(deleted, [`${agentId} revoked`]);
+  assert.match((await owner.get(path)).text, /Revoked<\/strong>.*&quot;&gt;&lt;script&gt;/s);
+  assert.match(await words(owner, "/dashboard/machines"), /0 active, 1 revoked .* revoked/);
+  assert.equal((await act("restore")).headers.get("Location"), `${path}?done=machine_restored`);
+  assert.equal((await act("delete")).status, 409);
+  await act("revoke", { reason: "stolen" });
+  const forgotten = await act("delete");
+  assert.equal(forgotten.headers.get("Location"), "/dashboard/machines?done=machine_deleted");
+  const actions = (await store.auditEntries(20)).filter(({ action }) => action.startsWith("machine."));
+  assert.equal(actions[0].actor, "admin:the-operator");
+  assert.deepEqual(
+    actions.map(({ action, outcome }) => `${action} ${outcome}`).slice(0, 5),
+    [
+      "machine.delete ok",
+      "machine.revoke ok",
+      "machine.delete machine_active",
+      "machine.restore ok",
+      "machine.revoke ok",
+    ],
+  );
+});
+
+Deno.test("connectors and tunnelers are shown as they were heard, and online while that is fresh", async () => {
+  await using open = await openDashboard();
+  const owner = await firstOwner(open);
+  const { store, clock } = open.control;
+  const lastSeenMs = clock.wall();
+  await store.seeNode({ role: "connector", id: "c-1", privateIp: "10.0.0.4", version: "0.1.0", lastSeenMs });
+  await store.seeNode({ role: "tunneler", id: "t-1", connectorId: "c-1", version: "0.1.0", lastSeenMs });
+  assert.match(await words(owner, "/dashboard"), /Connectors Tunnelers Audit log/);
+  assert.match(await words(owner, "/dashboard/connectors"), /c-1 online 10\.0\.0\.4 0\.1\.0 now now/);
+  clock.advance(30_000);
+  assert.match(await words(owner, "/dashboard/tunnelers"), /t-1 offline c-1 0\.1\.0 30 s ago/);
 });

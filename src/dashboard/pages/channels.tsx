@@ -32,10 +32,28 @@ export const Channels: FC<ChannelsProps> = ({ channels, nowMs, names }) => {
     { title: "Identity", cell: ({ tier }) => <TierBadge tier={tier} /> },
     { title: "Attested", cell: (channel) => <Attested channel={channel} nowMs={nowMs} /> },
     { title: "RTT", isNumber: true, cell: ({ rttMs }) => rttMs > 0 ? formatMs(rttMs) : "not yet" },
-    { title: "Streams", isNumber: true, cell: ({ streams }) => formatCount(streams) },
-    { title: "Requests", isNumber: true, cell: ({ requests }) => formatCount(requests) },
-    { title: "In", isNumber: true, cell: ({ bytesIn }) => <Bytes bytes={bytesIn} /> },
-    { title: "Out", isNumber: true, cell: ({ bytesOut }) => <Bytes bytes={bytesOut} /> },
+    {
+      title: "Requests",
+      isNumber: true,
+      cell: ({ requests, streams }) => (
+        <>
+          {formatCount(requests)}
+          <span class="sub">{formatCount(streams)} streams</span>
+        </>
+      ),
+    },
+    {
+      title: "Traffic",
+      isNumber: true,
+      cell: ({ bytesIn, bytesOut }) => (
+        <>
+          <Bytes bytes={bytesIn} /> in
+          <span class="sub">
+            <Bytes bytes={bytesOut} /> out
+          </span>
+        </>
+      ),
+    },
     { title: "Since", cell: ({ sinceMs }) => <Time ms={sinceMs} nowMs={nowMs} /> },
   ];
   return <Table caption="Live channels" columns={columns} rows={channels} empty="No channel stands now." />;
@@ -54,7 +72,7 @@ const Attested: FC<{ channel: LiveChannel; nowMs: number }> = ({ channel, nowMs 
           : null}
         {reauthDeadlineMs === undefined ? "is not asked again" : (
           <>
-            again by <Time ms={reauthDeadlineMs} nowMs={nowMs} />
+            deadline <Time ms={reauthDeadlineMs} nowMs={nowMs} />
           </>
         )}
       </span>

@@ -2,13 +2,14 @@
 import { hostnameOf } from "../../control/mod.ts";
 import { PosternError } from "../../errors/mod.ts";
 import type { AgentBinding } from "../../ports/mod.ts";
+import { doneParts } from "../done.tsx";
 import { ActionForm, type Column, Facts, Id, Instant, Online, Panel, Table, Time } from "../parts.tsx";
 import { live, still, type View, type Visit } from "../visit.ts";
 import { Channels } from "./channels.tsx";
 
 /** Throws `tunnel_not_found`. */
 export async function service(visit: Visit): Promise<View> {
-  const { deps: { control }, nowMs, params, csrf, mayOperate } = visit;
+  const { deps: { control }, nowMs, query, params, csrf, mayOperate } = visit;
   const tunnel = await control.store.tunnel(params.tunnel_id);
   if (tunnel === undefined) {
     throw new PosternError("tunnel_not_found", "Cannot show service: there is none with this id");
@@ -30,6 +31,7 @@ export async function service(visit: Visit): Promise<View> {
     hint: "service",
     states: { [`service ${name}`]: presence.status },
     parts: [
+      ...doneParts(query),
       live(
         "state",
         <Panel id="state" title="Service">
