@@ -19,6 +19,11 @@ export interface AttestationLimits {
 
 /** How long one that is over is told to operators. */
 const keepMs = 86_400_000;
+/**
+ * How long a proof waits for its channel. Tokens that name it live ten minutes at most, and clocks differ by five: no edge
+ * takes them later. Whoever proves itself without end and opens nothing would fill the store else.
+ */
+const notHeldMs = 1_200_000;
 /** Most that {@link SqlAttestations.attestations} returns at once. */
 const maxPage = 1_000;
 
@@ -162,6 +167,7 @@ export class SqlAttestations implements AttestationStore {
     const { attestationId, tunnelId, agentId, attestedAtMs, liveUntilMs, body } = opening;
     const now = this.#limits.wall();
     await sql.run("DELETE FROM attestations WHERE live_until <= ?", now - keepMs);
+    await sql.run("DELETE FROM attestations WHERE holder IS NULL AND attested_at <= ?", now - notHeldMs);
     // Those that are over go first; a channel whose attestation went is refused when it proves itself next.
     await sql.run(
       `DELETE FROM attestations WHERE attestation_id IN (

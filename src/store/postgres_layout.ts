@@ -150,6 +150,7 @@ const STEPS: readonly (readonly string[])[] = [
     `CREATE INDEX attestations_by_agent ON attestations (tunnel_id, agent_id)`,
     `CREATE INDEX attestations_by_end ON attestations (live_until)`,
     `CREATE INDEX attestations_by_change ON attestations (changed_at)`,
+    `CREATE INDEX attestations_not_held ON attestations (attested_at) WHERE holder IS NULL`,
     `CREATE TABLE attestation_deferrals (
       tunnel_id      text NOT NULL,
       agent_id       text NOT NULL,

@@ -301,6 +301,9 @@ const STEPS: readonly string[] = [
     PRIMARY KEY (kind, value)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  CREATE INDEX attestations_not_held ON attestations (attested_at) WHERE holder IS NULL;
+  `,
 ];
 
 /** The layout that this program writes. */

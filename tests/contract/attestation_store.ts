@@ -189,6 +189,33 @@ export function attestationStoreContract(kind: string, makeHarness: () => Promis
     },
   );
 
+  test(
+    "openAttestation() lets go of proofs that no channel came of, when their tokens have ended",
+    async (store, harness) => {
+      const far = { liveUntilMs: startMs + 86_400_000 };
+      for (const id of ["unused", "renewed", "held"]) {
+        await store.openAttestation(openingOf(id, { ...far, agentId: id }));
+      }
+      await store.holdAttestation(holdOf("held", { ...far, agentId: "held" }));
+      const renewed = { state: "passed", attestedAtMs: startMs + 1_000, ...far } as const;
+      await store.stepAttestation("renewed", renewed);
+      harness.setWall(startMs + 1_199_999);
+      await store.openAttestation(
+        openingOf("before", { ...far, agentId: "x", attestedAtMs: startMs + 9_000 }),
+      );
+      assert.equal(await stateOf(store, "unused"), "passed");
+      harness.setWall(startMs + 1_200_000);
+      await store.openAttestation(
+        openingOf("behind", { ...far, agentId: "y", attestedAtMs: startMs + 9_000 }),
+      );
+      assert.deepEqual(await Promise.all(["unused", "renewed", "held"].map((id) => stateOf(store, id))), [
+        undefined,
+        "passed",
+        "passed",
+      ]);
+    },
+  );
+
   const deferral = (nowMs: number, byMs: number, capMs = 1_000): Deferral => ({
     tunnelId: "tun_1",
     agentId: "agent-1",
