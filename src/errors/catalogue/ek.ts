@@ -71,8 +71,11 @@ export const EK_ERRORS = {
     title: "Certificate signature does not hold",
     ...refused,
     cause:
-      "A certificate of the chain names an authority whose key did not sign it: it was made up or changed.",
-    remedy: "Treat the machine as hostile until it is clear where its certificate comes from.",
+      "A certificate of the chain names an authority whose key did not sign it: it was made up or changed, or another " +
+      "authority of the same name signed it, whose certificate is not known here.",
+    remedy: "Where the maker has several authorities of one name, put the right one's certificate into " +
+      "`attestation.roots_directory`: its Subject Key Identifier is the other's Authority Key Identifier. Otherwise treat " +
+      "the machine as hostile until it is clear where its certificate comes from.",
   },
   ek_issuer_not_ca: {
     title: "Issuer of the certificate is no authority",
