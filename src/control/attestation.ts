@@ -18,9 +18,9 @@ import {
   tierSchema,
   verifyStage0,
 } from "../identity/mod.ts";
-import type { AuditEntry } from "../ports/mod.ts";
+import type { AuditEntry, TunnelRecord } from "../ports/mod.ts";
 import type { ControlDeps } from "./config.ts";
-import { expectationOf } from "./credentials.ts";
+import { anonymousPrefix, expectationOf } from "./credentials.ts";
 import {
   attestationOf,
   beginAttestation,
@@ -101,6 +101,8 @@ type Subject = Pick<
 export async function openChallenge(deps: ControlDeps, request: ChallengeRequest): Promise<OpenChallenge> {
   const { config, clock, random, store } = deps;
   const subject = await subjectOf(deps, request);
+  const tunnel = await store.tunnel(subject.tunnel_id);
+  if (tunnel === undefined) throw gone();
   const policy = await deps.policyOf(subject.agent_id);
   const challengeId = toBase64Url(random(16));
   const authorityNonce = toBase64Url(random(32));
@@ -118,11 +120,16 @@ export async function openChallenge(deps: ControlDeps, request: ChallengeRequest
   };
   const body = JSON.stringify(challenge);
   await store.putChallenge(
-    { challengeId, expiresAtMs, body, subject: subject.subject },
+    { challengeId, expiresAtMs, body, subject: subject.subject, owner: ownerOf(tunnel) },
     maxChallengesPerToken,
   );
   const { policyVersion, pcrs } = policy;
   return { challengeId, authorityNonce, policyVersion, pcrs, expiresAtMs };
+}
+
+/** Everybody may have anonymous tunnels, as many as there are names: all of them count as one owner's. */
+function ownerOf({ owner, anonymous }: TunnelRecord): string {
+  return anonymous ? anonymousPrefix : owner;
 }
 
 async function subjectOf(
@@ -148,7 +155,6 @@ async function subjectOf(
     ...expectationOf(deps),
     audience: deps.config.edgeAudience,
   });
-  if (await deps.store.tunnel(stage0.sub) === undefined) throw gone();
   const aud = typeof stage0.aud === "string" ? [stage0.aud] : stage0.aud;
   const routes = channelRoutesSchema.parse({ ...stage0, aud });
   return {

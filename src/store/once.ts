@@ -12,6 +12,8 @@ export interface OnceLimits {
   readonly maxRemembered: number;
   /** Most open challenges; about 2 KiB each. */
   readonly maxChallenges: number;
+  /** Most of one owner: a part of them, so that nobody keeps all others from proving themselves alone. */
+  readonly maxChallengesPerOwner: number;
 }
 
 export class SqlOnce implements SingleUseStore, ChallengeStore {
@@ -59,7 +61,7 @@ export class SqlOnce implements SingleUseStore, ChallengeStore {
       if (open >= this.#limits.maxChallenges) {
         throw new PosternError("challenges_full", `Cannot open challenge: ${open} are open already`);
       }
-      const { challengeId, expiresAtMs, subject, body } = challenge;
+      const { challengeId, expiresAtMs, subject, owner, body } = challenge;
       const ofSubject = await sql.number("SELECT count(*) FROM challenges WHERE subject = ?", subject);
       if (ofSubject >= maxPerSubject) {
         throw new PosternError(
@@ -67,11 +69,19 @@ export class SqlOnce implements SingleUseStore, ChallengeStore {
           `Cannot open challenge: ${ofSubject} of this token are open already`,
         );
       }
+      const ofOwner = await sql.number("SELECT count(*) FROM challenges WHERE owner = ?", owner);
+      if (ofOwner >= this.#limits.maxChallengesPerOwner) {
+        throw new PosternError(
+          "challenge_limit_reached",
+          `Cannot open challenge: ${ofOwner} of this owner are open already`,
+        );
+      }
       await sql.run(
-        "INSERT INTO challenges (challenge_id, expires_at, subject, body) VALUES (?, ?, ?, ?)",
+        "INSERT INTO challenges (challenge_id, expires_at, subject, owner, body) VALUES (?, ?, ?, ?, ?)",
         challengeId,
         expiresAtMs,
         subject,
+        owner,
         body,
       );
     });
@@ -79,7 +89,7 @@ export class SqlOnce implements SingleUseStore, ChallengeStore {
 
   async takeChallenge(challengeId: string): Promise<ChallengeRecord | undefined> {
     const row = await this.#database.get(
-      "DELETE FROM challenges WHERE challenge_id = ? RETURNING expires_at, subject, body",
+      "DELETE FROM challenges WHERE challenge_id = ? RETURNING expires_at, subject, owner, body",
       challengeId,
     );
     return row &&
@@ -87,6 +97,7 @@ export class SqlOnce implements SingleUseStore, ChallengeStore {
         challengeId,
         expiresAtMs: Number(row.expires_at),
         subject: String(row.subject),
+        owner: String(row.owner),
         body: String(row.body),
       };
   }

@@ -62,10 +62,12 @@ const STEPS: readonly (readonly string[])[] = [
       challenge_id text PRIMARY KEY,
       expires_at   bigint NOT NULL,
       body         text NOT NULL,
-      subject      text NOT NULL DEFAULT ''
+      subject      text NOT NULL DEFAULT '',
+      owner        text NOT NULL DEFAULT ''
     )`,
     `CREATE INDEX challenges_by_end ON challenges (expires_at)`,
     `CREATE INDEX challenges_by_subject ON challenges (subject)`,
+    `CREATE INDEX challenges_by_owner ON challenges (owner)`,
 
     `CREATE TABLE keyset (
       one      bigint PRIMARY KEY CHECK (one = 1),

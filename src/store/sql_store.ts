@@ -40,6 +40,8 @@ export interface StoreOptions {
   readonly maxRevokedTokensPerOwner?: number;
   /** Open challenges before new ones are refused. */
   readonly maxChallenges?: number;
+  /** Of one owner. */
+  readonly maxChallengesPerOwner?: number;
   /** Enrolment tokens that can still be used before new ones are refused. */
   readonly maxEnrolmentTokens?: number;
   /** Enrolments that have begun and not ended before new ones are refused. */
@@ -71,7 +73,8 @@ export interface StoreOptions {
 const defaultMaxRemembered = 48_000;
 const defaultMaxRevocations = 48_000;
 const defaultMaxRevokedTokensPerOwner = 1_000;
-const defaultMaxChallenges = 4_096;
+const defaultMaxChallenges = 16_384;
+const defaultMaxChallengesPerOwner = 4_096;
 const defaultMaxEnrolmentTokens = 10_000;
 const defaultMaxOpenEnrolments = 512;
 const defaultMaxRevokedEks = 100_000;
@@ -102,6 +105,7 @@ export function sqlStore(database: SqlDatabase, options: StoreOptions): Store {
     ...time,
     maxRemembered: options.maxRemembered ?? defaultMaxRemembered,
     maxChallenges: options.maxChallenges ?? defaultMaxChallenges,
+    maxChallengesPerOwner: options.maxChallengesPerOwner ?? defaultMaxChallengesPerOwner,
   });
   const machines = new SqlMachines(database, {
     ...time,

@@ -304,6 +304,10 @@ const STEPS: readonly string[] = [
   `
   CREATE INDEX attestations_not_held ON attestations (attested_at) WHERE holder IS NULL;
   `,
+  `
+  ALTER TABLE challenges ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+  CREATE INDEX challenges_by_owner ON challenges (owner);
+  `,
 ];
 
 /** The layout that this program writes. */

@@ -10,6 +10,7 @@ export const contractLimits = {
   maxRevocations: 4,
   maxRevokedTokensPerOwner: 2,
   maxChallenges: 3,
+  maxChallengesPerOwner: 2,
   maxEnrolmentTokens: 5,
   maxOpenEnrolments: 3,
   maxRevokedEks: 3,
@@ -315,7 +316,13 @@ export function storeContract(kind: string, makeHarness: () => Promise<StoreHarn
   );
 
   test("takeChallenge() gives each challenge once", async (store) => {
-    const challenge = { challengeId: "c1", expiresAtMs: startMs + 30_000, subject: "s", body: '{"a":1}' };
+    const challenge = {
+      challengeId: "c1",
+      expiresAtMs: startMs + 30_000,
+      subject: "s",
+      owner: "o",
+      body: '{"a":1}',
+    };
     await store.putChallenge(challenge, 9);
     assert.deepEqual(await store.takeChallenge("c1"), challenge);
     assert.equal(await store.takeChallenge("c1"), undefined);
@@ -324,7 +331,7 @@ export function storeContract(kind: string, makeHarness: () => Promise<StoreHarn
 
   test("putChallenge() holds the limit of one subject: challenge_limit_reached", async (store) => {
     const put = (challengeId: string, subject: string) =>
-      store.putChallenge({ challengeId, expiresAtMs: startMs + 1_000, subject, body: "{}" }, 1);
+      store.putChallenge({ challengeId, expiresAtMs: startMs + 1_000, subject, owner: "o", body: "{}" }, 1);
     await put("c1", "token-1");
     await rejectsWith("challenge_limit_reached", put("c2", "token-1"));
     await put("c3", "token-2");
@@ -332,11 +339,31 @@ export function storeContract(kind: string, makeHarness: () => Promise<StoreHarn
     await put("c4", "token-1");
   });
 
+  test("putChallenge() keeps room for other owners: challenge_limit_reached", async (store) => {
+    const put = (n: number, owner: string) =>
+      store.putChallenge(
+        { challengeId: `c${n}`, expiresAtMs: startMs + 1_000, subject: `s${n}`, owner, body: "{}" },
+        9,
+      );
+    await put(1, "greedy");
+    await put(2, "greedy");
+    await rejectsWith("challenge_limit_reached", put(3, "greedy"));
+    await put(3, "other");
+    await store.takeChallenge("c1");
+    await put(4, "greedy");
+  });
+
   test(
     "putChallenge() holds its limit until old ones have expired: challenges_full",
     async (store, harness) => {
       const put = (n: number, expiresAtMs: number) =>
-        store.putChallenge({ challengeId: `c${n}`, expiresAtMs, subject: `s${n}`, body: "{}" }, 2);
+        store.putChallenge({
+          challengeId: `c${n}`,
+          expiresAtMs,
+          subject: `s${n}`,
+          owner: `o${n}`,
+          body: "{}",
+        }, 2);
       for (const n of [1, 2, 3]) await put(n, startMs + 1_000);
       await rejectsWith("challenges_full", put(4, startMs + 1_000));
       harness.setWall(startMs + 1_000 + contractLimits.clockSkewMs);
@@ -445,7 +472,7 @@ export function storeContract(kind: string, makeHarness: () => Promise<StoreHarn
       }
       await rejectsWith("replay_cache_full", second.consumeOnce("stage0", "more", startMs + 1_000));
       await first.putChallenge(
-        { challengeId: "c", expiresAtMs: startMs + 1_000, subject: "s", body: "{}" },
+        { challengeId: "c", expiresAtMs: startMs + 1_000, subject: "s", owner: "o", body: "{}" },
         1,
       );
       const taken = await Promise.all([first.takeChallenge("c"), second.takeChallenge("c")]);

@@ -97,6 +97,21 @@ Deno.test("open challenges are bounded: challenges_full", async () => {
   assertProblem(full, 503, "challenges_full");
 });
 
+Deno.test("anonymous tunnels together leave room for the challenges of accounts: challenge_limit_reached", async () => {
+  await using control = await openControl({
+    config: anonymous,
+    store: { maxChallenges: 4, maxChallengesPerOwner: 2 },
+  });
+  const ask = async (stage0_token: string) =>
+    await control.post("/attest/challenge", { stage0_token, ...channelFields });
+  const created = async (body: Record<string, string>): Promise<string> =>
+    (await control.post("/tunnels/create", body)).json.ephemeral_token;
+  for (let greedy = 0; greedy < 2; greedy++) assert.equal((await ask(await created({}))).status, 200);
+  assertProblem(await ask(await created({})), 429, "challenge_limit_reached");
+  const account = await created({ management_token: await control.tokenOf("alice") });
+  assert.equal((await ask(account)).status, 200);
+});
+
 Deno.test("POST /attest/challenge takes only a valid stage 0 token for edges", async () => {
   await using control = await openControl({ config: anonymous });
   const created = (await control.post("/tunnels/create", {})).json;

@@ -88,13 +88,14 @@ export const STORE_ERRORS = {
     remedy: "Try again after a minute. If it repeats, look for a client that asks for tokens in a loop.",
   },
   challenge_limit_reached: {
-    title: "Token has too many open challenges",
+    title: "Token or owner has too many open challenges",
     blame: "peer",
     retryable: true,
     status: 429,
     exit: 1,
     cause:
-      "Four attestation challenges of one stage 0 token wait for their answer; one is enough to open a channel.",
+      "Four attestation challenges of one stage 0 token wait for their answer; one is enough to open a channel. Or " +
+      "4096 of one owner do, of all anonymous tunnels together: what others may have is kept for them.",
     remedy: "Answer the challenges that are open, or ask for a new token. Agents of this program do.",
   },
   revocations_full: {
