@@ -1,6 +1,7 @@
 /** Composition root: an edge with the control plane embedded, from one configuration. */
 import { loadCore } from "../wasm/mod.ts";
 import { adminApp, health as alive } from "./admin.ts";
+import { openAdminOidc } from "./admin_oidc.ts";
 import { AuthorizerHealth } from "./authorizer_health.ts";
 import { boundKeyVerifier } from "./attestation/mod.ts";
 import { toBase64Url, utf8 } from "./bytes/mod.ts";
@@ -115,7 +116,9 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
   const store = await openStore(config, state, { clock, log });
   let openVerifier: OpenTokenVerifier | undefined;
   let health: AuthorizerHealth | undefined;
+  let openOidc: Awaited<ReturnType<typeof openAdminOidc>>;
   try {
+    const oidc = openOidc = await openAdminOidc(config, { clock, random, log });
     const authorizer = health = await AuthorizerHealth.open(config, { clock, log });
     const keyset = await openKeyset({ store, clock, random }, rotationOf(config));
     const tokenVerifier = openVerifier = await openTokenVerifier({
@@ -167,6 +170,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       presence: (tunnelId) => presenceOf(edge, tunnelId),
       channels: async () => (await edge.status()).sessions.map((session) => liveChannel(edgeId, session)),
       drain: (which, deadlineMs) => drainChannels(edge, clock, which, deadlineMs),
+      oidc: oidc?.provider,
       version,
       publicUrl: () => controlUrlOf(config, edge.port),
       events: {
@@ -336,6 +340,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       await fellows.stop();
       tokenVerifier.stop();
       authorizer.close();
+      oidc?.close();
       stopUpkeep();
       stopWatch();
       stopWriting();
@@ -360,6 +365,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
   } catch (error) {
     openVerifier?.stop();
     health?.close();
+    openOidc?.close();
     await store.close();
     throw error;
   }

@@ -3,6 +3,7 @@ import { edgeDefaults } from "../src/config/mod.ts";
 import { makeOwnerLink, startEdge } from "../src/main.ts";
 import { noLog } from "../src/telemetry/mod.ts";
 import { postern } from "./cli/program.ts";
+import { OidcProviderServer } from "./support/oidc_provider.ts";
 import { TempDir } from "./support/temp_dir.ts";
 
 const password = "correct horse battery";
@@ -91,5 +92,36 @@ Deno.test("postern enroll-token --link prints a link that shows the token once",
   assert.match(both.stderr, /config_value_invalid/);
   const json = JSON.parse((await postern(["enroll-token", "--link", "--json"], operator)).stdout);
   assert.match(json.url, /#[\w-]{43}$/);
+  await edge.stop();
+});
+
+Deno.test("startEdge() offers a login by the provider that its settings name, and needs a client id", async () => {
+  await using folder = await TempDir.make("oidc");
+  const secretFile = folder.file("secret");
+  await using server = await OidcProviderServer.start(() => Date.now());
+  await Deno.writeTextFile(secretFile, `${server.clientSecret}\n`, { mode: 0o600 });
+  const settings = {
+    listen: "127.0.0.1:0",
+    admin_listen: "off",
+    state_directory: folder.file("state"),
+    "admin_oidc.issuer": server.issuer,
+    "admin_oidc.client_secret_file": secretFile,
+    "admin_oidc.owner_groups": "admins",
+  };
+  await assert.rejects(startEdge(edgeDefaults(settings), { log: noLog }), { code: "config_value_invalid" });
+  const edge = await startEdge(edgeDefaults({ ...settings, "admin_oidc.client_id": server.clientId }), {
+    log: noLog,
+  });
+  const ask = (url: string | URL, cookie = "") => fetch(url, { headers: { cookie }, redirect: "manual" });
+  const base = `http://127.0.0.1:${edge.port}`;
+  const there = await ask(`${base}/api/admin/oidc/login`);
+  await there.body?.cancel();
+  const cookie = there.headers.getSetCookie()[0].split(";")[0];
+  const back = server.signIn(there.headers.get("Location")!);
+  const done = await ask(`${base}${back.pathname}${back.search}`, cookie);
+  assert.equal(done.status, 200, await done.text());
+  const session = done.headers.getSetCookie().find((text) => text.startsWith("postern_admin="))!;
+  const me = await (await ask(`${base}/api/admin/me`, session.split(";")[0])).json();
+  assert.deepEqual([me.name, me.role], ["ann", "owner"]);
   await edge.stop();
 });

@@ -18,6 +18,7 @@ import {
   url,
   word,
 } from "./values.ts";
+import { adminOidcSettings } from "./admin_oidc.ts";
 import { tierSchema } from "../identity/mod.ts";
 import { optional, setting, type Values } from "./setting.ts";
 import { channelSettings, heartbeatSettings, logSettings, otelSettings, windowSettings } from "./shared.ts";
@@ -451,6 +452,7 @@ export const edgeSettings = {
     "DOMAIN",
   ),
   identity: identitySettings,
+  adminOidc: adminOidcSettings,
   access: accessSettings,
   graceMs: setting(duration(0, 600_000), "30s", "Time a route waits for its agent to come back.", "DURATION"),
   drainTimeoutMs: setting(

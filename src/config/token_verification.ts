@@ -10,7 +10,7 @@ const issuers = (help: string) =>
   setting(textList(maxIssuers, 256, "issuers, as the `iss` of their tokens says"), "", help, "ISSUER,...");
 
 /** An address that tokens are sent to, or that keys come from. */
-function guardedUrl() {
+export function guardedUrl() {
   const any = url("https", "http");
   return notation(
     "a URL that starts with https://, or with http:// on loopback, without credentials",

@@ -1,7 +1,7 @@
 /** The control plane as one function Request -> Response. */
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { PosternError } from "../errors/mod.ts";
-import { addAdminRoutes, ADMIN_RATE_GROUPS, revealPath } from "./admin/mod.ts";
+import { addAdminRoutes, ADMIN_PAGE_PATHS, ADMIN_RATE_GROUPS } from "./admin/mod.ts";
 import { answerChallenge, openChallenge } from "./attestation.ts";
 import type { ControlDeps, RateGroup } from "./config.ts";
 import {
@@ -92,7 +92,11 @@ const GROUPS: Readonly<Record<string, RateGroup>> = {
 };
 
 /** Methods of each path, for the Allow header. */
-const METHODS = new Map<string, string>([[openApiPath, "GET"], [frontPagePath, "GET"], [revealPath, "GET"]]);
+const METHODS = new Map<string, string>([
+  [openApiPath, "GET"],
+  [frontPagePath, "GET"],
+  ...ADMIN_PAGE_PATHS.map((path): [string, string] => [path, "GET"]),
+]);
 for (const route of ROUTES) {
   const path = route.getRoutingPath();
   METHODS.set(path, [...METHODS.get(path)?.split(", ") ?? [], route.method.toUpperCase()].join(", "));

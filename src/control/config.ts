@@ -3,6 +3,7 @@ import type { EvidenceVerifier, PcrSelection, TpmInstant } from "../attestation/
 import type { Keyset, Tier, TokenKind, Transport } from "../identity/mod.ts";
 import type { EdgeConfig } from "../config/mod.ts";
 import type { Clock, Log, Random, Revised, Store } from "../ports/mod.ts";
+import type { OidcProvider } from "./admin/oidc.ts";
 import type { MachineTrust } from "./machine_trust.ts";
 import type { NodeAuthorities } from "./node_authorities.ts";
 
@@ -198,6 +199,8 @@ export interface ControlDeps {
   readonly channels: () => Promise<readonly LiveChannel[]>;
   /** Asks agents to end their channels in order; how many are. */
   readonly drain: (which: DrainTarget, deadlineMs: number) => number;
+  /** Who administrators may sign in by, besides a password. */
+  readonly oidc?: OidcProvider;
   /** Of this program. */
   readonly version: string;
   /** Where people reach control, for links: scheme, host, and port unless it is the usual one. */

@@ -8,6 +8,7 @@ export {
   inviteAdmin,
   nodePage,
   type NodeView,
+  OidcProvider,
   type Overview,
   overviewOf,
   type Page,

@@ -70,6 +70,9 @@ export interface ControlOptions {
   /** Any machine that is enrolled is believed unless given. */
   readonly checkTrust?: (machine: MachineRecord) => void;
   readonly requirePolicy?: boolean;
+  readonly oidc?: (
+    deps: Pick<ControlDeps & { clock: VirtualClock }, "clock" | "random">,
+  ) => ControlDeps["oidc"];
   readonly vault?: MemoryVault;
 }
 
@@ -108,6 +111,7 @@ export async function openControl(options: ControlOptions = {}) {
     presence: (tunnelId) => presences.get(tunnelId) ?? { status: "offline", agents: 0, tiers: [] },
     channels: () => Promise.resolve(channels),
     drain: (which, deadlineMs) => drained.push(`${Object.values(which)[0]} ${deadlineMs}`),
+    oidc: options.oidc?.({ clock, random }),
     version: "1.2.3",
     publicUrl: () => issuer,
     events: {

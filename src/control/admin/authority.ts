@@ -108,7 +108,7 @@ function cookieName(context: Context<ControlEnv>): string {
   return isSecure(context) ? "__Host-postern_admin" : "postern_admin";
 }
 
-function isSecure(context: Context<ControlEnv>): boolean {
+export function isSecure(context: Context<ControlEnv>): boolean {
   return new URL(context.req.url).protocol === "https:";
 }
 

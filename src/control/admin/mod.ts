@@ -1,8 +1,8 @@
 /** Administrators: who they are, and what they see and do. */
 export { firstInvite, type Invite, inviteAdmin } from "./accounts.ts";
-export { addAdminRoutes, ADMIN_RATE_GROUPS, ADMIN_ROUTES } from "./app.ts";
+export { addAdminRoutes, ADMIN_PAGE_PATHS, ADMIN_RATE_GROUPS, ADMIN_ROUTES } from "./app.ts";
 export { adminAuthority, type Administrator, csrfHeader, type RequireAdmin } from "./authority.ts";
-export { revealPath } from "./delivery.ts";
+export { OidcProvider } from "./oidc.ts";
 export { setupPath } from "./session_app.ts";
 export {
   channelPage,

@@ -130,6 +130,61 @@ export const ADMIN_ERRORS = {
     cause: "Without an owner nobody could manage accounts any more.",
     remedy: "Make another account owner first.",
   },
+  admin_oidc_state_mismatch: {
+    title: "Login was not begun in this browser",
+    blame: "peer",
+    retryable: false,
+    status: 403,
+    exit: 3,
+    cause:
+      "The OpenID provider sent a browser back that has not begun to sign in here, or has begun more than ten minutes ago, or " +
+      "in several tabs at once.",
+    remedy: "Sign in again, in one tab. If you were sent there by a link, do not use it.",
+  },
+  admin_oidc_refused: {
+    title: "OpenID provider has refused the login",
+    blame: "peer",
+    retryable: false,
+    status: 403,
+    exit: 3,
+    cause: "The provider did not sign the person in, or gives no token for the code that it sent.",
+    remedy: "Try again. If it repeats, compare client id, client secret and the redirect URI " +
+      "`/api/admin/oidc/callback` at the provider.",
+  },
+  admin_oidc_unavailable: {
+    title: "OpenID provider cannot be asked",
+    blame: "operator",
+    retryable: true,
+    status: 503,
+    exit: 1,
+    cause:
+      "The provider did not answer within five seconds, or what it says of itself is not what `admin_oidc.issuer` names.",
+    remedy:
+      "Check `admin_oidc.issuer`, which has to be exactly the issuer of its configuration, and `admin_oidc.ca_file`. Accounts " +
+      "with a password can sign in meanwhile.",
+  },
+  admin_oidc_token_invalid: {
+    title: "ID token does not hold",
+    blame: "operator",
+    retryable: false,
+    status: 403,
+    exit: 3,
+    cause:
+      "Signature, issuer, audience, nonce or times of the provider's ID token are not as they have to be.",
+    remedy:
+      "Check the clocks and `admin_oidc.client_id`. If they are right, treat it as an attempt to get in.",
+  },
+  admin_oidc_role_missing: {
+    title: "None of the groups administers",
+    blame: "peer",
+    retryable: false,
+    status: 403,
+    exit: 3,
+    cause:
+      "The provider knows the person, but no group of theirs is among `admin_oidc.owner_groups`, `operator_groups` and " +
+      "`viewer_groups`, or the ID token has no such claim.",
+    remedy: "Put the person into a group, or name the claim that lists groups: `admin_oidc.groups_claim`.",
+  },
   delivery_gone: {
     title: "Link shows nothing any more",
     blame: "peer",
