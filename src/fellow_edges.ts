@@ -14,7 +14,10 @@ const MAX_RETRY_MS = 5_000;
 
 export interface FellowEdgesOptions {
   readonly store: Pick<Store, "announce" | "listen" | "tunnel">;
-  readonly edge: Pick<EdgePlane, "sessions" | "cutTunnel" | "cutAgent" | "cutWeaker" | "holdRules">;
+  readonly edge: Pick<
+    EdgePlane,
+    "sessions" | "cutTunnel" | "cutAgent" | "cutFailed" | "cutWeaker" | "holdRules"
+  >;
   readonly gate: Pick<TokenGate, "checkTunnel">;
   readonly clock: Clock;
   readonly log: Log;
@@ -86,6 +89,8 @@ export class FellowEdges {
         return onTokensRevoked(announcement.owner);
       case "machine_revoked":
         return edge.cutAgent(announcement.agentId);
+      case "attestation_failed":
+        return edge.cutFailed(announcement.tunnelId, announcement.agentId);
       case "node_trust_changed":
         return onNodeTrustChanged();
       case "tier_required":

@@ -196,7 +196,10 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
           edge.cutWeaker(tunnelId);
           fellows.announce({ kind: "tier_required", tunnelId });
         },
-        onAttestationFailed: (tunnelId, agentId) => edge.cutFailed(tunnelId, agentId),
+        onAttestationFailed(tunnelId, agentId) {
+          edge.cutFailed(tunnelId, agentId);
+          fellows.announce({ kind: "attestation_failed", tunnelId, agentId });
+        },
         onNodeTrustChanged: () => fellows.announce({ kind: "node_trust_changed" }),
         onIdentity: (step, result) => metrics.identities.inc({ step, result }),
         onAdministrator: () =>

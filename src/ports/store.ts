@@ -376,6 +376,8 @@ export type Announcement =
   | { readonly kind: "tokens_revoked"; readonly owner?: string }
   | { readonly kind: "rules_changed"; readonly tunnelId: string }
   | { readonly kind: "machine_revoked"; readonly agentId: string }
+  /** The agent's machine failed to prove itself again: all that it has for the tunnel is over. */
+  | { readonly kind: "attestation_failed"; readonly tunnelId: string; readonly agentId: string }
   /** Trust bundle or revocation list of nodes is another one: open connections are checked again. */
   | { readonly kind: "node_trust_changed" }
   /** The tunnel demands agents with a TPM. */

@@ -438,16 +438,18 @@ export function storeContract(kind: string, makeHarness: () => Promise<StoreHarn
     const tunnelIds = Array.from({ length: 120 }, (_, n) => `tun_${n}`.padEnd(128, "x"));
     await store.announce({ kind: "tunnels_cut", tunnelIds, code: "tunnel_deleted" });
     await store.announce({ kind: "machine_revoked", agentId: "agent-1" });
+    await store.announce({ kind: "attestation_failed", tunnelId: "tun_1", agentId: "agent-1" });
     if (harness.announces) {
-      while (heard.length < 4) await store.probe();
+      while (heard.length < 5) await store.probe();
       const cut = heard.slice(0, 3).flatMap((text) => JSON.parse(text.slice(6)).tunnelIds);
       assert.deepEqual(cut, tunnelIds);
       assert.equal(heard[3], `other {"kind":"machine_revoked","agentId":"agent-1"}`);
+      assert.equal(heard[4], `other {"kind":"attestation_failed","tunnelId":"tun_1","agentId":"agent-1"}`);
     } else assert.deepEqual(heard, []);
     for (const end of ends) await end();
     await store.announce({ kind: "machine_revoked", agentId: "agent-2" });
     await store.probe();
-    assert.equal(heard.length, harness.announces ? 4 : 0);
+    assert.equal(heard.length, harness.announces ? 5 : 0);
   });
 
   test("close() is idempotent and ends the connection: store_failed", async (store) => {
