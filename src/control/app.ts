@@ -6,8 +6,8 @@ import { answerChallenge, openChallenge } from "./attestation.ts";
 import type { ControlDeps, RateGroup } from "./config.ts";
 import {
   bearerOf,
+  grantManagementToken,
   type IssuedManagement,
-  issueManagementToken,
   readCredentials,
   refreshManagementToken,
   requireManagement,
@@ -251,16 +251,8 @@ function addTokenRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): void {
     const bearer = bearerOf(context.req.header("Authorization"));
     const operator = await requireOperator(deps, [request.management_token, bearer]);
     const { owner, role, ttl_seconds: ttl } = request;
-    const issued = await issueManagementToken(deps, owner, role, ttl === undefined ? undefined : ttl * 1_000);
-    await deps.store.appendAudit({
-      atMs: deps.clock.wall(),
-      actor: operator.sub,
-      action: "token.issue",
-      subject: owner,
-      outcome: "ok",
-      detail: { role: issued.claims.role, family: issued.claims.family },
-    });
-    deps.events.onTokenIssued?.("management");
+    const ttlMs = ttl === undefined ? undefined : ttl * 1_000;
+    const issued = await grantManagementToken(deps, operator.sub, { owner, role, ttlMs });
     return context.json(toldOf(deps, issued), 200);
   });
 

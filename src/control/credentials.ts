@@ -132,6 +132,25 @@ export async function issueManagementToken(
   return issued;
 }
 
+/** The same on behalf of an operator. Throws as {@link issueManagementToken}. */
+export async function grantManagementToken(
+  deps: FirstIssuerDeps & Pick<ControlDeps, "events">,
+  operator: string,
+  { owner, role, ttlMs }: { readonly owner: string; readonly role?: Role; readonly ttlMs?: number },
+): Promise<IssuedManagement> {
+  const issued = await issueManagementToken(deps, owner, role, ttlMs);
+  await deps.store.appendAudit({
+    atMs: deps.clock.wall(),
+    actor: operator,
+    action: "token.issue",
+    subject: owner,
+    outcome: "ok",
+    detail: { role: issued.claims.role, family: issued.claims.family },
+  });
+  deps.events.onTokenIssued?.("management");
+  return issued;
+}
+
 /** Another token of the same owner, role and family. Throws `token_family_ended`. */
 export function refreshManagementToken(
   deps: IssuerDeps,

@@ -34,7 +34,7 @@ export {
   type RateLimit,
   unmeasured,
 } from "./config.ts";
-export { bearerOf, issueManagementToken, requireManagement } from "./credentials.ts";
+export { bearerOf, grantManagementToken, issueManagementToken, requireManagement } from "./credentials.ts";
 export { type ControlEnv, type Problem, rateLimit } from "./http.ts";
 export { RateLimiter } from "./rate_limit.ts";
 export { hostnameOf } from "./tunnels.ts";
@@ -43,6 +43,15 @@ export { deleteMachine, machineOf, machinePage, restoreMachine, revokeMachine } 
 export type { Credential, EkTemplateName, JudgedKeys, MachineTrust, ShownKeys } from "./machine_trust.ts";
 export type { AuthorityVault, VaultKind } from "./authority_vault.ts";
 export { NodeAuthorities } from "./node_authorities.ts";
+export {
+  applyPolicy,
+  listPolicies,
+  type MachineOutcome,
+  maxOverlapSeconds,
+  type PolicyFacts,
+  type PolicyPlan,
+  policyVersions,
+} from "./policies.ts";
 export { PolicyBook, policyChooser } from "./policy_book.ts";
 export { startRevocationWatch } from "./revocation_watch.ts";
 export { tpmTrust } from "./tpm_trust.ts";

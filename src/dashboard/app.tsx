@@ -21,6 +21,11 @@ import { overview } from "./pages/overview.tsx";
 import { service } from "./pages/service.tsx";
 import { services } from "./pages/services.tsx";
 import { ErrorPage } from "./pages/session.tsx";
+import { policies } from "./pages/policies.tsx";
+import { policy } from "./pages/policy.tsx";
+import { tokens } from "./pages/tokens.tsx";
+import { addPolicyActions } from "./policy_actions.tsx";
+import { addTokenActions } from "./token_actions.tsx";
 import { Region } from "./parts.tsx";
 import { markupOf, ownPath, pageOf, secureAnswers, statusOf } from "./responses.ts";
 import { addSessionPages } from "./session_app.tsx";
@@ -41,6 +46,9 @@ const loaders: Readonly<Record<string, Loader>> = {
   "/dashboard/machines/:agent_id": machine,
   "/dashboard/connectors": nodes("connector"),
   "/dashboard/tunnelers": nodes("tunneler"),
+  "/dashboard/tokens": tokens,
+  "/dashboard/policies": policies,
+  "/dashboard/policies/:name": policy,
   "/dashboard/audit": audit,
 };
 
@@ -69,6 +77,8 @@ export function dashboard(given: Omit<DashboardDeps, "requireAdmin">): Dashboard
   });
   addSessionPages(app, deps);
   addMachineActions(app, deps);
+  addTokenActions(app, deps);
+  addPolicyActions(app, deps);
 
   for (const [path, load] of Object.entries(loaders)) {
     app.get(path, async (context) => {

@@ -42,6 +42,8 @@ async function navigationOf({ control: { store } }: DashboardDeps): Promise<NavE
     entry("machines", "Machines"),
     ...(connectors.total === 0 ? [] : [entry("connectors", "Connectors")]),
     ...(tunnelers.total === 0 ? [] : [entry("tunnelers", "Tunnelers")]),
+    entry("tokens", "Tokens"),
+    entry("policies", "Policies"),
     entry("audit", "Audit log"),
   ];
 }

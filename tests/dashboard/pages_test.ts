@@ -306,7 +306,7 @@ Deno.test("connectors and tunnelers are shown as they were heard, and online whi
   const lastSeenMs = clock.wall();
   await store.seeNode({ role: "connector", id: "c-1", privateIp: "10.0.0.4", version: "0.1.0", lastSeenMs });
   await store.seeNode({ role: "tunneler", id: "t-1", connectorId: "c-1", version: "0.1.0", lastSeenMs });
-  assert.match(await words(owner, "/dashboard"), /Connectors Tunnelers Audit log/);
+  assert.match(await words(owner, "/dashboard"), /Connectors Tunnelers Tokens/);
   assert.match(await words(owner, "/dashboard/connectors"), /c-1 online 10\.0\.0\.4 0\.1\.0 now now/);
   clock.advance(30_000);
   assert.match(await words(owner, "/dashboard/tunnelers"), /t-1 offline c-1 0\.1\.0 30 s ago/);
