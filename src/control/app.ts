@@ -27,6 +27,8 @@ import {
   restoreMachineRoute,
   revokeMachineRoute,
 } from "./machine_routes.ts";
+import { addCaRoutes } from "./ca_app.ts";
+import { caRoute, rotateCaRoute } from "./ca_routes.ts";
 import { addNodeRoutes } from "./node_app.ts";
 import {
   identityEnrollRoute,
@@ -84,6 +86,8 @@ const GROUPS: Readonly<Record<string, RateGroup>> = {
   [identityEnrollRoute.path]: "enroll",
   [renewalNonceRoute.path]: "identity",
   [identityRenewRoute.path]: "identity",
+  [caRoute.path]: "admin",
+  [rotateCaRoute.path]: "admin",
   [trustBundleRoute.path]: "identity",
   [revocationsRoute.path]: "identity",
   [jwksRoute.path]: "read",
@@ -135,6 +139,7 @@ export function controlApp(deps: ControlDeps): OpenAPIHono<ControlEnv> {
   addAttestationRoutes(app, deps);
   addMachineRoutes(app, deps);
   addNodeRoutes(app, deps);
+  addCaRoutes(app, deps);
   addPolicyRoutes(app, deps);
   addAdminRoutes(app, deps, limiter);
 

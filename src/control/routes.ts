@@ -2,6 +2,7 @@
 import { createRoute, OpenAPIHono } from "@hono/zod-openapi";
 import { ADMIN_ROUTES } from "./admin/mod.ts";
 import { MACHINE_ROUTES } from "./machine_routes.ts";
+import { CA_ROUTES } from "./ca_routes.ts";
 import { NODE_ROUTES } from "./node_routes.ts";
 import { POLICY_ROUTES } from "./policy_routes.ts";
 import { answers, bearer, body, json, optionalBearer } from "./route_parts.ts";
@@ -134,6 +135,7 @@ export const ROUTES = [
   jwksRoute,
   ...MACHINE_ROUTES,
   ...NODE_ROUTES,
+  ...CA_ROUTES,
   ...POLICY_ROUTES,
   ...ADMIN_ROUTES,
 ] as const;

@@ -1,7 +1,8 @@
-/** What control does by itself: key rotation and freeing abandoned names. */
+/** What control does by itself: rotation of keys and authorities, and freeing abandoned names. */
 import { codeOf, PosternError } from "../errors/mod.ts";
 import { defaultRotation, Keyset, type RotationPolicy } from "../identity/mod.ts";
 import type { Clock, Random, Store } from "../ports/mod.ts";
+import { advanceRotation } from "./ca_rotation.ts";
 import type { ControlDeps } from "./config.ts";
 import { deleteAbandoned } from "./tunnels.ts";
 
@@ -60,6 +61,7 @@ export function startUpkeep(deps: ControlDeps & { readonly clock: Clock }): () =
     try {
       await keepKeyset(deps, deps.keyset);
       await sweepAbandoned(deps);
+      await advanceRotation(deps);
       await deps.store.forgetCertificates(
         deps.clock.wall() - deps.config.identity.graceMs - keptCertificatesMs,
       );

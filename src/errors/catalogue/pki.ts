@@ -303,6 +303,25 @@ export const PKI_ERRORS = {
       "Copy the directory `ca` of another control plane of this cluster (its root key may stay behind), and start " +
       "this one again. Nodes ask the next address of their list meanwhile.",
   },
+  ca_rotation_running: {
+    title: "Authorities are being rotated already",
+    blame: "operator",
+    retryable: true,
+    status: 409,
+    exit: 1,
+    cause: "One rotation of authorities is under way in the cluster: there is one at a time.",
+    remedy: "Look at it with `postern ca show`, and start the next one when it is over.",
+  },
+  ca_root_offline: {
+    title: "Key of the root is not here",
+    blame: "operator",
+    retryable: false,
+    status: 409,
+    exit: 1,
+    cause:
+      "A new issuing CA is signed by the root, whose key is not in `STATE/ca` of the control that was asked.",
+    remedy: "Put `root-*.key` back into `STATE/ca` (mode 600), rotate, and take it away again.",
+  },
   ca_state_unusable: {
     title: "Authorities cannot be used",
     blame: "operator",
