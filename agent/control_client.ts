@@ -36,6 +36,21 @@ import {
   tokenAnswer,
 } from "./control_messages.ts";
 import {
+  type AuthoritiesAnswer,
+  authoritiesAnswer,
+  type IdentityRevoked,
+  identityRevoked,
+  type RevokeIdentityRequest,
+} from "./authority_messages.ts";
+import {
+  type IdentityAnswer,
+  identityAnswer,
+  type IdentityRenewRequest,
+  nonceAnswer,
+  revocationsAnswer,
+  trustBundlesAnswer,
+} from "./identity_messages.ts";
+import {
   type EnrollBeginAnswer,
   enrollBeginAnswer,
   type EnrollBeginRequest,
@@ -191,6 +206,42 @@ export class ControlClient {
 
   finishEnrollment(request: EnrollFinishRequest, signal: AbortSignal): Promise<EnrollFinishAnswer> {
     return this.#post("v1/enroll/finish", request, enrollFinishAnswer, signal, false);
+  }
+
+  /** This node's first certificate, for a one-time token. */
+  enrollIdentity(token: string, csr: string, signal: AbortSignal): Promise<IdentityAnswer> {
+    return this.#post("v1/identity/enroll", { token, csr }, identityAnswer, signal, false);
+  }
+
+  async renewalNonce(signal: AbortSignal): Promise<string> {
+    return (await this.#post("v1/identity/nonce", {}, nonceAnswer, signal, false)).nonce;
+  }
+
+  renewIdentity(request: IdentityRenewRequest, signal: AbortSignal): Promise<IdentityAnswer> {
+    return this.#post("v1/identity/renew", request, identityAnswer, signal, false);
+  }
+
+  /** Trust bundles after the one that is held, oldest first. */
+  async trustBundles(after: number, signal: AbortSignal): Promise<readonly SignedDocument[]> {
+    const path = `v1/trust-bundle?after=${after}`;
+    return (await this.#ask("GET", path, undefined, trustBundlesAnswer, signal, false)).trust_bundles;
+  }
+
+  nodeRevocations(signal: AbortSignal): Promise<SignedDocument> {
+    return this.#ask("GET", "v1/revocations", undefined, revocationsAnswer, signal, false);
+  }
+
+  /** The authorities of nodes; for operators, like the two below. */
+  authorities(signal: AbortSignal): Promise<AuthoritiesAnswer> {
+    return this.#ask("GET", "api/admin/ca", undefined, authoritiesAnswer, signal, true);
+  }
+
+  rotateAuthorities(what: "issuing" | "root", signal: AbortSignal): Promise<AuthoritiesAnswer> {
+    return this.#post("api/admin/ca/rotate", { what }, authoritiesAnswer, signal, true);
+  }
+
+  revokeIdentity(request: RevokeIdentityRequest, signal: AbortSignal): Promise<IdentityRevoked> {
+    return this.#post("v1/revocations", request, identityRevoked, signal, true);
   }
 
   /** A page of machines in the order of their agent ids; for operators, like the four below. */

@@ -1,0 +1,45 @@
+/** What operators ask control about the authorities of nodes, and what is accepted as an answer. */
+import { z } from "zod";
+
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+const instant = z.iso.datetime();
+const authority = z.object({
+  sha256,
+  expires_at: instant,
+  accepted_from: instant,
+  accepted_until: instant.optional(),
+});
+
+export const authoritiesAnswer = z.object({
+  trust_domain: z.string().max(255),
+  bundle_version: z.int(),
+  bootstrap_sha256: sha256,
+  roots: z.array(authority).max(64),
+  issuing: z.array(authority.extend({ issues: z.boolean(), here: z.boolean() })).max(256),
+  root_key_here: z.boolean(),
+  nodes: z.int(),
+  rotation: z.object({
+    what: z.enum(["issuing", "root"]),
+    stage: z.enum(["published", "activated"]),
+    from: sha256,
+    to: sha256,
+    started_at: instant,
+    started_by: z.string().max(256),
+    activate_at: instant,
+    nodes_left: z.int(),
+  }).optional(),
+});
+export type AuthoritiesAnswer = z.infer<typeof authoritiesAnswer>;
+
+export interface RevokeIdentityRequest {
+  readonly kind: string;
+  readonly value: string;
+  readonly severity: string;
+  readonly reason: string;
+}
+export const identityRevoked = z.object({
+  kind: z.string(),
+  value: z.string().max(400),
+  already: z.boolean(),
+});
+export type IdentityRevoked = z.infer<typeof identityRevoked>;

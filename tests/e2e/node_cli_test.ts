@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { postern } from "../cli/program.ts";
+import { startStack } from "../support/stack.ts";
+import { TempDir } from "../support/temp_dir.ts";
+
+Deno.test("a node enrols with the token of postern enroll-token; postern ca shows, rotates and revokes", async () => {
+  await using stack = await startStack();
+  await using folder = await TempDir.make("node");
+  const operator = {
+    POSTERN_CONTROL: `http://127.0.0.1:${stack.port}`,
+    POSTERN_TOKEN_FILE: stack.edge.tokenPath,
+  };
+  const run = async (...words: string[]) => {
+    const { code, stdout, stderr } = await postern(words, operator);
+    return { code, out: stdout, error: stderr.split("]")[0] };
+  };
+  const file = folder.file("c1.token");
+  const issued = await postern(
+    ["enroll-token", "--role", "connector", "--id", "c1", "--out", file],
+    operator,
+  );
+  assert.match(issued.stderr, /^token \S{12} for connector c1: expires /);
+  for (
+    const words of [["--role", "owner", "--id", "x"], ["--role", "edge"], [
+      "--role",
+      "edge",
+      "--id",
+      "x",
+      "--ek",
+      "ab",
+    ]]
+  ) {
+    assert.equal(
+      (await run("enroll-token", "--out", folder.file("x"), ...words)).error,
+      "error[config_value_invalid",
+    );
+  }
+  const node = { POSTERN_CONTROL: operator.POSTERN_CONTROL, POSTERN_STATE_DIRECTORY: folder.file("node") };
+  const enrolled = await postern(["enroll", "--token-file", file, "--json"], node);
+  assert.equal(enrolled.code, 0, enrolled.stderr);
+  const facts = JSON.parse(enrolled.stdout);
+  assert.deepEqual([facts.role, facts.id, facts.key], ["connector", "c1", "file"]);
+  assert.equal((await Deno.stat(facts.file)).mode! & 0o777, 0o600);
+  const again = await postern(["enroll", "--token-file", file], node);
+  assert.ok(again.stderr.startsWith("error[identity_exists]"), again.stderr);
+  const elsewhere = await postern(["enroll", "--token-file", file], {
+    ...node,
+    POSTERN_STATE_DIRECTORY: folder.file("other"),
+  });
+  assert.ok(elsewhere.stderr.startsWith("error[enrollment_token_refused]"), elsewhere.stderr);
+
+  const shown = JSON.parse((await run("ca", "show", "--json")).out);
+  assert.deepEqual([shown.bundle_version, shown.nodes, shown.root_key_here], [1, 1, true]);
+  assert.match(
+    (await run("ca", "show")).out,
+    new RegExp(`issuing   ${shown.issuing[0].sha256}  until .*  issues here\n`),
+  );
+  assert.equal((await run("ca", "rotate")).error, "error[cli_flag_value_missing");
+  assert.equal((await run("ca", "show", "--plan")).error, "error[cli_flag_unknown");
+  assert.match(
+    (await run("ca", "rotate", "--plan")).out,
+    /3\. retire {3}the old one, once all of its 1 nodes/,
+  );
+  assert.match((await run("ca", "rotate", "--apply")).out, /rotation of the issuing by operator: published/);
+  assert.match((await run("ca", "rotate", "--plan")).out, /^A rotation is under way/);
+
+  const value = `spiffe://${facts.trust_domain}/connector/c1`;
+  assert.equal((await run("ca", "revoke", "--node", value)).error, "error[cli_flag_value_missing");
+  assert.equal((await run("ca", "revoke", "--reason", "x")).error, "error[cli_flag_value_missing");
+  const soft = await run("ca", "revoke", "--node", value, "--reason", "x", "--severity", "soft");
+  assert.equal(soft.error, "error[config_value_invalid");
+  assert.equal(
+    (await run("ca", "revoke", "--node", value, "--reason", "lost")).out,
+    `id ${value} is revoked\n`,
+  );
+});
