@@ -10,6 +10,7 @@ import {
   systemRandom,
 } from "../src/driver/mod.ts";
 import { codeOf, type ErrorCode, isErrorCode, PosternError } from "../src/errors/mod.ts";
+import type { SignedDocument } from "../src/pki/mod.ts";
 import type { Clock, Random } from "../src/ports/mod.ts";
 import { ControlAddresses } from "./control_addresses.ts";
 import { ControlConnections, type ControlMethod, type ControlResponse } from "./control_connection.ts";

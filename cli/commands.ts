@@ -320,12 +320,13 @@ export const commands: readonly Command[] = [
   },
   {
     name: "enroll",
-    summary: "Enrol this machine with its TPM.",
+    summary: "Enrol this machine with its TPM, or a node with a key of its own.",
     details: [
       "Example: postern enroll --token-file rack-7.token --control https://tunnel.example.com",
       "",
       "Takes the TPM at /dev/tpmrm0 unless --tpm or the configuration names another. Nothing secret is kept: the TPM makes the",
       "same keys at every start. May be run again with the same token when it was cut short.",
+      "A token of a role and an id needs no TPM: the key is made here, and kept in the state directory for this user only.",
     ],
     arguments: [],
     flags: [

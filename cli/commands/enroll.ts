@@ -7,6 +7,7 @@ import {
   proxyChooser,
   writeMachineFile,
 } from "../../agent/mod.ts";
+import { identityFileIn, NodeIdentity } from "../../agent/identity/mod.ts";
 import { isLoopbackHost, parseTpmAddress, readSecretFile, type TpmAddress } from "../../src/config/mod.ts";
 import { openPrivateDirectory, readAuthorities, systemClock, systemRandom } from "../../src/driver/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
@@ -21,7 +22,7 @@ const DEFAULT_TPM = parseTpmAddress("/dev/tpmrm0") as TpmAddress;
 
 /**
  * `postern enroll --token-file FILE [--tpm ADDRESS] [--control URL]`. Throws `cli_flag_value_missing`, the codes of secret files
- * and of the TPM, `machine_replaced`, and what control refuses with.
+ * and of the TPM, `machine_replaced`, `identity_exists`, and what control refuses with.
  */
 export async function runEnroll(call: Call): Promise<number> {
   const { "token-file": tokenFile } = call.values;
@@ -37,6 +38,7 @@ export async function runEnroll(call: Call): Promise<number> {
   const { secret: token, warning } = await readSecretFile(tokenFile, Deno);
   if (warning !== undefined) terminal.err(`${escapeControls(warning)}\n`);
   const directory = config.stateDirectory.replace(/(?<=.)\/+$/, "");
+  if (isNodeToken(token)) return await enrollNode(call, config, directory, token);
   const file = machineFileIn(directory);
   const tpm = await openTpm(config.tpm ?? DEFAULT_TPM, {
     clock: systemClock,
@@ -47,13 +49,7 @@ export async function runEnroll(call: Call): Promise<number> {
     terminal.err("control is asked over plain http: the token can be read on the way\n");
   }
   if (!call.switches.has("force")) await checkMachineFile(file, tpm.agentId);
-  const control = new ControlClient({
-    url: config.control,
-    clock: systemClock,
-    caCerts: config.caFile === null ? undefined : [await readAuthorities(config.caFile)],
-    proxyFor: await proxyChooser(config, noLog),
-    userAgent: `postern/${version}`,
-  });
+  const control = await controlOf(config);
   try {
     const { agentId, labels } = await enrol(tpm, control, token, never);
     await openPrivateDirectory(directory);
@@ -66,6 +62,46 @@ export async function runEnroll(call: Call): Promise<number> {
   } finally {
     control.close();
   }
+}
+
+/** One with a pin lets a node in, by a key of its own. */
+function isNodeToken(token: string): boolean {
+  return token.split(".").length === 4;
+}
+
+async function enrollNode(
+  call: Call,
+  config: Awaited<ReturnType<typeof loadAgent>>["config"],
+  directory: string,
+  token: string,
+): Promise<number> {
+  const { terminal } = call;
+  await openPrivateDirectory(directory);
+  const control = await controlOf(config);
+  try {
+    const path = identityFileIn(directory);
+    const options = { path, controls: [control], clock: systemClock, random: systemRandom, log: noLog };
+    const identity = await NodeIdentity.enrol(options, token, call.switches.has("force"));
+    const { role, id, trustDomain } = identity.id;
+    const expires = new Date(identity.held.certificate.notAfterMs).toISOString();
+    const facts = { role, id, trust_domain: trustDomain, expires_at: expires, file: path, key: "file" };
+    const told =
+      `enrolled as ${role} ${id} of ${trustDomain} until ${expires}; its key is in ${path}, not in a TPM`;
+    terminal.out(`${call.switches.has("json") ? JSON.stringify(facts) : escapeControls(told)}\n`);
+    return 0;
+  } finally {
+    control.close();
+  }
+}
+
+async function controlOf(config: Awaited<ReturnType<typeof loadAgent>>["config"]): Promise<ControlClient> {
+  return new ControlClient({
+    url: config.control,
+    clock: systemClock,
+    caCerts: config.caFile === null ? undefined : [await readAuthorities(config.caFile)],
+    proxyFor: await proxyChooser(config, noLog),
+    userAgent: `postern/${version}`,
+  });
 }
 
 /** The client bounds the time by itself, and so does the TPM's. */

@@ -92,8 +92,9 @@ export const controlDefaults: Omit<
       // who cannot ask in time is cut. A request without a valid token costs one check of a signature.
       attest: { perMinute: 6_000, burst: 2_000 },
       enroll: { perMinute: 120, burst: 60 },
-      // A thousand connectors behind one address renew some 300 times a minute, with two requests each.
-      identity: { perMinute: 1_200, burst: 400 },
+      // A thousand connectors behind one address renew 300 times a minute, with two requests each, and ask for the
+      // revocation list and the bundle once a minute.
+      identity: { perMinute: 6_000, burst: 1_000 },
       read: { perMinute: 300, burst: 100 },
       // Each may cost a hash of 40 ms.
       login: { perMinute: 12, burst: 12 },

@@ -10,6 +10,7 @@ export {
 } from "./peer_check.ts";
 export { renewalHolds, signRenewal } from "./renewal.ts";
 export {
+  readHeldRevocations,
   type RevocationList,
   revocationOf,
   revocationsGraceMs,

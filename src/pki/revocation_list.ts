@@ -95,28 +95,38 @@ export function verifyRevocations(
   nowMs: number,
   held?: RevocationList,
 ): RevocationList {
+  const { list, signers } = openList(document);
+  const isProven = signers.some((signer) =>
+    bundle.issuers.some((one) => one.certificate.sha256 === signer.sha256 && isAccepted(one, nowMs))
+  );
+  if (!isProven || list.trustDomain !== bundle.trustDomain) {
+    throw new PosternError(
+      "revocations_unproven",
+      "Cannot use the revocation list: no issuing CA of the held trust bundle signed it",
+    );
+  }
+  if (held !== undefined && (list.version < held.version || list.issuedAtMs < held.issuedAtMs)) {
+    throw new PosternError(
+      "revocations_rollback",
+      "Cannot use the revocation list: it is older than the held one",
+    );
+  }
+  return list;
+}
+
+/** A list as this node keeps it itself: what was verified once. Throws `revocations_malformed`. */
+export function readHeldRevocations(document: unknown): RevocationList {
+  return openList(document).list;
+}
+
+function openList(document: unknown): { list: RevocationList; signers: readonly Certificate[] } {
   const opened = openDocument("revocations", document);
   const parsed = payloadSchema.safeParse(opened?.payload);
   if (opened === undefined || !parsed.success) {
     throw new PosternError("revocations_malformed", "Cannot use the revocation list: it is no signed list");
   }
   const { data } = parsed;
-  const isProven = opened.signers.some((signer) =>
-    bundle.issuers.some((one) => one.certificate.sha256 === signer.sha256 && isAccepted(one, nowMs))
-  );
-  if (!isProven || data.trust_domain !== bundle.trustDomain) {
-    throw new PosternError(
-      "revocations_unproven",
-      "Cannot use the revocation list: no issuing CA of the held trust bundle signed it",
-    );
-  }
-  if (held !== undefined && (data.version < held.version || data.issued_at_ms < held.issuedAtMs)) {
-    throw new PosternError(
-      "revocations_rollback",
-      "Cannot use the revocation list: it is older than the held one",
-    );
-  }
-  return {
+  const list = {
     trustDomain: data.trust_domain,
     version: data.version,
     bundleVersion: data.bundle_version,
@@ -124,6 +134,7 @@ export function verifyRevocations(
     nextUpdateMs: data.next_update_ms,
     entries: data.entries.map(({ at_ms, ...entry }) => ({ ...entry, atMs: at_ms })),
   };
+  return { list, signers: opened.signers };
 }
 
 /** Lists are asked at every handshake and at every change for every open channel. */

@@ -292,6 +292,31 @@ export const PKI_ERRORS = {
     cause: "The proof was not made by the key of the certificate that is to be renewed.",
     remedy: "Look for who asks: the certificate is public, its key is not.",
   },
+  identity_exists: {
+    title: "Node has an identity already",
+    blame: "operator",
+    retryable: false,
+    exit: 2,
+    cause: "The state directory holds the identity of a node that was enrolled before.",
+    remedy: "Use another state directory, or give the old identity up with `postern enroll --force`.",
+  },
+  identity_file_malformed: {
+    title: "Identity of the node cannot be read",
+    blame: "local",
+    retryable: false,
+    exit: 1,
+    cause: "The file `identity.json` in the state directory is damaged.",
+    remedy:
+      "Remove it and enrol the node anew, or restore it from a backup that is younger than `identity.grace`.",
+  },
+  identity_answer_refused: {
+    title: "Control issued a certificate for something else",
+    blame: "control",
+    retryable: false,
+    exit: 3,
+    cause: "The certificate in control's answer is for another key or another node than the one that asked.",
+    remedy: "Check what is between node and control plane, and that both run compatible versions.",
+  },
   ca_unavailable: {
     title: "Control plane cannot issue certificates",
     blame: "operator",

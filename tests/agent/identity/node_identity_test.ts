@@ -1,0 +1,238 @@
+import assert from "node:assert/strict";
+import { type IdentityControl, identityFileIn, NodeIdentity } from "../../../agent/identity/mod.ts";
+import {
+  identityAnswer,
+  type IdentityRenewRequest,
+  nonceAnswer,
+  revocationsAnswer,
+  trustBundlesAnswer,
+} from "../../../agent/identity_messages.ts";
+import { codeOf, type ErrorCode, PosternError } from "../../../src/errors/mod.ts";
+import { nodeToken } from "../../control/nodes.ts";
+import { type Answer, type Control, openControl } from "../../control/support.ts";
+import { MadeCluster } from "../../support/made_cluster.ts";
+import { TempDir } from "../../support/temp_dir.ts";
+import { settle } from "../../support/virtual_clock.ts";
+
+function told<T>({ status, json }: Answer, schema: { parse(value: unknown): T }): T {
+  if (status !== 200) throw new PosternError(json.code as ErrorCode, json.detail);
+  return schema.parse(json);
+}
+
+/** Asked without sockets; `gate` may refuse in between. */
+function clientOf(control: Control, gate: () => void = () => {}): IdentityControl & { renewals: number } {
+  const ask = async <T>(schema: { parse(value: unknown): T }, answer: () => Promise<Answer>) => {
+    gate();
+    return told(await answer(), schema);
+  };
+  const client = {
+    renewals: 0,
+    enrollIdentity: (token: string, csr: string) =>
+      ask(identityAnswer, () => control.post("/v1/identity/enroll", { token, csr })),
+    renewalNonce: async () => (await ask(nonceAnswer, () => control.post("/v1/identity/nonce", {}))).nonce,
+    renewIdentity: (request: IdentityRenewRequest) => {
+      client.renewals++;
+      return ask(identityAnswer, () => control.post("/v1/identity/renew", request));
+    },
+    trustBundles: async (after: number) =>
+      (await ask(trustBundlesAnswer, () => control.get(`/v1/trust-bundle?after=${after}`))).trust_bundles,
+    nodeRevocations: () => ask(revocationsAnswer, () => control.get("/v1/revocations")),
+  };
+  return client;
+}
+
+async function world(gate: () => void = () => {}) {
+  const control = await openControl();
+  const folder = await TempDir.make("identity");
+  const logged: string[] = [];
+  const options = {
+    path: identityFileIn(folder.path),
+    controls: [clientOf(control, gate)],
+    clock: control.clock,
+    random: control.deps.random,
+    log: (_level: string, event: string, fields?: object) =>
+      void logged.push(`${event} ${JSON.stringify(fields)}`),
+  };
+  return {
+    control,
+    folder,
+    options,
+    client: options.controls[0],
+    logged,
+    async [Symbol.asyncDispose]() {
+      await control[Symbol.asyncDispose]();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const refused = (code: string, promise: Promise<unknown>) =>
+  assert.rejects(promise, (error) => (assert.equal(codeOf(error), code), true));
+
+/** Moves time on in steps; the work of each is let finish. */
+async function pass(control: Control, ms: number, stepMs = 5_000): Promise<void> {
+  for (let left = ms; left > 0; left -= stepMs) {
+    control.clock.advance(Math.min(stepMs, left));
+    await settle();
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 2_000 && !condition(); turn++) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  assert.ok(condition());
+}
+
+Deno.test("NodeIdentity.enrol() makes its key here, and keeps the identity for this user only", async () => {
+  await using at = await world();
+  const token = await nodeToken(at.control, "connector", "c1");
+  const identity = await NodeIdentity.enrol(at.options, token);
+  assert.deepEqual(identity.id, { trustDomain: "tunnel.example", role: "connector", id: "c1" });
+  assert.equal((await Deno.stat(at.options.path)).mode! & 0o777, 0o600);
+  const text = await Deno.readTextFile(at.options.path);
+  assert.ok(!text.includes(token.split(".")[2]));
+  await refused("identity_exists", NodeIdentity.enrol(at.options, token));
+
+  const again = await NodeIdentity.load(at.options);
+  assert.deepEqual(again?.id, identity.id);
+  assert.equal(again?.pem.key, identity.pem.key);
+  await again?.renew();
+  assert.notEqual(again?.pem.key, identity.pem.key, "each renewal has a key of its own");
+  assert.equal((await NodeIdentity.load(at.options))?.pem.key, again?.pem.key);
+});
+
+Deno.test("NodeIdentity.enrol() believes the cluster that the token pins only", async () => {
+  await using at = await world();
+  const token = await nodeToken(at.control, "connector", "c1");
+  const other = await MadeCluster.make();
+  const pin = Uint8Array.fromHex(other.bootstrap.certificate.sha256).toBase64({
+    alphabet: "base64url",
+    omitPadding: true,
+  });
+  await refused("trust_bundle_unproven", NodeIdentity.enrol(at.options, token.replace(/[^.]+$/, pin)));
+  await refused("enrollment_token_malformed", NodeIdentity.enrol(at.options, token.replace(/\.[^.]+$/, "")));
+  assert.equal(await NodeIdentity.load(at.options), undefined);
+  const identity = await NodeIdentity.enrol(at.options, token);
+  assert.equal(identity.id.id, "c1", "its key was kept, and the token is its own");
+});
+
+Deno.test("NodeIdentity refuses an answer for another key: identity_answer_refused", async () => {
+  await using at = await world();
+  const mine = await NodeIdentity.enrol(at.options, await nodeToken(at.control, "connector", "c1"));
+  const { renewIdentity } = at.client;
+  let stolen: Awaited<ReturnType<IdentityControl["renewIdentity"]>> | undefined;
+  at.client.renewIdentity = async (request, signal) => stolen ??= await renewIdentity(request, signal);
+  await mine.renew();
+  await refused("identity_answer_refused", mine.renew());
+});
+
+Deno.test("NodeIdentity.start() renews at 30 % of what is left, for as long as it runs", async () => {
+  await using at = await world();
+  const identity = await NodeIdentity.enrol(at.options, await nodeToken(at.control, "connector", "c1"));
+  let changes = 0;
+  identity.onChange(() => changes++);
+  identity.start();
+  const { notAfterMs, notBeforeMs } = identity.held.certificate;
+  const life = notAfterMs - notBeforeMs;
+  await pass(at.control, notAfterMs - at.control.clock.wall() - 0.36 * life);
+  assert.equal(at.client.renewals, 0);
+  await pass(at.control, 0.07 * life);
+  await until(() => changes === 1);
+  assert.equal(at.client.renewals, 1);
+  for (let n = 2; n <= 5; n++) {
+    await pass(at.control, 0.6 * life);
+    const serial = identity.held.certificate.serial;
+    await pass(at.control, 0.12 * life);
+    await until(() => identity.held.certificate.serial !== serial || at.client.renewals >= n);
+    assert.ok(identity.held.certificate.notAfterMs > at.control.clock.wall(), "never over");
+  }
+  identity.stop();
+  assert.equal(at.control.clock.pending, 0);
+});
+
+Deno.test("NodeIdentity goes on trying while control is away, with the next control first", async () => {
+  let isAway = false;
+  await using at = await world(() => {
+    if (isAway) throw new PosternError("control_unreachable");
+  });
+  const identity = await NodeIdentity.enrol(at.options, await nodeToken(at.control, "tunneler", "t1"));
+  isAway = true;
+  await refused("control_unreachable", identity.renew());
+  identity.start();
+  await pass(at.control, 1_900_000, 20_000);
+  assert.ok(at.logged.some((line) => line.startsWith("identity not renewed yet")));
+  assert.equal(identity.failure, undefined);
+  isAway = false;
+  const before = identity.held.certificate.serial;
+  await pass(at.control, 120_000);
+  await until(() => identity.held.certificate.serial !== before);
+  identity.stop();
+
+  isAway = true;
+  const two = await NodeIdentity.load({ ...at.options, controls: [at.client, clientOf(at.control)] });
+  await two!.renew();
+});
+
+Deno.test("NodeIdentity gives up when an operator has to act, and says so: identity_expired, identity_superseded", async () => {
+  await using at = await world();
+  const token = await nodeToken(at.control, "connector", "c1");
+  const identity = await NodeIdentity.enrol(at.options, token);
+  at.control.clock.advance(86_400_000 + 400_000);
+  identity.start();
+  await pass(at.control, 5_000);
+  await until(() => identity.failure !== undefined);
+  assert.equal(identity.failure, "identity_expired");
+  assert.ok(at.logged.some((line) => line.includes("identity_expired") && line.includes("enroll-token")));
+  identity.stop();
+
+  const second = await NodeIdentity.enrol(at.options, await nodeToken(at.control, "connector", "c1"), true);
+  const copied = (await NodeIdentity.load(at.options))!;
+  await copied.renew();
+  await copied.renew();
+  await refused("identity_superseded", second.renew());
+});
+
+Deno.test("NodeIdentity.refreshTrust() brings what was revoked, and those who listen hear of it", async () => {
+  await using at = await world();
+  const mine = await NodeIdentity.enrol(at.options, await nodeToken(at.control, "connector", "c1"));
+  const path = identityFileIn(at.folder.file("peer"));
+  const peer = await NodeIdentity.enrol(
+    { ...at.options, path },
+    await nodeToken(at.control, "tunneler", "t1"),
+  );
+  const judge = () => mine.check(peer.held.chain, { usage: "client", expectedRole: "tunneler" }).id;
+  assert.equal(judge(), "t1");
+  let changes = 0;
+  const end = mine.onChange(() => changes++);
+  const operator = await at.control.tokenOf("ops", "operator");
+  const value = "spiffe://tunnel.example/tunneler/t1";
+  await at.control.post("/v1/revocations", { kind: "id", value, reason: "stolen" }, operator);
+  await mine.refreshTrust();
+  assert.equal(changes, 1);
+  assert.throws(judge, { code: "peer_certificate_revoked" });
+  await mine.refreshTrust();
+  end();
+  assert.equal(changes, 1);
+  const restarted = await NodeIdentity.load(at.options);
+  assert.throws(() => restarted!.check(peer.held.chain, { usage: "client" }), {
+    code: "peer_certificate_revoked",
+  });
+});
+
+Deno.test("NodeIdentity.load() refuses a damaged file: identity_file_malformed", async () => {
+  await using at = await world();
+  await NodeIdentity.enrol(at.options, await nodeToken(at.control, "connector", "c1"));
+  const text = await Deno.readTextFile(at.options.path);
+  for (
+    const damaged of [
+      "{}",
+      text.replace(/"payload": ".{9}/, '"payload": "'),
+      text.replace(/"key": ".{9}/, '"key": "'),
+    ]
+  ) {
+    await Deno.writeTextFile(at.options.path, damaged);
+    await refused("identity_file_malformed", NodeIdentity.load(at.options));
+  }
+});
