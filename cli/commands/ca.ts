@@ -11,11 +11,11 @@ type Action = "show" | "rotate" | "revoke";
 const ACTIONS: Readonly<Record<Action, readonly string[]>> = {
   show: [],
   rotate: ["plan", "apply", "root"],
-  revoke: ["serial", "key", "node", "severity", "reason"],
+  revoke: ["serial", "key-sha256", "node", "severity", "reason"],
 };
 
 /**
- * `postern ca show`, `postern ca rotate --plan|--apply [--root]`, `postern ca revoke --serial|--key|--node VALUE --reason TEXT`.
+ * `postern ca show`, `postern ca rotate --plan|--apply [--root]`, `postern ca revoke --serial|--key-sha256|--node VALUE --reason TEXT`.
  * Throws `cli_flag_unknown`, `cli_flag_value_missing`, `config_value_invalid`, and what control refuses with.
  */
 export async function runCa(call: Call): Promise<number> {
@@ -47,10 +47,10 @@ async function rotate(call: Call): Promise<number> {
 }
 
 async function revoke(call: Call): Promise<number> {
-  const { serial, key, node, severity = "cut", reason } = call.values;
+  const { serial, "key-sha256": key, node, severity = "cut", reason } = call.values;
   const named = [["serial", serial], ["key", key], ["id", node]].filter(([, value]) => value !== undefined);
   if (named.length !== 1) {
-    throw missing("revoke", "one of --serial, --key and --node says what is taken back");
+    throw missing("revoke", "one of --serial, --key-sha256 and --node says what is taken back");
   }
   if (reason === undefined) throw missing("revoke", "--reason says why, in the audit");
   if (!(severities as readonly string[]).includes(severity)) {
