@@ -5,20 +5,36 @@ import { bytesText, millisecondsText, tierText } from "./amount.ts";
 
 /** Most sessions that are listed; the rest is counted. */
 const maxListed = 50;
+/** Most attestations that failed and are listed: the newest. */
+const maxFailed = 5;
+
+/** What `/status` tells of an attestation, as far as it is shown. */
+interface ToldAttestation {
+  readonly tunnel_id: string;
+  readonly agent_id: string;
+  readonly state: string;
+  readonly code: string | null;
+  /** Unix milliseconds. */
+  readonly changed_at: number;
+}
+
+/** An edge of before tells no attestations. */
+export type ToldEdgeStatus = EdgeStatus & { readonly attestations?: readonly ToldAttestation[] };
 
 /** Whether an admin page told what an edge of this version tells. */
-export function isEdgeStatus(status: object): status is EdgeStatus {
-  const facts = status as Partial<EdgeStatus>;
+export function isEdgeStatus(status: object): status is ToldEdgeStatus {
+  const facts = status as Partial<ToldEdgeStatus>;
   return facts.role === "edge" && typeof facts.edge_id === "string" && Array.isArray(facts.sessions) &&
     facts.sessions.every((session) =>
       typeof session === "object" && session !== null && Array.isArray(session.hostnames) &&
       Array.isArray(session.tls_hostnames) && Array.isArray(session.tcp_ports)
-    );
+    ) &&
+    (facts.attestations === undefined || Array.isArray(facts.attestations));
 }
 
 /** The lines, without line breaks; none is longer than `columns`, and all are printable. */
-export function renderEdgeStatus(status: EdgeStatus, columns: number): string[] {
-  const { edge_id, version, state, viewer_connections: connections, sessions } = status;
+export function renderEdgeStatus(status: ToldEdgeStatus, columns: number): string[] {
+  const { edge_id, version, state, viewer_connections: connections, sessions, attestations = [] } = status;
   const lines = [
     `${edge_id}  ${state}  (version ${version}, ${connections} open connections)`,
     "",
@@ -26,7 +42,21 @@ export function renderEdgeStatus(status: EdgeStatus, columns: number): string[] 
   ];
   if (sessions.length === 0) lines.push("no agent is connected");
   if (sessions.length > maxListed) lines.push(`and ${sessions.length - maxListed} more`);
+  const failed = attestations.filter((one, at) => {
+    const isNewest = !attestations.slice(0, at).some((newer) =>
+      newer.tunnel_id === one.tunnel_id && newer.agent_id === one.agent_id
+    );
+    return isNewest && (one.state === "failed" || one.state === "lapsed");
+  });
+  if (failed.length > 0) lines.push("", "not proved again");
+  lines.push(...failed.slice(0, maxFailed).map(failureLine));
   return lines.map((line) => escapeControls(line).slice(0, columns));
+}
+
+function failureLine({ agent_id, state, code, changed_at }: ToldAttestation): string {
+  return `     ${agent_id}  ${state}${code === null ? "" : `: ${code}`}, ${
+    new Date(changed_at).toISOString()
+  }`;
 }
 
 function sessionLines(session: SessionStatus): string[] {

@@ -108,6 +108,23 @@ Deno.test("renderEdgeStatus() lists what is published and by whom, printable and
   ]);
   assert.equal(renderEdgeStatus(status, 20)[0], "edge-1  serving  (ve");
   assert.equal(renderEdgeStatus({ ...status, sessions: [] }, 80).at(-1), "no agent is connected");
+  const proof = {
+    tunnel_id: "t",
+    agent_id: "agent-a",
+    state: "passed",
+    code: null as string | null,
+    changed_at: 0,
+  };
+  const refused = { ...proof, state: "failed", code: "pcr_value_refused" };
+  const told = (...attestations: (typeof proof)[]) =>
+    renderEdgeStatus({ ...status, sessions: [], attestations }, 80).slice(3);
+  assert.deepEqual(told(refused, proof), [
+    "",
+    "not proved again",
+    "     agent-a  failed: pcr_value_refused, 1970-01-01T00:00:00.000Z",
+  ]);
+  assert.deepEqual(told(proof, { ...refused, code: null }), [], "it has proved itself since");
+  assert.ok(!isEdgeStatus({ ...status, attestations: {} }));
   assert.ok(!isEdgeStatus({ role: "edge", edgeId: "e1", agents: 2, services: [1] }));
   assert.ok(!isEdgeStatus({ ...status, sessions: [1] }));
 });
