@@ -1,7 +1,7 @@
 /** An edge's status as lines of text. Pure. */
 import type { EdgeStatus, SessionStatus } from "../../src/edge/mod.ts";
 import { escapeControls } from "../../src/telemetry/mod.ts";
-import { bytesText, millisecondsText, tierText } from "./amount.ts";
+import { bytesText, elapsedText, millisecondsText, tierText } from "./amount.ts";
 
 /** Most sessions that are listed; the rest is counted. */
 const maxListed = 50;
@@ -49,14 +49,13 @@ export function renderEdgeStatus(status: ToldEdgeStatus, columns: number): strin
     return isNewest && (one.state === "failed" || one.state === "lapsed");
   });
   if (failed.length > 0) lines.push("", "not proved again");
-  lines.push(...failed.slice(0, maxFailed).map(failureLine));
+  lines.push(...failed.slice(0, maxFailed).map((one) => failureLine(one, status.at)));
   return lines.map((line) => escapeControls(line).slice(0, columns));
 }
 
-function failureLine({ agent_id, state, code, changed_at }: ToldAttestation): string {
-  return `     ${agent_id}  ${state}${code === null ? "" : `: ${code}`}, ${
-    new Date(changed_at).toISOString()
-  }`;
+function failureLine({ agent_id, state, code, changed_at }: ToldAttestation, at: number): string {
+  const why = code === null ? state : `${state}: ${code}`;
+  return `     ${agent_id}  ${why}, ${elapsedText(at - changed_at)} ago`;
 }
 
 function sessionLines(session: SessionStatus): string[] {

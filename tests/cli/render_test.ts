@@ -117,11 +117,11 @@ Deno.test("renderEdgeStatus() lists what is published and by whom, printable and
   };
   const refused = { ...proof, state: "failed", code: "pcr_value_refused" };
   const told = (...attestations: (typeof proof)[]) =>
-    renderEdgeStatus({ ...status, sessions: [], attestations }, 80).slice(3);
+    renderEdgeStatus({ ...status, at: 5_000, sessions: [], attestations }, 80).slice(3);
   assert.deepEqual(told(refused, proof), [
     "",
     "not proved again",
-    "     agent-a  failed: pcr_value_refused, 1970-01-01T00:00:00.000Z",
+    "     agent-a  failed: pcr_value_refused, 5s ago",
   ]);
   assert.deepEqual(told(proof, { ...refused, code: null }), [], "it has proved itself since");
   assert.ok(!isEdgeStatus({ ...status, attestations: {} }));
