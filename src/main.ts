@@ -25,6 +25,7 @@ import {
   openKeyset,
   PolicyBook,
   policyChooser,
+  type Presence,
   startRevocationWatch,
   startUpkeep,
   tpmTrust,
@@ -45,11 +46,12 @@ import {
 } from "./edge/mod.ts";
 import { dashboard as dashboardOf, isDashboardPath } from "./dashboard/mod.ts";
 import { codeOf, PosternError } from "./errors/mod.ts";
+import { EdgeDirectory } from "./edge_directory.ts";
 import { FellowEdges } from "./fellow_edges.ts";
 import { offerFirstAdministrator } from "./first_administrator.ts";
 import { defaultRotation, reauthLifeMs, type RotationPolicy, tierSchema } from "./identity/mod.ts";
 import { openStore } from "./open_store.ts";
-import type { Clock, Log, Random, Store } from "./ports/mod.ts";
+import type { Clock, Log, Random, ServedTunnel, Store } from "./ports/mod.ts";
 import { Readiness } from "./readiness.ts";
 import { StateDirectory } from "./state_directory.ts";
 import {
@@ -153,21 +155,30 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       log,
       trustDomain: trustDomainOf(config),
     });
-    const controlDeps: ControlDeps & { clock: Clock } = {
+    const directory = new EdgeDirectory({
       store,
-      keyset,
       clock,
-      random,
-      config: controlConfig,
-      edges: () => [{
+      log,
+      instanceId: random(16).toHex(),
+      own: () => ({
         edgeId,
         edgeUrl: carrierUrl(config, edge.port),
         transport: "wss",
         region: config.region,
         priority: 0,
         publicKey: toBase64Url(edgeStatic.publicKey),
-      }],
-      presence: (tunnelId) => presenceOf(edge, tunnelId),
+      }),
+      served: () => servedTunnels(edge),
+      takesOver: config.takeOver,
+    });
+    const controlDeps: ControlDeps & { clock: Clock } = {
+      store,
+      keyset,
+      clock,
+      random,
+      config: controlConfig,
+      edges: () => directory.edges(),
+      presence: (tunnelId) => directory.presence(tunnelId, presenceOf(edge, tunnelId)),
       channels: async () => (await edge.status()).sessions.map((session) => liveChannel(edgeId, session)),
       drain: (which, deadlineMs) => drainChannels(edge, clock, which, deadlineMs),
       oidc: oidc?.provider,
@@ -303,6 +314,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
           log("warn", "authorities not read", { code: codeOf(error) })
         ),
     });
+    await directory.start();
     const stopUpkeep = startUpkeep(controlDeps);
     const stopWatch = startRevocationWatch({
       store,
@@ -490,10 +502,10 @@ function carrierUrl(config: EdgeConfig, port: number): string {
   const secure = config.publicUrlScheme === "auto"
     ? config.tls.certFile !== null
     : config.publicUrlScheme === "https";
-  return `${secure ? "wss" : "ws"}://${config.publicHost}:${config.publicUrlPort ?? port}`;
+  return `${secure ? "wss" : "ws"}://${config.edgeHost ?? config.publicHost}:${config.publicUrlPort ?? port}`;
 }
 
-function presenceOf(edge: EdgePlane, tunnelId: string): ReturnType<ControlDeps["presence"]> {
+function presenceOf(edge: EdgePlane, tunnelId: string): Presence {
   const online = edge.sessions.ofTunnel(tunnelId).filter((session) => session.isOnline);
   const lastEchoAtMs = Math.max(0, ...online.map((session) => session.lastEchoAt));
   return {
@@ -502,6 +514,15 @@ function presenceOf(edge: EdgePlane, tunnelId: string): ReturnType<ControlDeps["
     tiers: tierSchema.options.filter((tier) => online.some(({ claims }) => claims.tier === tier)),
     ...(lastEchoAtMs > 0 ? { lastEchoAtMs } : {}),
   };
+}
+
+function servedTunnels(edge: EdgePlane): ServedTunnel[] {
+  const online = edge.sessions.all.filter((session) => session.isOnline);
+  return [...Map.groupBy(online, ({ tunnelId }) => tunnelId)].map(([tunnelId, sessions]) => ({
+    tunnelId,
+    agents: new Set(sessions.map(({ agentId }) => agentId)).size,
+    tiers: tierSchema.options.filter((tier) => sessions.some(({ claims }) => claims.tier === tier)),
+  }));
 }
 
 function liveChannel(edgeId: string, session: SessionStatus): LiveChannel {

@@ -368,6 +368,12 @@ export const edgeSettings = {
     "COUNT",
   ),
   publicHost: setting(hostName(), "localhost", "Base domain: a service is NAME.<this>.", "DOMAIN"),
+  /** Behind a load balancer the public host leads to any edge, and an agent wants the one whose key it knows. */
+  edgeHost: optional(
+    hostName(),
+    "Name at which agents reach this edge, where public_host leads to several; its certificate has to name it.",
+    "HOST",
+  ),
   publicUrlPort: optional(
     count(1, 65_535),
     "Port in printed URLs when it is not the one listened on.",

@@ -375,7 +375,7 @@ export class Http2ViewerConnection implements Http2Handler, UnreadMember {
       departure,
     };
     try {
-      if (!isControlHost(head.hostname, context.config.publicHost)) await new HttpExchange(input).run();
+      if (!isControlHost(head.hostname, context.config)) await new HttpExchange(input).run();
       else if (head.upgrade !== null) throw new PosternError("http_connect_refused");
       else await controlExchange(input);
     } catch (error) {

@@ -27,7 +27,7 @@ export async function tlsDestination(
     const group = sessions.routes.findTls(serverName);
     if (group !== undefined) return group;
     const isOurs = sessions.routes.find(serverName) !== undefined ||
-      isControlName(serverName, config.publicHost);
+      isControlName(serverName, config);
     const route = isOurs ? undefined : await knownRoute(serverName);
     if (route !== undefined && isTlsRoute(route.name)) {
       const guard = context.guards.put(route.tunnelId, route.rules);

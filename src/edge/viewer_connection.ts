@@ -214,11 +214,10 @@ export class ViewerConnection {
 
   /** Whether a request is for Postern itself: the base domain, or the address of the listener. */
   #isControl(head: RequestHead): boolean {
-    const { publicHost } = this.#context.config;
     const { hostname } = head;
     if (hostname === this.#lastHostname) return this.#lastIsControl;
     this.#lastHostname = hostname;
-    return this.#lastIsControl = isControlHost(hostname, publicHost);
+    return this.#lastIsControl = isControlHost(hostname, this.#context.config);
   }
 
   async #serveControl(head: RequestHead, keepAlive: boolean): Promise<boolean> {

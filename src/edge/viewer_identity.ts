@@ -1,4 +1,5 @@
 /** Who speaks on a connection and for whom a request is, whichever version of HTTP it came in. */
+import type { EdgeConfig } from "../config/mod.ts";
 import { acceptedRequestId, type RequestHead } from "../http1/mod.ts";
 import type { TrustedProxies } from "./client_ip.ts";
 import type { EdgeContext, Viewer } from "./context.ts";
@@ -17,9 +18,12 @@ export function viewerBehind(proxies: TrustedProxies, direct: Viewer, head: Requ
   };
 }
 
-/** Whether a host is Postern itself: the base domain, or the address of the listener. */
-export function isControlHost(hostname: string, publicHost: string): boolean {
-  return isControlName(hostname, publicHost) || /^[\d.]+$/.test(hostname) || hostname.startsWith("[") ||
+/** Whether a host is Postern itself: the base domain, the edge's own name, or the address of the listener. */
+export function isControlHost(
+  hostname: string,
+  config: Pick<EdgeConfig, "publicHost" | "edgeHost">,
+): boolean {
+  return isControlName(hostname, config) || /^[\d.]+$/.test(hostname) || hostname.startsWith("[") ||
     hostname === "";
 }
 

@@ -20,6 +20,7 @@ export type {
 export type { ByteStream, FramingResult, MessageFraming } from "./carrier.ts";
 export type { Clock } from "./clock.ts";
 export type { KeyHandle, SealingCore } from "./core.ts";
+export type { EdgeRecord, EdgeStore, ServedTunnel } from "./edge_store.ts";
 export type { Log, LogFields, LogLevel } from "./log.ts";
 export type { NodePresence, NodePresenceStore, PresentRole } from "./node_presence_store.ts";
 export type {

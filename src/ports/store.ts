@@ -6,6 +6,7 @@
 
 import type { AdminStore } from "./admin_store.ts";
 import type { AttestationStore } from "./attestation_store.ts";
+import type { EdgeStore } from "./edge_store.ts";
 import type { NodePresenceStore } from "./node_presence_store.ts";
 import type { IdentityStore } from "./identity_store.ts";
 
@@ -461,6 +462,7 @@ export interface Store
     SettingStore,
     AuditStore,
     NodePresenceStore,
+    EdgeStore,
     AdminStore,
     AnnouncementStore {
   /** Writes a little, durably; throws when the store cannot, e.g. because the disk is full. For readiness. */

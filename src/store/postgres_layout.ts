@@ -273,6 +273,26 @@ const STEPS: readonly (readonly string[])[] = [
       PRIMARY KEY (kind, value)
     )`,
   ],
+  [
+    `CREATE TABLE edges (
+      instance_id text COLLATE "C" PRIMARY KEY,
+      edge_id     text COLLATE "C" NOT NULL,
+      edge_url    text NOT NULL,
+      transport   text NOT NULL,
+      region      text NOT NULL,
+      priority    bigint NOT NULL,
+      public_key  text NOT NULL,
+      seen_at     bigint NOT NULL
+    )`,
+    `CREATE TABLE served_tunnels (
+      tunnel_id   text NOT NULL,
+      instance_id text COLLATE "C" NOT NULL,
+      agents      bigint NOT NULL,
+      tiers       text NOT NULL,
+      PRIMARY KEY (tunnel_id, instance_id)
+    )`,
+    `CREATE INDEX served_tunnels_by_edge ON served_tunnels (instance_id)`,
+  ],
 ];
 
 /** The layout that this program writes. */

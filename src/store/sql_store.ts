@@ -13,6 +13,7 @@ import { SqlAdminSessions } from "./admin_sessions.ts";
 import { SqlAnnouncements } from "./announcements.ts";
 import { SqlAttestations } from "./attestations.ts";
 import { SqlAudit } from "./audit.ts";
+import { SqlEdges } from "./edges.ts";
 import { SqlMachines } from "./machines.ts";
 import { SqlNodePresences } from "./node_presences.ts";
 import { SqlNodeIdentities } from "./node_identities.ts";
@@ -141,6 +142,7 @@ export function sqlStore(database: SqlDatabase, options: StoreOptions): Store {
     maxDeliveries: options.maxDeliveries ?? defaultMaxDeliveries,
   });
   const announcements = new SqlAnnouncements(database);
+  const edges = new SqlEdges(database);
   const records = new SqlRecords(database);
   const audit = new SqlAudit(database, options.maxAuditEntries ?? defaultMaxAuditEntries);
   return {
@@ -211,6 +213,12 @@ export function sqlStore(database: SqlDatabase, options: StoreOptions): Store {
     nodePresences: (role, limit, afterId) => presences.nodePresences(role, limit, afterId),
     countNodePresences: (role, sinceMs) => presences.countNodePresences(role, sinceMs),
     forgetNodePresence: (role, id) => presences.forgetNodePresence(role, id),
+    announceEdge: (edge) => edges.announceEdge(edge),
+    announceServed: (instanceId, tunnels) => edges.announceServed(instanceId, tunnels),
+    withdrawEdge: (instanceId) => edges.withdrawEdge(instanceId),
+    forgetEdges: (edgeId, seenBeforeMs) => edges.forgetEdges(edgeId, seenBeforeMs),
+    edges: () => edges.edges(),
+    servedBy: (tunnelId) => edges.servedBy(tunnelId),
     adminAccounts: () => accounts.adminAccounts(),
     adminAccount: (accountId) => accounts.adminAccount(accountId),
     adminAccountByName: (name) => accounts.adminAccountByName(name),

@@ -308,6 +308,28 @@ const STEPS: readonly string[] = [
   ALTER TABLE challenges ADD COLUMN owner TEXT NOT NULL DEFAULT '';
   CREATE INDEX challenges_by_owner ON challenges (owner);
   `,
+  `
+  -- One row for each process of an edge.
+  CREATE TABLE edges (
+    instance_id   TEXT PRIMARY KEY,
+    edge_id       TEXT NOT NULL,
+    edge_url      TEXT NOT NULL,
+    transport     TEXT NOT NULL,
+    region        TEXT NOT NULL,
+    priority      INTEGER NOT NULL,
+    public_key    TEXT NOT NULL,
+    seen_at       INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE served_tunnels (
+    tunnel_id     TEXT NOT NULL,
+    instance_id   TEXT NOT NULL,
+    agents        INTEGER NOT NULL,
+    tiers         TEXT NOT NULL,
+    PRIMARY KEY (tunnel_id, instance_id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX served_tunnels_by_edge ON served_tunnels (instance_id);
+  `,
 ];
 
 /** The layout that this program writes. */

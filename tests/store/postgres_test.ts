@@ -5,6 +5,7 @@ import type { Store } from "../../src/ports/mod.ts";
 import { openPostgresStore, openSqliteStore, type PostgresOptions } from "../../src/store/mod.ts";
 import { adminStoreContract } from "../contract/admin_store.ts";
 import { attestationStoreContract } from "../contract/attestation_store.ts";
+import { edgeStoreContract } from "../contract/edge_store.ts";
 import { machineStoreContract } from "../contract/machine_store.ts";
 import { identityStoreContract } from "../contract/identity_store.ts";
 import { policyStoreContract } from "../contract/policy_store.ts";
@@ -55,6 +56,7 @@ for (
     attestationStoreContract,
     routeStoreContract,
     adminStoreContract,
+    edgeStoreContract,
   ]
 ) {
   contract("postgres", inPostgres);
