@@ -9,6 +9,7 @@ import {
 } from "../src/config/mod.ts";
 import { type Call, type Command, type Flag } from "./command.ts";
 import { shells } from "./completions.ts";
+import { upgradeCommand } from "./upgrade/command.ts";
 
 const configFlag: Flag = {
   name: "config",
@@ -524,6 +525,7 @@ export const commands: readonly Command[] = [
     ],
     run: async (call) => (await import("./commands/audit.ts")).runAudit(call),
   },
+  upgradeCommand(configFlag, jsonFlag),
   {
     name: "config",
     summary: "Show every setting with its value and where it comes from.",

@@ -16,6 +16,7 @@ const ROWS: readonly (readonly string[])[] = [
     "src/attestation",
     "src/pki",
     "src/policy",
+    "src/release",
     "src/config",
     "src/rules",
     "src/audit",

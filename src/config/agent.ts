@@ -19,7 +19,7 @@ import { ruleSettings } from "./rules.ts";
 import { serviceProtocols } from "./protocol.ts";
 import { tierSchema } from "../identity/mod.ts";
 import { list, optional, setting, unshown, type Values } from "./setting.ts";
-import { channelSettings, logSettings, windowSettings } from "./shared.ts";
+import { channelSettings, logSettings, upgradeSettings, windowSettings } from "./shared.ts";
 import { ekKinds } from "./tpm_address.ts";
 import { dayMs, hourMs, KiB } from "./units.ts";
 
@@ -172,6 +172,7 @@ export const agentSettings = {
     "DURATION",
   ),
   channel: channelSettings,
+  upgrade: upgradeSettings,
   log: logSettings,
 } as const;
 

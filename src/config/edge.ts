@@ -21,7 +21,14 @@ import {
 import { adminOidcSettings } from "./admin_oidc.ts";
 import { tierSchema } from "../identity/mod.ts";
 import { optional, setting, type Values } from "./setting.ts";
-import { channelSettings, heartbeatSettings, logSettings, otelSettings, windowSettings } from "./shared.ts";
+import {
+  channelSettings,
+  heartbeatSettings,
+  logSettings,
+  otelSettings,
+  upgradeSettings,
+  windowSettings,
+} from "./shared.ts";
 import { tokenVerificationSettings } from "./token_verification.ts";
 import { dayMs, hourMs, KiB, MiB } from "./units.ts";
 
@@ -475,6 +482,7 @@ export const edgeSettings = {
   channel: channelSettings,
   limits: edgeLimitSettings,
   timeouts: edgeTimeoutSettings,
+  upgrade: upgradeSettings,
   log: logSettings,
   otel: otelSettings,
 } as const;

@@ -273,6 +273,7 @@ function environmentWarnings(group: Group, env: Readonly<Record<string, string |
 const otherVariables: readonly string[] = [
   "POSTERN_CONFIG",
   "POSTERN_DEBUG",
+  "POSTERN_PROGRAM",
   "POSTERN_NAME",
   "POSTERN_HOST_HEADER",
   "POSTERN_WEIGHT",

@@ -1,7 +1,7 @@
 /** Settings that edge and agent have in common, and what they measure the channel by. */
-import { count, duration, size, toggle, word } from "./values.ts";
-import { setting } from "./setting.ts";
-import { dayMs, GiB, KiB, MiB } from "./units.ts";
+import { count, duration, label, path, size, text, textList, toggle, url, word } from "./values.ts";
+import { optional, setting, unshown } from "./setting.ts";
+import { dayMs, GiB, hourMs, KiB, MiB } from "./units.ts";
 
 /** How truthfully and how fast a dead peer is noticed. The edge decides, and tells its agents. */
 export const heartbeatSettings = {
@@ -78,4 +78,38 @@ export const logSettings = {
 /** OpenTelemetry. Off by default: an unreachable collector costs most of the throughput. */
 export const otelSettings = {
   enabled: setting(toggle(), "false", "Emit OpenTelemetry spans (needs OTEL_DENO=true for export).", "BOOL"),
+} as const;
+
+/** `postern upgrade`. Nothing is fetched unless it is run and both a manifest and a key are named. */
+export const upgradeSettings = {
+  channel: setting(label(), "stable", "Channel of releases that `postern upgrade` takes.", "NAME"),
+  pin: optional(
+    text("a version"),
+    "The only version that `postern upgrade` takes, also an older one; whatever the rollout says.",
+    "VERSION",
+  ),
+  /** May hold the password of a mirror. */
+  manifestUrl: unshown(optional(
+    url("https", "http", "file"),
+    "Signed manifest of the newest release; http from this machine only. Nothing is fetched when absent.",
+    "URL",
+  )),
+  keyFile: optional(path(), "Ed25519 public keys in PEM that releases are signed with.", "FILE"),
+  labels: setting(
+    textList(64, 64, "labels"),
+    "",
+    "Labels of this machine, for releases that are for some labels first.",
+    "LABEL,...",
+  ),
+  restart: optional(
+    text("a command"),
+    "Command that restarts the service after an upgrade, such as `systemctl restart postern-agent`; run without a shell.",
+    "COMMAND",
+  ),
+  readyTimeoutMs: setting(
+    duration(1_000, hourMs),
+    "1m",
+    "Time for a new version to become ready before the previous one is put back.",
+    "DURATION",
+  ),
 } as const;

@@ -121,3 +121,28 @@ Deno.test("Dockerfile: the image runs as an unprivileged user and takes signals 
   assert.match(text, /^ENTRYPOINT \["\/usr\/local\/bin\/postern"\]$/m);
   assert.match(read("Dockerfile.dockerignore"), /^\*\*\n/, "only what is named gets into the build");
 });
+
+Deno.test("postern-upgrade@: systemd accepts service, timer and the drop-in that clears up, for edge and agent", async () => {
+  await using folder = await TempDir.make();
+  for (const role of ["agent", "edge"]) {
+    for (const kind of ["service", "timer"]) {
+      const text = read(`systemd/postern-upgrade@.${kind}`).replace(/^ExecStart=\S+/m, "ExecStart=/bin/true");
+      await folder.write(`postern-upgrade@.${kind}`, text);
+    }
+    const unit = await folder.write(
+      `postern-${role}.service`,
+      read(`systemd/postern-${role}.service`).replace(/^(ExecStart|ExecReload)=\S+/gm, "$1=/bin/true"),
+    );
+    await folder.write(
+      `postern-${role}.service.d/recover.conf`,
+      read("systemd/recover.conf").replace("/usr/local/bin/postern.previous", "/bin/true"),
+    );
+    const { code, stdout, stderr } = await Process.run("systemd-analyze", {
+      args: ["verify", "--man=no", folder.file(`postern-upgrade@${role}.timer`), unit],
+    });
+    assert.equal(code, 0, stdout + stderr);
+    assert.doesNotMatch(stderr, /postern-/, "not even a warning");
+  }
+  const [variable] = assignments(read("systemd/postern-upgrade@.service")).get("Environment")!;
+  assert.equal(variable, '"POSTERN_UPGRADE_RESTART=systemctl restart postern-%i"');
+});

@@ -78,6 +78,12 @@ if ! { [ -n "$cache" ] && prepare "$cache/postern"; }; then
   directory=$once
 fi
 
-export DENO_DIR="$directory/runtime" DENO_NO_UPDATE_CHECK=1
+# What an upgrade replaces. It alone may start programs: the new file to try it, and the command that restarts the service.
+case $self in /*) ;; *) self=$PWD/$self ;; esac
+start=
+[ "${1:-}" = upgrade ] && start=--allow-run
+
+export DENO_DIR="$directory/runtime" DENO_NO_UPDATE_CHECK=1 POSTERN_PROGRAM="$self"
 umask "$mask"
-exec "$directory/deno" run @FLAGS@ "$directory/main.js" "$@"
+# shellcheck disable=SC2086 # a flag or nothing
+exec "$directory/deno" run @FLAGS@ $start "$directory/main.js" "$@"

@@ -12,6 +12,7 @@ import { HTTP2_ERRORS } from "./http2.ts";
 import { NODE_ERRORS } from "./nodes.ts";
 import { PKI_ERRORS } from "./pki.ts";
 import { QUOTE_ERRORS } from "./quote.ts";
+import { RELEASE_ERRORS } from "./release.ts";
 import { TLS_ERRORS } from "./tls.ts";
 import { TPM_CLIENT_ERRORS } from "./tpm_client.ts";
 import { TOKEN_VERIFICATION_ERRORS } from "./token_verification.ts";
@@ -32,6 +33,7 @@ const ALL = {
   ...NODE_ERRORS,
   ...PKI_ERRORS,
   ...QUOTE_ERRORS,
+  ...RELEASE_ERRORS,
   ...TLS_ERRORS,
   ...TPM_CLIENT_ERRORS,
   ...TOKEN_VERIFICATION_ERRORS,
