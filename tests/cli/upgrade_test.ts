@@ -118,7 +118,7 @@ Deno.test("postern upgrade tells what it lacks: a program, a restart, a previous
   await using machine = await UpgradeMachine.make();
   await machine.publish("1.1.0");
   const failing = async (words: string[], code: string, env = {}) =>
-    assert.match((await postern(["upgrade", ...words], env)).stderr, new RegExp(`error\\[${code}\\]`));
+    assert.equal(codeIn((await postern(["upgrade", ...words], env)).stderr), code);
   await failing(["--check"], "upgrade_program_unknown");
   await failing(["--check", "--program=/nowhere/postern"], "upgrade_program_unknown");
   const without = machine.flags.filter((flag) => !flag.startsWith("--upgrade-restart"));
