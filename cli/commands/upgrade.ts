@@ -102,7 +102,10 @@ function actionOf(call: Call): Action {
 /** Fetches, verifies and judges the manifest; nothing is changed. */
 async function look(call: Call, config: AgentConfig | EdgeConfig, files: ProgramFiles): Promise<Found> {
   const { upgrade, adminListen } = config;
-  const [from, keyFile] = [call.values.manifest ?? upgrade.manifestUrl, call.values.key ?? upgrade.keyFile];
+  const [from, keyFile] = [
+    call.values.manifest ?? upgrade.manifestUrl,
+    call.values["key-file"] ?? upgrade.keyFile,
+  ];
   if (from === null || keyFile === null) {
     throw new PosternError("upgrade_not_configured", "Cannot upgrade: no manifest or no key is named");
   }

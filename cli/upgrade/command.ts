@@ -30,7 +30,7 @@ export function upgradeCommand(configFlag: Flag, jsonFlag: Flag): Command {
         placeholder: "FILE|URL",
         file: true,
       },
-      { name: "key", help: "Public keys instead of upgrade.key_file.", placeholder: "FILE", file: true },
+      { name: "key-file", help: "Public keys instead of upgrade.key_file.", placeholder: "FILE", file: true },
       {
         name: "program",
         help: "Executable to replace; the running one when absent.",

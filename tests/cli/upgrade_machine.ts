@@ -81,7 +81,7 @@ export class UpgradeMachine implements AsyncDisposable {
     return [
       `--program=${this.program}`,
       `--manifest=${this.url}`,
-      `--key=${this.folder.file("release.pub")}`,
+      `--key-file=${this.folder.file("release.pub")}`,
       `--admin-listen=127.0.0.1:${this.adminPort}`,
       `--upgrade-restart=${this.folder.file("restart.sh")}`,
       "--upgrade-ready-timeout=10s",

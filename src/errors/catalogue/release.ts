@@ -21,7 +21,7 @@ export const RELEASE_ERRORS = {
     title: "Release key cannot be read",
     ...unsuited,
     exit: 2,
-    cause: "The file of `upgrade.key_file` or `--key` does not hold Ed25519 public keys in PEM.",
+    cause: "The file of `upgrade.key_file` or `--key-file` does not hold Ed25519 public keys in PEM.",
     remedy: "Write it with `openssl pkey -in KEY -pubout`.",
   },
   release_key_unknown: {
@@ -101,7 +101,7 @@ export const RELEASE_ERRORS = {
     ...unsuited,
     exit: 2,
     cause: "No manifest or no key is named: nothing is fetched unless both are.",
-    remedy: "Set `upgrade.manifest_url` and `upgrade.key_file`, or give --manifest and --key.",
+    remedy: "Set `upgrade.manifest_url` and `upgrade.key_file`, or give --manifest and --key-file.",
   },
   upgrade_source_refused: {
     title: "Place of the release is not taken",
