@@ -74,12 +74,14 @@ export interface ControlOptions {
     deps: Pick<ControlDeps & { clock: VirtualClock }, "clock" | "random">,
   ) => ControlDeps["oidc"];
   readonly vault?: MemoryVault;
+  /** Counts unless given: it comes around after 256 bytes. */
+  readonly random?: ControlDeps["random"];
 }
 
 /** Opens a control plane; `await using` closes it. */
 export async function openControl(options: ControlOptions = {}) {
   const clock = new VirtualClock();
-  const random = countingRandom(7);
+  const random = options.random ?? countingRandom(7);
   const store = openSqliteStore(":memory:", { wall: () => clock.wall(), ...options.store });
   const keyset = await openKeyset({ store, clock, random });
   const presences = new Map<string, Presence>();

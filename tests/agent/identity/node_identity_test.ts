@@ -1,45 +1,12 @@
 import assert from "node:assert/strict";
+import { inProcess as clientOf } from "./in_process_control.ts";
 import { type IdentityControl, identityFileIn, NodeIdentity } from "../../../agent/identity/mod.ts";
-import {
-  identityAnswer,
-  type IdentityRenewRequest,
-  nonceAnswer,
-  revocationsAnswer,
-  trustBundlesAnswer,
-} from "../../../agent/identity_messages.ts";
-import { codeOf, type ErrorCode, PosternError } from "../../../src/errors/mod.ts";
+import { codeOf, PosternError } from "../../../src/errors/mod.ts";
 import { nodeToken } from "../../control/nodes.ts";
-import { type Answer, type Control, openControl } from "../../control/support.ts";
+import { type Control, openControl } from "../../control/support.ts";
 import { MadeCluster } from "../../support/made_cluster.ts";
 import { TempDir } from "../../support/temp_dir.ts";
 import { settle } from "../../support/virtual_clock.ts";
-
-function told<T>({ status, json }: Answer, schema: { parse(value: unknown): T }): T {
-  if (status !== 200) throw new PosternError(json.code as ErrorCode, json.detail);
-  return schema.parse(json);
-}
-
-/** Asked without sockets; `gate` may refuse in between. */
-function clientOf(control: Control, gate: () => void = () => {}): IdentityControl & { renewals: number } {
-  const ask = async <T>(schema: { parse(value: unknown): T }, answer: () => Promise<Answer>) => {
-    gate();
-    return told(await answer(), schema);
-  };
-  const client = {
-    renewals: 0,
-    enrollIdentity: (token: string, csr: string) =>
-      ask(identityAnswer, () => control.post("/v1/identity/enroll", { token, csr })),
-    renewalNonce: async () => (await ask(nonceAnswer, () => control.post("/v1/identity/nonce", {}))).nonce,
-    renewIdentity: (request: IdentityRenewRequest) => {
-      client.renewals++;
-      return ask(identityAnswer, () => control.post("/v1/identity/renew", request));
-    },
-    trustBundles: async (after: number) =>
-      (await ask(trustBundlesAnswer, () => control.get(`/v1/trust-bundle?after=${after}`))).trust_bundles,
-    nodeRevocations: () => ask(revocationsAnswer, () => control.get("/v1/revocations")),
-  };
-  return client;
-}
 
 async function world(gate: () => void = () => {}) {
   const control = await openControl();
