@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { type AgentConfig, type EdgeConfig, formatAddress, formatSize } from "../../src/config/mod.ts";
+import { type AgentConfig, type EdgeConfig, formatAddress } from "../../src/config/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
 import {
   type Artifact,
@@ -81,13 +81,15 @@ export async function runUpgrade(call: Call): Promise<number> {
     step: (step) => call.terminal.err(`${step}\n`),
     progress: (bytes, size) => {
       const tenths = Math.floor(bytes * 10 / size);
-      if (tenths > shown) call.terminal.err(`fetched ${formatSize(bytes)} of ${formatSize(size)}\n`);
+      if (tenths > shown) call.terminal.err(`fetched ${megabytes(bytes)} of ${megabytes(size)}\n`);
       shown = tenths;
     },
   });
   tell(call, "upgraded", from, manifest.version);
   return 0;
 }
+
+const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
 
 function actionOf(call: Call): Action {
   const given = actions.filter((name) => call.switches.has(name));

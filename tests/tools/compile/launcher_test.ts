@@ -16,7 +16,9 @@ else if (Deno.args[0] === "wait") {
   console.log("pid", Deno.pid);
   setInterval(() => {}, 1_000);
 } else if (Deno.args[0] === "yaml") console.log((await import("./lazy.ts")).text(parse("[1, two]")));
-else if (Deno.args[0] === "run") {
+else if (Deno.args[0] === "upgrade") {
+  console.log((await Deno.permissions.query({ name: "run" })).state, Deno.env.get("POSTERN_PROGRAM"));
+} else if (Deno.args[0] === "run") {
   console.log((await Deno.permissions.query({ name: "run" })).state);
 } else console.log(JSON.stringify([Deno.args, Deno.cwd(), import.meta.main, Deno.umask()]));
 `;
@@ -101,6 +103,11 @@ Deno.test("launcher: the program has the permissions it was built with and is ne
   assert.equal((await run(["run"])).stdout, "prompt\n");
   const { code, stderr } = await run(["cat"], { stdin: "", env: { DENO_NO_PROMPT: "" } });
   assert.equal(code, 0, stderr);
+});
+
+Deno.test("launcher: only an upgrade may start programs, and it knows the file that it replaces", async () => {
+  assert.equal((await run(["upgrade"])).stdout, `granted ${binary}\n`);
+  assert.equal((await run(["run", "upgrade"])).stdout, "prompt\n", "the first word decides");
 });
 
 Deno.test("launcher: it starts by PATH, by a link and by a relative path", async () => {
