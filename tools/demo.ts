@@ -1,7 +1,8 @@
 /**
- * `deno task demo [--attested] [--check]`: edge, control, a sample service and an agent in one process on embedded defaults.
+ * `deno task demo [--attested|--cluster] [--check]`: edge, control, a sample service and an agent in one process on embedded defaults.
  * Serves until Ctrl-C; with `--check` it makes requests through, prints what it saw and ends with 0, or 1 and the reason.
- * With `--attested` the agent's machine has a software TPM: see demo/attested.ts.
+ * With `--attested` the agent's machine has a software TPM: see demo/attested.ts. With `--cluster` there are two edges on
+ * one PostgreSQL: see demo/cluster.ts.
  */
 import { startAgent } from "../agent/mod.ts";
 import { agentDefaults, edgeDefaults } from "../src/config/mod.ts";
@@ -9,6 +10,7 @@ import { startEdge } from "../src/main.ts";
 import { createLog } from "../src/telemetry/mod.ts";
 import { attestedDemo } from "./demo/attested.ts";
 import { runChecks } from "./demo/check.ts";
+import { clusterDemo } from "./demo/cluster.ts";
 import { freeOr } from "./demo/loopback.ts";
 import { startOrigin } from "./demo/origin.ts";
 import { print, printError } from "./print.ts";
@@ -17,7 +19,7 @@ const NAME = "hello";
 /** Longest wait for the service to be online. */
 const READY_MS = 20_000;
 
-const known = ["--attested", "--check", "--verbose"];
+const known = ["--attested", "--check", "--cluster", "--verbose"];
 const flags = new Set(Deno.args);
 for (const flag of flags) {
   if (!known.includes(flag)) {
@@ -32,9 +34,12 @@ const log = createLog({
   wall: Date.now,
   write: (line) => printError(line.trimEnd()),
 });
-Deno.exit(
-  await (flags.has("--attested") ? attestedDemo({ checking, log, interrupted: interrupted() }) : demo()),
-);
+Deno.exit(await chosen());
+
+function chosen(): Promise<number> {
+  if (flags.has("--attested")) return attestedDemo({ checking, log, interrupted: interrupted() });
+  return flags.has("--cluster") ? clusterDemo({ checking, log, interrupted: interrupted() }) : demo();
+}
 
 async function demo(): Promise<number> {
   const stateDirectory = checking ? await Deno.makeTempDir({ prefix: "postern-demo-" }) : ".state/demo";

@@ -5,7 +5,9 @@ import { Process } from "../support/process.ts";
 const timeoutMs = 180_000;
 
 for (
-  const [flags, last] of [[[], "The demo works."], [["--attested"], "The attested demo works."]] as const
+  const [flags, last] of [[[], "The demo works."], [["--attested"], "The attested demo works."], [[
+    "--cluster",
+  ], "The cluster demo works."]] as const
 ) {
   Deno.test(`the demo with ${["--check", ...flags].join(" ")} passes every check`, async () => {
     const { code, stdout, stderr } = await Process.run(Deno.execPath(), {
@@ -25,5 +27,5 @@ Deno.test("the demo refuses a flag that it does not know", async () => {
     timeoutMs,
   });
   assert.equal(code, 2);
-  assert.match(stderr, /unknown flag --attest \(known: --attested, --check, --verbose\)/);
+  assert.match(stderr, /unknown flag --attest \(known: --attested, --check, --cluster, --verbose\)/);
 });
