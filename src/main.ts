@@ -244,6 +244,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
     const dashboard = dashboardOf({
       control: controlDeps,
       api: async (request, clientIp) => await control.fetch(request, { clientIp }),
+      traffic: async () => await edge.traffic(),
       clock,
     });
     const tokens = tokenGate(tokenVerifier.verifier, store, clock, controlConfig);

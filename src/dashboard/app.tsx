@@ -2,6 +2,8 @@
 import { type Context, Hono } from "hono";
 import { adminAuthority, type Administrator, rateLimit, RateLimiter } from "../control/mod.ts";
 import { codeOf, PosternError } from "../errors/mod.ts";
+import type { AdminRole } from "../ports/mod.ts";
+import { addAccountActions } from "./account_actions.tsx";
 import { acting } from "./acting.ts";
 import { askApi } from "./api_call.ts";
 import { assets, assetsPath } from "./assets.ts";
@@ -10,9 +12,11 @@ import { withDone } from "./done.tsx";
 import type { DashboardEnv } from "./env.ts";
 import { readForm } from "./form.ts";
 import { adminFrame, strangerFrame } from "./frames.ts";
-import { Page } from "./layout.tsx";
 import { type LiveParts, LiveStreams } from "./live.ts";
+import { History } from "./history.ts";
 import { addMachineActions } from "./machine_actions.ts";
+import { ownerApp } from "./owner_app.tsx";
+import { accounts } from "./pages/accounts.tsx";
 import { audit } from "./pages/audit.tsx";
 import { machine } from "./pages/machine.tsx";
 import { machines } from "./pages/machines.tsx";
@@ -23,13 +27,15 @@ import { services } from "./pages/services.tsx";
 import { ErrorPage } from "./pages/session.tsx";
 import { policies } from "./pages/policies.tsx";
 import { policy } from "./pages/policy.tsx";
+import { account, settings } from "./pages/settings.tsx";
 import { tokens } from "./pages/tokens.tsx";
+import { traffic } from "./pages/traffic.tsx";
 import { addPolicyActions } from "./policy_actions.tsx";
 import { addTokenActions } from "./token_actions.tsx";
-import { Region } from "./parts.tsx";
-import { markupOf, ownPath, pageOf, secureAnswers, statusOf } from "./responses.ts";
+import { show } from "./show.tsx";
+import { ownPath, pageOf, secureAnswers, statusOf } from "./responses.ts";
 import { addSessionPages } from "./session_app.tsx";
-import type { DashboardDeps, Loader, View, Visit } from "./visit.ts";
+import type { DashboardDeps, Loader, Visit } from "./visit.ts";
 
 export interface Dashboard {
   fetch(request: Request, env: DashboardEnv["Bindings"]): Response | Promise<Response>;
@@ -50,7 +56,14 @@ const loaders: Readonly<Record<string, Loader>> = {
   "/dashboard/policies": policies,
   "/dashboard/policies/:name": policy,
   "/dashboard/audit": audit,
+  "/dashboard/traffic": traffic,
+  "/dashboard/settings": settings,
+  "/dashboard/account": account,
+  "/dashboard/accounts": accounts,
 };
+
+/** All others are for whoever has an account. */
+const leastRoles: Readonly<Record<string, AdminRole>> = { "/dashboard/accounts": "owner" };
 
 export function dashboard(given: Omit<DashboardDeps, "requireAdmin">): Dashboard {
   const app = new Hono<DashboardEnv>();
@@ -60,6 +73,8 @@ export function dashboard(given: Omit<DashboardDeps, "requireAdmin">): Dashboard
   const limiter = new RateLimiter(control.config.rates, () => clock.now());
   const auditCheck = new AuditCheck(control.store, clock);
   const streams = new LiveStreams(clock);
+  const source = { traffic: given.traffic, channels: control.channels };
+  const history = new History({ source, clock, log: control.log });
 
   app.use(secureAnswers);
   app.use(async (context, next) => {
@@ -79,11 +94,13 @@ export function dashboard(given: Omit<DashboardDeps, "requireAdmin">): Dashboard
   addMachineActions(app, deps);
   addTokenActions(app, deps);
   addPolicyActions(app, deps);
+  addAccountActions(app, deps);
+  app.route("/", ownerApp(deps, limiter));
 
   for (const [path, load] of Object.entries(loaders)) {
     app.get(path, async (context) => {
-      const visit = await visitOf(context, await requireAdmin(context, "viewer"));
-      return show(context, visit, await load(visit));
+      const visit = await visitOf(context, await requireAdmin(context, leastRoles[path] ?? "viewer"));
+      return show(context, visit.frame, await load(visit));
     });
   }
 
@@ -101,7 +118,6 @@ export function dashboard(given: Omit<DashboardDeps, "requireAdmin">): Dashboard
   });
 
   app.get("/dashboard/live", async (context) => {
-    await requireAdmin(context, "viewer");
     const page = ownPath(context.req.query("page"));
     const request = new Request(new URL(page, context.req.url), {
       headers: { Cookie: context.req.header("Cookie") ?? "" },
@@ -110,6 +126,7 @@ export function dashboard(given: Omit<DashboardDeps, "requireAdmin">): Dashboard
       const answer = await app.fetch(request, { ...context.env, onlyLive: true });
       return answer.ok ? await answer.json() as LiveParts : undefined;
     };
+    if (await source() === undefined) throw new PosternError("authorization_required");
     context.header("Content-Type", "text/event-stream");
     if (!context.env?.canStream) {
       return context.body(await streams.once(source, context.req.header("Last-Event-ID")));
@@ -127,11 +144,15 @@ export function dashboard(given: Omit<DashboardDeps, "requireAdmin">): Dashboard
   });
   app.onError((error, context) => {
     const code = codeOf(error);
-    if (code === "authorization_required" || code === "admin_session_ended") {
-      if (context.env?.onlyLive) return context.json({}, 401);
+    if (context.env?.onlyLive) return context.json({}, 401);
+    const isOwnersPage = context.req.method === "GET" && context.req.path === "/dashboard/mine";
+    if (
+      code === "authorization_required" || code === "admin_session_ended" ||
+      (isOwnersPage && statusOf(error) === 401)
+    ) {
       const { pathname, search } = new URL(context.req.url);
       const back = context.req.method === "GET" ? pathname + search : "/dashboard";
-      const query = new URLSearchParams({ back, ...(code === "admin_session_ended" ? { over: "" } : {}) });
+      const query = new URLSearchParams({ back, ...(code === "authorization_required" ? {} : { over: "" }) });
       return context.redirect(`/dashboard/login?${query}`, 303);
     }
     const known = error instanceof PosternError
@@ -160,7 +181,13 @@ export function dashboard(given: Omit<DashboardDeps, "requireAdmin">): Dashboard
       status,
     );
   });
-  return { fetch: (request, env) => app.fetch(request, env), close: () => streams.close() };
+  return {
+    fetch: (request, env) => app.fetch(request, env),
+    close() {
+      streams.close();
+      history.close();
+    },
+  };
 
   async function visitOf(context: Context<DashboardEnv>, admin: Administrator): Promise<Visit> {
     return {
@@ -173,25 +200,9 @@ export function dashboard(given: Omit<DashboardDeps, "requireAdmin">): Dashboard
       csrf: admin.csrfToken ?? "",
       mayOperate: admin.role !== "viewer",
       auditCheck,
+      history,
     };
   }
-}
-
-function show(context: Context<DashboardEnv>, { frame }: Visit, view: View): Response {
-  const { title, hint, parts, states = {} } = view;
-  if (context.env?.onlyLive) {
-    const regions = parts.filter(({ isLive }) => isLive).map(({ id, content }) => ({
-      id,
-      html: markupOf(content),
-    }));
-    return context.json({ regions, states } satisfies LiveParts);
-  }
-  const isLive = parts.some((part) => part.isLive);
-  return context.html(pageOf(
-    <Page frame={frame} title={title} hint={hint} isLive={isLive}>
-      {parts.map(({ id, content }) => <Region id={id}>{content}</Region>)}
-    </Page>,
-  ));
 }
 
 function notFound(): PosternError {

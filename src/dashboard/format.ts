@@ -32,7 +32,7 @@ const spans: readonly (readonly [ms: number, name: string])[] = [
 ];
 
 /** A length of time in its largest unit: "3 d", "5 h", "12 min", "40 s". */
-function formatSpan(ms: number): string {
+export function formatSpan(ms: number): string {
   const [size, name] = spans.find(([size]) => ms >= size) ?? [1_000, "s"];
   return `${Math.floor(ms / size)} ${name}`;
 }

@@ -24,13 +24,18 @@ export async function adminFrame(
     name: signedIn?.account.name ?? actor,
     role,
     csrf: csrfToken,
-    nav: await navigationOf(deps),
+    nav: await navigationOf(deps, role === "owner"),
+    home: "/dashboard",
+    signOut: "/dashboard/logout",
   };
   return { ...strangerFrame(deps, context), viewer };
 }
 
 /** What there is none of has no page. */
-async function navigationOf({ control: { store } }: DashboardDeps): Promise<NavEntry[]> {
+async function navigationOf(
+  { control: { store } }: DashboardDeps,
+  ownsAccounts: boolean,
+): Promise<NavEntry[]> {
   const [connectors, tunnelers] = await Promise.all([
     store.countNodePresences("connector", 0),
     store.countNodePresences("tunneler", 0),
@@ -45,6 +50,10 @@ async function navigationOf({ control: { store } }: DashboardDeps): Promise<NavE
     entry("tokens", "Tokens"),
     entry("policies", "Policies"),
     entry("audit", "Audit log"),
+    entry("traffic", "Traffic"),
+    entry("settings", "Settings"),
+    entry("account", "Account"),
+    ...(ownsAccounts ? [entry("accounts", "Accounts")] : []),
   ];
 }
 

@@ -33,6 +33,9 @@ export interface Frame {
     readonly role: string;
     readonly csrf: string;
     readonly nav: readonly NavEntry[];
+    /** Where the name at the top leads. */
+    readonly home: string;
+    readonly signOut: string;
   };
 }
 
@@ -60,7 +63,7 @@ export const Page: FC<PropsWithChildren<PageProps>> = ({ frame, title, hint, isL
       <body class={viewer === undefined ? "alone" : undefined}>
         <a class="skip" href="#main">Skip to content</a>
         <header class="top">
-          <a class="brand" href={dashboardPath}>
+          <a class="brand" href={viewer?.home ?? dashboardPath}>
             <Mark />Postern
           </a>
           <span class="where">{frame.place}</span>
@@ -68,8 +71,13 @@ export const Page: FC<PropsWithChildren<PageProps>> = ({ frame, title, hint, isL
           <ThemeForm theme={theme} back={path + query} />
           {viewer === undefined ? null : (
             <div class="who">
-              <span class="name">{viewer.name} · {viewer.role}</span>
-              <form method="post" action={`${dashboardPath}/logout`}>
+              <span class="name">
+                <a href={`${viewer.home === dashboardPath ? `${dashboardPath}/account` : viewer.home}`}>
+                  {viewer.name}
+                </a>{" "}
+                · {viewer.role}
+              </span>
+              <form method="post" action={viewer.signOut}>
                 <input type="hidden" name="csrf" value={viewer.csrf} />
                 <button type="submit" class="small">Sign out</button>
               </form>
@@ -116,7 +124,7 @@ const Mark: FC = () => (
 );
 
 const nextTheme: Readonly<Record<Theme, Theme>> = { auto: "dark", dark: "light", light: "auto" };
-const themeNames: Readonly<Record<Theme, string>> = { auto: "As the system", light: "Light", dark: "Dark" };
+const themeNames: Readonly<Record<Theme, string>> = { auto: "system", light: "light", dark: "dark" };
 
 /** One button that goes round the themes. */
 const ThemeForm: FC<{ theme: Theme; back: string }> = ({ theme, back }) => (
@@ -127,9 +135,9 @@ const ThemeForm: FC<{ theme: Theme; back: string }> = ({ theme, back }) => (
       class="small"
       name="theme"
       value={nextTheme[theme]}
-      aria-label={`Theme: ${themeNames[theme]}. Change to: ${themeNames[nextTheme[theme]]}`}
+      title={`Change to ${themeNames[nextTheme[theme]]}`}
     >
-      {themeNames[theme]}
+      Theme: {themeNames[theme]}
     </button>
   </form>
 );

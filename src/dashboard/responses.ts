@@ -57,3 +57,9 @@ export function markupOf(part: Markup): string {
 export function statusOf(error: unknown): ContentfulStatusCode {
   return ((error instanceof PosternError ? error.facts.status : undefined) ?? 500) as ContentfulStatusCode;
 }
+
+/** What a form is answered that was refused. Throws on what is no refusal. */
+export function refusalOf(error: unknown): { readonly title: string; readonly text: string } {
+  if (error instanceof PosternError) return { title: error.facts.title, text: error.facts.remedy };
+  throw error;
+}

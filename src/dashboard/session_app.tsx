@@ -8,18 +8,27 @@ import { readForm } from "./form.ts";
 import { strangerFrame, themeCookie } from "./frames.ts";
 import { themes } from "./layout.tsx";
 import { LoginPage, SetupPage } from "./pages/session.tsx";
-import { ownPath, pageOf, statusOf } from "./responses.ts";
+import { ownPath, pageOf, refusalOf, statusOf } from "./responses.ts";
 import type { DashboardDeps } from "./visit.ts";
 
 /** How long a browser keeps the theme. */
 const themeLifeSeconds = 365 * 86_400;
 
 export function addSessionPages(app: Hono<DashboardEnv>, deps: DashboardDeps): void {
+  const hasProvider = deps.control.oidc !== undefined;
+
   app.get("/dashboard/login", (context) => {
     const back = ownPath(context.req.query("back"));
     const isOver = context.req.query("over") !== undefined;
     return context.html(
-      pageOf(<LoginPage frame={strangerFrame(deps, context)} back={back} isOver={isOver} />),
+      pageOf(
+        <LoginPage
+          frame={strangerFrame(deps, context)}
+          hasProvider={hasProvider}
+          back={back}
+          isOver={isOver}
+        />,
+      ),
     );
   });
 
@@ -32,7 +41,13 @@ export function addSessionPages(app: Hono<DashboardEnv>, deps: DashboardDeps): v
     } catch (error) {
       const refusal = refusalOf(error);
       const page = (
-        <LoginPage frame={strangerFrame(deps, context)} back={back} name={name} refusal={refusal} />
+        <LoginPage
+          frame={strangerFrame(deps, context)}
+          hasProvider={hasProvider}
+          back={back}
+          name={name}
+          refusal={refusal}
+        />
       );
       return context.html(pageOf(page), statusOf(error));
     }
@@ -84,9 +99,4 @@ export function addSessionPages(app: Hono<DashboardEnv>, deps: DashboardDeps): v
     });
     return context.redirect(ownPath(form.text("back")), 303);
   });
-}
-
-function refusalOf(error: unknown): { readonly title: string; readonly text: string } {
-  if (error instanceof PosternError) return { title: error.facts.title, text: error.facts.remedy };
-  throw error;
 }

@@ -2,6 +2,8 @@
 import type { Administrator, ControlDeps, RequireAdmin } from "../control/mod.ts";
 import type { Clock } from "../ports/mod.ts";
 import type { AuditCheck } from "./audit_check.ts";
+import type { TrafficTotals } from "../telemetry/mod.ts";
+import type { History } from "./history.ts";
 import type { Frame } from "./layout.tsx";
 import type { Markup } from "./parts.tsx";
 
@@ -11,6 +13,8 @@ export interface DashboardDeps {
   /** The API itself: what signs in and out is done there, with its checks. */
   readonly api: (request: Request, clientIp: string) => Promise<Response>;
   readonly clock: Clock;
+  /** What all services together have had since the start. */
+  readonly traffic: () => Promise<TrafficTotals>;
   readonly requireAdmin: RequireAdmin;
 }
 
@@ -28,6 +32,7 @@ export interface Visit {
   /** Whether the account may change anything. */
   readonly mayOperate: boolean;
   readonly auditCheck: AuditCheck;
+  readonly history: History;
 }
 
 /** A part of a page. */

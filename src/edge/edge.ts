@@ -10,7 +10,7 @@ import { PosternError } from "../errors/mod.ts";
 import type { Stage1Claims } from "../identity/mod.ts";
 import { UnreadBudget } from "../mux/mod.ts";
 import type { Clock, Log, Random, Revised } from "../ports/mod.ts";
-import { type Metrics, requestIds, type Tracer } from "../telemetry/mod.ts";
+import { type Metrics, requestIds, type Tracer, type TrafficTotals } from "../telemetry/mod.ts";
 import { AgentGate } from "./agent_gate.ts";
 import type { AgentRegistry, LocalRegistryOptions } from "./agent_registry.ts";
 import { TrustedProxies } from "./client_ip.ts";
@@ -192,6 +192,10 @@ export class Edge implements EdgePlane {
     metrics.udpFlows.set(this.#udp.flows);
     metrics.queuedBytes.set(buffers.bytesInUse);
     metrics.unreadBytes.set(this.unread.held);
+  }
+
+  traffic(): TrafficTotals {
+    return this.#options.metrics.totals();
   }
 
   async metricsPage(): Promise<string> {

@@ -1,5 +1,6 @@
 /** What the rest of the process asks of the edge's data plane, whether it is this thread or several workers. */
 import type { Revised } from "../ports/mod.ts";
+import type { TrafficTotals } from "../telemetry/mod.ts";
 import type { Sessions } from "./sessions.ts";
 import type { EdgeStatus } from "./status.ts";
 
@@ -13,6 +14,8 @@ export interface EdgePlane {
   /** Listens when it resolves. @throws Deno.errors.AddrInUse and the like; PosternError `worker_unavailable` */
   start(): Promise<void>;
   status(): EdgeStatus | Promise<EdgeStatus>;
+  /** What all services together have had since the start. */
+  traffic(): TrafficTotals | Promise<TrafficTotals>;
   /** The page of all metrics, brought up to date. */
   metricsPage(): Promise<string>;
   /** Cuts everything that a tunnel has, because it was deleted or its owner's tokens were revoked. */

@@ -3,6 +3,7 @@ import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { registerDatagramSeries } from "./datagram_series.ts";
 import { BoundedLabel } from "./label.ts";
 import { SeriesHistogram, ServiceSeries } from "./service_series.ts";
+import { totalsOf, type TrafficTotals } from "./traffic.ts";
 import { registerTokenSeries, type TokenSeries } from "./token_series.ts";
 
 /** Distinct services that get series of their own; each costs about twenty series. */
@@ -66,6 +67,8 @@ export interface Metrics {
   service(name: string): ServiceSeries;
   /** Drops the series of a service that has gone. */
   forgetService(name: string): void;
+  /** Of all services together; less than before when one has gone. */
+  totals(): TrafficTotals;
   /** Services that have series now. */
   serviceNames(): Iterable<string>;
 }
@@ -189,6 +192,7 @@ export function createMetrics(): Metrics {
       if (found === undefined) series.set(label, found = new ServiceSeries());
       return found;
     },
+    totals: () => totalsOf(series.values()),
     serviceNames: () => series.keys(),
     forgetService(name) {
       if (labels.release(name)) series.delete(name);

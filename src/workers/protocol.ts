@@ -10,7 +10,7 @@ import type { AttestationDesk, EdgeStatus, KnownRoute, Registration, ServicePort
 import type { ErrorCode } from "../errors/mod.ts";
 import type { Stage0Claims, Stage1Claims } from "../identity/mod.ts";
 import type { Revised } from "../ports/mod.ts";
-import type { MetricObject } from "../telemetry/mod.ts";
+import type { MetricObject, TrafficTotals } from "../telemetry/mod.ts";
 
 export interface WorkerSetup {
   /** From 0; the first one has the ports of udp services. */
@@ -67,6 +67,7 @@ export interface WorkerFunctions {
   linkedOnline(id: string, lastEchoAt: number): void;
   unlinkSession(id: string): void;
   status(): EdgeStatus;
+  traffic(): TrafficTotals;
   metrics(): Promise<MetricObject[]>;
   reload(): Promise<void>;
   /** The parts of the end. */

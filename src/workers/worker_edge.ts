@@ -150,6 +150,10 @@ export class WorkerEdge implements WorkerFunctions {
     this.#edge.unlink(id);
   }
 
+  traffic(): ReturnType<WorkerFunctions["traffic"]> {
+    return this.#edge.traffic();
+  }
+
   status(): ReturnType<WorkerFunctions["status"]> {
     return this.#edge.status();
   }

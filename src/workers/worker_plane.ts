@@ -19,7 +19,13 @@ import {
 } from "../edge/mod.ts";
 import { codeOf, PosternError } from "../errors/mod.ts";
 import type { Clock, Log, Random, Revised } from "../ports/mod.ts";
-import { metricObjects, type Metrics, summedPage } from "../telemetry/mod.ts";
+import {
+  metricObjects,
+  type Metrics,
+  summedPage,
+  summedTotals,
+  type TrafficTotals,
+} from "../telemetry/mod.ts";
 import { HeldChannel } from "./held_channel.ts";
 import { NO_PUMP } from "./linked_channel.ts";
 import type { MainFunctions, SessionFacts, WorkerSetup } from "./protocol.ts";
@@ -117,6 +123,10 @@ export class WorkerPlane implements EdgePlane {
       udp_flows: parts.reduce((sum, part) => sum + part.udp_flows, 0),
       sessions: parts.flatMap((part) => part.sessions),
     };
+  }
+
+  async traffic(): Promise<TrafficTotals> {
+    return summedTotals(await this.#ofEach((worker) => worker.calls.ask("traffic")));
   }
 
   async metricsPage(): Promise<string> {

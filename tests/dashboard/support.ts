@@ -4,6 +4,7 @@ import { firstInvite, inviteAdmin } from "../../src/control/admin/mod.ts";
 import type { LiveChannel } from "../../src/control/mod.ts";
 import { dashboard } from "../../src/dashboard/mod.ts";
 import type { AdminRole } from "../../src/ports/mod.ts";
+import { requestBuckets, type TrafficTotals } from "../../src/telemetry/mod.ts";
 import { type ControlOptions, issuer, openControl } from "../control/support.ts";
 
 export const password = "correct horse battery";
@@ -14,21 +15,31 @@ export interface Answer {
   readonly text: string;
 }
 
+const noTraffic: TrafficTotals = {
+  requests: 0,
+  failures: 0,
+  bytesIn: 0,
+  bytesOut: 0,
+  buckets: requestBuckets.map(() => 0).concat(0),
+};
+
 /** Names that would do something if they were not escaped. */
 export const hostile = `"><script>alert(1)</script><img src=x onerror=alert(2)>'`;
 
 export async function openDashboard(options: ControlOptions = {}) {
   const control = await openControl(options);
+  const totals = { now: noTraffic };
   const app = dashboard({
     control: control.deps,
     api: async (request, clientIp) => await control.app.fetch(request, { clientIp }),
+    traffic: () => Promise.resolve(totals.now),
     clock: control.clock,
   });
   const send = async (request: Request, clientIp = "192.0.2.1"): Promise<Answer> => {
     const response = await app.fetch(request, { clientIp });
     return { status: response.status, headers: response.headers, text: await response.text() };
   };
-  return { control, app, send, [Symbol.asyncDispose]: () => control[Symbol.asyncDispose]() };
+  return { control, app, send, totals, [Symbol.asyncDispose]: () => control[Symbol.asyncDispose]() };
 }
 
 export type OpenDashboard = Awaited<ReturnType<typeof openDashboard>>;

@@ -1,12 +1,21 @@
 /** Administrators: who they are, and what they see and do. */
 export { firstInvite, type Invite, inviteAdmin } from "./accounts.ts";
 export { addAdminRoutes, ADMIN_PAGE_PATHS, ADMIN_RATE_GROUPS, ADMIN_ROUTES } from "./app.ts";
-export { adminAuthority, type Administrator, csrfHeader, type RequireAdmin } from "./authority.ts";
+export {
+  adminAuthority,
+  type Administrator,
+  checkOrigin,
+  csrfHeader,
+  csrfTokenOf,
+  type RequireAdmin,
+} from "./authority.ts";
 export { OidcProvider } from "./oidc.ts";
 export { setupPath } from "./session_app.ts";
 export {
   channelPage,
   nodePage,
+  type NodeVersion,
+  nodeVersions,
   type NodeView,
   type Overview,
   overviewOf,

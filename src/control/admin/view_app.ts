@@ -1,7 +1,7 @@
 /** What administrators see and do, over HTTP. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { PosternError } from "../../errors/mod.ts";
-import type { AuditEntry, PresentRole, Revocation } from "../../ports/mod.ts";
+import type { AuditEntry, Revocation } from "../../ports/mod.ts";
 import type { ControlDeps, LiveChannel } from "../config.ts";
 import type { ControlEnv } from "../http.ts";
 import { toldMachine } from "../machine_app.ts";
@@ -28,6 +28,7 @@ import {
   channelPage,
   defaultAdminPage,
   nodePage,
+  nodeVersions,
   type NodeView,
   overviewOf,
   pageOf,
@@ -38,8 +39,6 @@ import {
 
 /** Lines of the overview. */
 const latestLines = 20;
-/** Nodes that are read at once when versions are counted. */
-const nodesPerPage = 500;
 /** How long open streams may go on unless said. */
 const defaultDrainMs = 30_000;
 
@@ -160,8 +159,7 @@ export function addAdminViewRoutes(
 
   app.openapi(versionsRoute, async (context) => {
     await requireAdmin(context, "viewer");
-    const nodes = [...await versionsOf("connector"), ...await versionsOf("tunneler")];
-    return context.json({ edge: deps.version, nodes }, 200);
+    return context.json({ edge: deps.version, nodes: await nodeVersions(deps) }, 200);
   });
 
   app.openapi(drainRoute, async (context) => {
@@ -179,24 +177,6 @@ export function addAdminViewRoutes(
     });
     return context.json({ channels }, 200);
   });
-
-  async function versionsOf(role: PresentRole) {
-    const counts = new Map<string, { nodes: number; online: number }>();
-    let after: string | undefined;
-    do {
-      const { rows, next } = await nodePage(deps, role, nodesPerPage, after);
-      for (const { version, isOnline } of rows) {
-        const { nodes, online } = counts.get(version) ?? { nodes: 0, online: 0 };
-        counts.set(version, { nodes: nodes + 1, online: online + Number(isOnline) });
-      }
-      after = next;
-    } while (after !== undefined);
-    return [...counts].sort(([a], [b]) => a < b ? -1 : 1).map(([version, count]) => ({
-      role,
-      version,
-      ...count,
-    }));
-  }
 }
 
 /** Throws `request_invalid`. */

@@ -62,6 +62,40 @@ export async function nodePage(
   return { rows: viewed, next };
 }
 
+/** How many nodes of a role run a version. */
+export interface NodeVersion {
+  readonly role: PresentRole;
+  readonly version: string;
+  readonly nodes: number;
+  readonly online: number;
+}
+
+/** By role and version. */
+export async function nodeVersions(deps: Pick<ViewDeps, "store" | "clock">): Promise<NodeVersion[]> {
+  return [...await versionsOf(deps, "connector"), ...await versionsOf(deps, "tunneler")];
+}
+
+async function versionsOf(
+  deps: Pick<ViewDeps, "store" | "clock">,
+  role: PresentRole,
+): Promise<NodeVersion[]> {
+  const counts = new Map<string, { nodes: number; online: number }>();
+  let after: string | undefined;
+  do {
+    const { rows, next } = await nodePage(deps, role, maxAdminPage, after);
+    for (const { version, isOnline } of rows) {
+      const { nodes, online } = counts.get(version) ?? { nodes: 0, online: 0 };
+      counts.set(version, { nodes: nodes + 1, online: online + Number(isOnline) });
+    }
+    after = next;
+  } while (after !== undefined);
+  return [...counts].sort(([a], [b]) => a < b ? -1 : 1).map(([version, count]) => ({
+    role,
+    version,
+    ...count,
+  }));
+}
+
 /** Everybody's services. */
 export async function servicePage(
   { store, presence }: Pick<ViewDeps, "store" | "presence">,

@@ -16,9 +16,17 @@ const Refused: FC<{ refusal: Refusal | undefined }> = ({ refusal }) =>
     </Note>
   );
 
-export const LoginPage: FC<
-  { frame: Frame; back: string; name?: string; refusal?: Refusal; isOver?: boolean }
-> = ({ frame, back, name, refusal, isOver }) => (
+interface LoginProps {
+  readonly frame: Frame;
+  readonly back: string;
+  /** Whether accounts may come in by an OpenID provider. */
+  readonly hasProvider: boolean;
+  readonly name?: string;
+  readonly refusal?: Refusal;
+  readonly isOver?: boolean;
+}
+
+export const LoginPage: FC<LoginProps> = ({ frame, back, hasProvider, name, refusal, isOver }) => (
   <Page frame={frame} title="Sign in">
     <Refused refusal={refusal} />
     {isOver ? <Note tone="plain">The session is over. Sign in again.</Note> : null}
@@ -51,6 +59,13 @@ export const LoginPage: FC<
           />
         </Field>
         <button type="submit" class="main">Sign in</button>
+        {hasProvider
+          ? (
+            <p>
+              <a href="/api/admin/oidc/login">Sign in with the OpenID provider</a>
+            </p>
+          )
+          : null}
       </form>
     </section>
     <section class="panel" aria-labelledby="token-title">
