@@ -10,6 +10,7 @@ import {
 import { type Call, type Command, type Flag } from "./command.ts";
 import { shells } from "./completions.ts";
 import { upgradeCommand } from "./upgrade/command.ts";
+import { nodeCommands } from "./node_commands.ts";
 
 const configFlag: Flag = {
   name: "config",
@@ -206,6 +207,7 @@ export const commands: readonly Command[] = [
     commonKeys: [...agentKeys, "carriers", "admin_listen", "log.format"],
     run: async (call) => (await import("./commands/agent.ts")).runAgent(call),
   },
+  ...nodeCommands(configFlag),
   {
     name: "edge",
     summary: "Run an edge with its control plane.",

@@ -38,10 +38,8 @@ import {
   Edge,
   type EdgeOptions,
   type EdgePlane,
-  type KnownRoute,
   LocalRegistry,
   type SessionStatus,
-  tlsRoute,
   type TokenGate,
 } from "./edge/mod.ts";
 import { dashboard as dashboardOf, isDashboardPath } from "./dashboard/mod.ts";
@@ -51,7 +49,9 @@ import { FellowEdges } from "./fellow_edges.ts";
 import { offerFirstAdministrator } from "./first_administrator.ts";
 import { defaultRotation, reauthLifeMs, type RotationPolicy, tierSchema } from "./identity/mod.ts";
 import { openStore } from "./open_store.ts";
-import type { Clock, Log, Random, ServedTunnel, Store } from "./ports/mod.ts";
+import type { Clock, Log, Random, ServedTunnel } from "./ports/mod.ts";
+import { knownRoute } from "./known_route.ts";
+import { NodePort } from "./node_port.ts";
 import { Readiness } from "./readiness.ts";
 import { StateDirectory } from "./state_directory.ts";
 import {
@@ -90,6 +90,8 @@ export interface RunningEdge {
   readonly port: number;
   /** Port of the admin listener; undefined when it is off. */
   readonly adminPort: number | undefined;
+  /** Port of connectors and tunnelers; undefined when it is off. */
+  readonly nodesPort: number | undefined;
   readonly edgeId: string;
   /** File with a management token for this machine's operator. */
   readonly tokenPath: string;
@@ -155,6 +157,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       log,
       trustDomain: trustDomainOf(config),
     });
+    const nodes = new NodePort(config, edgeId, metrics);
     const directory = new EdgeDirectory({
       store,
       clock,
@@ -211,7 +214,10 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
           edge.cutFailed(tunnelId, agentId);
           fellows.announce({ kind: "attestation_failed", tunnelId, agentId });
         },
-        onNodeTrustChanged: () => fellows.announce({ kind: "node_trust_changed" }),
+        onNodeTrustChanged() {
+          void nodes.changed();
+          fellows.announce({ kind: "node_trust_changed" });
+        },
         onIdentity: (step, result) => metrics.identities.inc({ step, result }),
         onAdministrator: () =>
           void state.writeBootstrap(undefined).catch((error) =>
@@ -310,12 +316,13 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       clock,
       log,
       onTokensRevoked,
-      onNodeTrustChanged: () =>
-        void identities.refresh(0).catch((error) =>
-          log("warn", "authorities not read", { code: codeOf(error) })
-        ),
+      onNodeTrustChanged: () => void nodes.changed(),
     });
     await directory.start();
+    await nodes.open(controlDeps, async () => {
+      await edge.stop();
+      await admin?.close();
+    });
     const stopUpkeep = startUpkeep(controlDeps);
     const stopWatch = startRevocationWatch({
       store,
@@ -332,6 +339,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       edge_id: edgeId,
       port: edge.port,
       admin_port: admin?.port,
+      nodes_port: nodes.port,
       version,
       anonymous_tunnels: config.anonymousTunnels,
       token_file: state.tokenPath,
@@ -352,6 +360,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
     let stopping: Promise<void> | undefined;
     const stop = async () => {
       dashboard.close();
+      await nodes.close();
       await edge.stop();
       await fellows.stop();
       tokenVerifier.stop();
@@ -368,6 +377,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
     return {
       port: edge.port,
       adminPort: admin?.port,
+      nodesPort: nodes.port,
       edgeId,
       tokenPath: state.tokenPath,
       caPath,
@@ -556,29 +566,6 @@ function drainChannels(edge: EdgePlane, clock: Clock, which: DrainTarget, deadli
   );
   for (const { channel } of meant) channel.drain("draining", deadlineMs, clock.now());
   return meant.length;
-}
-
-async function knownRoute(
-  store: Store,
-  config: EdgeConfig,
-  hostname: string,
-): Promise<KnownRoute | undefined> {
-  const suffix = `.${config.publicHost}`;
-  if (!hostname.endsWith(suffix)) return undefined;
-  const label = hostname.slice(0, -suffix.length);
-  const dot = label.indexOf(".");
-  const name = dot < 0 ? label : `*${label.slice(dot)}`;
-  const tunnel = await store.tunnelByName(name);
-  if (tunnel === undefined) return undefined;
-  const { tunnelId, protocol, rules } = tunnel;
-  switch (protocol) {
-    case "http":
-      return { name: `${name}${suffix}`, tunnelId, rules };
-    case "tls":
-      return { name: tlsRoute(`${name}${suffix}`), tunnelId, rules };
-    default:
-      return undefined; // viewers reach it by its port, if at all
-  }
 }
 
 function listenFailed(address: string, cause: unknown): PosternError {

@@ -1,8 +1,12 @@
 /** Settings of an agent: where control is, who the agent is, what it publishes. Each default states its cost. */
 import {
+  address,
+  addresses,
   addressOrOff,
   count,
   duration,
+  ipAddress,
+  nodeId,
   noProxyRules,
   path,
   serviceName,
@@ -127,6 +131,42 @@ export const agentSettings = {
     "Address of /metrics, /healthz and /status; off = none. Has no authentication: keep it private.",
     "HOST:PORT|off",
   ),
+  /** Of `postern connector` and `postern tunneler`. */
+  node: {
+    control: setting(
+      addresses(16),
+      "",
+      "Addresses of controls' nodes.listen, in the order of preference.",
+      "HOST:PORT,...",
+    ),
+    listen: setting(
+      address(),
+      "0.0.0.0:9443",
+      "Where a connector waits for tunnelers, by mutual TLS.",
+      "HOST:PORT",
+    ),
+    connector: setting(
+      addresses(16),
+      "",
+      "Connectors that a tunneler comes to, in the order of preference.",
+      "HOST:PORT,...",
+    ),
+    connectorId: optional(
+      nodeId(),
+      "The only connector that a tunneler takes; any of the cluster when absent.",
+      "ID",
+    ),
+    privateIp: optional(
+      ipAddress(),
+      "Address of this node in its own network, as it is shown to operators.",
+      "IP",
+    ),
+    enrollmentTokenFile: optional(
+      path(),
+      "File with the one-time token that gives this node its identity; not looked at once it has one.",
+      "FILE",
+    ),
+  },
   services: list(serviceSettings, maxServices, "What this agent publishes."),
   /** A thousand agents that lost one edge come back over 30 s instead of at once: full jitter. */
   retry: {

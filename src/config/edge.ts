@@ -7,6 +7,7 @@ import {
   duration,
   hostName,
   label,
+  nodePairs,
   path,
   portRangeOrOff,
   rateOrOff,
@@ -466,6 +467,21 @@ export const edgeSettings = {
   ),
   identity: identitySettings,
   adminOidc: adminOidcSettings,
+  nodes: {
+    listen: setting(
+      addressOrOff(),
+      "off",
+      "Address for connectors and tunnelers, by mutual TLS; off = none.",
+      "HOST:PORT|off",
+    ),
+    pairs: setting(
+      nodePairs(10_000),
+      "*/*",
+      "Which tunnelers may come to which connectors; a star stands for every one that is enrolled.",
+      "CONNECTOR/TUNNELER,...",
+    ),
+    maxConnected: setting(count(1, 100_000), "4096", "Nodes that are connected at the same time.", "COUNT"),
+  },
   access: accessSettings,
   graceMs: setting(duration(0, 600_000), "30s", "Time a route waits for its agent to come back.", "DURATION"),
   drainTimeoutMs: setting(

@@ -3,7 +3,8 @@
  * expected instead of what went wrong inside it.
  */
 import { z } from "zod";
-import { parseAddressBlock } from "../bytes/mod.ts";
+import { ipBytes, parseAddressBlock } from "../bytes/mod.ts";
+import { isNodeId } from "../pki/mod.ts";
 import { type Address, parseAddress, type PortRange } from "./address.ts";
 import { isNoProxyRule } from "./no_proxy.ts";
 import { parseTpmAddress, type TpmAddress } from "./tpm_address.ts";
@@ -321,6 +322,41 @@ function itemsOf(raw: unknown, maxItems: number): string[] | undefined {
   const items = Array.isArray(raw) ? raw : typeof raw === "string" ? raw.split(",") : undefined;
   if (items === undefined || items.length > maxItems) return undefined;
   return items.map((item) => typeof item === "string" ? item.trim() : "").filter((item) => item !== "");
+}
+
+/** Which tunnelers may come to which connectors; a flag or variable separates the pairs by commas. */
+export function nodePairs(maxItems: number): z.ZodType<readonly string[], unknown> {
+  return notation(`at most ${maxItems} of CONNECTOR/TUNNELER, either of them may be *`, (raw) => {
+    const pairs = itemsOf(raw, maxItems);
+    const isEnd = (text: string) => text === "*" || isNodeId(text);
+    return pairs?.every((pair) => pair.split("/").length === 2 && pair.split("/").every(isEnd))
+      ? Object.freeze(pairs)
+      : undefined;
+  });
+}
+
+/** Id of a node within its role. */
+export function nodeId(): z.ZodType<string, unknown> {
+  return notation("an id of letters, digits and ._-", (raw) => {
+    const text = textOf(raw);
+    return text !== undefined && isNodeId(text) ? text : undefined;
+  });
+}
+
+/** An IPv4 or IPv6 address. */
+export function ipAddress(): z.ZodType<string, unknown> {
+  return notation("an IP address", (raw) => {
+    const text = textOf(raw);
+    return text !== undefined && ipBytes(text) !== undefined ? text : undefined;
+  });
+}
+
+/** Addresses, in the order of preference; a flag or variable separates them by commas. */
+export function addresses(maxItems: number): z.ZodType<readonly Address[], unknown> {
+  return notation(`at most ${maxItems} of HOST:PORT`, (raw) => {
+    const found = itemsOf(raw, maxItems)?.map(parseAddress);
+    return found?.every((one) => one !== undefined) ? Object.freeze(found) : undefined;
+  });
 }
 
 /** A list of texts without white space; a flag or variable separates them by commas. */

@@ -12,6 +12,7 @@ import {
   readNodeCertificate,
   renewalHolds,
   type SignedDocument,
+  type VerifiedPeer,
 } from "../pki/mod.ts";
 import type { IdentityRecord } from "../ports/mod.ts";
 import type { AuditBudget } from "./audit_budget.ts";
@@ -27,6 +28,9 @@ export interface NodeIdentityDeps extends ControlDeps {
   readonly budget: AuditBudget;
   readonly nonces: RenewalNonces;
 }
+
+/** On a channel of mutual TLS the handshake is the proof. */
+export type ChannelRenewalDeps = Omit<NodeIdentityDeps, "nonces">;
 
 /** What a node is given. */
 export interface IssuedIdentity {
@@ -113,21 +117,53 @@ export function renewNode(deps: NodeIdentityDeps, request: RenewalRequest): Prom
     const { role, id } = peer;
     Object.assign(facts, { role, id, serial: held.serial, isKnown: true });
     await deps.nonces.spend(request.nonce);
-    const { publicKey, uris } = readCsr(request.csr);
-    checkAskedName(deps, { role, id }, uris);
-    await checkNotRevoked(deps, { role, id }, publicKey);
-    const before = await deps.store.nodeIdentity(role, id);
-    if (before === undefined) {
-      throw new PosternError("identity_unknown", "Cannot renew identity: no such node");
-    }
-    const { certificate, issuer } = await deps.identities.issue({ role, id }, publicKey, lifeOf(deps, role));
-    if (!await deps.store.renewNode(recordOf(certificate, issuer, role, id, nowMs), held.keySha256)) {
-      throw new PosternError("identity_superseded", "Cannot renew identity: the node has another key since");
-    }
-    facts.serial = certificate.serial;
-    facts.isNotable = isNewHour(before, nowMs);
+    const { certificate, issuer } = await renewed(
+      deps,
+      { role, id, keySha256: held.keySha256 },
+      request.csr,
+      facts,
+    );
     return await answer(deps, certificate, issuer, request.bundleVersion);
   });
+}
+
+/**
+ * Certifies the next key of a node on a mutual-TLS channel, which has proved its present one; DER, its own certificate first.
+ * @throws PosternError `identity_superseded`, `identity_unknown`, `csr_*`, `ca_unavailable`, `peer_certificate_revoked`
+ */
+export function renewOnChannel(
+  deps: ChannelRenewalDeps,
+  { role, id, keySha256 }: VerifiedPeer,
+  csr: Uint8Array,
+): Promise<readonly Uint8Array[]> {
+  return audited(deps, "identity.renew", async (facts) => {
+    Object.assign(facts, { role, id, isKnown: true });
+    const { certificate, issuer } = await renewed(deps, { role, id, keySha256 }, csr, facts);
+    return [certificate.bytes, issuer.bytes];
+  });
+}
+
+async function renewed(
+  deps: ControlDeps,
+  { role, id, keySha256 }: Pick<VerifiedPeer, "role" | "id" | "keySha256">,
+  csr: Uint8Array,
+  facts: Facts,
+) {
+  const nowMs = deps.clock.wall();
+  const { publicKey, uris } = readCsr(csr);
+  checkAskedName(deps, { role, id }, uris);
+  await checkNotRevoked(deps, { role, id }, publicKey);
+  const before = await deps.store.nodeIdentity(role, id);
+  if (before === undefined) {
+    throw new PosternError("identity_unknown", "Cannot renew identity: no such node");
+  }
+  const { certificate, issuer } = await deps.identities.issue({ role, id }, publicKey, lifeOf(deps, role));
+  if (!await deps.store.renewNode(recordOf(certificate, issuer, role, id, nowMs), keySha256)) {
+    throw new PosternError("identity_superseded", "Cannot renew identity: the node has another key since");
+  }
+  facts.serial = certificate.serial;
+  facts.isNotable = isNewHour(before, nowMs);
+  return { certificate, issuer };
 }
 
 /**
@@ -262,7 +298,7 @@ function tokenRefused(): PosternError {
 
 /** Writes down how it went, with whatever was known by then. */
 async function audited<T>(
-  deps: NodeIdentityDeps,
+  deps: ChannelRenewalDeps,
   action: "identity.enroll" | "identity.renew",
   decide: (facts: Facts) => Promise<T>,
 ): Promise<T> {

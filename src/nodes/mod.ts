@@ -3,5 +3,5 @@ export { type HostedNode, HostedNodes, type HostedNodesOptions } from "./hosted_
 export type { NodeFacts, NodeTimes } from "./hosted_node.ts";
 export { type HostMessage, type TunnelerReport } from "./messages.ts";
 export { NodeCaller, type NodeCallerOptions } from "./node_caller.ts";
-export { type NodeLink, type TrustDocuments } from "./node_link.ts";
-export { renewCertificates } from "./renewal.ts";
+export type { NodeLink } from "./node_link.ts";
+export type { TrustDocuments } from "./taken_trust.ts";

@@ -8,15 +8,9 @@ import {
   watchPeer,
 } from "../driver/tls/mod.ts";
 import { codeOf, isErrorCode, PosternError } from "../errors/mod.ts";
-import {
-  type RevocationList,
-  type SignedDocument,
-  type TrustBundle,
-  verifyRevocations,
-  verifyTrustBundle,
-} from "../pki/mod.ts";
 import type { Clock, Log, Random } from "../ports/mod.ts";
 import { FrameStream } from "./frame_stream.ts";
+import { takeTrust, type TrustDocuments } from "./taken_trust.ts";
 import type { NodeFacts } from "./hosted_node.ts";
 import { checkIdentityProof, identityMessage } from "./identity_proof.ts";
 import {
@@ -50,12 +44,6 @@ export interface NodeLinkOptions {
   readonly onTunnelerEcho?: (tunneler: string, nonce: string) => void;
   /** Trust changed: the documents are as they were verified. */
   readonly onTrust?: (documents: TrustDocuments) => void;
-}
-
-export interface TrustDocuments {
-  /** The newest one; absent when it is as before. */
-  readonly bundle?: SignedDocument;
-  readonly revocations: SignedDocument;
 }
 
 export class NodeLink {
@@ -234,25 +222,8 @@ export class NodeLink {
   /** Each bundle by the one before. What is wrong ends the channel: another host may have it right. */
   #trust({ trust_bundles: documents, revocations }: TrustMessage): void {
     const { identity, clock, onTrust } = this.#options;
-    const nowMs = clock.wall();
-    let bundle: TrustBundle = identity.trust.bundle;
-    let newest: SignedDocument | undefined;
-    for (const document of documents) {
-      const next = verifyTrustBundle(document, bundle, nowMs);
-      if (next.version === bundle.version) continue;
-      bundle = next;
-      newest = document;
-    }
-    let list: RevocationList;
-    try {
-      list = verifyRevocations(revocations, bundle, nowMs, identity.trust.revocations);
-    } catch (error) {
-      // Another control's list may be a moment older than the one that is held.
-      if (codeOf(error) !== "revocations_rollback") throw error;
-      list = identity.trust.revocations;
-    }
-    identity.replaceTrust({ bundle, revocations: list });
-    onTrust?.({ ...(newest === undefined ? {} : { bundle: newest }), revocations });
+    const taken = takeTrust(identity, documents, revocations, clock.wall());
+    onTrust?.(taken);
   }
 
   #identity(chain: readonly Uint8Array[], proof: string): void {

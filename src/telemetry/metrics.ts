@@ -58,6 +58,12 @@ export interface Metrics {
   readonly proofSeconds: Histogram;
   /** Node identities: first certificates and renewals. */
   readonly identities: Counter<"step" | "result">;
+  /** Mutual-TLS handshakes between nodes: `ok`, or the code of the refusal. */
+  readonly nodeHandshakes: Counter<"result">;
+  /** Heartbeats between nodes; at control those whose echo came back. */
+  readonly nodeHeartbeats: Counter<"role" | "result">;
+  /** Certificates of nodes that were renewed on a channel that stands. */
+  readonly nodeRenewals: Counter<"result">;
   readonly queuedBytes: Gauge;
   readonly unreadBytes: Gauge;
   /** Value 1, with what runs as labels. */
@@ -149,6 +155,16 @@ export function createMetrics(): Metrics {
     tokens: registerTokenSeries(registers),
     rekeys: counter("rekeys_total", "Changes of channel keys."),
     enrolments: counter("machine_enrolments_total", "Enrolments of machines, begun or finished, by result.", [
+      "result",
+    ]),
+    nodeHandshakes: counter("node_handshakes_total", "Mutual-TLS handshakes between nodes, by result.", [
+      "result",
+    ]),
+    nodeHeartbeats: counter("node_heartbeats_total", "Heartbeats of nodes by role and result.", [
+      "role",
+      "result",
+    ]),
+    nodeRenewals: counter("node_renewals_total", "Node certificates renewed on channels, by result.", [
       "result",
     ]),
     identities: counter("node_identities_total", "Identities of nodes by step and result.", [

@@ -100,4 +100,22 @@ export const NODE_ERRORS = {
     remedy:
       "Nothing: it is tried again until the certificate ends. Look at the load of control when it stays.",
   },
+  node_not_enrolled: {
+    title: "Node has no identity",
+    blame: "operator",
+    retryable: false,
+    exit: 2,
+    cause:
+      "A connector or tunneler has no identity in its state directory, and no file with an enrolment token is configured.",
+    remedy:
+      "Let an operator make a token by `postern enroll-token --role connector --id ID --out FILE`, and name the file in `node.enrollment_token_file`.",
+  },
+  config_address_missing: {
+    title: "No address is configured",
+    blame: "operator",
+    retryable: false,
+    exit: 2,
+    cause: "A connector needs `node.control`, a tunneler `node.control` and `node.connector`.",
+    remedy: "Name at least one HOST:PORT.",
+  },
 } as const satisfies Record<string, ErrorFacts>;

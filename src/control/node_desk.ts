@@ -1,0 +1,210 @@
+/** The mutual-TLS port of control: who is online, who may come to whom, and newer trust for everybody, within a moment. */
+import { der } from "../bytes/mod.ts";
+import { type NodeCredentials, NodeIdentity } from "../driver/tls/mod.ts";
+import { codeOf } from "../errors/mod.ts";
+import { type HostedNode, HostedNodes, type HostMessage, type NodeTimes } from "../nodes/mod.ts";
+import { type SignedDocument } from "../pki/mod.ts";
+import { P256, spkiOfKey } from "../x509/mod.ts";
+import { AuditBudget } from "./audit_budget.ts";
+import type { ControlDeps } from "./config.ts";
+import { renewOnChannel } from "./node_identity.ts";
+import type { TunnelerPairs } from "./tunneler_pairs.ts";
+import type { Clock } from "../ports/mod.ts";
+
+/** What others wrote into the database is looked at so often, besides being announced. */
+const refreshEveryMs = 15_000;
+/** Of control's own certificate. */
+const ownLifeMs = 24 * 3_600_000;
+/** Part of that life that is left when the next one is made. */
+const renewShare = 0.3;
+
+export interface NodeDeskOptions {
+  readonly listen: { readonly host: string; readonly port: number };
+  /** Name of this control in its own certificate. */
+  readonly controlId: string;
+  readonly deps: ControlDeps & { readonly clock: Clock };
+  readonly pairs: TunnelerPairs;
+  readonly maxNodes: number;
+  readonly times?: NodeTimes;
+  readonly onHandshake?: (result: string) => void;
+  readonly onHeartbeat?: (role: "connector" | "tunneler") => void;
+  readonly onRenewal?: (result: string) => void;
+}
+
+export class NodeDesk {
+  readonly #options: NodeDeskOptions;
+  readonly #identity: NodeIdentity;
+  readonly #nodes: HostedNodes;
+  readonly #cancel: (() => void)[] = [];
+  #isOver = false;
+  /** What was sent to all last. */
+  #sent = "";
+  #trust: { readonly revocations: SignedDocument };
+  #checking: Promise<void> = Promise.resolve();
+
+  private constructor(options: NodeDeskOptions, identity: NodeIdentity, revocations: SignedDocument) {
+    this.#options = options;
+    this.#identity = identity;
+    this.#trust = { revocations };
+    const { deps, listen, maxNodes, times, onHandshake, onHeartbeat, onRenewal, pairs } = options;
+    const budget = new AuditBudget(deps.clock.now.bind(deps.clock));
+    this.#nodes = new HostedNodes({
+      listen,
+      identity,
+      expected: { expectedRole: ["connector", "tunneler"] },
+      clock: deps.clock,
+      random: deps.random,
+      log: deps.log,
+      maxNodes,
+      ...(times === undefined ? {} : { times }),
+      onHandshake: (result) => onHandshake?.(result),
+      tunnelersOf: ({ role, id }) => role === "connector" ? pairs.tunnelersOf(id) : [],
+      onEstablished: (node) => node.send(this.#trustFor(node)),
+      onHeartbeat: (node) => {
+        if (node.bundleVersion < identity.trust.bundle.version) node.send(this.#trustFor(node));
+      },
+      onEcho: (node, { version, privateIp }) => {
+        const { role, id } = node.peer;
+        // A tunneler is online when it is so through a connector, which is what users come by.
+        if (role !== "connector") return;
+        onHeartbeat?.("connector");
+        this.#see({ role, id, version, ...(privateIp === undefined ? {} : { privateIp }) });
+      },
+      onTunnelerEcho: (node, { id, version, private_ip: privateIp }) => {
+        if (node.peer.role !== "connector" || !pairs.allows(node.peer.id, id)) return;
+        onHeartbeat?.("tunneler");
+        this.#see({
+          role: "tunneler",
+          id,
+          version,
+          connectorId: node.peer.id,
+          ...(privateIp === undefined ? {} : { privateIp }),
+        });
+      },
+      renew: (peer, csr) => renewOnChannel({ ...deps, budget }, peer, csr),
+      ...(onRenewal === undefined ? {} : { onRenewal }),
+    });
+    this.#refreshLater();
+    this.#renewLater();
+  }
+
+  /** Listens when it resolves. Throws `ca_unavailable`, `listen_failed`. */
+  static async open(options: NodeDeskOptions): Promise<NodeDesk> {
+    const { deps, controlId } = options;
+    const credentials = await certifyItself(deps, controlId);
+    const { list, document } = await deps.identities.revocations();
+    const identity = new NodeIdentity(credentials, { bundle: deps.identities.bundle, revocations: list });
+    return new NodeDesk(options, identity, document);
+  }
+
+  get port(): number {
+    return this.#nodes.port;
+  }
+
+  get nodes(): readonly HostedNode[] {
+    return this.#nodes.all;
+  }
+
+  /** Something about trust changed: whoever does not count any more is cut, and everybody is told. Never rejects. */
+  changed(): Promise<void> {
+    return this.#checking = this.#checking.then(() => this.#check(0));
+  }
+
+  async close(): Promise<void> {
+    this.#isOver = true;
+    for (const cancel of this.#cancel.splice(0)) cancel();
+    await this.#checking;
+    await this.#nodes.close();
+  }
+
+  async #check(maxAgeMs: number): Promise<void> {
+    const { deps } = this.#options;
+    try {
+      await deps.identities.refresh(maxAgeMs);
+      const { list, document } = await deps.identities.revocations();
+      const { bundle } = deps.identities;
+      const now = `${bundle.version} ${list.version} ${list.issuedAtMs}`;
+      if (this.#isOver || now === this.#sent) return;
+      this.#sent = now;
+      this.#trust = { revocations: document };
+      // Everybody hears of it before those who are revoked are cut.
+      for (const node of this.#nodes.all) node.send(this.#trustFor(node));
+      this.#identity.replaceTrust({ bundle, revocations: list });
+    } catch (error) {
+      deps.log("warn", "node trust not read", { code: codeOf(error) });
+    }
+  }
+
+  #trustFor(node: HostedNode): HostMessage {
+    const { deps } = this.#options;
+    const newer = deps.identities.bundle.version > node.bundleVersion
+      ? deps.identities.bundlesAfter(node.bundleVersion)
+      : [];
+    return {
+      type: "trust",
+      trust_bundles: newer.map(writable),
+      revocations: writable(this.#trust.revocations),
+    };
+  }
+
+  #see(node: {
+    role: "connector" | "tunneler";
+    id: string;
+    version: string;
+    privateIp?: string;
+    connectorId?: string;
+  }): void {
+    const { store, clock, log } = this.#options.deps;
+    const seen = async () => {
+      // What a connector says of a tunneler that was never enrolled makes it no node.
+      if (await store.nodeIdentity(node.role, node.id) === undefined) return;
+      await store.seeNode({ ...node, lastSeenMs: clock.wall() });
+    };
+    seen().catch((error) => log("warn", "heartbeat not kept", { node: node.id, code: codeOf(error) }));
+  }
+
+  #refreshLater(): void {
+    this.#schedule(refreshEveryMs, () => {
+      this.#checking = this.#checking.then(() => this.#check(refreshEveryMs));
+      this.#refreshLater();
+    });
+  }
+
+  #renewLater(): void {
+    const { deps, controlId } = this.#options;
+    const leftMs = this.#identity.endsAtMs - deps.clock.wall();
+    this.#schedule(Math.max(60_000, leftMs - ownLifeMs * renewShare), () => {
+      void certifyItself(deps, controlId).then(
+        (credentials) => this.#identity.replaceCredentials(credentials),
+        (error) => deps.log("error", "control's own certificate not renewed", { code: codeOf(error) }),
+      ).finally(() => this.#renewLater());
+    });
+  }
+
+  #schedule(afterMs: number, task: () => void): void {
+    if (this.#isOver) return;
+    const { clock } = this.#options.deps;
+    const cancel = clock.schedule(clock.now() + afterMs, () => {
+      this.#cancel.splice(this.#cancel.indexOf(cancel), 1);
+      task();
+    });
+    this.#cancel.push(cancel);
+  }
+}
+
+/** Its key is made anew each time, and is nowhere but in memory. */
+async function certifyItself({ identities }: ControlDeps, id: string): Promise<NodeCredentials> {
+  const keys = await crypto.subtle.generateKey(P256, true, ["sign", "verify"]);
+  const { certificate, issuer } = await identities.issue(
+    { role: "control", id },
+    await spkiOfKey(keys.publicKey),
+    ownLifeMs,
+  );
+  const pkcs8 = new Uint8Array(await crypto.subtle.exportKey("pkcs8", keys.privateKey));
+  return { chain: [certificate.bytes, issuer.bytes], privateKey: der.toPem("PRIVATE KEY", pkcs8) };
+}
+
+/** As it was signed; the types of messages are not read-only. */
+function writable({ payload, signatures }: SignedDocument) {
+  return { payload, signatures: signatures.map((one) => ({ ...one })) };
+}
