@@ -7,10 +7,8 @@ import assert from "node:assert/strict";
 import { openTpm } from "../../../agent/tpm/mod.ts";
 import { openError, systemPipes } from "../../../agent/tpm/pipe.ts";
 import { systemClock, systemRandom } from "../../../src/driver/mod.ts";
-import { codeOf } from "../../../src/errors/mod.ts";
 import { Swtpm } from "../../support/swtpm.ts";
 import { TempDir } from "../../support/temp_dir.ts";
-import { PseudoTerminal } from "./pseudo_terminal.ts";
 
 const LINE_FEED = 0x0a;
 const codeOfCommand = (command: Uint8Array) => new DataView(command.buffer, command.byteOffset).getUint32(6);
@@ -98,18 +96,6 @@ Deno.test("an agent whose TPM is standard output says everything on standard err
   );
   assert.match(stderr, /agent started.*tier=tpm/);
   assert.match(stderr, /backoff_exhausted/);
-});
-
-Deno.test("a TPM may be a character device, which is opened anew for each row of uses", async () => {
-  await using machine = await Swtpm.start();
-  await using device = await PseudoTerminal.open((command) => machine.command(command));
-  const tpm = await openTpm({ kind: "device", path: device.path }, deps);
-  const { values } = await tpm.quote({ qualifyingData: new Uint8Array(32).fill(1) });
-  assert.equal(values.size, 8);
-  device.answer = () => Promise.resolve(new TextEncoder().encode("no response of a TPM"));
-  await assert.rejects(tpm.state(), (error) => codeOf(error) === "tpm_framing");
-  device.answer = (command) => machine.command(command);
-  assert.equal((await tpm.state()).loadedObjects, 0);
 });
 
 Deno.test("a file that is no device is refused as TPM and stays as it is, a socket is told from one", async () => {
