@@ -1,5 +1,5 @@
 /** What is remembered of node identities: authorities (public halves only), nodes, their certificates, and what was taken back. */
-import type { Revised } from "./store.ts";
+import type { Revised } from "./revised.ts";
 
 /** A certificate that was issued to a node. */
 export interface NodeCertificate {

@@ -8,6 +8,7 @@ export type {
   AdminStore,
   Delivery,
 } from "./admin_store.ts";
+export type { Announcement, AnnouncementStore } from "./announcement_store.ts";
 export type {
   AttestationHold,
   AttestationOpening,
@@ -17,12 +18,12 @@ export type {
   AttestationStore,
   Deferral,
 } from "./attestation_store.ts";
+export type { AuditCheckpoint, AuditEntry, AuditLine, AuditStore } from "./audit_store.ts";
 export type { ByteStream, FramingResult, MessageFraming } from "./carrier.ts";
+export type { ChallengeRecord, ChallengeStore } from "./challenge_store.ts";
 export type { Clock } from "./clock.ts";
 export type { KeyHandle, SealingCore } from "./core.ts";
 export type { EdgeRecord, EdgeStore, ServedTunnel } from "./edge_store.ts";
-export type { Log, LogFields, LogLevel } from "./log.ts";
-export type { NodePresence, NodePresenceStore, PresentRole } from "./node_presence_store.ts";
 export type {
   IdentityQuery,
   IdentityRecord,
@@ -31,20 +32,9 @@ export type {
   NodeEnrolled,
   RevokedIdentityRecord,
 } from "./identity_store.ts";
-export type { Random } from "./random.ts";
+export type { Log, LogFields, LogLevel } from "./log.ts";
 export type {
-  AgentBinding,
-  AgentStore,
-  Announcement,
-  AnnouncementStore,
-  AuditCheckpoint,
-  AuditEntry,
-  AuditLine,
-  AuditStore,
-  ChallengeRecord,
-  ChallengeStore,
   EnrolmentToken,
-  KeysetStore,
   MachineEnrolled,
   MachineEnrolment,
   MachineKey,
@@ -52,21 +42,26 @@ export type {
   MachineRevocation,
   MachineStore,
   OpenEnrolment,
-  PolicyRecord,
-  PolicyStore,
-  Revised,
+} from "./machine_store.ts";
+export type { NodePresence, NodePresenceStore, PresentRole } from "./node_presence_store.ts";
+export type { PolicyRecord, PolicyStore } from "./policy_store.ts";
+export type { Random } from "./random.ts";
+export type { Revised } from "./revised.ts";
+export type { RouteClaim, RouteStore } from "./route_store.ts";
+export type { KeysetStore, SettingStore, Store } from "./store.ts";
+export type {
   Revocation,
   RevocationQuery,
   RevocationStore,
-  RouteClaim,
-  RouteStore,
-  SettingStore,
   SingleUseStore,
-  Store,
   TokenFamily,
   TokenFamilyStore,
+} from "./token_store.ts";
+export type {
+  AgentBinding,
+  AgentStore,
   TunnelClaim,
   TunnelClaimed,
   TunnelRecord,
   TunnelStore,
-} from "./store.ts";
+} from "./tunnel_store.ts";

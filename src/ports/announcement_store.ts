@@ -1,0 +1,28 @@
+/** How processes that share a store tell each other what was written to it. */
+
+/** What every process that shares a store acts on at once; it was written to the store before. */
+export type Announcement =
+  | {
+    readonly kind: "tunnels_cut";
+    readonly tunnelIds: readonly string[];
+    readonly code: "tunnel_deleted" | "token_revoked";
+  }
+  | { readonly kind: "tokens_revoked"; readonly owner?: string }
+  | { readonly kind: "rules_changed"; readonly tunnelId: string }
+  | { readonly kind: "machine_revoked"; readonly agentId: string }
+  /** The agent's machine failed to prove itself again: all that it has for the tunnel is over. */
+  | { readonly kind: "attestation_failed"; readonly tunnelId: string; readonly agentId: string }
+  /** Trust bundle or revocation list of nodes is another one: open connections are checked again. */
+  | { readonly kind: "node_trust_changed" }
+  /** The tunnel demands agents with a TPM. */
+  | { readonly kind: "tier_required"; readonly tunnelId: string };
+
+export interface AnnouncementStore {
+  /** Tells the other processes; who announces something acts on it by itself. */
+  announce(announcement: Announcement): Promise<void>;
+  /**
+   * Calls back with what others announce, and with `onGap` whenever something may have been missed: also at once where this
+   * store cannot tell. What it returns ends it.
+   */
+  listen(onAnnounced: (announcement: Announcement) => void, onGap: () => void): Promise<() => Promise<void>>;
+}
