@@ -1,8 +1,9 @@
 /** Configuration: settings with their defaults, the file, and how flags, environment and file are merged. Pure. */
 export { type Address, formatAddress, isLoopbackHost, parseAddress, type PortRange } from "./address.ts";
 export { type AgentConfig, agentSettings, type ServiceConfig, serviceSettings } from "./agent.ts";
-export { controlUrlOf, type EdgeConfig, edgeSettings, issuerOf, publicUrlOf, trustDomainOf } from "./edge.ts";
+export { type EdgeConfig, edgeSettings, issuerOf, trustDomainOf } from "./edge.ts";
 export { type ConfigFile, maxConfigFileBytes, parseConfigFile, parseDocumentFile } from "./file.ts";
+export { controlUrlOf, publicUrlOf } from "./public_url.ts";
 export { type Layers, type Origin, resolve, type Resolved, type Schema } from "./resolve.ts";
 export type { ServiceProtocol } from "./protocol.ts";
 export { ruleKeysOf, ruleSettings } from "./rules.ts";
