@@ -16,6 +16,7 @@ const ROWS: readonly (readonly string[])[] = [
     "src/attestation",
     "src/pki",
     "src/policy",
+    "src/grants",
     "src/release",
     "src/config",
     "src/rules",

@@ -1,5 +1,5 @@
 /**
- * Claims of the six kinds of token. Times in claims are Unix seconds (RFC 7519 2, NumericDate).
+ * Claims of the seven kinds of token. Times in claims are Unix seconds (RFC 7519 2, NumericDate).
  * Unknown claims are dropped: an older verifier must be able to read a newer token.
  */
 import { z } from "zod";
@@ -161,6 +161,26 @@ export const managementSchema = z.object({
   family_end: numericDate,
 });
 export type ManagementClaims = z.infer<typeof managementSchema>;
+
+/**
+ * Attach token: its holder may attach to an edge as one of the two endpoints of one private channel. Single use; the edge
+ * consumes `jti`.
+ */
+export const attachSchema = z.object({
+  ...registered,
+  channel_id: z.string().regex(/^[A-Za-z0-9_-]{16,64}$/),
+  role: z.enum(["client", "server"]),
+  /** End of the window in which both endpoints have to have come. */
+  init_exp: numericDate,
+  /** Seconds without a record after which the edge closes the channel. */
+  idle_timeout: z.int().min(1).max(3_600),
+  /** Owner that the channel counts for. The two endpoints of a channel name the same one. */
+  tenant: identifier,
+}).refine(({ exp, init_exp }) => exp <= init_exp, {
+  path: ["exp"],
+  error: "must not be after init_exp",
+});
+export type AttachClaims = z.infer<typeof attachSchema>;
 
 /** Access token of an administrator: good for as long as the session that it names, and 15 minutes at most. */
 export const adminSchema = z.object({

@@ -1,6 +1,7 @@
 /** Identity: tokens, their claims, and the keys that sign them. */
 export {
   type AdminClaims,
+  type AttachClaims,
   base64Url32,
   type ManagementClaims,
   maxFamilySeconds,
@@ -50,6 +51,7 @@ export {
 export {
   type Draft,
   issueAdmin,
+  issueAttach,
   issueManagement,
   issueReauth,
   issueRecreate,
@@ -57,6 +59,7 @@ export {
   issueStage1,
   minRecreateTtlSeconds,
   verifyAdmin,
+  verifyAttach,
   verifyManagement,
   verifyReauth,
   verifyRecreate,

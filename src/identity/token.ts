@@ -7,6 +7,8 @@ import type { Random } from "../ports/mod.ts";
 import {
   type AdminClaims,
   adminSchema,
+  type AttachClaims,
+  attachSchema,
   type ManagementClaims,
   managementSchema,
   type ReauthClaims,
@@ -35,6 +37,7 @@ const TOKEN_KINDS = {
   recreate: { typ: "postern-recreate+jwt", maxLifetimeSeconds: 2_592_000, schema: recreateSchema },
   management: { typ: "postern-management+jwt", maxLifetimeSeconds: 2_592_000, schema: managementSchema },
   admin: { typ: "postern-admin+jwt", maxLifetimeSeconds: 3_600, schema: adminSchema },
+  attach: { typ: "postern-attach+jwt", maxLifetimeSeconds: 600, schema: attachSchema },
 } as const;
 
 export type TokenKind = keyof typeof TOKEN_KINDS;
@@ -47,6 +50,7 @@ export interface ClaimsOf {
   recreate: RecreateClaims;
   management: ManagementClaims;
   admin: AdminClaims;
+  attach: AttachClaims;
 }
 
 /** What a verifier demands. */

@@ -1,6 +1,7 @@
 /** Issue and verify, one pair of functions a kind. See {@link issueToken} and {@link verifyToken} for the codes. */
 import type {
   AdminClaims,
+  AttachClaims,
   ManagementClaims,
   ReauthClaims,
   RecreateClaims,
@@ -110,4 +111,20 @@ export function verifyAdmin(
   expect: Expectation,
 ): Promise<AdminClaims> {
   return verifyToken("admin", token, keys, expect);
+}
+
+export function issueAttach(
+  claims: Draft<AttachClaims>,
+  keys: SigningKeys,
+  issue: Issue,
+): Promise<IssuedToken> {
+  return issueToken("attach", claims, keys, issue);
+}
+
+export function verifyAttach(
+  token: string,
+  keys: VerificationKeys,
+  expect: Expectation,
+): Promise<AttachClaims> {
+  return verifyToken("attach", token, keys, expect);
 }

@@ -3,13 +3,16 @@ import fc from "fast-check";
 import { toBase64Url, utf8 } from "../../src/bytes/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
 import {
+  type AttachClaims,
   claimedKind,
   clockSkewSeconds,
+  issueAttach,
   issueManagement,
   issueRecreate,
   issueStage0,
   issueStage1,
   maxTokenChars,
+  verifyAttach,
   verifyManagement,
   verifyRecreate,
   verifyStage0,
@@ -31,6 +34,15 @@ import {
   stage1Draft,
 } from "./support.ts";
 
+const attachDraft = {
+  iss: issuer,
+  aud: ["postern-edge"],
+  channel_id: "c".repeat(32),
+  role: "client" as const,
+  init_exp: nowSeconds + 120,
+  idle_timeout: 60,
+  tenant: "alice",
+};
 const issue = { nowMs, random: countingRandom(), ttlSeconds: 60 };
 const typ = "postern-stage0+jwt";
 const claims = { ...stage0Draft, iat: nowSeconds, exp: nowSeconds + 60, jti: "jti-0123456789" };
@@ -52,12 +64,14 @@ Deno.test("every kind of token is accepted by its own verifier only: token_wrong
     stage1: (await issueStage1(stage1Draft, keyset, issue)).token,
     recreate: (await issueRecreate(recreateDraft, keyset, issue)).token,
     management: (await issueManagement(managementDraft, keyset, issue)).token,
+    attach: (await issueAttach(attachDraft, keyset, issue)).token,
   };
   const verifiers = {
     stage0: (token: string) => verifyStage0(token, keyset, atEdge),
     stage1: (token: string) => verifyStage1(token, keyset, atEdge),
     recreate: (token: string) => verifyRecreate(token, keyset, atControl),
     management: (token: string) => verifyManagement(token, keyset, atControl),
+    attach: (token: string) => verifyAttach(token, keyset, atEdge),
   };
   for (const [kind, token] of Object.entries(tokens)) {
     assert.equal(claimedKind(token), kind);
@@ -218,6 +232,21 @@ Deno.test("verifyStage0() holds expiry, start and issue time against the clock w
   await refusedWith("token_not_yet_valid", verifyStage0(token, keyset, at(-clockSkewSeconds - 1)));
   const later = await signRaw(keyset, { typ }, { ...claims, nbf: nowSeconds + clockSkewSeconds + 1 });
   await refusedWith("token_not_yet_valid", verifyStage0(later, keyset, atEdge));
+});
+
+Deno.test("issueAttach() signs no token that outlives its window, or of a channel id or role out of form: token_claims_invalid", async () => {
+  const keyset = await newKeyset();
+  const changes: Partial<Record<keyof AttachClaims, unknown>>[] = [
+    { init_exp: nowSeconds + 59 },
+    { channel_id: "short" },
+    { role: "relay" },
+    { idle_timeout: 0 },
+    { tenant: "two words" },
+  ];
+  for (const change of changes) {
+    const draft = { ...attachDraft, ...change } as typeof attachDraft;
+    await refusedWith("token_claims_invalid", issueAttach(draft, keyset, issue));
+  }
 });
 
 Deno.test("issueStage0() refuses to sign claims that no verifier would accept: token_claims_invalid", async () => {

@@ -7,6 +7,7 @@ import { CONFIG_ERRORS } from "./config.ts";
 import { CONTROL_ERRORS } from "./control.ts";
 import { CRYPTO_ERRORS } from "./crypto.ts";
 import { EDGE_ERRORS } from "./edge.ts";
+import { GRANT_ERRORS } from "./grants.ts";
 import { HTTP_ERRORS } from "./http.ts";
 import { HTTP2_ERRORS } from "./http2.ts";
 import { NODE_ERRORS } from "./nodes.ts";
@@ -28,6 +29,7 @@ const ALL = {
   ...CONTROL_ERRORS,
   ...CRYPTO_ERRORS,
   ...EDGE_ERRORS,
+  ...GRANT_ERRORS,
   ...HTTP_ERRORS,
   ...HTTP2_ERRORS,
   ...NODE_ERRORS,
