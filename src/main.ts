@@ -1,77 +1,47 @@
 /** Composition root: an edge with the control plane embedded, from one configuration. */
-import { loadCore } from "../wasm/mod.ts";
 import { adminApp, health as alive } from "./admin.ts";
 import { openAdminOidc } from "./admin_oidc.ts";
 import { AuthorizerHealth } from "./authorizer_health.ts";
 import { boundKeyVerifier } from "./attestation/mod.ts";
 import { toBase64Url, utf8 } from "./bytes/mod.ts";
-import {
-  controlUrlOf,
-  type EdgeConfig,
-  formatAddress,
-  isLoopbackHost,
-  issuerOf,
-  trustDomainOf,
-} from "./config/mod.ts";
+import { carrierUrlOf, controlUrlOf, type EdgeConfig, isLoopbackHost, trustDomainOf } from "./config/mod.ts";
 import {
   controlApp,
-  type ControlConfig,
-  controlDefaults,
   type ControlDeps,
-  type DrainTarget,
-  issueManagementToken,
-  type LiveChannel,
   NodeAuthorities,
   openKeyset,
   PolicyBook,
   policyChooser,
-  type Presence,
   startRevocationWatch,
   startUpkeep,
   tpmTrust,
   tpmVerifier,
 } from "./control/mod.ts";
-import { AuthorityDirectory, systemClock, systemRandom, WireBuffers } from "./driver/mod.ts";
-import { type CertificateFiles, CertificateStore, loadOrMakeDevCertificates } from "./driver/tls/mod.ts";
-import {
-  type AttestationDesk,
-  Edge,
-  type EdgeOptions,
-  type EdgePlane,
-  LocalRegistry,
-  type SessionStatus,
-  type TokenGate,
-} from "./edge/mod.ts";
+import { AuthorityDirectory, systemClock, systemRandom } from "./driver/mod.ts";
+import type { EdgePlane } from "./edge/mod.ts";
 import { dashboard as dashboardOf, isDashboardPath } from "./dashboard/mod.ts";
-import { codeOf, PosternError } from "./errors/mod.ts";
+import { controlEvents } from "./control_events.ts";
+import { controlConfigOf, rotationOf } from "./control_settings.ts";
+import { certificateFilesOf } from "./edge_certificates.ts";
+import { makePlane, startPlane } from "./edge_plane.ts";
+import { drainChannels, liveChannel, presenceOf, servedTunnels } from "./live_channels.ts";
+import { OperatorToken } from "./operator_token.ts";
 import { EdgeDirectory } from "./edge_directory.ts";
 import { FellowEdges } from "./fellow_edges.ts";
 import { offerFirstAdministrator } from "./first_administrator.ts";
-import { defaultRotation, reauthLifeMs, type RotationPolicy, tierSchema } from "./identity/mod.ts";
 import { openStore } from "./open_store.ts";
-import type { Clock, Log, Random, ServedTunnel } from "./ports/mod.ts";
+import type { Clock, Log, Random } from "./ports/mod.ts";
 import { knownRoute } from "./known_route.ts";
 import { NodePort } from "./node_port.ts";
 import { Readiness } from "./readiness.ts";
 import { StateDirectory } from "./state_directory.ts";
-import {
-  type AdminListener,
-  createLog,
-  createMetrics,
-  createTracer,
-  type Metrics,
-  serveAdmin,
-} from "./telemetry/mod.ts";
+import { type AdminListener, createLog, createMetrics, type Metrics, serveAdmin } from "./telemetry/mod.ts";
 import { tokenGate } from "./token_gate.ts";
 import { isForeignSubject, type OpenTokenVerifier, openTokenVerifier } from "./tokens/mod.ts";
 import { TrustedManufacturers } from "./trusted_manufacturers.ts";
 import { version } from "./version.ts";
-import { WorkerPlane } from "./workers/mod.ts";
 
 export { makeOwnerLink, type OwnerLink } from "./first_administrator.ts";
-
-/** Owner of the token that the edge writes for who runs it. */
-const OPERATOR = "operator";
 
 /** What a test may replace. */
 export interface EdgeDeps {
@@ -165,7 +135,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       instanceId: random(16).toHex(),
       own: () => ({
         edgeId,
-        edgeUrl: carrierUrl(config, edge.port),
+        edgeUrl: carrierUrlOf(config, edge.port),
         transport: "wss",
         region: config.region,
         priority: 0,
@@ -187,46 +157,15 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       oidc: oidc?.provider,
       version,
       publicUrl: () => controlUrlOf(config, edge.port),
-      events: {
-        onTunnelDeleted(tunnelId) {
-          edge.cutTunnel(tunnelId, "tunnel_deleted");
-          fellows.announce({ kind: "tunnels_cut", tunnelIds: [tunnelId], code: "tunnel_deleted" });
-        },
-        onRevoked(owner, tunnelIds) {
-          for (const tunnelId of tunnelIds) edge.cutTunnel(tunnelId, "token_revoked");
-          fellows.announce({ kind: "tunnels_cut", tunnelIds, code: "token_revoked" });
-          fellows.announce({ kind: "tokens_revoked", owner });
-          onTokensRevoked(owner);
-        },
-        onMachineRevoked(agentId) {
-          edge.cutAgent(agentId);
-          fellows.announce({ kind: "machine_revoked", agentId });
-        },
-        onRulesChanged(tunnelId, rules) {
-          edge.holdRules(tunnelId, rules);
-          fellows.announce({ kind: "rules_changed", tunnelId });
-        },
-        onTierRequired(tunnelId) {
-          edge.cutWeaker(tunnelId);
-          fellows.announce({ kind: "tier_required", tunnelId });
-        },
-        onAttestationFailed(tunnelId, agentId) {
-          edge.cutFailed(tunnelId, agentId);
-          fellows.announce({ kind: "attestation_failed", tunnelId, agentId });
-        },
-        onNodeTrustChanged() {
-          void nodes.changed();
-          fellows.announce({ kind: "node_trust_changed" });
-        },
-        onIdentity: (step, result) => metrics.identities.inc({ step, result }),
-        onAdministrator: () =>
-          void state.writeBootstrap(undefined).catch((error) =>
-            log("warn", "used link not removed", { code: codeOf(error) })
-          ),
-        onTokenIssued: (kind) => metrics.tokensIssued.inc({ kind }),
-        onEnrolment: (result) => metrics.enrolments.inc({ result }),
-        onEvidenceJudged: (result, tier) => metrics.attestations.inc({ result, tier }),
-      },
+      events: controlEvents({
+        edge: () => edge,
+        fellows: () => fellows,
+        nodes,
+        state,
+        metrics,
+        log,
+        onTokensRevoked: (owner) => onTokensRevoked(owner),
+      }),
       log,
       identities,
       machineTrust: tpmTrust(() => manufacturers.trust),
@@ -236,15 +175,17 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       ],
       policyOf: policyChooser(policyChoice),
     };
-    const writeToken = async () =>
-      await state.writeManagementToken((await issueManagementToken(controlDeps, OPERATOR, "operator")).token);
-    const keepToken = () =>
-      void writeToken().catch((error) => log("error", "management token kept", { code: codeOf(error) }));
+    const operatorToken = new OperatorToken({
+      deps: controlDeps,
+      state,
+      clock,
+      log,
+      // At half its life, so that whoever reads the file has hours left.
+      everyMs: config.tokens.managementMs / 2,
+    });
     const onTokensRevoked = (owner: string | undefined) => {
       if (owner !== undefined && isForeignSubject(owner)) edge.cutTunnel(owner, "token_revoked");
-      // The edge's own token may be among them. A revocation counts for the whole millisecond in which it was made, so the
-      // token in its place has to be of a later one.
-      if (owner === undefined || owner === OPERATOR) clock.schedule(clock.now() + 2, keepToken);
+      operatorToken.onRevoked(owner);
     };
     const control = controlApp(controlDeps);
     const dashboard = dashboardOf({
@@ -259,18 +200,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       const lapsed = await store.lapseAttestations(edgeId, "channel_closed");
       if (lapsed > 0) log("info", "attestations of before are over", { attestations: lapsed });
     }
-    const parts: PlaneParts = {
-      tokens,
-      attestations: {
-        hold: (hold) => store.holdAttestation({ ...hold, holder: edgeId }),
-        step: (id, step) => store.stepAttestation(id, step),
-        defer: (deferral) => store.deferAttestation(deferral),
-        endDeferral: (tunnelId, agentId) => store.endDeferral(tunnelId, agentId),
-        deferralSpent: (tunnelId, agentId) => store.deferralSpent(tunnelId, agentId),
-        isHealthy: (uri) => authorizer.isHealthy(uri),
-      },
-    };
-    const common: CommonOptions = {
+    const edge: EdgePlane = await makePlane({
       config,
       edgeId,
       version,
@@ -290,13 +220,21 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
         return await control.fetch(request, { clientIp });
       },
       knownRoute: (hostname) => knownRoute(store, config, hostname),
-    };
-    const edge: EdgePlane = config.workers === 1
-      ? await planeOfOne(common, parts, files)
-      : planeOfWorkers(common, parts, files, deps.workerEntry);
-    await writeToken();
+      tokens,
+      attestations: {
+        hold: (hold) => store.holdAttestation({ ...hold, holder: edgeId }),
+        step: (id, step) => store.stepAttestation(id, step),
+        defer: (deferral) => store.deferAttestation(deferral),
+        endDeferral: (tunnelId, agentId) => store.endDeferral(tunnelId, agentId),
+        deferralSpent: (tunnelId, agentId) => store.deferralSpent(tunnelId, agentId),
+        isHealthy: (uri) => authorizer.isHealthy(uri),
+      },
+      certificateFiles: files,
+      workerEntry: deps.workerEntry,
+    });
+    await operatorToken.write();
     const readiness = new Readiness({ edge, store, clock });
-    await edgeListens(edge, config);
+    await startPlane(edge, config);
     let admin: AdminListener | undefined;
     try {
       admin = config.adminListen === null ? undefined : serveAdmin({
@@ -323,6 +261,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       await edge.stop();
       await admin?.close();
     });
+    operatorToken.start();
     const stopUpkeep = startUpkeep(controlDeps);
     const stopWatch = startRevocationWatch({
       store,
@@ -331,8 +270,6 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       agents: () => edge.sessions.all.filter(({ claims }) => claims.tier === "tpm").map((s) => s.agentId),
       onMachineRevoked: (agentId) => edge.cutAgent(agentId),
     });
-    // At half its life, so that whoever reads the file has hours left.
-    const stopWriting = repeat(clock, config.tokens.managementMs / 2, keepToken);
     metrics.buildInfo.set({ version, role: "edge" }, 1);
     metrics.startTimeSeconds.set(clock.wall() / 1_000);
     log("info", "edge started", {
@@ -368,7 +305,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       oidc?.close();
       stopUpkeep();
       stopWatch();
-      stopWriting();
+      operatorToken.stop();
       await admin?.close();
       await store.close();
       log("info", "edge stopped", { edge_id: edgeId });
@@ -397,181 +334,6 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
   }
 }
 
-/** What sessions are judged by. */
-interface PlaneParts {
-  readonly tokens: TokenGate;
-  readonly attestations: AttestationDesk;
-}
-
-type CommonOptions = Omit<EdgeOptions, "registry" | "certificates" | "tracer" | "buffers">;
-
-/** All on this thread. */
-async function planeOfOne(
-  common: CommonOptions,
-  judges: PlaneParts,
-  files: CertificateFiles | undefined,
-): Promise<EdgePlane> {
-  const { config, metrics, log } = common;
-  const certificates = files === undefined ? undefined : await CertificateStore.load({ files: [files] });
-  for (const warning of certificates?.warnings ?? []) log("warn", warning);
-  return new Edge({
-    ...common,
-    tracer: createTracer({ ...config.otel, version }),
-    buffers: new WireBuffers(loadCore()),
-    registry: (parts) => new LocalRegistry({ config, metrics, ...judges, ...parts }),
-    certificates,
-  });
-}
-
-function planeOfWorkers(
-  common: CommonOptions,
-  parts: PlaneParts,
-  certificateFiles: CertificateFiles | undefined,
-  entry: string | undefined,
-): EdgePlane {
-  if (entry === undefined) throw new TypeError("no module for workers was given");
-  return new WorkerPlane({ ...common, ...parts, certificateFiles, entry });
-}
-
-/** Calls every `everyMs`, the first time after as long. Returns what ends that. */
-function repeat(clock: Clock, everyMs: number, call: () => void): () => void {
-  let cancel = () => {};
-  const schedule = () =>
-    cancel = clock.schedule(clock.now() + everyMs, () => {
-      call();
-      schedule();
-    });
-  schedule();
-  return () => cancel();
-}
-
 function writeLine(line: string): void {
   Deno.stderr.writeSync(utf8(line));
-}
-
-async function edgeListens(edge: EdgePlane, config: EdgeConfig): Promise<void> {
-  try {
-    await edge.start();
-  } catch (cause) {
-    if (cause instanceof PosternError) throw cause;
-    throw listenFailed(formatAddress(config.listen), cause);
-  }
-}
-
-/** Configured certificates; on loopback, development certificates; otherwise none, which is said. */
-async function certificateFilesOf(
-  config: EdgeConfig,
-  state: StateDirectory,
-  { clock, random, log }: { clock: Clock; random: Random; log: Log },
-): Promise<{ files: CertificateFiles | undefined; caPath: string | undefined }> {
-  const { certFile, keyFile } = config.tls;
-  if (certFile !== null && keyFile !== null) {
-    return { files: { certPath: certFile, keyPath: keyFile }, caPath: undefined };
-  }
-  if (!isLoopbackHost(config.listen.host)) {
-    log("warn", "no certificate is configured: viewers and control requests are not encrypted", {});
-    return { files: undefined, caPath: undefined };
-  }
-  const files = await loadOrMakeDevCertificates(state.path, { publicHost: config.publicHost, clock, random });
-  return { files, caPath: files.caPath };
-}
-
-/** A retired key verifies for as long as a token that it signed may live, which is what the operator says. */
-export function rotationOf({ tokens, reauth }: Pick<EdgeConfig, "tokens" | "reauth">): RotationPolicy {
-  const { stage0Ms, stage1Ms, managementMs, recreateMaxMs } = tokens;
-  const longestMs = Math.max(stage0Ms, stage1Ms, managementMs, recreateMaxMs, reauthLifeMs(reauth));
-  return { ...defaultRotation, retainMs: longestMs + tokens.clockSkewMs };
-}
-
-function controlConfigOf(config: EdgeConfig): ControlConfig {
-  const { tokens, limits } = config;
-  return {
-    ...controlDefaults,
-    issuer: issuerOf(config),
-    publicDomain: config.publicHost,
-    anonymousTunnels: config.anonymousTunnels,
-    tcpPorts: config.tcpPorts,
-    udpPorts: config.udpPorts,
-    tokens,
-    attestation: config.attestation,
-    identity: config.identity,
-    reauth: { ...config.reauth, authorizerStatusUri: config.reauth.authorizerStatusUri ?? undefined },
-    limits: {
-      maxBodyBytes: limits.maxControlBodyBytes,
-      maxTunnelsPerOwner: limits.maxTunnelsPerOwner,
-      maxAnonymousTunnels: limits.maxAnonymousTunnels,
-      maxTunnelsPerAddress: limits.maxTunnelsPerAddress,
-      maxAgentsPerTunnel: limits.maxAgentsPerTunnel,
-      maxMachines: limits.maxMachines,
-      maxNodes: limits.maxNodes,
-    },
-  };
-}
-
-/** Where agents open their carrier. */
-function carrierUrl(config: EdgeConfig, port: number): string {
-  const secure = config.publicUrlScheme === "auto"
-    ? config.tls.certFile !== null
-    : config.publicUrlScheme === "https";
-  return `${secure ? "wss" : "ws"}://${config.edgeHost ?? config.publicHost}:${config.publicUrlPort ?? port}`;
-}
-
-function presenceOf(edge: EdgePlane, tunnelId: string): Presence {
-  const online = edge.sessions.ofTunnel(tunnelId).filter((session) => session.isOnline);
-  const lastEchoAtMs = Math.max(0, ...online.map((session) => session.lastEchoAt));
-  return {
-    status: online.length > 0 ? "online" : "offline",
-    agents: new Set(online.map((session) => session.agentId)).size,
-    tiers: tierSchema.options.filter((tier) => online.some(({ claims }) => claims.tier === tier)),
-    ...(lastEchoAtMs > 0 ? { lastEchoAtMs } : {}),
-  };
-}
-
-function servedTunnels(edge: EdgePlane): ServedTunnel[] {
-  const online = edge.sessions.all.filter((session) => session.isOnline);
-  return [...Map.groupBy(online, ({ tunnelId }) => tunnelId)].map(([tunnelId, sessions]) => ({
-    tunnelId,
-    agents: new Set(sessions.map(({ agentId }) => agentId)).size,
-    tiers: tierSchema.options.filter((tier) => sessions.some(({ claims }) => claims.tier === tier)),
-  }));
-}
-
-function liveChannel(edgeId: string, session: SessionStatus): LiveChannel {
-  const { attestation } = session;
-  return {
-    sessionId: session.session_id,
-    edgeId,
-    tunnelId: session.tunnel_id,
-    agentId: session.agent_id,
-    tier: session.tier,
-    state: session.state,
-    isOnline: session.online,
-    rttMs: session.rtt_ms,
-    sinceMs: session.since,
-    lastEchoAtMs: session.last_echo_at ?? undefined,
-    reauthDeadlineMs: attestation?.reauth_deadline ?? undefined,
-    attestation: attestation?.state,
-    attestedAtMs: attestation?.attested_at,
-    streams: session.streams,
-    requests: session.requests,
-    bytesIn: session.bytes_in,
-    bytesOut: session.bytes_out,
-    remote: session.remote,
-  };
-}
-
-function drainChannels(edge: EdgePlane, clock: Clock, which: DrainTarget, deadlineMs: number): number {
-  const meant = edge.sessions.all.filter((session) =>
-    "agentId" in which ? session.agentId === which.agentId : session.tunnelId === which.tunnelId
-  );
-  for (const { channel } of meant) channel.drain("draining", deadlineMs, clock.now());
-  return meant.length;
-}
-
-function listenFailed(address: string, cause: unknown): PosternError {
-  const state = cause instanceof Deno.errors.AddrInUse ? "it is in use" : "the system refuses";
-  return new PosternError("listen_failed", `Cannot listen on ${address}: ${state}`, {
-    cause,
-    detail: { address },
-  });
 }

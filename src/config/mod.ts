@@ -3,7 +3,7 @@ export { type Address, formatAddress, isLoopbackHost, parseAddress, type PortRan
 export { type AgentConfig, agentSettings, type ServiceConfig, serviceSettings } from "./agent.ts";
 export { type EdgeConfig, edgeSettings, issuerOf, trustDomainOf } from "./edge.ts";
 export { type ConfigFile, maxConfigFileBytes, parseConfigFile, parseDocumentFile } from "./file.ts";
-export { controlUrlOf, publicUrlOf } from "./public_url.ts";
+export { carrierUrlOf, controlUrlOf, publicUrlOf } from "./public_url.ts";
 export { type Layers, type Origin, resolve, type Resolved, type Schema } from "./resolve.ts";
 export type { ServiceProtocol } from "./protocol.ts";
 export { ruleKeysOf, ruleSettings } from "./rules.ts";

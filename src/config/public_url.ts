@@ -28,3 +28,11 @@ function urlOf(config: UrlConfig, host: string, boundPort: number, secure: boole
   const suffix = port === (secure ? 443 : 80) ? "" : `:${port}`;
   return `${secure ? "https" : "http"}://${host}${suffix}`;
 }
+
+/** Where agents open their carrier. */
+export function carrierUrlOf(config: UrlConfig & Pick<EdgeConfig, "edgeHost">, boundPort: number): string {
+  const { edgeHost, publicHost, publicUrlPort } = config;
+  return `${isPublicUrlSecure(config) ? "wss" : "ws"}://${edgeHost ?? publicHost}:${
+    publicUrlPort ?? boundPort
+  }`;
+}
