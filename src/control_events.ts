@@ -60,6 +60,7 @@ export function controlEvents(
         log("warn", "used link not removed", { code: codeOf(error) })
       ),
     onTokenIssued: (kind) => metrics.tokensIssued.inc({ kind }),
+    onTokenJudged: (result) => metrics.tokensJudged.inc({ result }),
     onEnrolment: (result) => metrics.enrolments.inc({ result }),
     onEvidenceJudged: (result, tier) => metrics.attestations.inc({ result, tier }),
   };

@@ -39,6 +39,7 @@ import { type AdminListener, createLog, createMetrics, type Metrics, serveAdmin 
 import { tokenGate } from "./token_gate.ts";
 import { isForeignSubject, type OpenTokenVerifier, openTokenVerifier } from "./tokens/mod.ts";
 import { TrustedManufacturers } from "./trusted_manufacturers.ts";
+import { VerifierCredentialsFile } from "./verifier_credentials_file.ts";
 import { version } from "./version.ts";
 
 export { makeOwnerLink, type OwnerLink } from "./first_administrator.ts";
@@ -78,7 +79,7 @@ export interface RunningEdge {
 /**
  * Starts an edge with embedded control. Listens when it returns.
  * @throws PosternError `state_directory_unusable`, `store_*`, `listen_failed`, `admin_listen_failed`, `jwks_invalid`,
- * `hmac_secret_weak`, `secret_file_*`, `ek_roots_unusable`, `ek_revocations_unusable`, and certificate codes
+ * `hmac_secret_weak`, `verifier_credentials_invalid`, `secret_file_*`, `ek_roots_unusable`, `ek_revocations_unusable`, and certificate codes
  */
 export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promise<RunningEdge> {
   const clock = deps.clock ?? systemClock;
@@ -103,6 +104,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       log,
       series: metrics.tokens,
     });
+    const verifierFile = await VerifierCredentialsFile.open(config.tokens.verifyCredentialsFile, log);
     const edgeId = config.edgeId ?? await state.edgeId(random);
     const edgeStatic = await state.edgeStatic(random);
     const { files, caPath } = await certificateFilesOf(config, state, { clock, random, log });
@@ -155,6 +157,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       channels: async () => (await edge.status()).sessions.map((session) => liveChannel(edgeId, session)),
       drain: (which, deadlineMs) => drainChannels(edge, clock, which, deadlineMs),
       oidc: oidc?.provider,
+      verifierCredentials: () => verifierFile.credentials,
       version,
       publicUrl: () => controlUrlOf(config, edge.port),
       events: controlEvents({
@@ -320,7 +323,12 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       caPath,
       edge,
       reload: async () => {
-        await Promise.all([edge.reload(), tokenVerifier.reload(), manufacturers.reload()]);
+        await Promise.all([
+          edge.reload(),
+          tokenVerifier.reload(),
+          verifierFile.reload(),
+          manufacturers.reload(),
+        ]);
       },
       stop: () => stopping ??= stop(),
       finished: finished.promise,

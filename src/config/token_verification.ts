@@ -52,6 +52,11 @@ export const tokenVerificationSettings = {
     "Credential for the remote verifier, sent as Bearer; read again on SIGHUP.",
     "FILE",
   ),
+  verifyCredentialsFile: optional(
+    path(),
+    "Edges elsewhere that may have this control judge tokens, NAME CREDENTIAL on each line; read again on SIGHUP.",
+    "FILE",
+  ),
   verifierTimeoutMs: setting(duration(10, 60_000), "5s", "One request to the remote verifier.", "DURATION"),
   /** All requests for one token end before its step of the handshake does. */
   verifierRetries: setting(

@@ -56,6 +56,7 @@ import {
   ROUTES,
 } from "./routes.ts";
 import { unknownMembers } from "./schemas.ts";
+import { addVerdictRoutes, verifyTokenRoute } from "./verdict_app.ts";
 import { createTunnel, deleteTunnel, hostnameOf } from "./tunnels.ts";
 
 /** How long caches may keep the key set: well below the time that a key is published before it signs. */
@@ -88,6 +89,7 @@ const GROUPS: Readonly<Record<string, RateGroup>> = {
   [identityRenewRoute.path]: "identity",
   [caRoute.path]: "admin",
   [rotateCaRoute.path]: "admin",
+  [verifyTokenRoute.path]: "verify",
   [trustBundleRoute.path]: "identity",
   [revocationsRoute.path]: "identity",
   [jwksRoute.path]: "read",
@@ -135,6 +137,7 @@ export function controlApp(deps: ControlDeps): OpenAPIHono<ControlEnv> {
   });
   addTunnelRoutes(app, deps);
   addTokenRoutes(app, deps);
+  addVerdictRoutes(app, deps);
   addAuditRoutes(app, deps);
   addAttestationRoutes(app, deps);
   addMachineRoutes(app, deps);

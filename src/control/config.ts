@@ -6,6 +6,7 @@ import type { Clock, Log, Random, Revised, Store } from "../ports/mod.ts";
 import type { OidcProvider } from "./admin/oidc.ts";
 import type { MachineTrust } from "./machine_trust.ts";
 import type { NodeAuthorities } from "./node_authorities.ts";
+import type { VerifierCredentials } from "./verifier_credentials.ts";
 
 /** A token bucket: `burst` at once, refilled evenly. */
 export interface RateLimit {
@@ -20,6 +21,7 @@ export type RateGroup =
   | "attest"
   | "enroll"
   | "identity"
+  | "verify"
   | "read"
   | "login"
   | "account"
@@ -95,6 +97,8 @@ export const controlDefaults: Omit<
       // A thousand connectors behind one address renew 300 times a minute, with two requests each, and ask for the
       // revocation list and the bundle once a minute.
       identity: { perMinute: 6_000, burst: 1_000 },
+      // Two for each channel that opens at an edge elsewhere.
+      verify: { perMinute: 6_000, burst: 2_000 },
       read: { perMinute: 300, burst: 100 },
       // Each may cost a hash of 40 ms.
       login: { perMinute: 12, burst: 12 },
@@ -183,6 +187,8 @@ export interface ControlEvents {
   onNodeTrustChanged?(): void;
   /** For metrics: `identity.enroll` or `identity.renew`, and `ok` or an error code. */
   onIdentity?(step: string, outcome: string): void;
+  /** For metrics: a token was judged for an edge elsewhere: `ok` or why not. */
+  onTokenJudged?(outcome: string): void;
   /** For metrics: `ok` or an error code; how the agent wanted to prove itself, `other` when that is not judged here. */
   onEvidenceJudged?(outcome: string, kind: Tier | "other"): void;
 }
@@ -202,6 +208,8 @@ export interface ControlDeps {
   readonly drain: (which: DrainTarget, deadlineMs: number) => number;
   /** Who administrators may sign in by, besides a password. */
   readonly oidc?: OidcProvider;
+  /** Edges that may have tokens judged; absent: none, and there is no such endpoint. */
+  readonly verifierCredentials?: () => VerifierCredentials | undefined;
   /** Of this program. */
   readonly version: string;
   /** Where people reach control, for links: scheme, host, and port unless it is the usual one. */

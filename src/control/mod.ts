@@ -64,3 +64,4 @@ export { tpmTrust } from "./tpm_trust.ts";
 export { openApiDocument } from "./routes.ts";
 export { keepKeyset, openKeyset, startUpkeep, sweepAbandoned, upkeepIntervalMs } from "./upkeep.ts";
 export { tpmVerifier } from "./tpm_verifier.ts";
+export { VerifierCredentials } from "./verifier_credentials.ts";

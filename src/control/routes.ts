@@ -5,6 +5,7 @@ import { MACHINE_ROUTES } from "./machine_routes.ts";
 import { CA_ROUTES } from "./ca_routes.ts";
 import { NODE_ROUTES } from "./node_routes.ts";
 import { POLICY_ROUTES } from "./policy_routes.ts";
+import { verifyTokenRoute } from "./verdict_app.ts";
 import { answers, bearer, body, json, optionalBearer } from "./route_parts.ts";
 import {
   auditRequestSchema,
@@ -129,6 +130,7 @@ export const ROUTES = [
   refreshTokenRoute,
   issueTokenRoute,
   revokeTokenRoute,
+  verifyTokenRoute,
   auditRoute,
   challengeRoute,
   evidenceRoute,

@@ -39,6 +39,8 @@ export interface Metrics {
   readonly services: Gauge<"state">;
   /** Issued tokens by kind: stage0, stage1, management, recreate. */
   readonly tokensIssued: Counter<"kind">;
+  /** Tokens that control judged for edges elsewhere. */
+  readonly tokensJudged: Counter<"result">;
   readonly tokensRefused: Counter<"kind" | "code">;
   readonly tokens: TokenSeries;
   readonly rekeys: Counter;
@@ -151,6 +153,9 @@ export function createMetrics(): Metrics {
     udpFlows: gauge("udp_flows", "Open flows of udp services."),
     services: gauge("services", "Published services by state.", ["state"]),
     tokensIssued: counter("tokens_issued_total", "Issued tokens by kind.", ["kind"]),
+    tokensJudged: counter("tokens_judged_total", "Tokens judged for edges elsewhere, by verdict.", [
+      "result",
+    ]),
     tokensRefused: counter("tokens_refused_total", "Refused tokens by kind and code.", ["kind", "code"]),
     tokens: registerTokenSeries(registers),
     rekeys: counter("rekeys_total", "Changes of channel keys."),

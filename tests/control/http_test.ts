@@ -176,6 +176,7 @@ Deno.test("GET /openapi.json describes every route with its request and answers"
     "POST /v1/policies",
     "POST /v1/policies/learn",
     "POST /v1/revocations",
+    "POST /v1/tokens/verify",
   ]);
   const served = control.app.routes.filter((route) => route.method !== "ALL").map((route) => route.path);
   assert.deepEqual([...new Set(served)].sort(), [...controlPaths].sort());

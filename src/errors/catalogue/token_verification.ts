@@ -100,6 +100,28 @@ export const TOKEN_VERIFICATION_ERRORS = {
       "A line of `tokens.hmac_secret_file` has fewer than 32 bytes, or the file holds more than four lines.",
     remedy: "Make a secret with `openssl rand -base64 48`, and give it to the issuer as well.",
   },
+  verifier_credential_refused: {
+    title: "Control does not know the edge that asks",
+    blame: "peer",
+    retryable: false,
+    status: 401,
+    exit: 3,
+    cause:
+      "Somebody asked control to judge a token, without a credential of `tokens.verify_credentials_file` there.",
+    remedy:
+      "Let `tokens.verifier_token_file` of the edge hold the credential that stands beside the edge's name in the file of " +
+      "control, and have both read again (SIGHUP).",
+  },
+  verifier_credentials_invalid: {
+    title: "The credentials of edges cannot be used",
+    blame: "operator",
+    retryable: false,
+    exit: 2,
+    cause:
+      "A line of `tokens.verify_credentials_file` is not `NAME CREDENTIAL`, a credential has fewer than 32 characters, or " +
+      "the file holds none, or more than 256.",
+    remedy: "Make a credential for each edge with `openssl rand -base64 48`.",
+  },
   config_verifier_missing: {
     title: "The token policy needs a verifier that is not configured",
     blame: "operator",
