@@ -1,5 +1,12 @@
 /** Keys and the Noise handshake. The record cipher is the sealing core in `wasm/`, behind a port. */
-export { hkdfSha256 } from "./hkdf.ts";
+export {
+  CHACHA20_POLY1305_KEY_BYTES,
+  CHACHA20_POLY1305_NONCE_BYTES,
+  openChaCha20Poly1305,
+  sealChaCha20Poly1305,
+} from "./chacha20_poly1305.ts";
+export { hkdfSha256, hkdfSha256Expand, hkdfSha256Extract } from "./hkdf.ts";
+export { HPKE_SUITE, hpkeOpen, hpkeSeal, type HpkeSealed } from "./hpke.ts";
 export { generateX25519KeyPair, type X25519KeyPair, x25519KeyPair } from "./keys.ts";
 export {
   DEFAULT_LOG_N,

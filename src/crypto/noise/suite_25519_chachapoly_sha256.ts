@@ -1,13 +1,12 @@
 /** The suite that Postern uses: X25519, ChaCha20-Poly1305, SHA-256 and, for hfs patterns, ML-KEM-768. */
-import { Buffer } from "node:buffer";
-import { createCipheriv, createDecipheriv, createHash } from "node:crypto";
+import { createHash } from "node:crypto";
+import { openChaCha20Poly1305, sealChaCha20Poly1305 } from "../chacha20_poly1305.ts";
 import { hkdfSha256 } from "../hkdf.ts";
 import { generateX25519KeyPair } from "../keys.ts";
 import { x25519, X25519_KEY_BYTES } from "../x25519.ts";
 import { mlKem768 } from "./ml_kem_768.ts";
-import { type NoiseCipher, type NoiseDh, type NoiseHash, type NoiseSuite, TAG_BYTES } from "./suite.ts";
+import { type NoiseCipher, type NoiseDh, type NoiseHash, type NoiseSuite } from "./suite.ts";
 
-const AEAD = "chacha20-poly1305";
 const HASH_BYTES = 32;
 
 /** Section 12.1. */
@@ -22,29 +21,8 @@ const dh25519: NoiseDh = {
 /** Section 12.3. Handshake messages are few and small: node:crypto serves them, records use the sealing core. */
 const chaChaPoly: NoiseCipher = {
   name: "ChaChaPoly",
-  encrypt(key, nonce, ad, plaintext) {
-    const cipher = createCipheriv(AEAD, key, nonceBytes(nonce), { authTagLength: TAG_BYTES });
-    cipher.setAAD(ad, { plaintextLength: plaintext.length });
-    const head = cipher.update(plaintext);
-    const tail = cipher.final();
-    return new Uint8Array(Buffer.concat([head, tail, cipher.getAuthTag()]));
-  },
-  decrypt(key, nonce, ad, ciphertext) {
-    if (ciphertext.length < TAG_BYTES) return null;
-    const bytes = ciphertext.length - TAG_BYTES;
-    const decipher = createDecipheriv(AEAD, key, nonceBytes(nonce), { authTagLength: TAG_BYTES });
-    decipher.setAAD(ad, { plaintextLength: bytes });
-    decipher.setAuthTag(ciphertext.subarray(bytes));
-    const plaintext = decipher.update(ciphertext.subarray(0, bytes));
-    try {
-      decipher.final();
-    } catch {
-      // final() throws for one reason only: the tag does not hold. What was decrypted must not be seen.
-      plaintext.fill(0);
-      return null;
-    }
-    return new Uint8Array(plaintext);
-  },
+  encrypt: (key, nonce, ad, plaintext) => sealChaCha20Poly1305(key, nonceBytes(nonce), ad, plaintext),
+  decrypt: (key, nonce, ad, ciphertext) => openChaCha20Poly1305(key, nonceBytes(nonce), ad, ciphertext),
 };
 
 /** Sections 12.5 and 4.3: HKDF with no info is RFC 5869. */
