@@ -26,9 +26,11 @@ export interface EnrollmentTokenRequest {
   readonly role?: string;
   readonly id?: string;
   readonly ttl_seconds?: number;
+  /** Public key of the only host that can open it. */
+  readonly wrap_to?: string;
 }
 export const enrollmentTokenAnswer = z.object({
-  token: z.string().min(1).max(256),
+  token: z.string().min(1).max(512),
   token_id: z.string().max(64),
   labels: labels.optional(),
   ek_sha256: z.string().max(64).optional(),

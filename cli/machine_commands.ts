@@ -31,6 +31,8 @@ export const enrollCommand: Command = {
     "Takes the TPM at /dev/tpmrm0 unless --tpm or the configuration names another. Nothing secret is kept: the TPM makes the",
     "same keys at every start. May be run again with the same token when it was cut short.",
     "A token of a role and an id needs no TPM: the key is made here, and kept in the state directory for this user only.",
+    "With --keygen nothing is enrolled: the public key that is printed may be sent to the operator over any way, and the token",
+    "that is wrapped to it is of no use on another host.",
   ],
   arguments: [],
   flags: [
@@ -40,6 +42,7 @@ export const enrollCommand: Command = {
       placeholder: "FILE",
       file: true,
     },
+    { name: "keygen", help: "Make this host's key, or tell it: `enroll-token --wrap-to` takes it." },
     { name: "force", help: "Take over a state directory that belongs to another machine." },
     configFlag,
     jsonFlag,
@@ -85,6 +88,11 @@ export const enrollTokenCommand: Command = {
     { name: "id", placeholder: "ID", help: "Which node it is: its name in the cluster, for good." },
     { name: "ek", help: "SHA-256 of the only endorsement key that may use it.", placeholder: "SHA256" },
     { name: "ttl", help: "Life of the token; 1h unless the edge says.", placeholder: "DURATION" },
+    {
+      name: "wrap-to",
+      help: "Only the host of this key can open the token: what `postern enroll --keygen` prints there.",
+      placeholder: "HOST-KEY",
+    },
     { name: "force", help: "Replace the file when there is one." },
     ...operatorFlags,
     jsonFlag,

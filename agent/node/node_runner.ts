@@ -17,7 +17,13 @@ import {
 import { version as programVersion } from "../../src/version.ts";
 import { ControlClient } from "../control_client.ts";
 import { proxyChooser } from "../egress.ts";
-import { identityFileIn, NodeIdentity, type NodeIdentityOptions } from "../identity/mod.ts";
+import {
+  hostKeyFileIn,
+  identityFileIn,
+  NodeIdentity,
+  type NodeIdentityOptions,
+  openToken,
+} from "../identity/mod.ts";
 import { ChannelControl } from "./channel_control.ts";
 import { showIdentity } from "./held_channel_identity.ts";
 
@@ -82,7 +88,7 @@ export async function openNode(
     random,
     log,
   };
-  const held = await NodeIdentity.load(options) ?? await enrolled(role, config, options);
+  const held = await NodeIdentity.load(options) ?? await enrolled(role, config, options, directory);
   if (held.id.role !== role) {
     throw new PosternError(
       "node_credentials_unusable",
@@ -119,6 +125,7 @@ async function enrolled(
   role: string,
   { node: { enrollmentTokenFile } }: AgentConfig,
   options: NodeIdentityOptions,
+  directory: string,
 ): Promise<NodeIdentity> {
   if (enrollmentTokenFile === null) {
     throw new PosternError(
@@ -126,9 +133,9 @@ async function enrolled(
       `Cannot run a ${role}: it has no identity in ${options.path}, and no enrolment token is configured`,
     );
   }
-  const { secret: token, warning } = await readSecretFile(enrollmentTokenFile, Deno);
+  const { secret, warning } = await readSecretFile(enrollmentTokenFile, Deno);
   if (warning !== undefined) options.log("warn", warning);
-  return await NodeIdentity.enrol(options, token);
+  return await NodeIdentity.enrol(options, await openToken(secret, hostKeyFileIn(directory)));
 }
 
 /** The channel to control, which also brings newer trust, and renewals. */

@@ -7,7 +7,13 @@ import {
   proxyChooser,
   writeMachineFile,
 } from "../../agent/mod.ts";
-import { identityFileIn, NodeIdentity } from "../../agent/identity/mod.ts";
+import {
+  hostKeyFileIn,
+  hostKeyOf,
+  identityFileIn,
+  NodeIdentity,
+  openToken,
+} from "../../agent/identity/mod.ts";
 import { isLoopbackHost, parseTpmAddress, readSecretFile, type TpmAddress } from "../../src/config/mod.ts";
 import { openPrivateDirectory, readAuthorities, systemClock, systemRandom } from "../../src/driver/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
@@ -21,11 +27,13 @@ import { terminalBeside } from "../tpm_terminal.ts";
 const DEFAULT_TPM = parseTpmAddress("/dev/tpmrm0") as TpmAddress;
 
 /**
- * `postern enroll --token-file FILE [--tpm ADDRESS] [--control URL]`. Throws `cli_flag_value_missing`, the codes of secret files
+ * `postern enroll --token-file FILE [--tpm ADDRESS] [--control URL]`, or `postern enroll --keygen`, which prints the key that
+ * a token may be wrapped to. Throws `cli_flag_value_missing`, `config_value_invalid`, `host_key_*`, `wrapped_token_*`, the codes of secret files
  * and of the TPM, `machine_replaced`, `identity_exists`, and what control refuses with.
  */
 export async function runEnroll(call: Call): Promise<number> {
   const { "token-file": tokenFile } = call.values;
+  if (call.switches.has("keygen")) return await makeHostKey(call, tokenFile);
   if (tokenFile === undefined) {
     throw new PosternError(
       "cli_flag_value_missing",
@@ -35,9 +43,10 @@ export async function runEnroll(call: Call): Promise<number> {
   }
   const { config } = await loadAgent(call);
   const terminal = terminalBeside(config.tpm, call.terminal);
-  const { secret: token, warning } = await readSecretFile(tokenFile, Deno);
+  const { secret, warning } = await readSecretFile(tokenFile, Deno);
   if (warning !== undefined) terminal.err(`${escapeControls(warning)}\n`);
   const directory = config.stateDirectory.replace(/(?<=.)\/+$/, "");
+  const token = await openToken(secret, hostKeyFileIn(directory));
   if (isNodeToken(token)) return await enrollNode(call, config, directory, token);
   const file = machineFileIn(directory);
   const tpm = await openTpm(config.tpm ?? DEFAULT_TPM, {
@@ -62,6 +71,23 @@ export async function runEnroll(call: Call): Promise<number> {
   } finally {
     control.close();
   }
+}
+
+/** Prints the public key of this host. Nothing is asked of control. */
+async function makeHostKey(call: Call, tokenFile: string | undefined): Promise<number> {
+  if (tokenFile !== undefined) {
+    throw new PosternError(
+      "config_value_invalid",
+      "Cannot use --keygen: it stands in the place of --token-file",
+    );
+  }
+  const { config } = await loadAgent(call);
+  const directory = config.stateDirectory.replace(/(?<=.)\/+$/, "");
+  await openPrivateDirectory(directory);
+  const file = hostKeyFileIn(directory);
+  const key = await hostKeyOf(file, systemRandom);
+  call.terminal.out(`${call.switches.has("json") ? JSON.stringify({ host_key: key, file }) : key}\n`);
+  return 0;
 }
 
 /** One with a pin lets a node in, by a key of its own. */

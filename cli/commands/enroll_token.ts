@@ -2,15 +2,15 @@ import type { ControlClient } from "../../agent/mod.ts";
 import { parseDuration } from "../../src/config/mod.ts";
 import { createPrivate, replacePrivate } from "../../src/driver/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
-import { isNodeId, isNodeRole, nodeRoles } from "../../src/pki/mod.ts";
+import { isNodeId, isNodeRole, isWrappedToken, nodeRoles, parseHostKey } from "../../src/pki/mod.ts";
 import { escapeControls } from "../../src/telemetry/mod.ts";
 import type { Call } from "../command.ts";
 import { withOperatorClient } from "../operator_client.ts";
 
 /**
  * `postern enroll-token --out FILE [--label LABEL]... [--ek SHA256] [--ttl DURATION]`, for a node
- * `postern enroll-token --out FILE --role ROLE --id ID [--ttl DURATION]`. The token goes into the file and nowhere
- * else; with `--link` in the place of --out, a link that shows it once is printed. Throws `cli_flag_value_missing`, `config_value_invalid`, `secret_file_exists`, and what control refuses with.
+ * `postern enroll-token --out FILE --role ROLE --id ID [--ttl DURATION]`, both with `[--wrap-to HOST-KEY]`. The token goes into the file and nowhere
+ * else; with `--link` in the place of --out, a link that shows it once is printed. Throws `cli_flag_value_missing`, `config_value_invalid`, `host_key_malformed`, `secret_file_exists`, and what control refuses with.
  */
 export async function runEnrollToken(call: Call): Promise<number> {
   const { out } = call.values;
@@ -61,6 +61,9 @@ async function issue(
   isForced: boolean,
 ): Promise<number> {
   const { token, ...facts } = await client.issueEnrollmentToken(request, never);
+  if (request.wrap_to !== undefined && !isWrappedToken(token)) {
+    throw new PosternError("control_response_invalid", "Cannot wrap token: control answers with a bare one");
+  }
   if (isForced) await replacePrivate(out, `${token}\n`);
   else if (!await createPrivate(out, `${token}\n`)) throw alreadyThere(out);
   if (call.switches.has("json")) {
@@ -71,13 +74,14 @@ async function issue(
   const node = facts.role === undefined ? undefined : `${facts.role} ${facts.id}`;
   const bound = facts.ek_sha256 === undefined ? "any machine" : `the machine of EK ${facts.ek_sha256}`;
   const whom = node ?? `${bound}, labels ${labels}`;
-  const text = `token ${facts.token_id} for ${whom}: expires ${facts.expires_at}; in ${out}`;
+  const where = request.wrap_to === undefined ? out : `${out}, which only the host of that key can open`;
+  const text = `token ${facts.token_id} for ${whom}: expires ${facts.expires_at}; in ${where}`;
   call.terminal.err(`${escapeControls(text)}\n`);
   return 0;
 }
 
 function requestOf(call: Call): Parameters<ControlClient["issueEnrollmentToken"]>[0] {
-  const { label, ek, ttl, role, id } = call.values;
+  const { label, ek, role, id } = call.values;
   if (role !== undefined || id !== undefined) return nodeRequestOf(call);
   const isBare = call.switches.has("no-labels");
   if (isBare && label !== undefined) throw invalid("--no-labels", "--label says the opposite");
@@ -89,20 +93,31 @@ function requestOf(call: Call): Parameters<ControlClient["issueEnrollmentToken"]
   return {
     ...(labels === undefined ? {} : { labels }),
     ...(ekSha256 === undefined ? {} : { ek_sha256: ekSha256 }),
-    ...(ttl === undefined ? {} : { ttl_seconds: secondsOf(ttl) }),
+    ...boundsOf(call),
   };
 }
 
 /** For a node: what concerns machines has no place there. */
 function nodeRequestOf(call: Call): Parameters<ControlClient["issueEnrollmentToken"]>[0] {
-  const { label, ek, ttl, role, id } = call.values;
+  const { label, ek, role, id } = call.values;
   if (role === undefined || id === undefined) throw invalid("--role", "it goes with --id");
   if (!isNodeRole(role)) throw invalid("--role", `expected ${nodeRoles.join(", ")}`);
   if (!isNodeId(id)) throw invalid("--id", "expected 1 to 64 letters, digits and ._-");
   if (label !== undefined || ek !== undefined || call.switches.has("no-labels")) {
     throw invalid("--role", "labels and --ek are for machines with a TPM");
   }
-  return { role, id, ...(ttl === undefined ? {} : { ttl_seconds: secondsOf(ttl) }) };
+  return { role, id, ...boundsOf(call) };
+}
+
+/** Until when, and by which host. */
+function boundsOf(call: Call): { ttl_seconds?: number; wrap_to?: string } {
+  const { ttl, "wrap-to": wrapTo } = call.values;
+  // A mistyped key is found here, whoever control is.
+  if (wrapTo !== undefined) parseHostKey(wrapTo);
+  return {
+    ...(ttl === undefined ? {} : { ttl_seconds: secondsOf(ttl) }),
+    ...(wrapTo === undefined ? {} : { wrap_to: wrapTo }),
+  };
 }
 
 function secondsOf(ttl: string): number {

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { equalConstantTime, fromHex, toBase64Url, toHex, utf8 } from "../bytes/mod.ts";
 import { PosternError } from "../errors/mod.ts";
-import type { NodeRole } from "../pki/mod.ts";
+import { type NodeRole, parseHostKey, wrapToken } from "../pki/mod.ts";
 import type { EnrolmentToken, Random } from "../ports/mod.ts";
 import type { ControlDeps } from "./config.ts";
 
@@ -22,23 +22,29 @@ export interface EnrollmentTokenRequest {
   /** Lets this node in, by a key of its own, and no machine with a TPM. */
   readonly node?: { readonly role: NodeRole; readonly id: string };
   readonly ttlSeconds?: number;
+  /** Public key of the only host that can open it, as `formatHostKey` writes it. */
+  readonly wrapTo?: string;
 }
 
 export interface IssuedEnrollmentToken extends Omit<EnrolmentToken, "node"> {
   readonly node?: EnrollmentTokenRequest["node"];
-  /** Secret: told once. */
+  /** Secret: told once. Wrapped where that was asked for. */
   readonly token: string;
 }
 
-/** Issues a token on behalf of an operator. Throws `enrollment_tokens_full`. */
+/** Issues a token on behalf of an operator. Throws `enrollment_tokens_full`, `host_key_malformed`. */
 export async function issueEnrollmentToken(
   deps: Pick<ControlDeps, "store" | "clock" | "random" | "config" | "identities">,
   operator: string,
-  { labels, ekSha256, node, ttlSeconds }: EnrollmentTokenRequest,
+  { labels, ekSha256, node, ttlSeconds, wrapTo }: EnrollmentTokenRequest,
 ): Promise<IssuedEnrollmentToken> {
+  const hostKey = wrapTo === undefined ? undefined : parseHostKey(wrapTo);
   const { tokenId, secretSha256, token } = freshToken(deps.random);
   // The pin of the bootstrap CA: by it the node believes the first trust bundle, whatever the connection rests on.
   const pin = node === undefined ? "" : `.${toBase64Url(fromHex(deps.identities.bootstrapPin))}`;
+  const whole = `${token}${pin}`;
+  // Before it is kept: a key that cannot be wrapped to leaves nothing behind.
+  const told = hostKey === undefined ? whole : wrapToken(whole, hostKey, deps.random);
   const createdAtMs = deps.clock.wall();
   const lifeMs = ttlSeconds === undefined ? deps.config.tokens.enrollmentMs : ttlSeconds * 1_000;
   const record = {
@@ -62,10 +68,11 @@ export async function issueEnrollmentToken(
       labels: labels?.join(",") ?? "kept",
       ek_sha256: ekSha256 ?? "any",
       ...(node === undefined ? {} : { role: node.role, id: node.id }),
+      ...(wrapTo === undefined ? {} : { wrapped_to: wrapTo }),
       expires_at_ms: record.expiresAtMs,
     },
   });
-  return { ...record, token: `${token}${pin}` };
+  return { ...record, token: told };
 }
 
 function freshToken(random: Random): { tokenId: string; secretSha256: string; token: string } {

@@ -108,13 +108,14 @@ export function addMachineRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps
 
 /** What a request asks for; the schema has made sure that role and id go together. */
 export function wantedToken(
-  { labels, ek_sha256, role, id, ttl_seconds }: z.infer<typeof enrollmentTokenRequestSchema>,
+  { labels, ek_sha256, role, id, ttl_seconds, wrap_to }: z.infer<typeof enrollmentTokenRequestSchema>,
 ): EnrollmentTokenRequest {
   return {
     labels,
     ekSha256: ek_sha256,
     ...(role === undefined || id === undefined ? {} : { node: { role, id } }),
     ttlSeconds: ttl_seconds,
+    ...(wrap_to === undefined ? {} : { wrapTo: wrap_to }),
   };
 }
 

@@ -50,6 +50,10 @@ export const enrollmentTokenRequestSchema = z.object({
   ttl_seconds: z.int().min(minEnrollmentTtlSeconds).max(maxEnrollmentTtlSeconds).optional().openapi({
     description: "Life of the token; as configured when absent.",
   }),
+  wrap_to: z.string().min(1).max(64).optional().openapi({
+    description:
+      "Public key of the only host that can open it, as `postern enroll --keygen` prints it there.",
+  }),
   management_token: managementTokenSchema.optional().openapi({
     description: "An operator's token, unless it is the Bearer.",
   }),
@@ -60,7 +64,9 @@ export const enrollmentTokenRequestSchema = z.object({
 }).openapi("EnrollmentTokenRequest");
 
 export const enrollmentTokenResponseSchema = z.object({
-  token: z.string().openapi({ description: "Secret; told once. Lets one machine in." }),
+  token: z.string().openapi({
+    description: "Secret; told once. Lets one machine in. With wrap_to only that host can read it.",
+  }),
   token_id: z.string().openapi({ description: "What the audit names." }),
   labels: z.array(z.string()).optional(),
   ek_sha256: z.string().optional(),

@@ -19,11 +19,13 @@ export function addTokenActions(app: Hono<DashboardEnv>, deps: DashboardDeps): v
     const minutes = form.count("ttl_minutes");
     const labels = form.words("labels");
     const ek = form.text("ek_sha256").toLowerCase();
+    const wrapTo = form.text("wrap_to");
     const request = {
       ...(kind === "machine"
         ? { ...(labels.length === 0 ? {} : { labels }), ...(ek === "" ? {} : { ek_sha256: ek }) }
         : { role: kind, id: form.text("id") }),
       ...(minutes === undefined ? {} : { ttl_seconds: minutes * 60 }),
+      ...(wrapTo === "" ? {} : { wrap_to: wrapTo }),
       delivery: form.isChecked("by_link") ? "link" : "answer",
     };
     const told = await askApi(deps, context, "/api/admin/tokens", request, form.text("csrf"));
@@ -34,6 +36,7 @@ export function addTokenActions(app: Hono<DashboardEnv>, deps: DashboardDeps): v
       facts: [
         ["For", kind === "machine" ? "a machine, by its TPM" : `${kind} ${form.text("id")}`],
         ...(kind === "machine" && labels.length > 0 ? [["Labels", labels.join(", ")] as const] : []),
+        ...(wrapTo === "" ? [] : [["Opened only by the host of", <code>{wrapTo}</code>] as const]),
         ["Public id", <code>{String(told.token_id)}</code>],
       ],
       expiresAtMs: Date.parse(String(told.expires_at)),

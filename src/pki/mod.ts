@@ -43,3 +43,11 @@ export {
   verifyPinnedBundle,
   verifyTrustBundle,
 } from "./trust_bundle.ts";
+export {
+  formatHostKey,
+  isWrappedToken,
+  maxWrappedTokenChars,
+  parseHostKey,
+  unwrapToken,
+  wrapToken,
+} from "./wrapped_token.ts";

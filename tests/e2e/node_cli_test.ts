@@ -49,8 +49,22 @@ Deno.test("a node enrols with the token of postern enroll-token; postern ca show
   });
   assert.ok(elsewhere.stderr.startsWith("error[enrollment_token_refused]"), elsewhere.stderr);
 
+  const wrappedTo = { ...node, POSTERN_STATE_DIRECTORY: folder.file("wrapped") };
+  const keygen = await postern(["enroll", "--keygen"], wrappedTo);
+  assert.match(keygen.stdout, /^host\.[A-Za-z0-9_-]{48}\n$/);
+  const hostKey = keygen.stdout.trim();
+  const wrapped = folder.file("c2.token");
+  const asked = ["enroll-token", "--role", "connector", "--id", "c2", "--out", wrapped, "--wrap-to"];
+  assert.equal((await run(...asked, `${hostKey.slice(0, -1)}!`)).error, "error[host_key_malformed");
+  assert.match((await run(...asked, hostKey)).error, /which only the host of that key can open/);
+  assert.match(await Deno.readTextFile(wrapped), /^wrapped\./);
+  const stranger = await postern(["enroll", "--token-file", wrapped], node);
+  assert.ok(stranger.stderr.startsWith("error[host_key_missing]"), stranger.stderr);
+  const opened = await postern(["enroll", "--token-file", wrapped], wrappedTo);
+  assert.equal(opened.code, 0, opened.stderr);
+
   const shown = JSON.parse((await run("ca", "show", "--json")).out);
-  assert.deepEqual([shown.bundle_version, shown.nodes, shown.root_key_here], [1, 1, true]);
+  assert.deepEqual([shown.bundle_version, shown.nodes, shown.root_key_here], [1, 2, true]);
   assert.match(
     (await run("ca", "show")).out,
     new RegExp(`issuing   ${shown.issuing[0].sha256}  until .*  issues here\n`),
@@ -59,7 +73,7 @@ Deno.test("a node enrols with the token of postern enroll-token; postern ca show
   assert.equal((await run("ca", "show", "--plan")).error, "error[cli_flag_unknown");
   assert.match(
     (await run("ca", "rotate", "--plan")).out,
-    /3\. retire {3}the old one, once all of its 1 nodes/,
+    /3\. retire {3}the old one, once all of its 2 nodes/,
   );
   assert.match((await run("ca", "rotate", "--apply")).out, /rotation of the issuing by operator: published/);
   assert.match((await run("ca", "rotate", "--plan")).out, /^A rotation is under way/);

@@ -54,6 +54,13 @@ const EnrolmentForm: FC<{ csrf: string }> = ({ csrf }) => (
           >
             <input id="ek" name="ek_sha256" maxlength={64} aria-describedby="ek-hint" />
           </Field>
+          <Field
+            id="wrap-to"
+            label="Wrapped to a host"
+            hint="Only that host can open it. What `postern enroll --keygen` prints there; begins with host."
+          >
+            <input id="wrap-to" name="wrap_to" maxlength={64} aria-describedby="wrap-to-hint" />
+          </Field>
           <Field id="ttl" label="Minutes that it counts" hint="As configured when empty.">
             <input
               id="ttl"

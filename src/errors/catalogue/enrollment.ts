@@ -24,6 +24,52 @@ export const ENROLLMENT_ERRORS = {
     remedy:
       "Use the file that `postern enroll-token --out FILE` has written. A management token does not let machines in.",
   },
+  host_key_malformed: {
+    title: "This is no public key of a host",
+    blame: "peer",
+    retryable: false,
+    status: 400,
+    exit: 2,
+    cause:
+      "A token is to be wrapped for a host, and the text that names its key has another form, or a character of it was mistyped.",
+    remedy: "Copy the whole text that `postern enroll --keygen` has printed there; it begins with `host.`.",
+  },
+  host_key_missing: {
+    title: "Host has no key for wrapped tokens",
+    blame: "operator",
+    retryable: false,
+    exit: 2,
+    cause: "The token is wrapped for a host's key, and the state directory of this host holds none.",
+    remedy:
+      "Name the state directory in which `postern enroll --keygen` was run, or run it now and ask for a token that is wrapped to what it prints.",
+  },
+  host_key_file_malformed: {
+    title: "Key of the host cannot be read",
+    blame: "local",
+    retryable: false,
+    exit: 1,
+    cause: "The file `host_key.json` in the state directory is damaged.",
+    remedy:
+      "Remove it, run `postern enroll --keygen` again, and ask for a token that is wrapped to the new key.",
+  },
+  wrapped_token_foreign: {
+    title: "Token is wrapped for another host",
+    blame: "operator",
+    retryable: false,
+    exit: 3,
+    cause:
+      "The token is sealed to the key of one host, and this is another, or this host has made another key since.",
+    remedy:
+      "Use the token on its own host. For this one ask for a token that is wrapped to what `postern enroll --keygen` prints here.",
+  },
+  wrapped_token_damaged: {
+    title: "Wrapped token is damaged",
+    blame: "operator",
+    retryable: false,
+    exit: 3,
+    cause: "The text of the wrapped token is not complete, or was altered on the way.",
+    remedy: "Copy the file again, all of it. If it is as the operator sent it, ask for another token.",
+  },
   enrollment_token_refused: {
     title: "Enrolment token is not valid",
     blame: "peer",

@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { generateX25519KeyPair } from "../../../src/crypto/mod.ts";
+import { systemRandom } from "../../../src/driver/mod.ts";
+import { formatHostKey, unwrapToken } from "../../../src/pki/mod.ts";
 import { assertProblem, type Control, issuer, openControl } from "../support.ts";
 import { firstOwner, makeAdmin, signIn } from "./support.ts";
 
@@ -97,4 +100,25 @@ Deno.test("strangers who try links are slowed down", async () => {
   const { burst } = control.deps.config.rates.login;
   for (let n = 0; n < burst; n++) await reveal(control, `${n}`.padStart(43, "x"), "192.0.2.50");
   assertProblem(await reveal(control, "x".repeat(43), "192.0.2.50"), 429, "rate_limited");
+});
+
+Deno.test("a token is wrapped to one host wherever it is asked for, in the answer and by a link: host_key_malformed", async () => {
+  await using control = await openControl();
+  const operator = await control.tokenOf("ops", "operator");
+  const host = generateX25519KeyPair(systemRandom);
+  const wrap_to = formatHostKey(host.publicKey);
+  const node = { role: "connector", id: "c1", wrap_to };
+  for (const path of ["/v1/enroll/tokens", "/api/admin/tokens"]) {
+    const { status, json } = await control.post(path, node, operator);
+    assert.equal(status, 200, JSON.stringify(json));
+    assert.match(unwrapToken(json.token, host), new RegExp(`^enroll\\.${json.token_id}\\.`));
+    const mistyped = { ...node, wrap_to: wrap_to.slice(0, -1) };
+    assertProblem(await control.post(path, mistyped, operator), 400, "host_key_malformed");
+  }
+  const [{ detail }] = await control.store.auditEntries(1);
+  assert.equal(detail.wrapped_to, wrap_to);
+  const link = await control.post("/api/admin/tokens", { ...node, delivery: "link" }, operator);
+  const shown = await control.post("/api/admin/reveal", { secret: link.json.url.split("#")[1] });
+  assert.match(unwrapToken(shown.json.token, host), /^enroll\./);
+  assert.ok(shown.json.qr_svg.startsWith("<svg"), "it fits into a picture");
 });
