@@ -5,7 +5,7 @@ import { createCipheriv, createDecipheriv } from "node:crypto";
 const AEAD = "chacha20-poly1305";
 export const CHACHA20_POLY1305_KEY_BYTES = 32;
 export const CHACHA20_POLY1305_NONCE_BYTES = 12;
-export const CHACHA20_POLY1305_TAG_BYTES = 16;
+const TAG_BYTES = 16;
 
 /** Ciphertext and tag. The caller sees to it that a nonce is used once under a key. */
 export function sealChaCha20Poly1305(
@@ -14,7 +14,7 @@ export function sealChaCha20Poly1305(
   ad: Uint8Array,
   plaintext: Uint8Array,
 ): Uint8Array<ArrayBuffer> {
-  const cipher = createCipheriv(AEAD, key, nonce, { authTagLength: CHACHA20_POLY1305_TAG_BYTES });
+  const cipher = createCipheriv(AEAD, key, nonce, { authTagLength: TAG_BYTES });
   cipher.setAAD(ad, { plaintextLength: plaintext.length });
   const head = cipher.update(plaintext);
   const tail = cipher.final();
@@ -28,9 +28,9 @@ export function openChaCha20Poly1305(
   ad: Uint8Array,
   sealed: Uint8Array,
 ): Uint8Array<ArrayBuffer> | null {
-  if (sealed.length < CHACHA20_POLY1305_TAG_BYTES) return null;
-  const bytes = sealed.length - CHACHA20_POLY1305_TAG_BYTES;
-  const decipher = createDecipheriv(AEAD, key, nonce, { authTagLength: CHACHA20_POLY1305_TAG_BYTES });
+  if (sealed.length < TAG_BYTES) return null;
+  const bytes = sealed.length - TAG_BYTES;
+  const decipher = createDecipheriv(AEAD, key, nonce, { authTagLength: TAG_BYTES });
   decipher.setAAD(ad, { plaintextLength: bytes });
   decipher.setAuthTag(sealed.subarray(bytes));
   const plaintext = decipher.update(sealed.subarray(0, bytes));
