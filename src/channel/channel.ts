@@ -6,6 +6,7 @@ import { type ErrorCode, errorOf, PosternError } from "../errors/mod.ts";
 import { Mux, type MuxStream, type StreamHandler } from "../mux/mod.ts";
 import type { SealingCore } from "../ports/mod.ts";
 import type { TransportKeys } from "../crypto/mod.ts";
+import type { ChannelInitGrant } from "../grants/mod.ts";
 import {
   FrameType,
   MAX_RECORD_BYTES,
@@ -24,6 +25,7 @@ import { decodePayload, encodePayload, type ReadyMessage, readyMessage } from ".
 import { Heartbeat } from "./heartbeat.ts";
 import { carriesTraffic, type ChannelState, isTerminal, Lifecycle, takesNewStreams } from "./lifecycle.ts";
 import type { ChannelLimits } from "./limits.ts";
+import { isOfferMessage, type OfferAnswer, OfferAnswerer, OfferAsker } from "./offers.ts";
 import { Opening } from "./opening.ts";
 import { RecordLayer } from "./record_layer.ts";
 import { Revalidation } from "./revalidation.ts";
@@ -36,6 +38,7 @@ export class Channel {
   readonly #lifecycle: Lifecycle;
   readonly #mux: Mux;
   readonly #opening: Opening;
+  readonly #offers: OfferAsker | OfferAnswerer;
   #records: RecordLayer | undefined;
   #revalidation: Revalidation | undefined;
   #heartbeat: Heartbeat | undefined;
@@ -48,6 +51,7 @@ export class Channel {
   constructor(options: ChannelOptions) {
     this.#role = options.role;
     this.#opening = new Opening(options.role);
+    this.#offers = options.role.side === "responder" ? new OfferAsker() : new OfferAnswerer();
     this.#core = options.core;
     this.#limits = options.limits;
     this.#events = options.events;
@@ -263,11 +267,34 @@ export class Channel {
     this.#followRevalidation();
   }
 
+  /**
+   * Responder: hands the grant of a private channel to the agent; returns the offer's number. The answer is told by
+   * `onOfferAnswer`. @throws PosternError `peer_draining`, `channel_closed`, `private_offer_limit`, `grant_malformed`
+   */
+  offer(grant: ChannelInitGrant, now: number): number {
+    this.#now = now;
+    if (!(this.#offers instanceof OfferAsker)) throw new PosternError("channel_closed");
+    this.#assertTakesNew();
+    const { offer, payload } = this.#offers.ask(grant);
+    this.#mux.sendChannelFrame(FrameType.control, payload);
+    return offer;
+  }
+
+  /** Initiator: answers an offer, once. Without effect on a channel that is ending. */
+  answerOffer(offer: number, answer: OfferAnswer, now: number): void {
+    this.#now = now;
+    if (
+      !(this.#offers instanceof OfferAnswerer) || this.#ending !== undefined || !carriesTraffic(this.state)
+    ) {
+      return;
+    }
+    const payload = this.#offers.answer(offer, answer);
+    if (payload !== undefined) this.#mux.sendChannelFrame(FrameType.control, payload);
+  }
+
   /** Opens a stream to the peer. @throws PosternError `peer_draining`, `channel_closed` */
   open(opening: StreamOpening, handler: StreamHandler): MuxStream {
-    if (!takesNewStreams(this.state)) {
-      throw new PosternError(this.state === "draining" ? "peer_draining" : "channel_closed");
-    }
+    this.#assertTakesNew();
     return this.#mux.open(opening, handler);
   }
 
@@ -384,9 +411,26 @@ export class Channel {
     if (this.#proving === undefined) {
       throw new PosternError("frame_bad_control", `Cannot take CONTROL frame while ${this.state}`);
     }
+    if (isOfferMessage(payload)) return this.#onOffer(payload);
     const tell = this.#proving.receive(payload, this.#now);
     this.#followRevalidation();
     tell();
+  }
+
+  #onOffer(payload: Uint8Array): void {
+    if (this.#offers instanceof OfferAsker) {
+      const { offer, answer } = this.#offers.read(payload);
+      return this.#events.onOfferAnswer?.(offer, answer);
+    }
+    if (this.#events.onOffer === undefined) {
+      throw new PosternError("frame_bad_control", "Cannot take offer: this agent has no private service");
+    }
+    this.#events.onOffer(this.#offers.read(payload));
+  }
+
+  #assertTakesNew(): void {
+    if (takesNewStreams(this.state)) return;
+    throw new PosternError(this.state === "draining" ? "peer_draining" : "channel_closed");
   }
 
   /** The heartbeat, while it counts: a channel that is ending has its own deadline. */

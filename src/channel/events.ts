@@ -4,6 +4,7 @@ import type { MuxStream, StreamHandler } from "../mux/mod.ts";
 import type { ResetReason } from "../wire/mod.ts";
 import type { CarrierPlace, ReadyMessage } from "./handshake_payload.ts";
 import type { ChannelState } from "./lifecycle.ts";
+import type { Offer, OfferAnswer } from "./offers.ts";
 
 /** The edge's question, as the agent sees it: what evidence has to be bound to. */
 export interface Challenge {
@@ -60,6 +61,10 @@ export interface ChannelEvents {
   onReauthenticated?(nextMs: number | undefined): void;
   /** Responder: verify the proof, then `reauthenticated` or `refuse`. */
   onReauthProof?(proof: ReauthProof): void;
+  /** Initiator: the edge hands over a private channel's grant; answer with `answerOffer`. Absent: no offer is taken. */
+  onOffer?(offer: Offer): void;
+  /** Responder: the agent's answer to an offer. */
+  onOfferAnswer?(offer: number, answer: OfferAnswer): void;
   /** Initiator: the channel is established. */
   onReady?(ready: ReadyMessage): void;
   /** The peer opens a stream: who handles it, or why nobody does. */

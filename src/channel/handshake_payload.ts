@@ -3,10 +3,11 @@ import { z } from "zod";
 import { base64Url32, maxTokenChars } from "../identity/mod.ts";
 import { utf8, utf8Decode } from "../bytes/mod.ts";
 import { type ErrorCode, PosternError } from "../errors/mod.ts";
+import type { OfferMessage } from "./offers.ts";
 import type { ReauthDone, ReauthProofMessage, ReauthRequest } from "./reauth_messages.ts";
 
 /** Longest JSON text of one payload. */
-const MAX_PAYLOAD_BYTES = 12_288;
+export const MAX_PAYLOAD_BYTES = 12_288;
 
 const token = z.string().min(16).max(maxTokenChars);
 const code = z.string().min(1).max(64).regex(/^[a-z0-9_]+$/);
@@ -74,7 +75,8 @@ export function encodePayload(
     | ReadyMessage
     | ReauthRequest
     | ReauthProofMessage
-    | ReauthDone,
+    | ReauthDone
+    | OfferMessage,
 ): Uint8Array {
   return utf8(JSON.stringify(payload));
 }

@@ -10,6 +10,7 @@ export { carriesTraffic, type ChannelState, isTerminal, Lifecycle, takesNewStrea
 export { channelLimits, type ConfiguredChannel } from "./configured_limits.ts";
 export { CHANNEL_LIMITS, type ChannelLimits } from "./limits.ts";
 export { type RatchetKeys, ratchetKeys, type RatchetPublics, ratchetTranscript } from "./ratchet.ts";
+export { MAX_OPEN_OFFERS, type Offer, type OfferAnswer } from "./offers.ts";
 export { type KeyedMessage, ReauthAnswerer, ReauthAsker, type ReauthBasis } from "./reauth.ts";
 export { RecordKey, REKEY_LIMITS, type RekeyLimits } from "./record_key.ts";
 export { RecordLayer } from "./record_layer.ts";

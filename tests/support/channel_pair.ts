@@ -10,6 +10,8 @@ import {
   HandshakeInitiator,
   HandshakeResponder,
   isTerminal,
+  type Offer,
+  type OfferAnswer,
   type Proof,
   type ReadyMessage,
   type ReauthChallenge,
@@ -69,6 +71,8 @@ export class ChannelEnd {
   reauthProofs: ReauthProof[] = [];
   /** What the edge said with each proof that it was content with. */
   reauthenticated: (number | undefined)[] = [];
+  readonly offers: Offer[] = [];
+  readonly offerAnswers: { offer: number; answer: OfferAnswer }[] = [];
   ended = false;
   error: PosternError | undefined;
   /** What to do when asked; changed by tests. */
@@ -80,10 +84,11 @@ export class ChannelEnd {
   onEnd: (error: PosternError | undefined) => void = () => {};
   answer: (stream: MuxStream) => StreamUser | ResetReason = () => new StreamUser(true);
   readonly #pair: ChannelPair;
+  readonly #events: ChannelEvents;
 
   constructor(pair: ChannelPair, make: (events: ChannelEvents, core: SealingCore) => Channel) {
     this.#pair = pair;
-    this.channel = make({
+    this.#events = {
       wake: () => this.wakes++,
       onState: (state) => void this.states.push(state),
       onStage0: (token, version) => {
@@ -107,6 +112,8 @@ export class ChannelEnd {
         this.tasks.push(() => this.onReauthProof());
       },
       onReauthenticated: (nextMs) => void this.reauthenticated.push(nextMs),
+      onOffer: (offer) => void this.offers.push(offer),
+      onOfferAnswer: (offer, answer) => void this.offerAnswers.push({ offer, answer }),
       onReady: (ready) => this.ready = ready,
       onOpen: (stream) => {
         const answer = this.answer(stream);
@@ -124,7 +131,13 @@ export class ChannelEnd {
         this.error = error;
         this.onEnd(error);
       },
-    }, this.core);
+    };
+    this.channel = make(this.#events, this.core);
+  }
+
+  /** An agent that has no private service, and so takes no offers. */
+  takesNoOffers(): void {
+    delete this.#events.onOffer;
   }
 
   /** The next record that this end has to say. */

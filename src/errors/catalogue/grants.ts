@@ -42,4 +42,13 @@ export const GRANT_ERRORS = {
     cause: "The grant allows only handshakes that this version of Postern does not have.",
     remedy: "Upgrade this endpoint, or let control allow a suite that it knows.",
   },
+  private_offer_limit: {
+    title: "Agent answers no offers",
+    blame: "peer",
+    retryable: true,
+    status: 503,
+    exit: 1,
+    cause: "As many private channels as an agent may be offered at the same time wait for its answer.",
+    remedy: "Try again in some seconds. If it stays, look at the log of the agent that shares the service.",
+  },
 } as const satisfies Record<string, ErrorFacts>;
