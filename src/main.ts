@@ -1,8 +1,8 @@
 /** Composition root: an edge with the control plane embedded, from one configuration. */
 import { adminApp, health as alive } from "./admin.ts";
 import { openAdminOidc } from "./admin_oidc.ts";
-import { AuthorizerHealth } from "./authorizer_health.ts";
 import { boundKeyVerifier } from "./attestation/mod.ts";
+import { AuthorizerHealth } from "./authorizer_health.ts";
 import { toBase64Url, utf8 } from "./bytes/mod.ts";
 import { carrierUrlOf, controlUrlOf, type EdgeConfig, isLoopbackHost, trustDomainOf } from "./config/mod.ts";
 import {
@@ -17,22 +17,22 @@ import {
   tpmTrust,
   tpmVerifier,
 } from "./control/mod.ts";
-import { AuthorityDirectory, systemClock, systemRandom } from "./driver/mod.ts";
-import type { EdgePlane } from "./edge/mod.ts";
-import { dashboard as dashboardOf, isDashboardPath } from "./dashboard/mod.ts";
 import { controlEvents } from "./control_events.ts";
 import { controlConfigOf, rotationOf } from "./control_settings.ts";
+import { dashboard as dashboardOf, isDashboardPath } from "./dashboard/mod.ts";
+import { AuthorityDirectory, systemClock, systemRandom } from "./driver/mod.ts";
+import type { EdgePlane } from "./edge/mod.ts";
 import { certificateFilesOf } from "./edge_certificates.ts";
-import { makePlane, startPlane } from "./edge_plane.ts";
-import { drainChannels, liveChannel, presenceOf, servedTunnels } from "./live_channels.ts";
-import { OperatorToken } from "./operator_token.ts";
 import { EdgeDirectory } from "./edge_directory.ts";
+import { makePlane, startPlane } from "./edge_plane.ts";
 import { FellowEdges } from "./fellow_edges.ts";
 import { offerFirstAdministrator } from "./first_administrator.ts";
-import { openStore } from "./open_store.ts";
-import type { Clock, Log, Random } from "./ports/mod.ts";
 import { knownRoute } from "./known_route.ts";
+import { drainChannels, liveChannel, presenceOf, servedTunnels } from "./live_channels.ts";
 import { NodePort } from "./node_port.ts";
+import { openStore } from "./open_store.ts";
+import { OperatorToken } from "./operator_token.ts";
+import type { Clock, Log, Random } from "./ports/mod.ts";
 import { Readiness } from "./readiness.ts";
 import { StateDirectory } from "./state_directory.ts";
 import { type AdminListener, createLog, createMetrics, type Metrics, serveAdmin } from "./telemetry/mod.ts";

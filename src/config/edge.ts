@@ -1,4 +1,11 @@
 /** Settings of an edge and of the control plane inside it. Each default states its cost. */
+import { adminOidcSettings } from "./admin_oidc.ts";
+import { edgeLimitSettings, replacementSettings } from "./edge_limits.ts";
+import { edgeTimeoutSettings } from "./edge_timeouts.ts";
+import { optional, setting, type Values } from "./setting.ts";
+import { channelSettings, heartbeatSettings, logSettings, otelSettings, upgradeSettings } from "./shared.ts";
+import { attestationSettings, identitySettings, reauthSettings, tokenSettings } from "./trust.ts";
+import { hourMs } from "./units.ts";
 import {
   address,
   addressBlocks,
@@ -14,13 +21,6 @@ import {
   toggleOrAuto,
   word,
 } from "./values.ts";
-import { adminOidcSettings } from "./admin_oidc.ts";
-import { edgeLimitSettings, replacementSettings } from "./edge_limits.ts";
-import { edgeTimeoutSettings } from "./edge_timeouts.ts";
-import { optional, setting, type Values } from "./setting.ts";
-import { channelSettings, heartbeatSettings, logSettings, otelSettings, upgradeSettings } from "./shared.ts";
-import { attestationSettings, identitySettings, reauthSettings, tokenSettings } from "./trust.ts";
-import { hourMs } from "./units.ts";
 
 /** Most blocks in a list of the edge. */
 const maxAccessBlocks = 1_024;

@@ -57,7 +57,9 @@ import {
 } from "./routes.ts";
 import { unknownMembers } from "./schemas.ts";
 import { addVerdictRoutes, verifyTokenRoute } from "./verdict_app.ts";
-import { createTunnel, deleteTunnel, hostnameOf } from "./tunnels.ts";
+import { deleteTunnel } from "./tunnel_deletion.ts";
+import { hostnameOf } from "./tunnel_tokens.ts";
+import { createTunnel } from "./tunnels.ts";
 
 /** How long caches may keep the key set: well below the time that a key is published before it signs. */
 const jwksCacheSeconds = 300;

@@ -31,7 +31,7 @@ import {
   liveAttestation,
   renewAttestation,
 } from "./live_attestation.ts";
-import { gone } from "./tunnels.ts";
+import { gone } from "./tunnel_terms.ts";
 
 /** By what the agent may ask: a stage 0 token for a new channel, a reauth token for one that stands. */
 export type ChallengeAuthority = { readonly stage0Token: string } | { readonly reauthToken: string };

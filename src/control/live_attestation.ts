@@ -21,7 +21,7 @@ import { tellsOfMachine } from "../policy/mod.ts";
 import type { AttestationRecord } from "../ports/mod.ts";
 import { controlAudience, type ControlDeps } from "./config.ts";
 import { expectationOf } from "./credentials.ts";
-import { gone } from "./tunnels.ts";
+import { gone } from "./tunnel_terms.ts";
 
 /** What a channel may publish, as stage 0 said it. */
 export const channelRoutesSchema = z.object({

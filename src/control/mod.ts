@@ -41,7 +41,7 @@ export {
 export { bearerOf, grantManagementToken, issueManagementToken, requireManagement } from "./credentials.ts";
 export { type ControlEnv, type Problem, rateLimit } from "./http.ts";
 export { RateLimiter } from "./rate_limit.ts";
-export { hostnameOf } from "./tunnels.ts";
+export { hostnameOf } from "./tunnel_tokens.ts";
 export { stateOf } from "./machine_state.ts";
 export { deleteMachine, machineOf, machinePage, restoreMachine, revokeMachine } from "./machines.ts";
 export type { Credential, EkTemplateName, JudgedKeys, MachineTrust, ShownKeys } from "./machine_trust.ts";

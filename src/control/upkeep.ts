@@ -4,7 +4,7 @@ import { defaultRotation, Keyset, type RotationPolicy } from "../identity/mod.ts
 import type { Clock, Random, Store } from "../ports/mod.ts";
 import { advanceRotation } from "./ca_rotation.ts";
 import type { ControlDeps } from "./config.ts";
-import { deleteAbandoned } from "./tunnels.ts";
+import { deleteAbandoned } from "./tunnel_deletion.ts";
 
 /** Time between two passes: also how late another process's key rotation is noticed. */
 export const upkeepIntervalMs = 60_000;

@@ -8,7 +8,7 @@ import { toldMachine } from "../machine_app.ts";
 import { machinePage } from "../machines.ts";
 import { listPolicies } from "../policies.ts";
 import { toldPolicy } from "../policy_app.ts";
-import { hostnameOf } from "../tunnels.ts";
+import { hostnameOf } from "../tunnel_tokens.ts";
 import type { RequireAdmin } from "./authority.ts";
 import {
   adminAuditRoute,
