@@ -14,6 +14,8 @@ export interface ControlEnv {
   Bindings: {
     /** The client's IP address, from the socket or a trusted proxy. */
     clientIp?: string;
+    /** An open page asks by itself, and nobody else: no session is used by that. */
+    isPassive?: boolean;
   };
   Variables: { requestId: string };
 }

@@ -123,7 +123,7 @@ export function dashboard(given: Omit<DashboardDeps, "requireAdmin">): Dashboard
       headers: { Cookie: context.req.header("Cookie") ?? "" },
     });
     const source = async () => {
-      const answer = await app.fetch(request, { ...context.env, onlyLive: true });
+      const answer = await app.fetch(request, { ...context.env, onlyLive: true, isPassive: true });
       return answer.ok ? await answer.json() as LiveParts : undefined;
     };
     if (await source() === undefined) throw new PosternError("authorization_required");

@@ -93,3 +93,15 @@ Deno.test("live pages are not without number", async () => {
   await owner.get("/dashboard/audit");
   assert.equal(open.control.clock.pending, 1, "the next sample of the traffic");
 });
+
+Deno.test("live page does not keep a session open that nobody uses", async () => {
+  await using open = await openDashboard();
+  const owner = await firstOwner(open);
+  const { clock } = open.control;
+  const live = () => owner.get("/dashboard/live?page=/dashboard");
+  for (let minutes = 0; minutes < 59; minutes += 10) {
+    assert.match((await live()).text, /event: update/);
+    clock.advance(600_000);
+  }
+  assert.equal((await live()).status, 303);
+});

@@ -67,7 +67,7 @@ async function administratorOf(deps: ControlDeps, context: Context<ControlEnv>):
   }
   const secret = getCookie(context, cookieName(context));
   if (secret === undefined) throw authorizationRequired();
-  const signedIn = await sessionOfCookie(deps, secret);
+  const signedIn = await sessionOfCookie(deps, secret, !context.env?.isPassive);
   return { ...signed(signedIn), csrfToken: csrfTokenOf(secret) };
 }
 

@@ -49,13 +49,16 @@ export async function openSession(
   return { account, session, secret };
 }
 
-/** The session of a cookie. Throws `admin_session_ended`. */
-export async function sessionOfCookie(deps: SessionDeps, secret: string): Promise<SignedIn> {
+/**
+ * The session of a cookie. Throws `admin_session_ended`.
+ * @param isUse whether it is used by that, and so stays open for longer
+ */
+export async function sessionOfCookie(deps: SessionDeps, secret: string, isUse = true): Promise<SignedIn> {
   const session = secretPattern.test(secret)
     ? await deps.store.adminSessionBySecret(hashOfSecret(secret))
     : undefined;
   // A refresh token is no cookie.
-  return await live(deps, session?.kind === "cookie" ? session : undefined);
+  return await live(deps, session?.kind === "cookie" ? session : undefined, isUse);
 }
 
 /** The session of an access token. Throws the codes of tokens, `admin_session_ended`. */
@@ -108,7 +111,11 @@ export async function refreshSession(
 }
 
 /** Judges what the store knows, and notes that it is used. */
-async function live(deps: SessionDeps, session: AdminSession | undefined): Promise<SignedIn> {
+async function live(
+  deps: SessionDeps,
+  session: AdminSession | undefined,
+  isUse = true,
+): Promise<SignedIn> {
   if (session === undefined) throw ended();
   const nowMs = deps.clock.wall();
   const isOver = session.expiresAtMs <= nowMs || session.usedAtMs + sessionIdleMs <= nowMs;
@@ -117,7 +124,9 @@ async function live(deps: SessionDeps, session: AdminSession | undefined): Promi
     await deps.store.closeAdminSession(session.sessionId);
     throw ended();
   }
-  if (session.usedAtMs + noteUseEveryMs <= nowMs) await deps.store.useAdminSession(session.sessionId, nowMs);
+  if (isUse && session.usedAtMs + noteUseEveryMs <= nowMs) {
+    await deps.store.useAdminSession(session.sessionId, nowMs);
+  }
   return { account, session };
 }
 
