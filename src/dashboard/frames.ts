@@ -52,7 +52,7 @@ async function navigationOf(
     entry("audit", "Audit log"),
     entry("traffic", "Traffic"),
     entry("settings", "Settings"),
-    entry("account", "Account"),
+    entry("account", "My account"),
     ...(ownsAccounts ? [entry("accounts", "Accounts")] : []),
   ];
 }

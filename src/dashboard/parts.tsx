@@ -68,13 +68,15 @@ interface TableProps<Row> {
   readonly columns: readonly Column<Row>[];
   readonly rows: readonly Row[];
   readonly empty: Markup;
+  /** Its columns have room on a phone. */
+  readonly isSmall?: boolean;
 }
 
 /** Roles are said in full: where rows are shown as cards, browsers no longer take them for a table. */
-export function Table<Row>({ caption, columns, rows, empty }: TableProps<Row>) {
+export function Table<Row>({ caption, columns, rows, empty, isSmall }: TableProps<Row>) {
   if (rows.length === 0) return <p class="empty">{empty}</p>;
   return (
-    <table role="table" class={columns.length > 6 ? "wide" : undefined}>
+    <table role="table" class={isSmall ? "small" : columns.length > 6 ? "wide" : undefined}>
       <caption class="only-read">{caption}</caption>
       <thead role="rowgroup">
         <tr role="row">

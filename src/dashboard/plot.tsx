@@ -3,9 +3,9 @@ import type { FC } from "hono/jsx";
 import { formatDistance } from "./format.ts";
 
 /** Of the drawing, in its own units; it is scaled to the page. */
-const width = 640;
-const height = 168;
-const left = 56;
+const width = 480;
+const height = 150;
+const left = 60;
 const right = 8;
 const top = 8;
 const bottom = 20;

@@ -42,15 +42,10 @@ export function addTokenActions(app: Hono<DashboardEnv>, deps: DashboardDeps): v
       expiresAtMs: Date.parse(String(told.expires_at)),
       use: isLink
         ? <p>Whoever opens it first sees the token, with a picture to scan. It can be opened once.</p>
-        : kind === "machine"
-        ? (
-          <p>
-            Put it into a file on the machine, and there: <code>postern enroll --token-file FILE</code>
-          </p>
-        )
         : (
           <p>
-            Put it into a file on the node, and name that file in its settings.
+            Put it into a file there that only its user reads, and run:{" "}
+            <code>postern enroll --token-file FILE --control {control.publicUrl()}</code>
           </p>
         ),
     };

@@ -12,7 +12,7 @@ export async function enrolMachine(
   store: Store,
   n: number,
   labels: readonly string[] = [],
-  keys: Partial<Pick<MachineRecord, "agentId" | "akPublic" | "akName">> = {},
+  keys: Partial<Pick<MachineRecord, "agentId" | "akPublic" | "akName" | "enrolledAtMs">> = {},
 ): Promise<string> {
   const hash = createHash("sha256").update(new Uint8Array([n])).digest("hex");
   const endMs = Date.UTC(2100, 0, 1);
@@ -46,11 +46,12 @@ export async function rememberShown(
   store: Store,
   agentId: string,
   values: Readonly<Record<string, string>>,
+  { at = 1_000, result = "ok", policy = "baseline@1" } = {},
 ): Promise<void> {
   const state = {
     clock: { resetCount: 1, restartCount: 0, clockMs: 1_000, firmware },
-    shown: { bank: "sha256", values, firmware, at: 1_000 },
-    verdict: { result: "ok", purpose: "channel-open", policy: "baseline@1", at: 1_000 },
+    shown: { bank: "sha256", values, firmware, at },
+    verdict: { result, purpose: "channel-open", policy, at },
   };
   const revision = (await store.machine(agentId))?.continuity?.revision ?? 0;
   assert.ok(await store.advanceContinuity(agentId, JSON.stringify(state), revision));

@@ -112,6 +112,6 @@ Deno.test("traffic page draws what was sampled, and says it in words", async () 
   }
   const { text } = await owner.get("/dashboard/traffic");
   assert.match(text, /aria-label="Requests\. Answered: from 2\/s to 4\/s, now 4\/s\./);
-  assert.match(text, /<polyline class="s1" points="56\.0,[\d.]+ 632\.0,[\d.]+"/);
+  assert.match(text, /<polyline class="s1" points="60\.0,[\d.]+ 472\.0,[\d.]+"/);
   assert.match(text, /To viewers: 20\.0 kB\/s/);
 });

@@ -129,7 +129,7 @@ function Shown({ record, nowMs }: { record: MachineRecord; nowMs: number }) {
         </>
       }
     >
-      <Table caption="Values of PCRs" columns={columns} rows={rows} empty="None were quoted." />
+      <Table caption="Values of PCRs" isSmall columns={columns} rows={rows} empty="None were quoted." />
     </Panel>
   );
 }

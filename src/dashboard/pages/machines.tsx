@@ -32,7 +32,7 @@ export async function machines({ deps: { control }, nowMs, query }: Visit): Prom
     },
     { title: "Labels", cell: ({ labels }) => <Labels labels={labels} /> },
     { title: "Last quote", cell: (machine) => <LastQuote machine={machine} nowMs={nowMs} /> },
-    { title: "Endorsement key", cell: ({ ekSha256 }) => <Id id={ekSha256} /> },
+    { title: "EK", cell: ({ ekSha256 }) => <Id id={ekSha256} /> },
     { title: "Enrolled", cell: ({ enrolledAtMs }) => <Time ms={enrolledAtMs} nowMs={nowMs} /> },
   ];
   return {

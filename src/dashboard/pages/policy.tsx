@@ -5,7 +5,18 @@ import { PosternError } from "../../errors/mod.ts";
 import { type PcrPolicy, type PolicyChange, policyChanges, versionOf } from "../../policy/mod.ts";
 import { formatCount } from "../format.ts";
 import { type Frame, Page } from "../layout.tsx";
-import { ActionForm, Badge, type Column, Field, Id, Panel, Table, Time, type Tone } from "../parts.tsx";
+import {
+  ActionForm,
+  Badge,
+  type Column,
+  Field,
+  Id,
+  Instant,
+  Panel,
+  Table,
+  Time,
+  type Tone,
+} from "../parts.tsx";
 import { type DashboardDeps, live, still, type View, type Visit } from "../visit.ts";
 import { Labels } from "./machines.tsx";
 
@@ -32,7 +43,7 @@ export async function policy({ deps: { control }, admin, nowMs, params, query }:
         overlapUntilMs > nowMs
           ? (
             <>
-              accepted until <Time ms={overlapUntilMs} nowMs={nowMs} />
+              accepted until <Instant ms={overlapUntilMs} />
             </>
           )
           : "not accepted",
@@ -128,7 +139,7 @@ const Changes: FC<{ changes: readonly PolicyChange[] }> = ({ changes }) => {
       ),
     },
   ];
-  return <Table caption="Changes" columns={columns} rows={changes} empty="They say the same." />;
+  return <Table caption="Changes" isSmall columns={columns} rows={changes} empty="They say the same." />;
 };
 
 const outcomes: Readonly<Record<MachineOutcome["outcome"], readonly [Tone, string]>> = {

@@ -32,6 +32,7 @@ export async function settings(visit: Visit): Promise<View> {
             {versions.length === 0 ? null : (
               <Table
                 caption="Versions of nodes"
+                isSmall
                 columns={columns}
                 rows={versions}
                 empty="No node was heard."
@@ -174,5 +175,5 @@ export async function account(visit: Visit): Promise<View> {
       </Panel>,
     ));
   }
-  return { title: "Account", hint: `${signedIn.account.name}, ${admin.role}`, parts };
+  return { title: "My account", hint: `${signedIn.account.name}, ${admin.role}`, parts };
 }
