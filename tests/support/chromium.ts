@@ -68,6 +68,13 @@ export class Chromium implements AsyncDisposable {
     return page;
   }
 
+  /** Another profile, whose pages run no scripts. */
+  async contextWithoutScripts(): Promise<BrowserContext> {
+    const context = await this.#browser!.newContext({ javaScriptEnabled: false });
+    context.setDefaultTimeout(actionTimeoutMs);
+    return context;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.context.close();
     await this.#browser?.close();
