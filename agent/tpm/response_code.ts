@@ -52,6 +52,11 @@ export function isTransient(code: number): boolean {
   return TRANSIENT.has(code & TPM_BITS);
 }
 
+/** Whether the TPM could not judge the command as things stand, say because another program unloaded an object of ours. */
+export function isWarning(code: number): boolean {
+  return (code & (FORMAT_1 | WARNING)) === WARNING;
+}
+
 /** No room for one more object or session: without a resource manager another program may hold it, for a moment or for good. */
 export function isFull(code: number): boolean {
   return isCode(code, TpmRc.objectMemory) || isCode(code, TpmRc.sessionMemory);

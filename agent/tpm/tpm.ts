@@ -27,6 +27,7 @@ import {
 } from "./objects.ts";
 import type { OpenPipe } from "./pipe.ts";
 import { quotePcrs, type TpmQuote } from "./quote.ts";
+import { isWarning } from "./response_code.ts";
 import type { TpmTurn } from "./turn.ts";
 
 /** What a quote covers when nobody asks for PCRs: firmware, its configuration, boot loader and Secure Boot. */
@@ -132,8 +133,9 @@ export class Tpm {
           encryptedSecret,
         );
       } catch (error) {
-        // TPMs answer with different codes; all of them mean the same.
+        // TPMs answer with different codes; all of them mean the same, but for those that judge nothing.
         if (!(error instanceof PosternError && error.code === "tpm_refused")) throw error;
+        if (isWarning(Number(error.detail?.rc))) throw error;
         throw new PosternError(
           "tpm_activation_failed",
           "Cannot open the credential: it is not for this endorsement key and this attestation key",

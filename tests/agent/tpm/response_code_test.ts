@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { describeResponseCode, isCode, isTransient, TpmRc } from "../../../agent/tpm/response_code.ts";
+import {
+  describeResponseCode,
+  isCode,
+  isTransient,
+  isWarning,
+  TpmRc,
+} from "../../../agent/tpm/response_code.ts";
 
 Deno.test("describeResponseCode() tells which parameter, handle or session an error is about", () => {
   assert.equal(
@@ -35,6 +41,11 @@ Deno.test("describeResponseCode() has words for every number", () => {
 Deno.test("isTransient() holds for answers that ask for another attempt only", () => {
   for (const code of [0x908, 0x909, 0x90a, 0x920, 0x922, 0x923]) assert.ok(isTransient(code));
   for (const code of [0, 0x100, 0x101, 0x153, 0x921, 0x902, 0x18b]) assert.ok(!isTransient(code));
+});
+
+Deno.test("isWarning() holds for what judges nothing, a handle that is not loaded before all", () => {
+  for (const code of [0x910, 0x911, 0x918, 0x902, 0x922]) assert.ok(isWarning(code));
+  for (const code of [0, 0x101, 0x18b, 0x2c4, 0x2df, 0x98e]) assert.ok(!isWarning(code));
 });
 
 Deno.test("isCode() looks past the number of the handle, and past the layer", () => {
