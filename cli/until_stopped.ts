@@ -32,31 +32,44 @@ export function stopSignalReader(now: () => number): () => "drain" | "nothing" |
 }
 
 /**
- * The first SIGINT or SIGTERM drains, the second one ends the process at once. `reload` runs on SIGHUP.
- * Rejects with what ended the node.
+ * Starts a node and runs it to its end. Signals are heard from before the start on: whoever was told that a node started may
+ * stop it. The first SIGINT or SIGTERM drains, after the start if that is still under way; the second one ends the process at
+ * once. `reload` runs on SIGHUP. Rejects with what `start` rejects with, or with what ended the node.
  */
-export async function untilStopped(
-  node: RunningNode,
-  hooks: { readonly stopping: () => void; readonly cutShort: () => void; readonly reload?: () => void },
+export async function untilStopped<Node extends RunningNode>(
+  start: () => Promise<Node>,
+  hooks: {
+    readonly stopping: () => void;
+    readonly cutShort: () => void;
+    readonly reload?: (node: Node) => void;
+  },
   now: () => number = () => performance.now(),
 ): Promise<void> {
   const meaningOf = stopSignalReader(now);
+  let node: Node | undefined;
+  let isStopping = false;
+  // What goes wrong while draining is what `finished` rejects with.
+  const drain = () => node?.stop().catch(() => {});
   const stop = () => {
     const meaning = meaningOf();
     if (meaning === "drain") {
+      isStopping = true;
       hooks.stopping();
-      // What goes wrong while draining is what `finished` rejects with.
-      node.stop().catch(() => {});
+      drain();
     } else if (meaning === "end") {
       hooks.cutShort();
       Deno.exit(cutShortExitCode);
     }
   };
-  const reload = () => hooks.reload?.();
+  const reload = () => {
+    if (node !== undefined) hooks.reload?.(node);
+  };
   const withReload = Deno.build.os !== "windows";
   for (const signal of stopSignals) Deno.addSignalListener(signal, stop);
   if (withReload) Deno.addSignalListener("SIGHUP", reload);
   try {
+    node = await start();
+    if (isStopping) drain();
     await node.finished;
   } finally {
     for (const signal of stopSignals) Deno.removeSignalListener(signal, stop);

@@ -59,15 +59,16 @@ async function run(call: Call, { config, origins, warnings }: Resolved<AgentConf
   for (const warning of warnings) log("warn", warning);
   try {
     const { startAgent } = await import("../../agent/mod.ts");
-    const agent = await startAgent(config, {
-      log,
-      onStatus: view.update,
-      adminMayMove: origins.get("admin_listen")?.layer === "default",
-    });
-    await untilStopped(agent, {
+    const start = () =>
+      startAgent(config, {
+        log,
+        onStatus: view.update,
+        adminMayMove: origins.get("admin_listen")?.layer === "default",
+      });
+    await untilStopped(start, {
       stopping: () => log("info", "draining", { drain_timeout_ms: config.drainTimeoutMs }),
       cutShort: () => view.close(),
-      reload: () => agent.reconnect(),
+      reload: (agent) => agent.reconnect(),
     });
   } finally {
     view.close();

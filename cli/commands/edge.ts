@@ -11,15 +11,16 @@ export async function runEdge(call: Call): Promise<number> {
   for (const warning of warnings) log("warn", warning);
   const { startEdge } = await import("../../src/main.ts");
   // The program that runs here, whatever it was packed into, is also what its further threads run.
-  const edge = await startEdge(config, {
-    log,
-    workerEntry: Deno.mainModule,
-    adminMayMove: origins.get("admin_listen")?.layer === "default",
-  });
-  await untilStopped(edge, {
+  const start = () =>
+    startEdge(config, {
+      log,
+      workerEntry: Deno.mainModule,
+      adminMayMove: origins.get("admin_listen")?.layer === "default",
+    });
+  await untilStopped(start, {
     stopping: () => log("info", "draining", { drain_timeout_ms: config.drainTimeoutMs }),
     cutShort: () => log("warn", "ended without draining"),
-    reload: () => void edge.reload(),
+    reload: (edge) => void edge.reload(),
   });
   return 0;
 }

@@ -14,9 +14,9 @@ export async function runNode(role: "connector" | "tunneler", call: Call): Promi
   const log = createLog({ ...config.log, wall: systemClock.wall, write: (line) => call.terminal.err(line) });
   for (const warning of warnings) log("warn", warning);
   const { startConnector, startTunneler } = await import("../../agent/node/mod.ts");
-  const start = role === "connector" ? startConnector : startTunneler;
-  const node = await start(config, { log, adminMayMove: origins.get("admin_listen")?.layer === "default" });
-  await untilStopped(node, {
+  const startNode = role === "connector" ? startConnector : startTunneler;
+  const adminMayMove = origins.get("admin_listen")?.layer === "default";
+  await untilStopped(() => startNode(config, { log, adminMayMove }), {
     stopping: () => log("info", "stopping"),
     cutShort: () => log("warn", "ended at once"),
   });

@@ -3,29 +3,40 @@ import { sameSignalMs, stopSignalReader } from "../../cli/until_stopped.ts";
 
 const module = new URL("../../cli/until_stopped.ts", import.meta.url).href;
 
-/** A node that says what is asked of it; `drains` tells whether stopping ever ends. */
-function program(drains: boolean): string {
+/** A node that says what is asked of it; `drains` tells whether stopping ever ends, `starts` whether a signal ends its start. */
+function program(drains: boolean, starts: boolean): string {
   return `
     import { untilStopped } from "${module}";
     const { promise, resolve } = Promise.withResolvers();
     const alive = setInterval(() => {}, 1000);
     const node = { finished: promise, stop: async () => { if (${drains}) resolve(); } };
     let now = 0;
-    const done = untilStopped(node, {
-      stopping: () => console.log("stopping"),
+    const signalled = Promise.withResolvers();
+    const start = async () => {
+      if (${starts}) {
+        console.log("starting");
+        await signalled.promise;
+      }
+      console.log("ready");
+      return node;
+    };
+    await untilStopped(start, {
+      stopping: () => { console.log("stopping"); signalled.resolve(); },
       cutShort: () => console.log("cut short"),
       reload: () => console.log("reload"),
     }, () => now += ${sameSignalMs});
-    console.log("ready");
-    await done;
     clearInterval(alive);
     console.log("finished");`;
 }
 
 /** Sends each signal after the line before it was printed; returns all lines and the exit code. */
-async function run(drains: boolean, signals: readonly [after: string, signal: Deno.Signal][]) {
+async function run(
+  drains: boolean,
+  signals: readonly [after: string, signal: Deno.Signal][],
+  { starts = false } = {},
+) {
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["eval", program(drains)],
+    args: ["eval", program(drains, starts)],
     stdout: "piped",
     stderr: "inherit",
   }).spawn();
@@ -46,6 +57,13 @@ async function run(drains: boolean, signals: readonly [after: string, signal: De
 Deno.test("untilStopped() drains on the first SIGTERM and reloads on SIGHUP", async () => {
   assert.deepEqual(await run(true, [["ready", "SIGHUP"], ["reload", "SIGTERM"]]), {
     lines: ["ready", "reload", "stopping", "finished"],
+    code: 0,
+  });
+});
+
+Deno.test("untilStopped() drains a node that a signal asked to stop before it had started", async () => {
+  assert.deepEqual(await run(true, [["starting", "SIGTERM"]], { starts: true }), {
+    lines: ["starting", "stopping", "ready", "finished"],
     code: 0,
   });
 });

@@ -17,7 +17,8 @@ Deno.test("an edge that is stopped by SIGTERM and started again under load fails
   });
   const viewers = Load.start({ port: stack.port, host: `web.localhost:${stack.port}`, body });
   await viewers.more(100);
-  for (let round = 0; round < 2; round++) {
+  const rounds = 2;
+  for (let round = 0; round < rounds; round++) {
     stack.edge.signal("SIGTERM");
     assert.equal((await stack.edge.finished()).code, 0);
     await stack.startEdge();
@@ -25,6 +26,10 @@ Deno.test("an edge that is stopped by SIGTERM and started again under load fails
     await viewers.more(100);
   }
   assert.deepEqual(await viewers.finish(), []);
+  assert.ok(
+    viewers.resent <= rounds * Load.viewers,
+    "at most once for each connection that was kept without a request",
+  );
 });
 
 Deno.test("SIGTERM lets an answer that is under way end, and takes no further connection", async () => {

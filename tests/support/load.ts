@@ -6,7 +6,7 @@ export interface LoadOptions {
   readonly port: number;
   readonly host: string;
   readonly path?: string;
-  /** Requests under way at the same time. */
+  /** Requests under way at the same time: {@link Load.viewers} unless given. */
   readonly viewers?: number;
   /** A fresh connection for each request; otherwise a connection is kept. */
   readonly fresh?: boolean;
@@ -23,16 +23,19 @@ const keptFailures = 20;
  * expected answer is a failure.
  */
 export class Load {
+  static readonly viewers = 8;
   /** The first failures, and no more than can be read. */
   readonly failures: string[] = [];
   answered = 0;
+  /** Requests that met the end of a kept connection before any byte of an answer, and were asked once more (RFC 9112, 9.3.1). */
+  resent = 0;
   readonly #options: LoadOptions;
   readonly #running: Promise<unknown>;
   #stopped = false;
 
   private constructor(options: LoadOptions) {
     this.#options = options;
-    const { viewers = 8 } = options;
+    const { viewers = Load.viewers } = options;
     this.#running = Promise.all(Array.from({ length: viewers }, () => this.#view()));
   }
 
@@ -68,8 +71,10 @@ export class Load {
   async #view(): Promise<void> {
     const { port, host, path = "/", body, fresh = false } = this.#options;
     let socket: RawClient | undefined;
+    let isKept = false;
     while (!this.#stopped) {
       try {
+        if (socket === undefined) isKept = false;
         socket ??= await RawClient.connect(port);
       } catch (error) {
         if (!(error instanceof Deno.errors.ConnectionRefused)) this.#fail(`connecting: ${error}`);
@@ -81,9 +86,11 @@ export class Load {
         const response = await socket.response();
         if (response.status === 200 && response.body === body) this.answered++;
         else this.#fail(`${response.status} ${response.body.slice(0, 120)}`);
+        isKept = true;
         if (!fresh && response.headers.get("connection") !== "close") continue;
       } catch (error) {
-        this.#fail(`request ${this.answered}: ${error}`);
+        if (isKept && socket.isUnanswered) this.resent++;
+        else this.#fail(`request ${this.answered}: ${error}`);
       }
       socket[Symbol.dispose]();
       socket = undefined;

@@ -31,9 +31,19 @@ export class RawClient implements Disposable {
     return new RawClient(conn);
   }
 
+  /** Whether the other side ended the connection and said nothing since the last answer was read. */
+  get isUnanswered(): boolean {
+    return this.#ended && this.#buffer.length === 0;
+  }
+
   async send(data: string | Uint8Array): Promise<void> {
     const bytes = typeof data === "string" ? utf8(data) : data;
-    for (let at = 0; at < bytes.length;) at += await this.conn.write(bytes.subarray(at));
+    try {
+      for (let at = 0; at < bytes.length;) at += await this.conn.write(bytes.subarray(at));
+    } catch (error) {
+      this.#ended = true;
+      throw error;
+    }
   }
 
   /** `GET path` with a Host header and these further lines. */
@@ -110,8 +120,12 @@ export class RawClient implements Disposable {
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(new Error("no bytes in time")), readTimeoutMs);
     });
+    const reading = this.conn.read(chunk).catch((error) => {
+      this.#ended = true;
+      throw error;
+    });
     try {
-      const read = await Promise.race([this.conn.read(chunk), late]);
+      const read = await Promise.race([reading, late]);
       if (read === null) {
         this.#ended = true;
         return false;
