@@ -18,6 +18,9 @@ const downloadAttempts = 3;
 const downloadTimeoutMs = 180_000;
 const checkTimeoutMs = 300_000;
 const slowestShown = 10;
+/** Failures that are told once more at the end, where a log that was cut off still has them, and how much of each. */
+const failuresShown = 10;
+const failureLines = 8;
 /** Exit code of a command line or machine that cannot run tests at all. */
 const exitUsage = 2;
 
@@ -105,6 +108,11 @@ function report(phases: readonly PhaseResult[], elapsedMs: number): number {
   print(`test: ${Math.round(elapsedMs / 1000)} s; slowest files:`);
   for (const file of slowest(phases.flatMap((phase) => phase.files))) {
     print(`  ${file.seconds.toFixed(2).padStart(7)} s  ${file.file}`);
+  }
+  const failures = phases.flatMap((phase) => phase.files).flatMap((file) => file.failures);
+  for (const { name, message } of failures.slice(0, failuresShown)) {
+    print(`test: failed: ${name}`);
+    for (const line of message.split("\n").filter(Boolean).slice(0, failureLines)) print(`    ${line}`);
   }
   const skipped = sum("skipped");
   print(`${sum("passed")} passed, ${sum("failed")} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);

@@ -1,4 +1,11 @@
-/** Counts out of the JUnit report of `deno test`. */
+/** Counts and failures out of the JUnit report of `deno test`. */
+
+export interface Failure {
+  /** Of the test, or of the step as "test > step". */
+  readonly name: string;
+  /** What it threw, with its name. */
+  readonly message: string;
+}
 
 /** What the tests of one file came to. Steps belong to their test and are not counted. */
 export interface FileResult {
@@ -8,6 +15,7 @@ export interface FileResult {
   skipped: number;
   /** Sum over the tests of this file; the time to load the file is not in it. */
   seconds: number;
+  readonly failures: Failure[];
 }
 
 const token = /<(\/?)(testsuite|testcase|failure|error|skipped)\b([^>]*?)(\/?)>/g;
@@ -23,6 +31,7 @@ export function parseJunit(xml: string): FileResult[] {
   const files: FileResult[] = [];
   let current: FileResult | undefined;
   let names = new Set<string>();
+  let name = "";
   let outcome: "passed" | "failed" | "skipped" | undefined;
   for (const [, closing, tag, attributes, empty] of xml.matchAll(token)) {
     if (tag === "testsuite") {
@@ -33,11 +42,12 @@ export function parseJunit(xml: string): FileResult[] {
         failed: 0,
         skipped: 0,
         seconds: 0,
+        failures: [],
       };
       names = new Set();
       if (current) files.push(current);
     } else if (current && tag === "testcase" && !closing) {
-      const name = attribute(attributes, "name");
+      name = attribute(attributes, "name");
       outcome = isStep(name, names) ? undefined : "passed";
       names.add(name);
       if (outcome) current.seconds += Number(attribute(attributes, "time")) || 0;
@@ -45,8 +55,9 @@ export function parseJunit(xml: string): FileResult[] {
     } else if (current && tag === "testcase") {
       if (outcome) current[outcome]++;
       outcome = undefined;
-    } else if (!closing && outcome) {
-      outcome = tag === "skipped" ? "skipped" : "failed";
+    } else if (!closing && current) {
+      if (outcome) outcome = tag === "skipped" ? "skipped" : "failed";
+      if (tag !== "skipped") current.failures.push({ name, message: attribute(attributes, "message") });
     }
   }
   return files;

@@ -38,6 +38,14 @@ Deno.test("parseJunit() counts tests, not their steps, and reads escaped text as
   assert.ok(Math.abs(file.seconds - 0.752) < 1e-9);
 });
 
+Deno.test("parseJunit() tells what failed with what it threw, steps too", () => {
+  assert.deepEqual(parseJunit(report)[0].failures, [
+    { name: 'fails <x> & "y"', message: "Uncaught Error: <testcase>" },
+    { name: "steps", message: "1 test step failed" },
+    { name: "steps > s2", message: "Uncaught Error: x" },
+  ]);
+});
+
 Deno.test("parseJunit() of a report without tests is empty", () => {
   assert.deepEqual(
     parseJunit(`<testsuites name="deno test" tests="0" failures="0" errors="0" time="0.0"/>`),
