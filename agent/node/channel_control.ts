@@ -1,7 +1,8 @@
 /** Control as it is reached by the channel that stands: renewal needs no other connection. All else is asked of the control API. */
 import { fromBase64Url } from "../../src/bytes/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
-import type { NodeLink, TrustDocuments } from "../../src/nodes/mod.ts";
+import type { NodeLink } from "../../src/nodes/mod.ts";
+import type { SignedDocument } from "../../src/pki/mod.ts";
 import type { IdentityAnswer, IdentityRenewRequest } from "../identity_messages.ts";
 import type { IdentityControl } from "../identity/mod.ts";
 
@@ -10,15 +11,12 @@ const noNonce = "channel";
 
 export class ChannelControl implements IdentityControl {
   readonly #link: () => NodeLink | undefined;
-  #trust: TrustDocuments = {};
+  readonly #revocations: () => SignedDocument;
 
-  constructor(link: () => NodeLink | undefined) {
+  /** @param revocations as this node holds them: newer trust comes over the channel by itself */
+  constructor(link: () => NodeLink | undefined, revocations: () => SignedDocument) {
     this.#link = link;
-  }
-
-  /** What came over the channel last. */
-  set trust(documents: TrustDocuments) {
-    this.#trust = { ...this.#trust, ...documents };
+    this.#revocations = revocations;
   }
 
   renewalNonce(): Promise<string> {
@@ -28,13 +26,12 @@ export class ChannelControl implements IdentityControl {
   /** Throws `node_channel_absent`, `node_renewal_refused`, `node_renewal_timeout`: the control API is asked then. */
   async renewIdentity({ csr }: IdentityRenewRequest): Promise<IdentityAnswer> {
     const link = this.#link();
-    const { bundle, revocations } = this.#trust;
-    if (link === undefined || revocations === undefined) return await this.#absent();
+    if (link === undefined) return await this.#absent();
     const chain = await link.renew(fromBase64Url(csr));
     return {
       certificate_chain: chain.map((one) => Uint8Array.from(one)),
-      trust_bundles: bundle === undefined ? [] : [bundle],
-      revocations,
+      trust_bundles: [],
+      revocations: this.#revocations(),
     };
   }
 

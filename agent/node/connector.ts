@@ -1,6 +1,6 @@
 /** A connector: tunnelers come to it by mutual TLS, and it tells control about them and itself. */
 import type { AgentConfig } from "../../src/config/mod.ts";
-import { HostedNodes, type HostMessage, type TrustDocuments } from "../../src/nodes/mod.ts";
+import { HostedNodes, type HostMessage } from "../../src/nodes/mod.ts";
 import { formatSpiffeId, type SignedDocument } from "../../src/pki/mod.ts";
 import {
   callControl,
@@ -25,7 +25,6 @@ export async function startConnector(config: AgentConfig, deps: NodeDeps): Promi
   const { identity, clock, random, log, metrics } = parts;
   /** Control's word on who may come: nobody before it was heard, and as it was heard last while control is away. */
   let allowed: ReadonlySet<string> = new Set();
-  let trust: (TrustDocuments & { readonly revocations: SignedDocument }) | undefined;
   const nodes: HostedNodes = new HostedNodes({
     listen: config.node.listen,
     identity,
@@ -40,9 +39,7 @@ export async function startConnector(config: AgentConfig, deps: NodeDeps): Promi
     onHandshake: (result) => metrics.nodeHandshakes.inc({ result }),
     onHeartbeat: () => metrics.nodeHeartbeats.inc({ role: "tunneler", result: "ok" }),
     onRenewal: (result) => metrics.nodeRenewals.inc({ result }),
-    onEstablished: (node) => {
-      if (trust !== undefined) node.send(trustMessage(trust));
-    },
+    onEstablished: (node) => node.send(trustMessage(identity.documents)),
     onRelayedEcho: (node, nonce) => control.link?.answerEcho(nonce, node.peer.id),
   });
   const control = callControl(parts, {
@@ -50,12 +47,6 @@ export async function startConnector(config: AgentConfig, deps: NodeDeps): Promi
       allowed = new Set(tunnelers);
       // Those that may not come any more are judged again, and cut.
       identity.replaceTrust(identity.trust);
-    },
-    onTrust: (documents) => {
-      const { revocations = trust?.revocations } = documents;
-      if (revocations === undefined) return;
-      trust = { ...trust, ...documents, revocations };
-      nodes.broadcast(trustMessage(trust));
     },
     tunnelers: () =>
       nodes.all.filter(({ isOnline }) => isOnline).map(({ peer, facts }) => ({
@@ -65,6 +56,7 @@ export async function startConnector(config: AgentConfig, deps: NodeDeps): Promi
       })),
     onTunnelerEcho: (tunneler, nonce) => nodes.byId(tunneler)?.relayEcho(nonce),
   });
+  const forget = identity.onTrust(() => nodes.broadcast(trustMessage(identity.documents)));
   const admin = serveNodeAdmin(parts, deps.adminMayMove ?? true, () => ({
     role: "connector",
     ready: control.isOnline,
@@ -76,6 +68,7 @@ export async function startConnector(config: AgentConfig, deps: NodeDeps): Promi
   const finished = Promise.withResolvers<void>();
   let stopping: Promise<void> | undefined;
   const stop = async () => {
+    forget();
     await control.stop();
     await nodes.close();
     parts.stop();
@@ -93,16 +86,13 @@ export async function startConnector(config: AgentConfig, deps: NodeDeps): Promi
   };
 }
 
-function trustMessage(
-  { bundle, revocations }: TrustDocuments & { readonly revocations: SignedDocument },
-): HostMessage {
+function trustMessage({ bundle, revocations }: {
+  readonly bundle: SignedDocument;
+  readonly revocations: SignedDocument;
+}): HostMessage {
   const copy = (document: SignedDocument) => ({
     payload: document.payload,
     signatures: document.signatures.map((one) => ({ ...one })),
   });
-  return {
-    type: "trust",
-    trust_bundles: bundle === undefined ? [] : [copy(bundle)],
-    revocations: copy(revocations),
-  };
+  return { type: "trust", trust_bundles: [copy(bundle)], revocations: copy(revocations) };
 }

@@ -2,9 +2,8 @@
 import type { AgentConfig } from "../../src/config/mod.ts";
 import { readSecretFile } from "../../src/config/mod.ts";
 import { openPrivateDirectory, readAuthorities, systemClock, systemRandom } from "../../src/driver/mod.ts";
-import type { NodeIdentity as ShownIdentity } from "../../src/driver/tls/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
-import { NodeCaller, type NodeFacts, type TrustDocuments, type TunnelerReport } from "../../src/nodes/mod.ts";
+import { NodeCaller, type NodeFacts, type TunnelerReport } from "../../src/nodes/mod.ts";
 import type { NodeRole } from "../../src/pki/mod.ts";
 import type { Clock, Log, Random } from "../../src/ports/mod.ts";
 import {
@@ -18,14 +17,13 @@ import { version as programVersion } from "../../src/version.ts";
 import { ControlClient } from "../control_client.ts";
 import { proxyChooser } from "../egress.ts";
 import {
+  EnrolledIdentity,
+  type EnrolledIdentityOptions,
   hostKeyFileIn,
   identityFileIn,
-  NodeIdentity,
-  type NodeIdentityOptions,
   openToken,
 } from "../identity/mod.ts";
 import { ChannelControl } from "./channel_control.ts";
-import { showIdentity } from "./held_channel_identity.ts";
 
 /** What may be put in place of the machine's own. */
 export interface NodeDeps {
@@ -50,14 +48,14 @@ export interface RunningNode {
 /** A node that has its identity. */
 export interface NodeParts {
   readonly config: AgentConfig;
-  readonly identity: ShownIdentity;
+  readonly identity: EnrolledIdentity;
   readonly facts: NodeFacts;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
   readonly metrics: Metrics;
   /** The channel to control, once it is begun. */
-  readonly control: { caller?: NodeCaller; readonly channel: ChannelControl };
+  readonly control: { caller?: NodeCaller };
   stop(): void;
 }
 
@@ -78,35 +76,33 @@ export async function openNode(
     proxyFor: await proxyChooser(config, log),
     userAgent: `postern/${programVersion}`,
   });
-  const control: NodeParts["control"] = { channel: new ChannelControl(() => control.caller?.link) };
+  const control: NodeParts["control"] = {};
+  const channel = new ChannelControl(() => control.caller?.link, () => identity.documents.revocations);
   const directory = config.stateDirectory.replace(/(?<=.)\/+$/, "");
   await openPrivateDirectory(directory);
   const options = {
     path: identityFileIn(directory),
-    controls: [control.channel, api],
+    controls: [channel, api],
     clock,
     random,
     log,
+    onRenewal: (result: string) => metrics.nodeRenewals.inc({ result }),
   };
-  const held = await NodeIdentity.load(options) ?? await enrolled(role, config, options, directory);
-  if (held.id.role !== role) {
+  const identity: EnrolledIdentity = await EnrolledIdentity.load(options) ??
+    await enrolled(role, config, options, directory);
+  if (identity.id.role !== role) {
     throw new PosternError(
       "node_credentials_unusable",
-      `Cannot run a ${role}: the identity in ${options.path} is of a ${held.id.role}`,
+      `Cannot run a ${role}: the identity in ${options.path} is of a ${identity.id.role}`,
     );
   }
-  const shown = showIdentity(held, {
-    clock,
-    log,
-    onRenewal: (result) => metrics.nodeRenewals.inc({ result }),
-  });
-  held.start();
+  identity.start();
   metrics.buildInfo.set({ version: programVersion, role }, 1);
   metrics.startTimeSeconds.set(clock.wall() / 1_000);
   const { privateIp } = config.node;
   return {
     config,
-    identity: shown.identity,
+    identity,
     facts: { version: programVersion, ...(privateIp === null ? {} : { privateIp }) },
     clock,
     random,
@@ -114,8 +110,7 @@ export async function openNode(
     metrics,
     control,
     stop() {
-      shown.stop();
-      held.stop();
+      identity.stop();
       api.close();
     },
   };
@@ -124,9 +119,9 @@ export async function openNode(
 async function enrolled(
   role: string,
   { node: { enrollmentTokenFile } }: AgentConfig,
-  options: NodeIdentityOptions,
+  options: EnrolledIdentityOptions,
   directory: string,
-): Promise<NodeIdentity> {
+): Promise<EnrolledIdentity> {
   if (enrollmentTokenFile === null) {
     throw new PosternError(
       "node_not_enrolled",
@@ -135,7 +130,7 @@ async function enrolled(
   }
   const { secret, warning } = await readSecretFile(enrollmentTokenFile, Deno);
   if (warning !== undefined) options.log("warn", warning);
-  return await NodeIdentity.enrol(options, await openToken(secret, hostKeyFileIn(directory)));
+  return await EnrolledIdentity.enrol(options, await openToken(secret, hostKeyFileIn(directory)));
 }
 
 /** The channel to control, which also brings newer trust, and renewals. */
@@ -145,7 +140,6 @@ export function callControl(
     readonly tunnelers?: () => readonly TunnelerReport[];
     readonly onTunnelerEcho?: (tunneler: string, nonce: string) => void;
     readonly onWelcome?: (allowed: readonly string[]) => void;
-    readonly onTrust?: (documents: TrustDocuments) => void;
   },
 ): NodeCaller {
   const { role } = identity.id;
@@ -160,10 +154,6 @@ export function callControl(
     ...hooks,
     onHandshake: (result) => metrics.nodeHandshakes.inc({ result }),
     onHeartbeat: (result) => metrics.nodeHeartbeats.inc({ role, result }),
-    onTrust: (documents) => {
-      control.channel.trust = documents;
-      hooks.onTrust?.(documents);
-    },
   });
   control.caller = caller;
   caller.start();

@@ -8,10 +8,10 @@ import {
   writeMachineFile,
 } from "../../agent/mod.ts";
 import {
+  EnrolledIdentity,
   hostKeyFileIn,
   hostKeyOf,
   identityFileIn,
-  NodeIdentity,
   openToken,
 } from "../../agent/identity/mod.ts";
 import { isLoopbackHost, parseTpmAddress, readSecretFile, type TpmAddress } from "../../src/config/mod.ts";
@@ -107,9 +107,9 @@ async function enrollNode(
   try {
     const path = identityFileIn(directory);
     const options = { path, controls: [control], clock: systemClock, random: systemRandom, log: noLog };
-    const identity = await NodeIdentity.enrol(options, token, call.switches.has("force"));
+    const identity = await EnrolledIdentity.enrol(options, token, call.switches.has("force"));
     const { role, id, trustDomain } = identity.id;
-    const expires = new Date(identity.held.certificate.notAfterMs).toISOString();
+    const expires = new Date(identity.endsAtMs).toISOString();
     const facts = { role, id, trust_domain: trustDomain, expires_at: expires, file: path, key: "file" };
     const told =
       `enrolled as ${role} ${id} of ${trustDomain} until ${expires}; its key is in ${path}, not in a TPM`;

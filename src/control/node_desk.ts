@@ -2,7 +2,13 @@
 import { der } from "../bytes/mod.ts";
 import { type NodeCredentials, NodeIdentity } from "../driver/tls/mod.ts";
 import { codeOf } from "../errors/mod.ts";
-import { type HostedNode, HostedNodes, type HostMessage, type NodeTimes } from "../nodes/mod.ts";
+import {
+  type HostedNode,
+  HostedNodes,
+  type HostMessage,
+  type NodeTimes,
+  startRenewalLoop,
+} from "../nodes/mod.ts";
 import { type SignedDocument } from "../pki/mod.ts";
 import { P256, spkiOfKey } from "../x509/mod.ts";
 import { AuditBudget } from "./audit_budget.ts";
@@ -15,8 +21,6 @@ import type { Clock } from "../ports/mod.ts";
 const refreshEveryMs = 15_000;
 /** Of control's own certificate. */
 const ownLifeMs = 24 * 3_600_000;
-/** Part of that life that is left when the next one is made. */
-const renewShare = 0.3;
 
 export interface NodeDeskOptions {
   readonly listen: { readonly host: string; readonly port: number };
@@ -85,7 +89,7 @@ export class NodeDesk {
       ...(onRenewal === undefined ? {} : { onRenewal }),
     });
     this.#refreshLater();
-    this.#renewLater();
+    this.#renew();
   }
 
   /** Listens when it resolves. Throws `ca_unavailable`, `listen_failed`. */
@@ -170,15 +174,21 @@ export class NodeDesk {
     });
   }
 
-  #renewLater(): void {
+  #renew(): void {
     const { deps, controlId } = this.#options;
-    const leftMs = this.#identity.endsAtMs - deps.clock.wall();
-    this.#schedule(Math.max(60_000, leftMs - ownLifeMs * renewShare), () => {
-      void certifyItself(deps, controlId).then(
-        (credentials) => this.#identity.replaceCredentials(credentials),
-        (error) => deps.log("error", "control's own certificate not renewed", { code: codeOf(error) }),
-      ).finally(() => this.#renewLater());
-    });
+    const { clock, random, log } = deps;
+    this.#cancel.push(startRenewalLoop({
+      identity: this.#identity,
+      clock,
+      random,
+      renew: async () => this.#identity.replaceCredentials(await certifyItself(deps, controlId)),
+      onResult: (failure) => {
+        if (failure !== undefined) {
+          log("error", "control's own certificate not renewed", { code: failure.code });
+        }
+        return true;
+      },
+    }));
   }
 
   #schedule(afterMs: number, task: () => void): void {
@@ -193,7 +203,10 @@ export class NodeDesk {
 }
 
 /** Its key is made anew each time, and is nowhere but in memory. */
-async function certifyItself({ identities }: ControlDeps, id: string): Promise<NodeCredentials> {
+async function certifyItself(
+  { identities }: Pick<ControlDeps, "identities">,
+  id: string,
+): Promise<NodeCredentials> {
   const keys = await crypto.subtle.generateKey(P256, true, ["sign", "verify"]);
   const { certificate, issuer } = await identities.issue(
     { role: "control", id },

@@ -4,4 +4,5 @@ export type { NodeFacts, NodeTimes } from "./hosted_node.ts";
 export { type HostMessage, type TunnelerReport } from "./messages.ts";
 export { NodeCaller, type NodeCallerOptions } from "./node_caller.ts";
 export type { NodeLink } from "./node_link.ts";
-export type { TrustDocuments } from "./taken_trust.ts";
+export { type RenewalLoopOptions, startRenewalLoop } from "./renewal_loop.ts";
+export { takeTrust } from "./taken_trust.ts";

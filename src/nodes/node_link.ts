@@ -10,7 +10,6 @@ import {
 import { codeOf, isErrorCode, PosternError } from "../errors/mod.ts";
 import type { Clock, Log, Random } from "../ports/mod.ts";
 import { FrameStream } from "./frame_stream.ts";
-import { takeTrust, type TrustDocuments } from "./taken_trust.ts";
 import type { NodeFacts } from "./hosted_node.ts";
 import { checkIdentityProof, identityMessage } from "./identity_proof.ts";
 import {
@@ -22,6 +21,7 @@ import {
   type TrustMessage,
   type TunnelerReport,
 } from "./messages.ts";
+import { takeTrust } from "./taken_trust.ts";
 
 /** From the handshake to the welcome. */
 const welcomeTimeoutMs = 10_000;
@@ -42,8 +42,6 @@ export interface NodeLinkOptions {
   readonly onHeartbeat?: (result: string) => void;
   /** An echo for one of our tunnelers: it is relayed, and answered by {@link NodeLink.answerEcho}. */
   readonly onTunnelerEcho?: (tunneler: string, nonce: string) => void;
-  /** Trust changed: the documents are as they were verified. */
-  readonly onTrust?: (documents: TrustDocuments) => void;
 }
 
 export class NodeLink {
@@ -221,9 +219,8 @@ export class NodeLink {
 
   /** Each bundle by the one before. What is wrong ends the channel: another host may have it right. */
   #trust({ trust_bundles: documents, revocations }: TrustMessage): void {
-    const { identity, clock, onTrust } = this.#options;
-    const taken = takeTrust(identity, documents, revocations, clock.wall());
-    onTrust?.(taken);
+    const { identity, clock } = this.#options;
+    takeTrust(identity, documents, revocations, clock.wall());
   }
 
   #identity(chain: readonly Uint8Array[], proof: string): void {

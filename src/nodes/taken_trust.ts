@@ -1,21 +1,7 @@
-/** Newer trust that control sends: each bundle is believed by the one before it, the list by the newest. */
+/** Newer trust that control or a connector sends: each bundle is believed by the one before it, the list by the newest. */
 import type { NodeIdentity } from "../driver/tls/mod.ts";
-import { codeOf } from "../errors/mod.ts";
-import {
-  type RevocationList,
-  type SignedDocument,
-  type TrustBundle,
-  verifyRevocations,
-  verifyTrustBundle,
-} from "../pki/mod.ts";
-
-/** As they were verified. */
-export interface TrustDocuments {
-  /** The newest one; absent when it is as before. */
-  readonly bundle?: SignedDocument;
-  /** Absent when the held list is newer. */
-  readonly revocations?: SignedDocument;
-}
+import { codeOf, type ErrorCode } from "../errors/mod.ts";
+import { type SignedDocument, verifyRevocations, verifyTrustBundle } from "../pki/mod.ts";
 
 /**
  * Verifies it and makes it the node's own. What is wrong changes nothing.
@@ -23,27 +9,40 @@ export interface TrustDocuments {
  */
 export function takeTrust(
   identity: NodeIdentity,
-  documents: readonly SignedDocument[],
+  bundles: readonly SignedDocument[],
   revocations: SignedDocument,
   nowMs: number,
-): TrustDocuments {
-  let bundle: TrustBundle = identity.trust.bundle;
-  let newest: SignedDocument | undefined;
-  for (const document of documents) {
-    const next = verifyTrustBundle(document, bundle, nowMs);
-    if (next.version === bundle.version) continue;
+): void {
+  const held = identity.trust;
+  let { bundle } = held;
+  let bundleDocument = held.documents?.bundle;
+  for (const document of bundles) {
+    const next = unlessOlder("trust_bundle_rollback", () => verifyTrustBundle(document, bundle, nowMs));
+    if (next === undefined || next.version === bundle.version) continue;
     bundle = next;
-    newest = document;
+    bundleDocument = document;
   }
-  let list: RevocationList = identity.trust.revocations;
-  let isNewer = true;
+  const newer = unlessOlder(
+    "revocations_rollback",
+    () => verifyRevocations(revocations, bundle, nowMs, held.revocations),
+  );
+  const list = newer ?? held.revocations;
+  const listDocument = newer === undefined ? held.documents?.revocations : revocations;
+  identity.replaceTrust({
+    bundle,
+    revocations: list,
+    ...(bundleDocument === undefined || listDocument === undefined
+      ? {}
+      : { documents: { bundle: bundleDocument, revocations: listDocument } }),
+  });
+}
+
+/** What another host has may be a moment older than what is held: it is passed over, never taken. */
+function unlessOlder<T>(code: ErrorCode, verify: () => T): T | undefined {
   try {
-    list = verifyRevocations(revocations, bundle, nowMs, list);
+    return verify();
   } catch (error) {
-    // Another control's list may be a moment older than the one that is held.
-    if (codeOf(error) !== "revocations_rollback") throw error;
-    isNewer = false;
+    if (codeOf(error) === code) return undefined;
+    throw error;
   }
-  identity.replaceTrust({ bundle, revocations: list });
-  return { ...(newest === undefined ? {} : { bundle: newest }), ...(isNewer ? { revocations } : {}) };
 }

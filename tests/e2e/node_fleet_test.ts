@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { identityFileIn, NodeIdentity } from "../../agent/identity/mod.ts";
+import { EnrolledIdentity, identityFileIn } from "../../agent/identity/mod.ts";
 import { controlDefaults } from "../../src/control/mod.ts";
 import { systemRandom } from "../../src/driver/mod.ts";
 import { inProcess } from "../agent/identity/in_process_control.ts";
@@ -27,11 +27,11 @@ Deno.test("connectors of five minutes renew for ten: none misses, and each renew
     Object.assign(control.store, { [name]: (...values: unknown[]) => (writes++, write(...values)) });
   }
   const client = inProcess(control);
-  const fleet: NodeIdentity[] = [];
+  const fleet: EnrolledIdentity[] = [];
   for (let n = 0; n < nodes; n++) {
     const path = identityFileIn(folder.file(`c${n}`));
     const options = { path, controls: [client], clock, random, log() {} };
-    fleet.push(await NodeIdentity.enrol(options, await nodeToken(control, "connector", `c${n}`)));
+    fleet.push(await EnrolledIdentity.enrol(options, await nodeToken(control, "connector", `c${n}`)));
   }
   writes = 0;
   const startedMs = performance.now();
@@ -41,7 +41,7 @@ Deno.test("connectors of five minutes renew for ten: none misses, and each renew
   for (let second = 0; second < 600; second++) {
     clock.advance(1_000);
     for (const [n, node] of fleet.entries()) {
-      if (clock.wall() >= node.held.certificate.notAfterMs) missed++;
+      if (clock.wall() >= node.certificate.notAfterMs) missed++;
       if (clock.wall() < due[n]) continue;
       await node.renew();
       due[n] = dueOf(node);
@@ -56,7 +56,7 @@ Deno.test("connectors of five minutes renew for ten: none misses, and each renew
   if (nodes > 100) console.log({ renewals, writes, msForEach: ms });
 });
 
-function dueOf(node: NodeIdentity): number {
-  const { notBeforeMs, notAfterMs } = node.held.certificate;
+function dueOf(node: EnrolledIdentity): number {
+  const { notBeforeMs, notAfterMs } = node.certificate;
   return notAfterMs - 0.3 * (notAfterMs - notBeforeMs) - Math.random() * 15_000;
 }

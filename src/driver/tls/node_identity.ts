@@ -1,11 +1,13 @@
 /** Who this node is, and whom it believes: both may change at any time, for handshakes that begin later. */
 import tls from "node:tls";
+import type { Certificate } from "../../attestation/ek/mod.ts";
 import { PosternError } from "../../errors/mod.ts";
 import {
   parseSpiffeId,
   pemOfChain,
   readNodeCertificate,
   type RevocationList,
+  type SignedDocument,
   type SpiffeId,
   type TrustBundle,
 } from "../../pki/mod.ts";
@@ -22,6 +24,8 @@ export interface NodeCredentials {
 export interface NodeTrust {
   readonly bundle: TrustBundle;
   readonly revocations: RevocationList;
+  /** Both as they were signed, where they are kept or passed on. */
+  readonly documents?: { readonly bundle: SignedDocument; readonly revocations: SignedDocument };
 }
 
 /** The holder of both. Connections that are established keep what they began with; who watches them is told of new trust. */
@@ -29,17 +33,17 @@ export class NodeIdentity implements ServerContexts {
   readonly id: SpiffeId;
   #credentials: NodeCredentials;
   #trust: NodeTrust;
-  #endsAtMs: number;
+  #certificate: Certificate;
   #context: tls.SecureContext | undefined;
   readonly #onTrust = new Set<() => void>();
   readonly #onCredentials = new Set<() => void>();
 
   /** Throws `node_credentials_unusable`, and the codes of certificates that cannot be read. */
   constructor(credentials: NodeCredentials, trust: NodeTrust) {
-    const { id, endsAtMs } = readCredentials(credentials);
+    const { id, certificate } = readCredentials(credentials);
     this.id = id;
     this.#credentials = credentials;
-    this.#endsAtMs = endsAtMs;
+    this.#certificate = certificate;
     this.#trust = trust;
     this.contextFor();
   }
@@ -52,9 +56,14 @@ export class NodeIdentity implements ServerContexts {
     return this.#trust;
   }
 
+  /** Its own, the first of the chain. */
+  get certificate(): Certificate {
+    return this.#certificate;
+  }
+
   /** Last moment of the certificate, Unix milliseconds. */
   get endsAtMs(): number {
-    return this.#endsAtMs;
+    return this.#certificate.notAfterMs;
   }
 
   /** For either end of a connection: TLS 1.3 only, and only authorities of the trust bundle. */
@@ -76,7 +85,7 @@ export class NodeIdentity implements ServerContexts {
 
   /** Takes a renewed certificate of the same node. Throws `node_credentials_unusable`: then everything is as before. */
   replaceCredentials(credentials: NodeCredentials): void {
-    const { id, endsAtMs } = readCredentials(credentials);
+    const { id, certificate } = readCredentials(credentials);
     const isSame = id.trustDomain === this.id.trustDomain && id.role === this.id.role && id.id === this.id.id;
     if (!isSame) throw unusable("the certificate is another node's");
     const before = { credentials: this.#credentials, context: this.#context };
@@ -89,8 +98,8 @@ export class NodeIdentity implements ServerContexts {
       this.#context = before.context;
       throw error;
     }
-    this.#endsAtMs = endsAtMs;
-    for (const changed of this.#onCredentials) changed();
+    this.#certificate = certificate;
+    for (const changed of [...this.#onCredentials]) changed();
   }
 
   /** What it is given was verified before; all who watch connections judge them again at once. */
@@ -114,13 +123,13 @@ export class NodeIdentity implements ServerContexts {
   }
 }
 
-function readCredentials({ chain, privateKey }: NodeCredentials): { id: SpiffeId; endsAtMs: number } {
+function readCredentials({ chain, privateKey }: NodeCredentials): { id: SpiffeId; certificate: Certificate } {
   if (chain.length === 0) throw unusable("there is no certificate");
-  const { extensions, notAfterMs } = readNodeCertificate(chain[0]);
-  const [uri] = extensions.uris;
+  const certificate = readNodeCertificate(chain[0]);
+  const [uri] = certificate.extensions.uris;
   if (uri === undefined) throw unusable("its certificate names no node");
   if (!privateKey.includes("PRIVATE KEY-----")) throw unusable("its key is not in PEM form");
-  return { id: parseSpiffeId(uri), endsAtMs: notAfterMs };
+  return { id: parseSpiffeId(uri), certificate };
 }
 
 /** The cause stays out of logs of the message: libraries may quote a key. */

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { inProcess as clientOf } from "./in_process_control.ts";
-import { type IdentityControl, identityFileIn, NodeIdentity } from "../../../agent/identity/mod.ts";
+import { EnrolledIdentity, type IdentityControl, identityFileIn } from "../../../agent/identity/mod.ts";
 import { codeOf, PosternError } from "../../../src/errors/mod.ts";
+import { checkPeerCertificate } from "../../../src/pki/mod.ts";
 import { nodeToken } from "../../control/nodes.ts";
 import { type Control, openControl } from "../../control/support.ts";
 import { MadeCluster } from "../../support/made_cluster.ts";
@@ -52,25 +53,32 @@ async function until(condition: () => boolean): Promise<void> {
   assert.ok(condition());
 }
 
-Deno.test("NodeIdentity.enrol() makes its key here, and keeps the identity for this user only", async () => {
+Deno.test("EnrolledIdentity.enrol() makes its key here, and keeps the identity for this user only", async () => {
   await using at = await world();
   const token = await nodeToken(at.control, "connector", "c1");
-  const identity = await NodeIdentity.enrol(at.options, token);
+  const identity = await EnrolledIdentity.enrol(at.options, token);
   assert.deepEqual(identity.id, { trustDomain: "tunnel.example", role: "connector", id: "c1" });
   assert.equal((await Deno.stat(at.options.path)).mode! & 0o777, 0o600);
   const text = await Deno.readTextFile(at.options.path);
   assert.ok(!text.includes(token.split(".")[2]));
-  await refused("identity_exists", NodeIdentity.enrol(at.options, token));
+  await refused("identity_exists", EnrolledIdentity.enrol(at.options, token));
 
-  const again = await NodeIdentity.load(at.options);
+  const again = await EnrolledIdentity.load(at.options);
   assert.deepEqual(again?.id, identity.id);
-  assert.equal(again?.pem.key, identity.pem.key);
+  assert.equal(again?.credentials.privateKey, identity.credentials.privateKey);
   await again?.renew();
-  assert.notEqual(again?.pem.key, identity.pem.key, "each renewal has a key of its own");
-  assert.equal((await NodeIdentity.load(at.options))?.pem.key, again?.pem.key);
+  assert.notEqual(
+    again?.credentials.privateKey,
+    identity.credentials.privateKey,
+    "each renewal has a key of its own",
+  );
+  assert.equal(
+    (await EnrolledIdentity.load(at.options))?.credentials.privateKey,
+    again?.credentials.privateKey,
+  );
 });
 
-Deno.test("NodeIdentity.enrol() believes the cluster that the token pins only", async () => {
+Deno.test("EnrolledIdentity.enrol() believes the cluster that the token pins only", async () => {
   await using at = await world();
   const token = await nodeToken(at.control, "connector", "c1");
   const other = await MadeCluster.make();
@@ -78,16 +86,19 @@ Deno.test("NodeIdentity.enrol() believes the cluster that the token pins only", 
     alphabet: "base64url",
     omitPadding: true,
   });
-  await refused("trust_bundle_unproven", NodeIdentity.enrol(at.options, token.replace(/[^.]+$/, pin)));
-  await refused("enrollment_token_malformed", NodeIdentity.enrol(at.options, token.replace(/\.[^.]+$/, "")));
-  assert.equal(await NodeIdentity.load(at.options), undefined);
-  const identity = await NodeIdentity.enrol(at.options, token);
+  await refused("trust_bundle_unproven", EnrolledIdentity.enrol(at.options, token.replace(/[^.]+$/, pin)));
+  await refused(
+    "enrollment_token_malformed",
+    EnrolledIdentity.enrol(at.options, token.replace(/\.[^.]+$/, "")),
+  );
+  assert.equal(await EnrolledIdentity.load(at.options), undefined);
+  const identity = await EnrolledIdentity.enrol(at.options, token);
   assert.equal(identity.id.id, "c1", "its key was kept, and the token is its own");
 });
 
-Deno.test("NodeIdentity refuses an answer for another key: identity_answer_refused", async () => {
+Deno.test("EnrolledIdentity refuses an answer for another key: identity_answer_refused", async () => {
   await using at = await world();
-  const mine = await NodeIdentity.enrol(at.options, await nodeToken(at.control, "connector", "c1"));
+  const mine = await EnrolledIdentity.enrol(at.options, await nodeToken(at.control, "connector", "c1"));
   const { renewIdentity } = at.client;
   let stolen: Awaited<ReturnType<IdentityControl["renewIdentity"]>> | undefined;
   at.client.renewIdentity = async (request, signal) => stolen ??= await renewIdentity(request, signal);
@@ -95,13 +106,13 @@ Deno.test("NodeIdentity refuses an answer for another key: identity_answer_refus
   await refused("identity_answer_refused", mine.renew());
 });
 
-Deno.test("NodeIdentity.start() renews at 30 % of what is left, for as long as it runs", async () => {
+Deno.test("EnrolledIdentity.start() renews at 30 % of what is left, for as long as it runs", async () => {
   await using at = await world();
-  const identity = await NodeIdentity.enrol(at.options, await nodeToken(at.control, "connector", "c1"));
+  const identity = await EnrolledIdentity.enrol(at.options, await nodeToken(at.control, "connector", "c1"));
   let changes = 0;
-  identity.onChange(() => changes++);
+  identity.onCredentials(() => changes++);
   identity.start();
-  const { notAfterMs, notBeforeMs } = identity.held.certificate;
+  const { notAfterMs, notBeforeMs } = identity.certificate;
   const life = notAfterMs - notBeforeMs;
   await pass(at.control, notAfterMs - at.control.clock.wall() - 0.36 * life);
   assert.equal(at.client.renewals, 0);
@@ -110,21 +121,21 @@ Deno.test("NodeIdentity.start() renews at 30 % of what is left, for as long as i
   assert.equal(at.client.renewals, 1);
   for (let n = 2; n <= 5; n++) {
     await pass(at.control, 0.6 * life);
-    const serial = identity.held.certificate.serial;
+    const serial = identity.certificate.serial;
     await pass(at.control, 0.12 * life);
-    await until(() => identity.held.certificate.serial !== serial || at.client.renewals >= n);
-    assert.ok(identity.held.certificate.notAfterMs > at.control.clock.wall(), "never over");
+    await until(() => identity.certificate.serial !== serial || at.client.renewals >= n);
+    assert.ok(identity.certificate.notAfterMs > at.control.clock.wall(), "never over");
   }
   identity.stop();
   assert.equal(at.control.clock.pending, 0);
 });
 
-Deno.test("NodeIdentity goes on trying while control is away, with the next control first", async () => {
+Deno.test("EnrolledIdentity goes on trying while control is away, with the next control first", async () => {
   let isAway = false;
   await using at = await world(() => {
     if (isAway) throw new PosternError("control_unreachable");
   });
-  const identity = await NodeIdentity.enrol(at.options, await nodeToken(at.control, "tunneler", "t1"));
+  const identity = await EnrolledIdentity.enrol(at.options, await nodeToken(at.control, "tunneler", "t1"));
   isAway = true;
   await refused("control_unreachable", identity.renew());
   identity.start();
@@ -132,20 +143,20 @@ Deno.test("NodeIdentity goes on trying while control is away, with the next cont
   assert.ok(at.logged.some((line) => line.startsWith("identity not renewed yet")));
   assert.equal(identity.failure, undefined);
   isAway = false;
-  const before = identity.held.certificate.serial;
+  const before = identity.certificate.serial;
   await pass(at.control, 120_000);
-  await until(() => identity.held.certificate.serial !== before);
+  await until(() => identity.certificate.serial !== before);
   identity.stop();
 
   isAway = true;
-  const two = await NodeIdentity.load({ ...at.options, controls: [at.client, clientOf(at.control)] });
+  const two = await EnrolledIdentity.load({ ...at.options, controls: [at.client, clientOf(at.control)] });
   await two!.renew();
 });
 
-Deno.test("NodeIdentity gives up when an operator has to act, and says so: identity_expired, identity_superseded", async () => {
+Deno.test("EnrolledIdentity gives up when an operator has to act, and says so: identity_expired, identity_superseded", async () => {
   await using at = await world();
   const token = await nodeToken(at.control, "connector", "c1");
-  const identity = await NodeIdentity.enrol(at.options, token);
+  const identity = await EnrolledIdentity.enrol(at.options, token);
   at.control.clock.advance(86_400_000 + 400_000);
   identity.start();
   await pass(at.control, 5_000);
@@ -154,43 +165,50 @@ Deno.test("NodeIdentity gives up when an operator has to act, and says so: ident
   assert.ok(at.logged.some((line) => line.includes("identity_expired") && line.includes("enroll-token")));
   identity.stop();
 
-  const second = await NodeIdentity.enrol(at.options, await nodeToken(at.control, "connector", "c1"), true);
-  const copied = (await NodeIdentity.load(at.options))!;
+  const second = await EnrolledIdentity.enrol(
+    at.options,
+    await nodeToken(at.control, "connector", "c1"),
+    true,
+  );
+  const copied = (await EnrolledIdentity.load(at.options))!;
   await copied.renew();
   await copied.renew();
   await refused("identity_superseded", second.renew());
 });
 
-Deno.test("NodeIdentity.refreshTrust() brings what was revoked, and those who listen hear of it", async () => {
+Deno.test("EnrolledIdentity.refreshTrust() brings what was revoked, and those who listen hear of it", async () => {
   await using at = await world();
-  const mine = await NodeIdentity.enrol(at.options, await nodeToken(at.control, "connector", "c1"));
+  const mine = await EnrolledIdentity.enrol(at.options, await nodeToken(at.control, "connector", "c1"));
   const path = identityFileIn(at.folder.file("peer"));
-  const peer = await NodeIdentity.enrol(
+  const peer = await EnrolledIdentity.enrol(
     { ...at.options, path },
     await nodeToken(at.control, "tunneler", "t1"),
   );
-  const judge = () => mine.check(peer.held.chain, { usage: "client", expectedRole: "tunneler" }).id;
+  const judge = ({ trust: { bundle, revocations } }: EnrolledIdentity = mine) =>
+    checkPeerCertificate(peer.credentials.chain, bundle, revocations, {
+      usage: "client",
+      expectedRole: "tunneler",
+      nowMs: at.control.clock.wall(),
+    }).id;
   assert.equal(judge(), "t1");
   let changes = 0;
-  const end = mine.onChange(() => changes++);
+  const end = mine.onTrust(() => changes++);
   const operator = await at.control.tokenOf("ops", "operator");
   const value = "spiffe://tunnel.example/tunneler/t1";
   await at.control.post("/v1/revocations", { kind: "id", value, reason: "stolen" }, operator);
   await mine.refreshTrust();
   assert.equal(changes, 1);
-  assert.throws(judge, { code: "peer_certificate_revoked" });
-  await mine.refreshTrust();
+  assert.throws(() => judge(), { code: "peer_certificate_revoked" });
   end();
+  await mine.refreshTrust();
   assert.equal(changes, 1);
-  const restarted = await NodeIdentity.load(at.options);
-  assert.throws(() => restarted!.check(peer.held.chain, { usage: "client" }), {
-    code: "peer_certificate_revoked",
-  });
+  const restarted = await EnrolledIdentity.load(at.options);
+  assert.throws(() => judge(restarted), { code: "peer_certificate_revoked" });
 });
 
-Deno.test("NodeIdentity.load() refuses a damaged file: identity_file_malformed", async () => {
+Deno.test("EnrolledIdentity.load() refuses a damaged file: identity_file_malformed", async () => {
   await using at = await world();
-  await NodeIdentity.enrol(at.options, await nodeToken(at.control, "connector", "c1"));
+  await EnrolledIdentity.enrol(at.options, await nodeToken(at.control, "connector", "c1"));
   const text = await Deno.readTextFile(at.options.path);
   for (
     const damaged of [
@@ -200,6 +218,6 @@ Deno.test("NodeIdentity.load() refuses a damaged file: identity_file_malformed",
     ]
   ) {
     await Deno.writeTextFile(at.options.path, damaged);
-    await refused("identity_file_malformed", NodeIdentity.load(at.options));
+    await refused("identity_file_malformed", EnrolledIdentity.load(at.options));
   }
 });
