@@ -24,7 +24,7 @@ const ROWS: readonly (readonly string[])[] = [
     "wasm",
   ],
   ["src/mux"],
-  ["src/channel"],
+  ["src/channel", "src/relay"],
   ["src/driver", "src/telemetry", "src/store", "src/tokens", "src/nodes"],
   ["src/edge", "src/control", "agent"],
   ["src/workers", "src/dashboard"],

@@ -13,6 +13,7 @@ import { HTTP2_ERRORS } from "./http2.ts";
 import { NODE_ERRORS } from "./nodes.ts";
 import { PKI_ERRORS } from "./pki.ts";
 import { QUOTE_ERRORS } from "./quote.ts";
+import { RELAY_ERRORS } from "./relay.ts";
 import { RELEASE_ERRORS } from "./release.ts";
 import { TLS_ERRORS } from "./tls.ts";
 import { TPM_CLIENT_ERRORS } from "./tpm_client.ts";
@@ -35,6 +36,7 @@ const ALL = {
   ...NODE_ERRORS,
   ...PKI_ERRORS,
   ...QUOTE_ERRORS,
+  ...RELAY_ERRORS,
   ...RELEASE_ERRORS,
   ...TLS_ERRORS,
   ...TPM_CLIENT_ERRORS,
