@@ -55,19 +55,32 @@ export const boundKeyVerifier: EvidenceVerifier = {
       });
     }
     const { identity_key, signature } = parsed.data;
-    if (isSmallOrder(identity_key)) {
-      throw new PosternError("evidence_key_weak", "Cannot judge evidence: its identity key has small order");
-    }
     const agentId = agentIdOf(identity_key);
-    if (!await holds(identity_key, signature, qualifyingData({ ...context, agentId }))) {
-      throw new PosternError(
-        "evidence_signature_invalid",
-        "Cannot accept evidence: its signature does not hold",
-      );
-    }
+    await boundKeyAgent(identity_key, signature, qualifyingData({ ...context, agentId }));
     return { tier: "bound-key", agentId };
   },
 };
+
+/**
+ * The agent that signed the data. Data are hashes over a context of their own, so that no signature stands for two things.
+ * @throws PosternError `evidence_key_weak`, `evidence_signature_invalid`
+ */
+export async function boundKeyAgent(
+  identityKey: Uint8Array<ArrayBuffer>,
+  signature: Uint8Array<ArrayBuffer>,
+  data: Uint8Array<ArrayBuffer>,
+): Promise<string> {
+  if (isSmallOrder(identityKey)) {
+    throw new PosternError("evidence_key_weak", "Cannot judge evidence: its identity key has small order");
+  }
+  if (!await holds(identityKey, signature, data)) {
+    throw new PosternError(
+      "evidence_signature_invalid",
+      "Cannot accept evidence: its signature does not hold",
+    );
+  }
+  return agentIdOf(identityKey);
+}
 
 async function holds(
   key: Uint8Array<ArrayBuffer>,

@@ -19,4 +19,4 @@ export {
   pcrSelectionSchema,
 } from "./pcr_selection.ts";
 export { type EvidencePurpose, qualifyingData, type QualifyingFacts } from "./qualifying_data.ts";
-export { boundKeyProvider, boundKeyVerifier } from "./bound_key.ts";
+export { boundKeyAgent, boundKeyProvider, boundKeyVerifier } from "./bound_key.ts";

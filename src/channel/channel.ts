@@ -8,6 +8,7 @@ import type { SealingCore } from "../ports/mod.ts";
 import type { TransportKeys } from "../crypto/mod.ts";
 import type { ChannelInitGrant } from "../grants/mod.ts";
 import {
+  FRAME_HEADER_BYTES,
   FrameType,
   MAX_RECORD_BYTES,
   readRecordKind,
@@ -26,7 +27,10 @@ import { Heartbeat } from "./heartbeat.ts";
 import { carriesTraffic, type ChannelState, isTerminal, Lifecycle, takesNewStreams } from "./lifecycle.ts";
 import type { ChannelLimits } from "./limits.ts";
 import { isOfferMessage, type OfferAnswer, OfferAnswerer, OfferAsker } from "./offers.ts";
-import { Opening } from "./opening.ts";
+import { Opening, type OpeningStep } from "./opening.ts";
+import { padToBucket } from "./padding.ts";
+import type { IdentityProof } from "./private_messages.ts";
+import { PrivateOpening, type PrivateStep } from "./private_opening.ts";
 import { RecordLayer } from "./record_layer.ts";
 import { Revalidation } from "./revalidation.ts";
 
@@ -37,8 +41,9 @@ export class Channel {
   readonly #events: ChannelEvents;
   readonly #lifecycle: Lifecycle;
   readonly #mux: Mux;
-  readonly #opening: Opening;
-  readonly #offers: OfferAsker | OfferAnswerer;
+  /** Undefined on a private channel: grants come from edges only. */
+  readonly #offers: OfferAsker | OfferAnswerer | undefined;
+  readonly #opening: Opening | PrivateOpening;
   #records: RecordLayer | undefined;
   #revalidation: Revalidation | undefined;
   #heartbeat: Heartbeat | undefined;
@@ -50,8 +55,11 @@ export class Channel {
 
   constructor(options: ChannelOptions) {
     this.#role = options.role;
-    this.#opening = new Opening(options.role);
-    this.#offers = options.role.side === "responder" ? new OfferAsker() : new OfferAnswerer();
+    const { role } = options;
+    this.#opening = role.use === "private" ? new PrivateOpening(role) : new Opening(role);
+    if (role.use === undefined) {
+      this.#offers = role.side === "responder" ? new OfferAsker() : new OfferAnswerer();
+    }
     this.#core = options.core;
     this.#limits = options.limits;
     this.#events = options.events;
@@ -111,8 +119,12 @@ export class Channel {
     this.#now = now;
     if (this.state !== "idle") return;
     this.#lifecycle.to("connecting");
-    this.#opening.begin();
-    this.#enterStep("handshaking", now);
+    try {
+      this.#opening.begin();
+      this.#enterStep("handshaking", now);
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   /** Takes the record at `[start, end)` of the core's memory; it is opened in place. Never throws: failures end the channel. */
@@ -179,7 +191,9 @@ export class Channel {
     const body = start + RECORD_HEADER_BYTES;
     if (this.#opening.hasOutput) return this.#opening.fill(memory, start);
     if (this.#records === undefined || this.#closeSent) return start;
-    const bodyLimit = Math.min(limit, start + MAX_RECORD_BYTES) - RECORD_TAG_BYTES;
+    const { padding } = this.#limits;
+    const bodyLimit = Math.min(limit, start + MAX_RECORD_BYTES) - RECORD_TAG_BYTES -
+      (padding ? FRAME_HEADER_BYTES : 0);
     const keyed = this.#revalidation?.hasOutput ? this.#revalidation : undefined;
     let bodyEnd: number;
     try {
@@ -189,6 +203,7 @@ export class Channel {
       return start;
     }
     if (bodyEnd === body) return start;
+    if (padding) bodyEnd = padToBucket(memory, start, bodyEnd, bodyLimit + FRAME_HEADER_BYTES);
     try {
       const end = this.#records.seal(start, bodyEnd, now);
       keyed?.sealed(now);
@@ -204,9 +219,12 @@ export class Channel {
   /** Initiator: the evidence was judged; sends the stage 1 token. */
   prove(stage1Token: string, now: number): void {
     this.#now = now;
-    if (this.#role.side !== "initiator" || this.state !== "authenticating") return;
+    const opening = this.#opening;
+    if (!(opening instanceof Opening) || this.#role.side !== "initiator" || this.state !== "authenticating") {
+      return;
+    }
     try {
-      this.#startRecords(this.#opening.prove(stage1Token)!, now);
+      this.#startRecords(opening.prove(stage1Token)!, now);
       this.#enterStep("authorizing", now);
     } catch (error) {
       this.fail(error);
@@ -216,9 +234,30 @@ export class Channel {
   /** Responder: the stage 0 token holds; sends the challenge. */
   challenge(now: number): void {
     this.#now = now;
-    if (this.#role.side !== "responder" || this.state !== "handshaking") return;
-    this.#opening.challenge(this.#limits.stepMs);
+    const opening = this.#opening;
+    if (!(opening instanceof Opening) || this.#role.side !== "responder" || this.state !== "handshaking") {
+      return;
+    }
+    opening.challenge(this.#limits.stepMs);
     this.#enterStep("authenticating", now);
+  }
+
+  /**
+   * Private channel: says who this side is. Initiator: once the peer was judged. Responder: as soon as the peer has come.
+   * @param proofs each over the transcript that was told; none where this endpoint has no identity but its key
+   */
+  introduce(proofs: readonly IdentityProof[], now: number): void {
+    this.#now = now;
+    const opening = this.#opening;
+    const before = this.#role.side === "initiator" ? "authenticating" : "handshaking";
+    if (!(opening instanceof PrivateOpening) || this.state !== before) return;
+    try {
+      const keys = opening.introduce(proofs);
+      if (keys !== undefined) this.#startRecords(keys, now);
+      this.#enterStep(keys === undefined ? "authenticating" : "authorizing", now);
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   /** Responder: the proof holds and the services are registered; traffic may flow. */
@@ -318,7 +357,7 @@ export class Channel {
   }
 
   #receiveHandshake(message: Uint8Array, now: number): void {
-    const step = this.#opening.receive(message, this.state);
+    const step: OpeningStep | PrivateStep = this.#opening.receive(message, this.state);
     switch (step.kind) {
       case "stage0":
         return this.#events.onStage0!(step.token, step.agentVersion);
@@ -331,6 +370,15 @@ export class Channel {
         this.#startRecords(step.keys, now);
         this.#enterStep("authorizing", now);
         return this.#events.onProof!(step.proof);
+      case "arrived":
+        return this.#events.onArrived!(step.ownTranscript);
+      case "answered":
+        this.#enterStep("authenticating", now);
+        return this.#events.onPeer!(step.peer, step.ownTranscript);
+      case "joined":
+        this.#startRecords(step.keys, now);
+        this.#enterStep("authorizing", now);
+        return this.#events.onPeer!(step.peer, undefined);
       default:
         step satisfies never;
     }
@@ -344,6 +392,11 @@ export class Channel {
       limits: this.#limits.rekey,
       onRekey: () => this.#events.onRekey?.(),
     }, now);
+    // A private channel asks for no second proof: its keys change by themselves, and a new grant is a new channel.
+    if (!(this.#opening instanceof Opening)) {
+      keys.root.fill(0);
+      return;
+    }
     this.#revalidation = new Revalidation({
       machine: this.#opening.reauth(keys.root),
       records: this.#records,
@@ -422,7 +475,7 @@ export class Channel {
       const { offer, answer } = this.#offers.read(payload);
       return this.#events.onOfferAnswer?.(offer, answer);
     }
-    if (this.#events.onOffer === undefined) {
+    if (this.#offers === undefined || this.#events.onOffer === undefined) {
       throw new PosternError("frame_bad_control", "Cannot take offer: this agent has no private service");
     }
     this.#events.onOffer(this.#offers.read(payload));

@@ -5,6 +5,7 @@ import type { ChannelEvents } from "./events.ts";
 import type { HandshakeInitiator, HandshakeResponder } from "./handshake.ts";
 import type { CarrierPlace } from "./handshake_payload.ts";
 import type { ChannelLimits } from "./limits.ts";
+import type { PrivateInitiator, PrivateResponder } from "./private_handshake.ts";
 
 export interface ChannelOptions {
   readonly role: ChannelRole;
@@ -16,8 +17,12 @@ export interface ChannelOptions {
 }
 
 /** Who this side is in the handshake. */
-export type ChannelRole =
+export type ChannelRole = TunnelRole | PrivateRole;
+
+/** Of a channel between an agent and an edge. */
+export type TunnelRole =
   | {
+    readonly use?: undefined;
     readonly side: "initiator";
     readonly handshake: HandshakeInitiator;
     readonly stage0Token: string;
@@ -28,8 +33,14 @@ export type ChannelRole =
     readonly carrier?: CarrierPlace;
   }
   | {
+    readonly use?: undefined;
     readonly side: "responder";
     readonly handshake: HandshakeResponder;
     readonly edgeId: string;
     readonly version: string;
   };
+
+/** Of a channel between two agents, through an edge that reads none of it. */
+export type PrivateRole =
+  | { readonly use: "private"; readonly side: "initiator"; readonly handshake: PrivateInitiator }
+  | { readonly use: "private"; readonly side: "responder"; readonly handshake: PrivateResponder };

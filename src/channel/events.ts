@@ -3,6 +3,7 @@ import type { PosternError } from "../errors/mod.ts";
 import type { MuxStream, StreamHandler } from "../mux/mod.ts";
 import type { ResetReason } from "../wire/mod.ts";
 import type { CarrierPlace, ReadyMessage } from "./handshake_payload.ts";
+import type { PrivatePeer } from "./private_handshake.ts";
 import type { ChannelState } from "./lifecycle.ts";
 import type { Offer, OfferAnswer } from "./offers.ts";
 
@@ -65,6 +66,13 @@ export interface ChannelEvents {
   onOffer?(offer: Offer): void;
   /** Responder: the agent's answer to an offer. */
   onOfferAnswer?(offer: number, answer: OfferAnswer): void;
+  /** Private channel: the peer has come; answer with `introduce`. @param transcript what own proofs are to sign, 32 bytes */
+  onArrived?(transcript: Uint8Array): void;
+  /**
+   * Private channel: judge the peer. Initiator: then `introduce` with proofs over the transcript, or `close`.
+   * Responder: then `accept` or `refuse`.
+   */
+  onPeer?(peer: PrivatePeer, ownTranscript: Uint8Array | undefined): void;
   /** Initiator: the channel is established. */
   onReady?(ready: ReadyMessage): void;
   /** The peer opens a stream: who handles it, or why nobody does. */

@@ -4,6 +4,7 @@ import { base64Url32, maxTokenChars } from "../identity/mod.ts";
 import { utf8, utf8Decode } from "../bytes/mod.ts";
 import { type ErrorCode, PosternError } from "../errors/mod.ts";
 import type { OfferMessage } from "./offers.ts";
+import type { Introduction } from "./private_messages.ts";
 import type { ReauthDone, ReauthProofMessage, ReauthRequest } from "./reauth_messages.ts";
 
 /** Longest JSON text of one payload. */
@@ -58,6 +59,8 @@ export const readyMessage = z.strictObject({
   services: z.array(z.strictObject({
     id: z.int().min(0).max(65_535),
     urls: z.array(z.string().max(512)).max(128),
+    /** What streams of it have to be; told on private channels. */
+    kind: z.enum(["http", "tcp", "udp"]).optional(),
   })).max(64),
   heartbeat_ms: z.int().min(100).max(3_600_000),
   offline_ms: z.int().min(200).max(3_600_000),
@@ -76,7 +79,8 @@ export function encodePayload(
     | ReauthRequest
     | ReauthProofMessage
     | ReauthDone
-    | OfferMessage,
+    | OfferMessage
+    | Introduction,
 ): Uint8Array {
   return utf8(JSON.stringify(payload));
 }

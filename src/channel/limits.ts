@@ -9,6 +9,8 @@ export interface ChannelLimits {
   readonly heartbeat: HeartbeatLimits;
   readonly rekey: RekeyLimits;
   readonly mux: MuxLimits;
+  /** Records are filled up to length buckets; not unless said. */
+  readonly padding?: boolean;
 }
 
 export const CHANNEL_LIMITS: ChannelLimits = Object.freeze({

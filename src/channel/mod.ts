@@ -9,6 +9,23 @@ export { Heartbeat, HEARTBEAT_LIMITS, type HeartbeatLimits } from "./heartbeat.t
 export { carriesTraffic, type ChannelState, isTerminal, Lifecycle, takesNewStreams } from "./lifecycle.ts";
 export { channelLimits, type ConfiguredChannel } from "./configured_limits.ts";
 export { CHANNEL_LIMITS, type ChannelLimits } from "./limits.ts";
+export {
+  identityTranscript,
+  type PrivateHandshakeOptions,
+  PrivateInitiator,
+  type PrivatePeer,
+  PrivateResponder,
+} from "./private_handshake.ts";
+export {
+  checkPin,
+  judgePrivatePeer,
+  type PeerAssurance,
+  type PeerDemands,
+  privateFingerprint,
+  type VerifiedPrivatePeer,
+} from "./private_peer.ts";
+export { type IdentityProof, type Introduction } from "./private_messages.ts";
+export { chooseSuite, PRIVATE_CLOCK_SKEW_MS, privatePrologue, type PrivateTerms } from "./private_terms.ts";
 export { type RatchetKeys, ratchetKeys, type RatchetPublics, ratchetTranscript } from "./ratchet.ts";
 export { MAX_OPEN_OFFERS, type Offer, type OfferAnswer } from "./offers.ts";
 export { type KeyedMessage, ReauthAnswerer, ReauthAsker, type ReauthBasis } from "./reauth.ts";
@@ -16,4 +33,4 @@ export { RecordKey, REKEY_LIMITS, type RekeyLimits } from "./record_key.ts";
 export { RecordLayer } from "./record_layer.ts";
 export { RecordOpener } from "./record_opener.ts";
 export { RecordSealer } from "./record_sealer.ts";
-export { PROTOCOL_VERSION, suiteId, type SuiteName, suiteProtocolName } from "./suite.ts";
+export { privateSuite, PROTOCOL_VERSION, suiteId, type SuiteName, suiteProtocolName } from "./suite.ts";

@@ -1,9 +1,9 @@
 /** How a channel opens: the three messages of the handshake in their order, whichever side this is. */
 import type { TransportKeys } from "../crypto/mod.ts";
 import { PosternError } from "../errors/mod.ts";
-import { RECORD_HEADER_BYTES, RecordKind, writeRecordHeader } from "../wire/mod.ts";
-import type { ChannelRole } from "./channel_role.ts";
+import type { TunnelRole } from "./channel_role.ts";
 import type { Challenge, Proof } from "./events.ts";
+import { HandshakeRecords } from "./handshake_records.ts";
 import type { ChannelState } from "./lifecycle.ts";
 import { ReauthAnswerer, ReauthAsker } from "./reauth.ts";
 
@@ -14,25 +14,21 @@ export type OpeningStep =
   | { readonly kind: "proved"; readonly proof: Proof; readonly keys: TransportKeys };
 
 export class Opening {
-  readonly #role: ChannelRole;
-  readonly #out: Uint8Array[] = [];
+  readonly #role: TunnelRole;
+  readonly #out = new HandshakeRecords();
   #openingRead = false;
 
-  constructor(role: ChannelRole) {
+  constructor(role: TunnelRole) {
     this.#role = role;
   }
 
   get hasOutput(): boolean {
-    return this.#out.length > 0;
+    return this.#out.hasOutput;
   }
 
-  /** Writes the next message as a whole record at `start`, and returns its end. Call when {@link hasOutput}. */
+  /** As {@link HandshakeRecords.fill}. */
   fill(buffer: Uint8Array, start: number): number {
-    const message = this.#out.shift()!;
-    const body = start + RECORD_HEADER_BYTES;
-    writeRecordHeader(buffer, start, RecordKind.handshake, 0);
-    buffer.set(message, body);
-    return body + message.length;
+    return this.#out.fill(buffer, start);
   }
 
   /** Message 1, of an initiator. */

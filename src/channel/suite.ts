@@ -6,6 +6,8 @@ import { concat, utf8 } from "../bytes/mod.ts";
 import {
   NOISE_XK_25519_CHACHAPOLY_SHA256,
   NOISE_XKHFS_25519_MLKEM768_CHACHAPOLY_SHA256,
+  NOISE_XXHFS_PSK3_25519_MLKEM768_CHACHAPOLY_SHA256,
+  NOISE_XXPSK3_25519_CHACHAPOLY_SHA256,
 } from "../crypto/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 
@@ -15,6 +17,12 @@ export type SuiteName = "hybrid" | "classic";
 const SUITES: Readonly<Record<SuiteName, { id: number; protocolName: string }>> = {
   hybrid: { id: 1, protocolName: NOISE_XKHFS_25519_MLKEM768_CHACHAPOLY_SHA256 },
   classic: { id: 2, protocolName: NOISE_XK_25519_CHACHAPOLY_SHA256 },
+};
+
+/** Of private channels. The same numbers mean the same functions. */
+const PRIVATE_SUITES: Readonly<Record<SuiteName, { id: number; protocolName: string }>> = {
+  hybrid: { id: 1, protocolName: NOISE_XXHFS_PSK3_25519_MLKEM768_CHACHAPOLY_SHA256 },
+  classic: { id: 2, protocolName: NOISE_XXPSK3_25519_CHACHAPOLY_SHA256 },
 };
 
 /** Changes with every change of wire, handshake or stages that an older peer would misread. */
@@ -28,7 +36,12 @@ export function suiteProtocolName(name: SuiteName): string {
   return SUITES[name].protocolName;
 }
 
-/** @throws PosternError `handshake_suite_refused` for an unknown suite, or one that is not allowed */
+/** As grants of private channels name it, and as their handshake numbers it. */
+export function privateSuite(name: SuiteName): { readonly id: number; readonly protocolName: string } {
+  return PRIVATE_SUITES[name];
+}
+
+/** Ids are the same for both uses. @throws PosternError `handshake_suite_refused` for an unknown suite, or one that is not allowed */
 export function suiteOfId(id: number, allowed: readonly SuiteName[]): SuiteName {
   const name = allowed.find((candidate) => SUITES[candidate].id === id);
   if (name === undefined) {

@@ -12,6 +12,7 @@ import { HTTP_ERRORS } from "./http.ts";
 import { HTTP2_ERRORS } from "./http2.ts";
 import { NODE_ERRORS } from "./nodes.ts";
 import { PKI_ERRORS } from "./pki.ts";
+import { PRIVATE_ERRORS } from "./private.ts";
 import { QUOTE_ERRORS } from "./quote.ts";
 import { RELAY_ERRORS } from "./relay.ts";
 import { RELEASE_ERRORS } from "./release.ts";
@@ -35,6 +36,7 @@ const ALL = {
   ...HTTP2_ERRORS,
   ...NODE_ERRORS,
   ...PKI_ERRORS,
+  ...PRIVATE_ERRORS,
   ...QUOTE_ERRORS,
   ...RELAY_ERRORS,
   ...RELEASE_ERRORS,

@@ -1,0 +1,56 @@
+/** Failures of private channels, at their two endpoints. */
+import type { ErrorFacts } from "../error.ts";
+
+const otherEndpoint = { blame: "peer", retryable: false, exit: 4 } as const;
+
+export const PRIVATE_ERRORS = {
+  private_window_over: {
+    title: "Time to open the private channel is over",
+    blame: "peer",
+    retryable: true,
+    exit: 1,
+    cause:
+      "A grant of a private channel is good for two minutes unless control is set otherwise. The handshake began later, or this machine's clock is ahead by more than 30 seconds.",
+    remedy:
+      "Nothing: another grant is asked for. If it keeps happening, set the clocks of both machines (NTP).",
+  },
+  private_clock_skew: {
+    title: "Clocks of the two endpoints differ",
+    blame: "operator",
+    retryable: false,
+    exit: 1,
+    cause: "The other endpoint of a private channel has a clock that is more than 30 seconds off this one.",
+    remedy: "Set the clocks of both machines, e.g. by NTP (`timedatectl`), and connect again.",
+  },
+  private_pin_malformed: {
+    title: "Pin is out of form",
+    blame: "operator",
+    retryable: false,
+    exit: 2,
+    cause: "A pin is the fingerprint of an endpoint's key: `sha256:` and 43 characters of base64url.",
+    remedy: "Take it from the other endpoint: `postern share --private` prints it when it starts.",
+  },
+  private_pin_mismatch: {
+    title: "Other endpoint has another key than the pinned one",
+    ...otherEndpoint,
+    cause:
+      "Somebody answered with a key that is not pinned: the other machine was set up anew, or whoever issues grants put another machine in its place.",
+    remedy:
+      "Ask who runs the other machine, by another way than this one, whether its fingerprint has changed; only then pin the new one.",
+  },
+  private_peer_mismatch: {
+    title: "Other endpoint is not the one that control named",
+    ...otherEndpoint,
+    cause:
+      "The grant names the key or the agent of the other endpoint, and another one joined with the secret of the grant.",
+    remedy:
+      "Connect again. If it keeps happening, somebody reads the grants of one of the two machines: find out who.",
+  },
+  private_identity_invalid: {
+    title: "Identity of the other endpoint does not hold",
+    ...otherEndpoint,
+    cause:
+      "The other endpoint showed a certificate or an agent's key that does not hold: untrusted, expired, revoked, or not its own.",
+    remedy: "Look at the cause that is logged beside it, and at the identity of the other machine.",
+  },
+} as const satisfies Record<string, ErrorFacts>;
