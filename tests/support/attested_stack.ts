@@ -6,7 +6,7 @@ import { type Settings, type Stack, type StackOptions, startStack } from "./stac
 import { Swtpm } from "./swtpm.ts";
 
 /** Longest time for one step of an enrolment. */
-const stepMs = 30_000;
+const stepMs = 90_000;
 
 export interface AttestedOptions {
   /** Over the stack's own settings of the edge. */

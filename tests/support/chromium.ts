@@ -16,7 +16,7 @@ const flags = [
 ];
 
 const launchTimeoutMs = 60_000;
-const actionTimeoutMs = 15_000;
+const actionTimeoutMs = 45_000;
 
 export interface ChromiumOptions {
   /** Host names that are to resolve to loopback besides *.localhost, e.g. `["*.example.test"]`. */

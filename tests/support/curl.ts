@@ -23,7 +23,7 @@ export interface CurlResult {
   readonly stderr: string;
 }
 
-const defaultTimeoutMs = 20_000;
+const defaultTimeoutMs = 60_000;
 
 /** One request. Ignores the user's ~/.curlrc and proxies. */
 export async function curl(url: string, options: CurlOptions = {}): Promise<CurlResult> {

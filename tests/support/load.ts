@@ -46,7 +46,7 @@ export class Load {
   /** Resolves when this many more requests were answered. */
   async more(count: number): Promise<void> {
     const wanted = this.answered + count;
-    const endMs = performance.now() + 30_000;
+    const endMs = performance.now() + 90_000;
     while (this.answered < wanted) {
       if (performance.now() > endMs) {
         throw new Error(

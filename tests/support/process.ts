@@ -2,9 +2,10 @@
 import { findBinary, PACKAGES } from "../../tools/test/packages.ts";
 
 /** How long a program may take to become ready before its test gives up, in milliseconds. */
-export const readyTimeoutMs = 30_000;
+export const readyTimeoutMs = 90_000;
 const stopGraceMs = 5_000;
 const pollMs = 20;
+const busyAttempts = 100;
 /** Characters of output kept for a failure message. */
 const keptOutputChars = 64 * 1024;
 
@@ -89,8 +90,24 @@ export class Process implements AsyncDisposable {
     program: string,
     options: ProcessOptions & { timeoutMs?: number } = {},
   ): Promise<Finished> {
-    await using process = Process.start(program, options);
+    await using process = await Process.#startWritten(program, options);
     return await process.finished(options.timeoutMs);
+  }
+
+  /**
+   * Starts a program that was perhaps written a moment ago: another test of this process that forks right then holds the
+   * file open for writing until it has become its own program, and nobody may run it before (execve(2), ETXTBSY).
+   */
+  static async #startWritten(program: string, options: ProcessOptions): Promise<Process> {
+    for (let attempt = 0;; attempt++) {
+      try {
+        return Process.start(program, options);
+      } catch (error) {
+        const isBusy = error instanceof Error && /Text file busy|ETXTBSY/.test(error.message);
+        if (!isBusy || attempt === busyAttempts) throw error;
+        await new Promise((resolve) => setTimeout(resolve, pollMs));
+      }
+    }
   }
 
   get pid(): number {

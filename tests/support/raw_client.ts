@@ -13,7 +13,7 @@ export interface RawResponse {
 }
 
 /** No single answer takes longer. */
-const readTimeoutMs = 15_000;
+const readTimeoutMs = 45_000;
 
 export class RawClient implements Disposable {
   readonly conn: Deno.TcpConn;

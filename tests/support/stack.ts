@@ -36,7 +36,7 @@ export interface LoggedLine {
 /** What further threads of the edge run. */
 const program = new URL("../../cli/main.ts", import.meta.url).href;
 /** Longest wait for an agent to be online. */
-const readyMs = 15_000;
+const readyMs = 60_000;
 
 /** Ends with its scope: `await using stack = await startStack({ services: [...] })`. */
 export class Stack implements AsyncDisposable {

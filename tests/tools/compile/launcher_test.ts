@@ -23,6 +23,9 @@ else if (Deno.args[0] === "upgrade") {
 } else console.log(JSON.stringify([Deno.args, Deno.cwd(), import.meta.main, Deno.umask()]));
 `;
 
+/** A first start reads, verifies and unpacks 100 MB, while other tests do the same. */
+const launchTimeoutMs = 120_000;
+
 let folder: TempDir;
 let binary: string;
 
@@ -58,7 +61,7 @@ function start(args: readonly string[], options: ProcessOptions & { home?: strin
 async function run(args: readonly string[], options: ProcessOptions & { home?: string } = {}) {
   await Deno.mkdir(folder.file("tmp"), { recursive: true });
   await using process = start(args, options);
-  return await process.finished();
+  return await process.finished(launchTimeoutMs);
 }
 
 /** The one directory below a home that holds the unpacked files. */
@@ -196,6 +199,7 @@ Deno.test("launcher: a damaged file says so and runs nothing", async () => {
   const { code, stdout, stderr } = await Process.run(damaged, {
     args: ["exit", "0"],
     env: { HOME: folder.file("home-damaged"), TMPDIR: folder.file("tmp") },
+    timeoutMs: launchTimeoutMs,
   });
   assert.equal(code, 1);
   assert.equal(stdout, "");
