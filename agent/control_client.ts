@@ -128,7 +128,7 @@ export class ControlClient {
     return this.#requests.get(`v1/audit?after=${afterId}`, auditAnswer, signal, true);
   }
 
-  /** A token that lets one machine enrol; for operators. */
+  /** A token that lets one machine enroll; for operators. */
   issueEnrollmentToken(request: EnrollmentTokenRequest, signal: AbortSignal): Promise<EnrollmentTokenAnswer> {
     return this.#requests.post("v1/enroll/tokens", request, enrollmentTokenAnswer, signal, true);
   }

@@ -1,4 +1,4 @@
-/** What is asked of control about machines and their enrolment, and what is accepted as an answer. */
+/** What is asked of control about machines and their enrollment, and what is accepted as an answer. */
 import { z } from "zod";
 import { fromBase64Url } from "../src/bytes/mod.ts";
 

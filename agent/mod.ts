@@ -1,6 +1,6 @@
 /** The agent: publishes services of this machine through edges. */
 export { type AgentDeps, type RunningAgent, startAgent } from "./agent.ts";
-export { enrol } from "./enrolment.ts";
+export { enroll } from "./enrollment.ts";
 export { checkMachineFile, machineFileIn, writeMachineFile } from "./machine_file.ts";
 export { proxyChooser } from "./egress.ts";
 export { ControlClient } from "./control_client.ts";

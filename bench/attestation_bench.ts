@@ -1,4 +1,4 @@
-/** What evidence and enrolment of a TPM cost whoever judges them. Quotes and certificates are a software TPM's, captured. */
+/** What evidence and enrollment of a TPM cost whoever judges them. Quotes and certificates are a software TPM's, captured. */
 import {
   EkChainMemory,
   ekTrustOf,

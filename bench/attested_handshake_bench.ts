@@ -1,11 +1,11 @@
 /**
- * What an attested machine costs: its TPM's quote, its enrolment, and whole handshakes, beside those of an agent with a key in
+ * What an attested machine costs: its TPM's quote, its enrollment, and whole handshakes, beside those of an agent with a key in
  * a file. Edge, control and agents are in this process, the TPMs are swtpm; each handshake is the whole of it: a stage 0 token,
  * a carrier, a challenge, evidence, a verdict, `ready`.
  */
 import { EvidenceProver } from "../agent/evidence.ts";
 import type { ChallengeAnswer, EvidenceAnswer } from "../agent/control_messages.ts";
-import { enrol, openTpm } from "../agent/mod.ts";
+import { enroll, openTpm } from "../agent/mod.ts";
 import { TpmProvider } from "../agent/tpm/mod.ts";
 import type { EvidenceProvider } from "../src/attestation/mod.ts";
 import { parseTpmAddress } from "../src/config/mod.ts";
@@ -76,9 +76,9 @@ Deno.bench("quote of eight PCRs by swtpm, key made anew", { group: "TPM", n: 200
   await machines[0].quote({ qualifyingData: systemRandom(32) });
 });
 
-Deno.bench("enrolment over HTTP, EK P-384", { group: "TPM", n: 10 }, async () => {
+Deno.bench("enrollment over HTTP, EK P-384", { group: "TPM", n: 10 }, async () => {
   const { token } = await attested.operator.issueEnrollmentToken({}, never);
-  await enrol(machines[0], attested.operator, token, never);
+  await enroll(machines[0], attested.operator, token, never);
 });
 
 for (const [name, providers] of [["a key in a file", bound], ["a TPM", inTpm]] as const) {

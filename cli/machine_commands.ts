@@ -24,7 +24,7 @@ export const attestCommand: Command = {
 
 export const enrollCommand: Command = {
   name: "enroll",
-  summary: "Enrol this machine with its TPM, or a node with a key of its own.",
+  summary: "Enroll this machine with its TPM, or a node with a key of its own.",
   details: [
     "Example: postern enroll --token-file rack-7.token --control https://tunnel.example.com",
     "",
@@ -54,7 +54,7 @@ export const enrollCommand: Command = {
 
 export const enrollTokenCommand: Command = {
   name: "enroll-token",
-  summary: "Issue a one-time token that lets a machine enrol with its TPM.",
+  summary: "Issue a one-time token that lets a machine enroll with its TPM.",
   details: [
     "Example: postern enroll-token --out rack-7.token --label prod --label rack-7",
     "",
@@ -114,7 +114,7 @@ export const machineCommand: Command = {
   details: [
     "Example: postern machine revoke agent-w5z6k7hq2d3n4p5r6s7t2u3v4a --reason stolen",
     "",
-    "A revoked machine has its channels cut within two seconds and cannot enrol again until it is restored.",
+    "A revoked machine has its channels cut within two seconds and cannot enroll again until it is restored.",
     "By the SHA-256 of its endorsement key, a machine can be revoked that never came. One that is revoked can be deleted: it",
     "is not listed any more, and its key stays revoked.",
   ],

@@ -61,7 +61,7 @@ export function controlEvents(
       ),
     onTokenIssued: (kind) => metrics.tokensIssued.inc({ kind }),
     onTokenJudged: (result) => metrics.tokensJudged.inc({ result }),
-    onEnrolment: (result) => metrics.enrolments.inc({ result }),
+    onEnrollment: (result) => metrics.enrollments.inc({ result }),
     onEvidenceJudged: (result, tier) => metrics.attestations.inc({ result, tier }),
   };
 }

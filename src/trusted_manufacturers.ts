@@ -1,4 +1,4 @@
-/** Which TPMs are trusted, by the operator's files: for those that want to enrol, and for those that have. */
+/** Which TPMs are trusted, by the operator's files: for those that want to enroll, and for those that have. */
 import { EkChainMemory, type EkTrust, endOf, noEkTrust } from "./attestation/ek/mod.ts";
 import type { EdgeConfig } from "./config/mod.ts";
 import { EkTrustStore } from "./driver/mod.ts";
@@ -99,7 +99,7 @@ export class TrustedManufacturers {
       revoked_keys: revocations.keys.size,
       revoked_serials: [...revocations.serials.values()].reduce((sum, { size }) => sum + size, 0),
     });
-    if (roots.length === 0) log("warn", "no TPM can enrol: the roots directory holds no root certificate");
+    if (roots.length === 0) log("warn", "no TPM can enroll: the roots directory holds no root certificate");
     if (ignored.length > 0) {
       log(
         "warn",

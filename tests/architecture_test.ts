@@ -285,6 +285,21 @@ Deno.test("architecture: files are small and named after what they hold", () => 
   none(wrong, `at most ${maxLines} lines, one noun, snake_case`);
 });
 
+Deno.test("architecture: what is enrolled has an enrollment, in one spelling", () => {
+  const wrong: string[] = [];
+  const texts = listSources(["src", "agent", "cli", "tools", "tests"]).concat(
+    ["README.md", "CHANGELOG.md", "docs/operator-guide.md", "docs/protocol.md", "docs/http.md"],
+  );
+  for (const path of texts) {
+    if (path === "tests/architecture_test.ts") continue;
+    // Names in databases stay what they are.
+    const text = Deno.readTextFileSync(path).replaceAll(/\b(open_enrolment|enrolment_(tokens|id))\w*/g, "");
+    const found = /\w*enrol(?!l)\w*/i.exec(text);
+    if (found) wrong.push(`${path}: ${found[0]}`);
+  }
+  none(wrong, "as codes, routes and commands spell it");
+});
+
 Deno.test("errors: every code says what happened and what to do about it", () => {
   assert.ok(Object.keys(CATALOGUE).length > 0);
   const wrong: string[] = [];

@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { type ControlConfig, controlDefaults } from "../src/control/mod.ts";
 import { edgeDefaults } from "../src/config/mod.ts";
 import { issueStage0, issueStage1, readHmacSecrets, type Stage0Claims } from "../src/identity/mod.ts";
-import type { MachineEnrolment, Store } from "../src/ports/mod.ts";
+import type { MachineEnrollment, Store } from "../src/ports/mod.ts";
 import { openSqliteStore } from "../src/store/mod.ts";
 import { LocalVerifier } from "../src/tokens/local_verifier.ts";
 import { TokenVerifier } from "../src/tokens/mod.ts";
 import { tokenGate } from "../src/token_gate.ts";
-import { enrolmentOf, machineTokenOf } from "./contract/machine_store.ts";
+import { enrollmentOf, machineTokenOf } from "./contract/machine_store.ts";
 import { claimOf } from "./contract/store.ts";
 import {
   countingRandom,
@@ -50,9 +50,9 @@ async function setUp(attestation: ControlConfig["attestation"] = edgeDefaults().
 }
 
 /** A machine of this store. */
-async function enrolled(store: Store): Promise<MachineEnrolment> {
-  await store.putEnrolmentToken(machineTokenOf("t1", { createdAtMs: nowMs, expiresAtMs: nowMs + 1_000 }));
-  const machine = enrolmentOf(1);
+async function enrolled(store: Store): Promise<MachineEnrollment> {
+  await store.putEnrollmentToken(machineTokenOf("t1", { createdAtMs: nowMs, expiresAtMs: nowMs + 1_000 }));
+  const machine = enrollmentOf(1);
   await store.enrollMachine(machine);
   return machine;
 }

@@ -4,7 +4,7 @@ import { startEdge } from "../src/main.ts";
 import type { Log } from "../src/ports/mod.ts";
 import { openSqliteStore } from "../src/store/mod.ts";
 import { TrustedManufacturers } from "../src/trusted_manufacturers.ts";
-import { enrolmentOf, machineTokenOf } from "./contract/machine_store.ts";
+import { enrollmentOf, machineTokenOf } from "./contract/machine_store.ts";
 import { authority, ekCertificate, type Issued, pemOf, testNowMs } from "./support/hostile_authority.ts";
 import { TempDir } from "./support/temp_dir.ts";
 import { VirtualClock } from "./support/virtual_clock.ts";
@@ -22,10 +22,10 @@ async function openTrust(folder: TempDir, enrolled: readonly Issued[] = []) {
   const clock = new VirtualClock(testNowMs);
   const store = openSqliteStore(":memory:", { wall: () => clock.wall() });
   for (const [n, { der }] of enrolled.entries()) {
-    await store.putEnrolmentToken(
+    await store.putEnrollmentToken(
       machineTokenOf(`t${n}`, { createdAtMs: testNowMs, expiresAtMs: testNowMs + 60_000 }),
     );
-    const machine = enrolmentOf(n, { ekCertificate: der, ekIntermediates: [], maxMachines: 1_000 });
+    const machine = enrollmentOf(n, { ekCertificate: der, ekIntermediates: [], maxMachines: 1_000 });
     assert.equal((await store.enrollMachine({ ...machine, enrolledAtMs: testNowMs })).outcome, "enrolled");
   }
   const { log, lines } = recorder();
@@ -41,13 +41,13 @@ async function openTrust(folder: TempDir, enrolled: readonly Issued[] = []) {
   return { trusted, lines, cut, store };
 }
 
-Deno.test("TrustedManufacturers.open() says what was read, that none can enrol, and which files are not read", async () => {
+Deno.test("TrustedManufacturers.open() says what was read, that none can enroll, and which files are not read", async () => {
   await using folder = await TempDir.make("manufacturers");
   await folder.write("roots/notes.txt", "");
   await folder.write("list.json", `{"version":1}`);
   const { trusted, lines, store } = await openTrust(folder);
   assert.match(lines.join("\n"), /info manufacturers of TPMs read .*"roots":0/);
-  assert.match(lines.join("\n"), /warn no TPM can enrol/);
+  assert.match(lines.join("\n"), /warn no TPM can enroll/);
   assert.match(lines.join("\n"), /warn files in the roots directory are not read.*"count":1.*notes\.txt/);
   await folder.write(
     "roots/root.pem",
@@ -75,9 +75,9 @@ Deno.test("TrustedManufacturers.reload() cuts the channels of machines that are 
   const list = { version: 1, certificates: sums.map((sha256) => ({ sha256 })) };
   await folder.write("list.json", JSON.stringify(list));
   await trusted.reload();
-  assert.deepEqual(cut, revoked.map((n) => enrolmentOf(n).agentId));
+  assert.deepEqual(cut, revoked.map((n) => enrollmentOf(n).agentId));
   assert.match(lines.at(-1)!, /warn machine is not trusted any more .*ek_certificate_revoked/);
-  const [machine, other] = await Promise.all([3, 4].map((n) => store.machine(enrolmentOf(n).agentId)));
+  const [machine, other] = await Promise.all([3, 4].map((n) => store.machine(enrollmentOf(n).agentId)));
   assert.throws(() => trusted.check(machine!), { code: "ek_certificate_revoked" });
   trusted.check(other!);
 
@@ -130,7 +130,7 @@ Deno.test("RunningEdge.reload() reads manufacturers again", async () => {
     { log },
   );
   try {
-    assert.match(lines.join("\n"), /warn no TPM can enrol/);
+    assert.match(lines.join("\n"), /warn no TPM can enroll/);
     await folder.write("roots/root.pem", pemOf(authority()));
     await edge.reload();
     assert.match(lines.join("\n"), /info manufacturers of TPMs reloaded .*"roots":1/);

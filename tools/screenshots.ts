@@ -63,7 +63,7 @@ async function main(): Promise<void> {
   await page.emulateMedia({ colorScheme: "light" });
   await page.goto(scene.url("/tokens"));
   await page.getByLabel("Labels").fill("prod rack-2");
-  await page.getByRole("button", { name: "Create enrolment token" }).click();
+  await page.getByRole("button", { name: "Create enrollment token" }).click();
   await shoot(page, "token");
   await page.goto(scene.url("/audit"));
   await page.getByRole("button", { name: "Verify every line now" }).click();

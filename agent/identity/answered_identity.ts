@@ -20,13 +20,13 @@ import type { NodeKeys } from "./identity_file.ts";
 /** Trust with the documents that prove it: they are kept, and passed on. */
 export type ProvenTrust = NodeTrust & Required<Pick<NodeTrust, "documents">>;
 
-/** The pin in a node's enrolment token: SHA-256 of the bootstrap CA, hex. Throws `enrollment_token_malformed`. */
+/** The pin in a node's enrollment token: SHA-256 of the bootstrap CA, hex. Throws `enrollment_token_malformed`. */
 export function pinOf(token: string): string {
   const match = /^enroll\.[A-Za-z0-9_-]{12}\.[A-Za-z0-9_-]{43}\.([A-Za-z0-9_-]{43})$/.exec(token);
   if (match === null) {
     throw new PosternError(
       "enrollment_token_malformed",
-      "Cannot enrol node: this is no enrolment token of a node",
+      "Cannot enroll node: this is no enrollment token of a node",
     );
   }
   try {
@@ -34,13 +34,13 @@ export function pinOf(token: string): string {
   } catch (cause) {
     throw new PosternError(
       "enrollment_token_malformed",
-      "Cannot enrol node: the pin of the token is malformed",
+      "Cannot enroll node: the pin of the token is malformed",
       { cause },
     );
   }
 }
 
-/** Whom a node believes by what its enrolment answered. Throws `trust_bundle_*` and `revocations_*`. */
+/** Whom a node believes by what its enrollment answered. Throws `trust_bundle_*` and `revocations_*`. */
 export function firstTrust(answer: IdentityAnswer, pin: string, nowMs: number): ProvenTrust {
   const bundleDocument = answer.trust_bundles[answer.trust_bundles.length - 1];
   const bundle = verifyPinnedBundle(bundleDocument, pin);

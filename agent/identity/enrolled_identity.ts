@@ -69,12 +69,12 @@ export class EnrolledIdentity extends NodeIdentity {
   }
 
   /**
-   * Enrols this node by a one-time token. The key is on disk before control is asked: after a crash at any step the same token
+   * Enrolls this node by a one-time token. The key is on disk before control is asked: after a crash at any step the same token
    * is good for another attempt. @param replace an identity that is there is given up.
    * @throws PosternError `identity_exists`, `identity_file_malformed`, `state_unwritable`, what control refuses with, and what is
    * thrown about its answer
    */
-  static async enrol(
+  static async enroll(
     options: EnrolledIdentityOptions,
     token: string,
     replace = false,
@@ -83,7 +83,7 @@ export class EnrolledIdentity extends NodeIdentity {
     const pin = pinOf(token);
     const kept = await readIdentityFile(path);
     if (kept?.identity !== undefined && !replace) {
-      throw new PosternError("identity_exists", `Cannot enrol node: ${path} holds an identity already`);
+      throw new PosternError("identity_exists", `Cannot enroll node: ${path} holds an identity already`);
     }
     const keys = kept === undefined || kept.identity !== undefined ? await makeNodeKeys() : kept.keys;
     if (kept === undefined) await writeIdentityFile(path, { keys });

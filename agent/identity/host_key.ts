@@ -1,4 +1,4 @@
-/** The key of this host that enrolment tokens are wrapped to: made once, kept in the state directory for this user only. */
+/** The key of this host that enrollment tokens are wrapped to: made once, kept in the state directory for this user only. */
 import { z } from "zod";
 import { fromBase64Url, toBase64Url } from "../../src/bytes/mod.ts";
 import { generateX25519KeyPair, type X25519KeyPair, x25519KeyPair } from "../../src/crypto/mod.ts";

@@ -1,4 +1,4 @@
-/** The identity on disk, for this user only: a restart needs no new enrolment. The key is in it as it is: no TPM seals it. */
+/** The identity on disk, for this user only: a restart needs no new enrollment. The key is in it as it is: no TPM seals it. */
 import { z } from "zod";
 import { fromBase64Url, toBase64Url } from "../../src/bytes/mod.ts";
 import { readPrivate, replacePrivate } from "../../src/driver/mod.ts";

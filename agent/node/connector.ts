@@ -17,7 +17,7 @@ const MAX_TUNNELERS = 256;
 /**
  * Starts a connector. Listens when it resolves.
  * @throws PosternError `config_address_missing`, `node_not_enrolled`, `node_credentials_unusable`, `listen_failed`,
- * `admin_listen_failed`, and what enrolment throws
+ * `admin_listen_failed`, and what enrollment throws
  */
 export async function startConnector(config: AgentConfig, deps: NodeDeps): Promise<RunningNode> {
   demandAddresses(config.node.control, "node.control");

@@ -60,8 +60,8 @@ export interface NodeParts {
 }
 
 /**
- * Takes the identity that is on disk, or enrols by the token file.
- * @throws PosternError `node_not_enrolled`, `node_credentials_unusable`, `identity_file_malformed`, and what enrolment throws
+ * Takes the identity that is on disk, or enrolls by the token file.
+ * @throws PosternError `node_not_enrolled`, `node_credentials_unusable`, `identity_file_malformed`, and what enrollment throws
  */
 export async function openNode(
   role: Extract<NodeRole, "connector" | "tunneler">,
@@ -125,12 +125,12 @@ async function enrolled(
   if (enrollmentTokenFile === null) {
     throw new PosternError(
       "node_not_enrolled",
-      `Cannot run a ${role}: it has no identity in ${options.path}, and no enrolment token is configured`,
+      `Cannot run a ${role}: it has no identity in ${options.path}, and no enrollment token is configured`,
     );
   }
   const { secret, warning } = await readSecretFile(enrollmentTokenFile, Deno);
   if (warning !== undefined) options.log("warn", warning);
-  return await EnrolledIdentity.enrol(options, await openToken(secret, hostKeyFileIn(directory)));
+  return await EnrolledIdentity.enroll(options, await openToken(secret, hostKeyFileIn(directory)));
 }
 
 /** The channel to control, which also brings newer trust, and renewals. */

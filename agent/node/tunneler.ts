@@ -14,7 +14,7 @@ import {
 /**
  * Starts a tunneler. It goes on trying when it resolves.
  * @throws PosternError `config_address_missing`, `node_not_enrolled`, `node_credentials_unusable`, `admin_listen_failed`, and what
- * enrolment throws
+ * enrollment throws
  */
 export async function startTunneler(config: AgentConfig, deps: NodeDeps): Promise<RunningNode> {
   demandAddresses(config.node.connector, "node.connector");

@@ -91,7 +91,7 @@ export class Tpm {
     return this.ek.template;
   }
 
-  /** TPMT_PUBLIC of the AK, as it is sent at enrolment. */
+  /** TPMT_PUBLIC of the AK, as it is sent at enrollment. */
   get akPublicBytes(): Uint8Array<ArrayBuffer> {
     return encodeTpm(TPMT_PUBLIC, this.akPublic);
   }

@@ -1,7 +1,7 @@
 import {
   checkMachineFile,
   ControlClient,
-  enrol,
+  enroll,
   machineFileIn,
   openTpm,
   proxyChooser,
@@ -60,7 +60,7 @@ export async function runEnroll(call: Call): Promise<number> {
   if (!call.switches.has("force")) await checkMachineFile(file, tpm.agentId);
   const control = await controlOf(config);
   try {
-    const { agentId, labels } = await enrol(tpm, control, token, never);
+    const { agentId, labels } = await enroll(tpm, control, token, never);
     await openPrivateDirectory(directory);
     const enrolledAt = new Date(systemClock.wall()).toISOString();
     await writeMachineFile(file, { agent_id: agentId, control: control.url, enrolled_at: enrolledAt });
@@ -107,7 +107,7 @@ async function enrollNode(
   try {
     const path = identityFileIn(directory);
     const options = { path, controls: [control], clock: systemClock, random: systemRandom, log: noLog };
-    const identity = await EnrolledIdentity.enrol(options, token, call.switches.has("force"));
+    const identity = await EnrolledIdentity.enroll(options, token, call.switches.has("force"));
     const { role, id, trustDomain } = identity.id;
     const expires = new Date(identity.endsAtMs).toISOString();
     const facts = { role, id, trust_domain: trustDomain, expires_at: expires, file: path, key: "file" };

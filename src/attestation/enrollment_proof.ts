@@ -1,11 +1,11 @@
 /**
- * The proof that a TPM holds both keys of an enrolment: only the TPM of the EK gives out the secret, and only while the AK
+ * The proof that a TPM holds both keys of an enrollment: only the TPM of the EK gives out the secret, and only while the AK
  * of that name is in it (TPM 2.0 Library, Part 1, 24). The secret itself is never sent.
  *
  * ```
  * HMAC-SHA-256(secret, SHA-256 of, for each field in this order,  u32 big-endian length | bytes)
  *   context           "postern/enroll/v1"
- *   nonce             32 bytes, from control, new for each enrolment
+ *   nonce             32 bytes, from control, new for each enrollment
  *   enrollment_id     UTF-8
  *   agent_id          UTF-8
  *   ak_name           nameAlg and digest of the AK
@@ -29,7 +29,7 @@ export interface EnrollmentFacts {
 export function enrollmentProof(secret: Uint8Array, facts: EnrollmentFacts): Uint8Array<ArrayBuffer> {
   for (const bytes of [secret, facts.nonce]) {
     if (bytes.length !== secretBytes) {
-      throw new RangeError(`Cannot prove enrolment: secret or nonce has ${bytes.length} bytes`);
+      throw new RangeError(`Cannot prove enrollment: secret or nonce has ${bytes.length} bytes`);
     }
   }
   const hash = createHash("sha256");

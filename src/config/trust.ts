@@ -37,7 +37,7 @@ export const tokenSettings = {
   enrollmentMs: setting(
     duration(60_000, 30 * dayMs),
     "1h",
-    "Life of a token that lets a machine enrol (single use) when none is asked for.",
+    "Life of a token that lets a machine enroll (single use) when none is asked for.",
     "DURATION",
   ),
   /** Also how long a used token id is remembered past its expiry. */

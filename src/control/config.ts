@@ -182,7 +182,7 @@ export interface ControlEvents {
   /** For metrics. */
   onTokenIssued?(kind: TokenKind): void;
   /** For metrics: `begun`, `enrolled`, `renewed` or an error code. */
-  onEnrolment?(outcome: string): void;
+  onEnrollment?(outcome: string): void;
   /** Trust bundle or revocation list of nodes is another one: everybody checks open connections again. */
   onNodeTrustChanged?(): void;
   /** For metrics: `identity.enroll` or `identity.renew`, and `ok` or an error code. */
@@ -220,7 +220,7 @@ export interface ControlDeps {
   readonly verifiers: readonly EvidenceVerifier[];
   /** Issues certificates of nodes. */
   readonly identities: NodeAuthorities;
-  /** Judges TPMs that want to enrol. */
+  /** Judges TPMs that want to enroll. */
   readonly machineTrust: MachineTrust;
   /** What an agent's evidence is judged under now. The id is what the agent says: its evidence has to prove it. */
   readonly policyOf: (agentId: string | undefined) => Promise<PolicyInForce>;

@@ -8,13 +8,13 @@ import { z } from "zod";
 import { agentIdOf, enrollmentProof } from "../attestation/mod.ts";
 import { equalConstantTime, fromBase64Url, fromHex, toBase64Url, toHex } from "../bytes/mod.ts";
 import { codeOf, PosternError } from "../errors/mod.ts";
-import type { EnrolmentToken, MachineEnrolled, MachineRecord, OpenEnrolment } from "../ports/mod.ts";
+import type { EnrollmentToken, MachineEnrolled, MachineRecord, OpenEnrollment } from "../ports/mod.ts";
 import type { AuditBudget } from "./audit_budget.ts";
 import type { ControlDeps } from "./config.ts";
 import { shownToken } from "./enrollment_token.ts";
 import type { JudgedKeys, ShownKeys } from "./machine_trust.ts";
 
-/** Enrolments of one token that may be open: one is needed, each lost answer costs another. */
+/** Enrollments of one token that may be open: one is needed, each lost answer costs another. */
 const maxOpenPerToken = 8;
 /** Time from begin to finish: an RSA key in a slow TPM takes some seconds. */
 export const enrollmentMs = 60_000;
@@ -72,7 +72,7 @@ export function beginEnrollment(
     if (nowMs >= record.expiresAtMs) {
       throw new PosternError(
         "enrollment_token_expired",
-        "Cannot enrol machine: the time of its token is over",
+        "Cannot enroll machine: the time of its token is over",
       );
     }
     const keys = await deps.machineTrust.judgeKeys(shown, nowMs);
@@ -85,7 +85,7 @@ export function beginEnrollment(
 }
 
 /**
- * The machine, as it is enrolled now; whatever comes of it, the enrolment is over. Throws `enrollment_unknown`,
+ * The machine, as it is enrolled now; whatever comes of it, the enrollment is over. Throws `enrollment_unknown`,
  * `enrollment_expired`, `enrollment_proof_invalid`, `enrollment_token_refused`, `machine_revoked`, `machine_key_changed`,
  * `machine_limit_reached`.
  */
@@ -95,9 +95,9 @@ export function finishEnrollment(
   proof: Uint8Array,
 ): Promise<MachineRecord> {
   return audited(deps, "machine.enroll", async (facts) => {
-    const record = await deps.store.takeOpenEnrolment(enrollmentId);
+    const record = await deps.store.takeOpenEnrollment(enrollmentId);
     if (record === undefined) {
-      throw new PosternError("enrollment_unknown", "Cannot finish enrolment: it is not open");
+      throw new PosternError("enrollment_unknown", "Cannot finish enrollment: it is not open");
     }
     const begun = openSchema.parse(JSON.parse(record.body));
     Object.assign(facts, {
@@ -107,12 +107,12 @@ export function finishEnrollment(
       isKnown: true,
     });
     if (deps.clock.wall() >= record.expiresAtMs) {
-      throw new PosternError("enrollment_expired", "Cannot finish enrolment: its time is over");
+      throw new PosternError("enrollment_expired", "Cannot finish enrollment: its time is over");
     }
     if (!equalConstantTime(fromHex(sha256(proof)), fromHex(begun.proof_sha256))) {
       throw new PosternError(
         "enrollment_proof_invalid",
-        "Cannot finish enrolment: the TPM has not given out the secret",
+        "Cannot finish enrollment: the TPM has not given out the secret",
       );
     }
     return machineOf(await enroll(deps, record, begun), facts);
@@ -121,7 +121,7 @@ export function finishEnrollment(
 
 async function open(
   deps: ControlDeps,
-  { tokenId }: EnrolmentToken,
+  { tokenId }: EnrollmentToken,
   shown: ShownKeys,
   keys: JudgedKeys,
   { agentId, ekSha256 }: { agentId: string; ekSha256: string },
@@ -141,14 +141,14 @@ async function open(
     proof_sha256: sha256(proof),
   };
   const expiresAtMs = clock.wall() + enrollmentMs;
-  await store.putOpenEnrolment(
-    { enrolmentId: enrollmentId, tokenId, expiresAtMs, body: JSON.stringify(begun) },
+  await store.putOpenEnrollment(
+    { enrollmentId: enrollmentId, tokenId, expiresAtMs, body: JSON.stringify(begun) },
     maxOpenPerToken,
   );
   return { enrollmentId, agentId, ...credential, nonce, expiresAtMs };
 }
 
-function enroll(deps: ControlDeps, { tokenId }: OpenEnrolment, begun: Open): Promise<MachineEnrolled> {
+function enroll(deps: ControlDeps, { tokenId }: OpenEnrollment, begun: Open): Promise<MachineEnrolled> {
   const [ekCertificate, ...ekIntermediates] = begun.ek_certificates.map(fromBase64Url);
   return deps.store.enrollMachine({
     agentId: begun.agent_id,
@@ -177,17 +177,20 @@ function machineOf(enrolled: MachineEnrolled, facts: AuditFacts): MachineRecord 
     case "other_key":
       throw new PosternError(
         "machine_key_changed",
-        "Cannot enrol machine: its TPM is enrolled with another attestation key",
+        "Cannot enroll machine: its TPM is enrolled with another attestation key",
       );
     case "too_many":
-      throw new PosternError("machine_limit_reached", "Cannot enrol machine: as many as may be are enrolled");
+      throw new PosternError(
+        "machine_limit_reached",
+        "Cannot enroll machine: as many as may be are enrolled",
+      );
     default:
       return enrolled satisfies never;
   }
 }
 
 /** A token whose secret was shown. Unknown ids and wrong secrets are told apart in the audit only. */
-async function heldToken(deps: ControlDeps, token: string, facts: AuditFacts): Promise<EnrolmentToken> {
+async function heldToken(deps: ControlDeps, token: string, facts: AuditFacts): Promise<EnrollmentToken> {
   const shown = await shownToken(deps, token);
   if (shown.state !== "held") {
     facts.tokenId = shown.tokenId;
@@ -201,7 +204,7 @@ async function heldToken(deps: ControlDeps, token: string, facts: AuditFacts): P
 
 /** Whether the token may still be used, and by this machine. One that another machine has used looks like one that never was. */
 function checkToken(
-  record: EnrolmentToken,
+  record: EnrollmentToken,
   agentId: string,
   ekSha256: string,
   facts: AuditFacts,
@@ -215,16 +218,16 @@ function checkToken(
     throw tokenRefused();
   }
   if ((record.ekSha256 ?? ekSha256) !== ekSha256) {
-    throw new PosternError("enrollment_token_foreign", "Cannot enrol machine: its token is for another TPM");
+    throw new PosternError("enrollment_token_foreign", "Cannot enroll machine: its token is for another TPM");
   }
 }
 
 function tokenRefused(): PosternError {
-  return new PosternError("enrollment_token_refused", "Cannot enrol machine: its token is not valid");
+  return new PosternError("enrollment_token_refused", "Cannot enroll machine: its token is not valid");
 }
 
 function revoked(): PosternError {
-  return new PosternError("machine_revoked", "Cannot enrol machine: it was revoked");
+  return new PosternError("machine_revoked", "Cannot enroll machine: it was revoked");
 }
 
 /** Writes down how it went, with whatever was known by then. */
@@ -251,8 +254,8 @@ async function audit(
   outcome: string,
 ): Promise<void> {
   const { agentId, ekSha256, tokenId, reason } = facts;
-  deps.events.onEnrolment?.(outcome === "ok" ? reason ?? "begun" : outcome);
-  deps.log(outcome === "ok" ? "info" : "warn", "machine enrolment", {
+  deps.events.onEnrollment?.(outcome === "ok" ? reason ?? "begun" : outcome);
+  deps.log(outcome === "ok" ? "info" : "warn", "machine enrollment", {
     step: action,
     agent_id: agentId,
     token_id: tokenId,

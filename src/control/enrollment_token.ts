@@ -1,9 +1,9 @@
-/** One-time tokens that let a machine enrol, `enroll.<id>.<secret>`, or a node, `enroll.<id>.<secret>.<pin>`. Control keeps a hash of the secret only. */
+/** One-time tokens that let a machine enroll, `enroll.<id>.<secret>`, or a node, `enroll.<id>.<secret>.<pin>`. Control keeps a hash of the secret only. */
 import { createHash } from "node:crypto";
 import { equalConstantTime, fromHex, toBase64Url, toHex, utf8 } from "../bytes/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 import { type NodeRole, parseHostKey, wrapToken } from "../pki/mod.ts";
-import type { EnrolmentToken, Random } from "../ports/mod.ts";
+import type { EnrollmentToken, Random } from "../ports/mod.ts";
 import type { ControlDeps } from "./config.ts";
 
 /** Bytes of the public id, and of the secret. */
@@ -26,7 +26,7 @@ export interface EnrollmentTokenRequest {
   readonly wrapTo?: string;
 }
 
-export interface IssuedEnrollmentToken extends Omit<EnrolmentToken, "node"> {
+export interface IssuedEnrollmentToken extends Omit<EnrollmentToken, "node"> {
   readonly node?: EnrollmentTokenRequest["node"];
   /** Secret: told once. Wrapped where that was asked for. */
   readonly token: string;
@@ -57,7 +57,7 @@ export async function issueEnrollmentToken(
     createdAtMs,
     expiresAtMs: createdAtMs + lifeMs,
   };
-  await deps.store.putEnrolmentToken(record);
+  await deps.store.putEnrollmentToken(record);
   await deps.store.appendAudit({
     atMs: createdAtMs,
     actor: operator,
@@ -83,7 +83,7 @@ function freshToken(random: Random): { tokenId: string; secretSha256: string; to
 
 /** What is known of a token that somebody shows. */
 export type ShownToken =
-  | { readonly state: "held"; readonly record: EnrolmentToken }
+  | { readonly state: "held"; readonly record: EnrollmentToken }
   | { readonly state: "unknown" | "wrong_secret"; readonly tokenId: string };
 
 /** Looks a token up. Whether it was used, is over or is for another EK, is for the caller to judge. Throws `enrollment_token_malformed`. */
@@ -92,11 +92,11 @@ export async function shownToken(deps: Pick<ControlDeps, "store">, text: string)
   if (match === null) {
     throw new PosternError(
       "enrollment_token_malformed",
-      "Cannot enrol machine: the token is no enrolment token",
+      "Cannot enroll machine: the token is no enrollment token",
     );
   }
   const [, tokenId, secret] = match;
-  const record = await deps.store.enrolmentToken(tokenId);
+  const record = await deps.store.enrollmentToken(tokenId);
   // Compared also when there is none: an unknown id takes as long as a wrong secret.
   const isHeld = equalConstantTime(fromHex(sha256(secret)), fromHex(record?.secretSha256 ?? noSecret));
   if (record === undefined) return { state: "unknown", tokenId };

@@ -1,4 +1,4 @@
-/** Enrolment and machines over HTTP. */
+/** Enrollment and machines over HTTP. */
 import type { OpenAPIHono, z } from "@hono/zod-openapi";
 import { describeEk } from "../attestation/ek/mod.ts";
 import { toBase64Url, toHex } from "../bytes/mod.ts";

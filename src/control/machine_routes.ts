@@ -1,4 +1,4 @@
-/** The routes of enrolment and machines as data. */
+/** The routes of enrollment and machines as data. */
 import { createRoute } from "@hono/zod-openapi";
 import {
   deleteMachineRequestSchema,
@@ -25,7 +25,7 @@ const tags = ["Machines"];
 export const enrollmentTokenRoute = createRoute({
   method: "post",
   path: "/v1/enroll/tokens",
-  summary: "Issue a token that lets one machine enrol",
+  summary: "Issue a token that lets one machine enroll",
   tags,
   security: optionalBearer,
   request: { body: body(enrollmentTokenRequestSchema) },
@@ -35,7 +35,7 @@ export const enrollmentTokenRoute = createRoute({
 export const enrollBeginRoute = createRoute({
   method: "post",
   path: "/v1/enroll/begin",
-  summary: "Begin the enrolment of a machine by its TPM",
+  summary: "Begin the enrollment of a machine by its TPM",
   tags,
   request: { body: body(enrollBeginRequestSchema) },
   responses: answers(
@@ -47,7 +47,7 @@ export const enrollBeginRoute = createRoute({
 export const enrollFinishRoute = createRoute({
   method: "post",
   path: "/v1/enroll/finish",
-  summary: "Finish the enrolment of a machine",
+  summary: "Finish the enrollment of a machine",
   tags,
   request: { body: body(enrollFinishRequestSchema) },
   responses: answers("The machine is enrolled, and the token spent.", enrollFinishResponseSchema),

@@ -1,4 +1,4 @@
-/** JSON of enrolment and machines, with what the API description says about each field. */
+/** JSON of enrollment and machines, with what the API description says about each field. */
 import { z } from "@hono/zod-openapi";
 import { maxCertificateBytes, maxChainCertificates } from "../attestation/ek/mod.ts";
 import { fromBase64Url } from "../bytes/mod.ts";
@@ -76,7 +76,7 @@ export const enrollmentTokenResponseSchema = z.object({
 }).openapi("EnrollmentTokenResponse");
 
 export const enrollBeginRequestSchema = z.object({
-  token: managementTokenSchema.openapi({ description: "An enrolment token." }),
+  token: managementTokenSchema.openapi({ description: "An enrollment token." }),
   ek_certificates: z.array(bytes(maxCertificateBytes)).min(1).max(maxChainCertificates).openapi({
     description: "X.509, DER: the endorsement key's first, then its issuers; roots may be left out.",
   }),
@@ -99,7 +99,7 @@ export const enrollBeginResponseSchema = z.object({
 export const enrollFinishRequestSchema = z.object({
   enrollment_id: z.string().min(1).max(64),
   proof: z.string().length(43).pipe(bytes(32)).openapi({
-    description: "HMAC-SHA-256 under the activated secret over the facts of the enrolment.",
+    description: "HMAC-SHA-256 under the activated secret over the facts of the enrollment.",
   }),
 }).openapi("EnrollFinishRequest");
 

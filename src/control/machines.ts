@@ -56,7 +56,7 @@ export async function revokeMachine(
   return { agentId, already: outcome === "already" };
 }
 
-/** Lets a machine in again; its enrolment holds as before. Throws `machine_unknown`, `machine_not_revoked`. */
+/** Lets a machine in again; its enrollment holds as before. Throws `machine_unknown`, `machine_not_revoked`. */
 export async function restoreMachine(
   deps: Pick<ControlDeps, "store" | "clock" | "log">,
   operator: string,

@@ -102,7 +102,7 @@ export class NodeAuthorities {
     return this.#deps.trustDomain;
   }
 
-  /** SHA-256 of the bootstrap CA's certificate, hex: what enrolment tokens pin. */
+  /** SHA-256 of the bootstrap CA's certificate, hex: what enrollment tokens pin. */
   get bootstrapPin(): string {
     return this.#held.value.bootstrap.sha256;
   }

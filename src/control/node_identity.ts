@@ -81,7 +81,7 @@ export function enrollNode(deps: NodeIdentityDeps, token: string, csr: Uint8Arra
       throw tokenRefused();
     }
     if (outcome === "too_many") {
-      throw new PosternError("identity_limit_reached", "Cannot enrol node: as many as may be are enrolled");
+      throw new PosternError("identity_limit_reached", "Cannot enroll node: as many as may be are enrolled");
     }
     facts.isNotable = true;
     return await answer(deps, certificate, issuer, 0);
@@ -221,7 +221,7 @@ async function heldToken(deps: NodeIdentityDeps, token: string, nowMs: number, f
   }
   Object.assign(facts, node);
   if (nowMs >= expiresAtMs) {
-    throw new PosternError("enrollment_token_expired", "Cannot enrol node: the time of its token is over");
+    throw new PosternError("enrollment_token_expired", "Cannot enroll node: the time of its token is over");
   }
   return { tokenId, role: node.role, id: node.id };
 }
@@ -293,7 +293,7 @@ function isNewHour({ renewedAtMs }: IdentityRecord, nowMs: number): boolean {
 }
 
 function tokenRefused(): PosternError {
-  return new PosternError("enrollment_token_refused", "Cannot enrol node: its token is not valid");
+  return new PosternError("enrollment_token_refused", "Cannot enroll node: its token is not valid");
 }
 
 /** Writes down how it went, with whatever was known by then. */

@@ -38,7 +38,7 @@ const signedDocument = z.object({
 }).openapi("SignedDocument");
 
 export const identityEnrollRequestSchema = z.object({
-  token: managementTokenSchema.openapi({ description: "An enrolment token of a role and an id." }),
+  token: managementTokenSchema.openapi({ description: "An enrollment token of a role and an id." }),
   csr,
 }).openapi("IdentityEnrollRequest");
 

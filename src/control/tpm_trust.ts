@@ -4,7 +4,7 @@ import { checkAkPublic, decodeTpm, TPMT_PUBLIC } from "../attestation/tpm/mod.ts
 import type { MachineTrust } from "./machine_trust.ts";
 
 /**
- * @param trust asked at every enrolment: the operator's files may change. Throws `ek_*`, `ak_*`, `tpm_*`.
+ * @param trust asked at every enrollment: the operator's files may change. Throws `ek_*`, `ak_*`, `tpm_*`.
  */
 export function tpmTrust(trust: () => EkTrust): MachineTrust {
   return {

@@ -1,4 +1,4 @@
-/** What forms make: enrolment tokens by the API, management tokens by the function behind it. */
+/** What forms make: enrollment tokens by the API, management tokens by the function behind it. */
 import type { Hono } from "hono";
 import { grantManagementToken } from "../control/mod.ts";
 import { PosternError } from "../errors/mod.ts";
@@ -13,7 +13,7 @@ import type { DashboardDeps } from "./visit.ts";
 export function addTokenActions(app: Hono<DashboardEnv>, deps: DashboardDeps): void {
   const { control, requireAdmin } = deps;
 
-  app.post("/dashboard/tokens/enrolment", async (context) => {
+  app.post("/dashboard/tokens/enrollment", async (context) => {
     const { form, admin } = await acting(context, requireAdmin, "operator");
     const kind = form.text("kind");
     const minutes = form.count("ttl_minutes");
@@ -31,7 +31,7 @@ export function addTokenActions(app: Hono<DashboardEnv>, deps: DashboardDeps): v
     const told = await askApi(deps, context, "/api/admin/tokens", request, form.text("csrf"));
     const isLink = typeof told.url === "string";
     const revealed: Revealed = {
-      title: isLink ? "Link to an enrolment token" : "Enrolment token",
+      title: isLink ? "Link to an enrollment token" : "Enrollment token",
       secret: String(told.url ?? told.token),
       facts: [
         ["For", kind === "machine" ? "a machine, by its TPM" : `${kind} ${form.text("id")}`],

@@ -2,7 +2,7 @@
  * The authorities of a trust domain.
  *
  * ```
- *   bootstrap CA   signs first trust bundles; enrolment tokens pin it; no node certificate ever counts by it
+ *   bootstrap CA   signs first trust bundles; enrollment tokens pin it; no node certificate ever counts by it
  *   root CA        its key may lie offline
  *     issuing CA   of one control: signs node certificates, trust bundles, revocation lists
  *       node       five minutes to a day

@@ -1,6 +1,6 @@
 /**
  * Which authorities count in a trust domain, and from when until when. While one authority follows another, both are in it: the
- * dual-validation window. A bundle is believed by a bundle that is held already, or by the bootstrap CA that an enrolment token
+ * dual-validation window. A bundle is believed by a bundle that is held already, or by the bootstrap CA that an enrollment token
  * pins; never by itself.
  */
 import { z } from "zod";
@@ -51,7 +51,7 @@ export function isAccepted({ acceptedFromMs, acceptedUntilMs }: AcceptedAuthorit
   return acceptedFromMs <= nowMs && (acceptedUntilMs === undefined || nowMs < acceptedUntilMs);
 }
 
-/** Signed by all of `authorities`: the bootstrap CA's for those who enrol, a root's where a root is new. */
+/** Signed by all of `authorities`: the bootstrap CA's for those who enroll, a root's where a root is new. */
 export function signTrustBundle(
   bundle: TrustBundle,
   authorities: readonly Authority[],
@@ -72,7 +72,7 @@ export function signTrustBundle(
 }
 
 /**
- * A first bundle, by the pin of an enrolment token: SHA-256 of the bootstrap CA's certificate, hex.
+ * A first bundle, by the pin of an enrollment token: SHA-256 of the bootstrap CA's certificate, hex.
  * @throws PosternError `trust_bundle_malformed`, `trust_bundle_unproven`
  */
 export function verifyPinnedBundle(document: unknown, pin: string): TrustBundle {

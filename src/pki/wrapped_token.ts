@@ -1,10 +1,10 @@
 /**
- * Enrolment tokens that only one host opens: sealed by HPKE to a key that the host made beforehand.
+ * Enrollment tokens that only one host opens: sealed by HPKE to a key that the host made beforehand.
  *
  * ```
  * host key        host.<base64url( X25519 public key 32 | first 4 bytes of SHA-256("postern host key v1" 00 key) )>
  * wrapped token   wrapped.<base64url( first 8 bytes of SHA-256 of the public key | enc 32 | ciphertext and tag )>
- * HPKE            base mode; info "postern enrolment token v1", aad the 8 bytes
+ * HPKE            base mode; info "postern enrollment token v1", aad the 8 bytes
  * ```
  * The check bytes find a mistyped key before a token is sealed that nobody can open.
  */
@@ -18,7 +18,7 @@ const keyBytes = 32;
 const checkBytes = 4;
 const fingerprintBytes = 8;
 const tagBytes = 16;
-const info = utf8("postern enrolment token v1");
+const info = utf8("postern enrollment token v1");
 /** Longest text of a wrapped token (characters): tokens have 123 bytes at most. */
 export const maxWrappedTokenChars = 512;
 const prefix = "wrapped.";

@@ -1,7 +1,7 @@
 /**
  * Which policy counts for a machine. The most specific one: a policy that names the machine's own agent id before all
  * others, then the one that asks for most labels. Two that are equally specific are a conflict, which is refused when one of
- * them is applied; a machine that enrols into one later gets the first by name, so that judging is never left open.
+ * them is applied; a machine that enrolls into one later gets the first by name, so that judging is never left open.
  */
 import type { PcrPolicy } from "./pcr_policy.ts";
 

@@ -21,7 +21,7 @@ export interface IdentityRecord {
   readonly nodeId: string;
   /** The key that it was last certified for. */
   readonly keySha256: string;
-  /** The one before: an answer that was lost is asked for again with it. Absent after an enrolment. */
+  /** The one before: an answer that was lost is asked for again with it. Absent after an enrollment. */
   readonly previousKeySha256?: string;
   readonly enrolledAtMs: number;
   readonly renewedAtMs: number;

@@ -21,7 +21,7 @@ export interface MachineRecord {
   /** Sorted, each once: they choose the policy. */
   readonly labels: readonly string[];
   readonly state: "active" | "revoked";
-  /** Of the first enrolment. */
+  /** Of the first enrollment. */
   readonly enrolledAtMs: number;
   readonly revoked?: MachineRevocation;
   /** JSON of what the last accepted quote told about resets and clock; absent before the first. */
@@ -35,7 +35,8 @@ export interface MachineRevocation {
 }
 
 /** A machine that has proved EK and AK, and the token that lets it in. */
-export interface MachineEnrolment extends Omit<MachineRecord, "labels" | "state" | "revoked" | "continuity"> {
+export interface MachineEnrollment
+  extends Omit<MachineRecord, "labels" | "state" | "revoked" | "continuity"> {
   readonly tokenId: string;
   /** Most machines that are kept. */
   readonly maxMachines: number;
@@ -54,8 +55,8 @@ export type MachineEnrolled =
 /** Which machine is meant. */
 export type MachineKey = { readonly agentId: string } | { readonly ekSha256: string };
 
-/** Lets one machine enrol. Only the hash of its secret is kept. */
-export interface EnrolmentToken {
+/** Lets one machine enroll. Only the hash of its secret is kept. */
+export interface EnrollmentToken {
   /** Public: what the audit names. */
   readonly tokenId: string;
   /** SHA-256 of the secret: 64 lower-case hex digits. */
@@ -73,9 +74,9 @@ export interface EnrolmentToken {
   readonly usedBy?: string;
 }
 
-/** An enrolment that has begun: it can be finished once, until it is over. */
-export interface OpenEnrolment {
-  readonly enrolmentId: string;
+/** An enrollment that has begun: it can be finished once, until it is over. */
+export interface OpenEnrollment {
+  readonly enrollmentId: string;
   readonly tokenId: string;
   readonly expiresAtMs: number;
   /** JSON of what was judged at its beginning. No secret is in it. */
@@ -84,20 +85,20 @@ export interface OpenEnrolment {
 
 export interface MachineStore {
   /** Keeps a fresh token. Throws `enrollment_tokens_full` rather than forget one that can still be used. */
-  putEnrolmentToken(token: Omit<EnrolmentToken, "usedBy">): Promise<void>;
+  putEnrollmentToken(token: Omit<EnrollmentToken, "usedBy">): Promise<void>;
   /** Also one that is used or over, until it is forgotten. */
-  enrolmentToken(tokenId: string): Promise<EnrolmentToken | undefined>;
+  enrollmentToken(tokenId: string): Promise<EnrollmentToken | undefined>;
   /**
    * Throws `enrollment_limit_reached` when `maxPerToken` of one token are open, `enrollments_full` when too many are at all.
    */
-  putOpenEnrolment(enrolment: OpenEnrolment, maxPerToken: number): Promise<void>;
+  putOpenEnrollment(enrollment: OpenEnrollment, maxPerToken: number): Promise<void>;
   /** Returns and removes it: undefined from the second call on, also for other processes. */
-  takeOpenEnrolment(enrolmentId: string): Promise<OpenEnrolment | undefined>;
+  takeOpenEnrollment(enrollmentId: string): Promise<OpenEnrollment | undefined>;
   /**
    * Spends the token and writes the machine: both or neither. Exactly one machine gets in by a token; the one that did may
    * come again with it until the token is over, which changes nothing (its first answer may have been lost).
    */
-  enrollMachine(enrolment: MachineEnrolment): Promise<MachineEnrolled>;
+  enrollMachine(enrollment: MachineEnrollment): Promise<MachineEnrolled>;
   machine(agentId: string): Promise<MachineRecord | undefined>;
   /** In the order of their agent ids, after `afterAgentId` when given. */
   machines(limit: number, afterAgentId?: string): Promise<MachineRecord[]>;

@@ -34,14 +34,14 @@ export type {
 } from "./identity_store.ts";
 export type { Log, LogFields, LogLevel } from "./log.ts";
 export type {
-  EnrolmentToken,
+  EnrollmentToken,
   MachineEnrolled,
-  MachineEnrolment,
+  MachineEnrollment,
   MachineKey,
   MachineRecord,
   MachineRevocation,
   MachineStore,
-  OpenEnrolment,
+  OpenEnrollment,
 } from "./machine_store.ts";
 export type { NodePresence, NodePresenceStore, PresentRole } from "./node_presence_store.ts";
 export type { PolicyRecord, PolicyStore } from "./policy_store.ts";

@@ -2,15 +2,15 @@
 import { fromBase64Url, toBase64Url } from "../bytes/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 import type {
-  EnrolmentToken,
+  EnrollmentToken,
   MachineEnrolled,
-  MachineEnrolment,
+  MachineEnrollment,
   MachineKey,
   MachineRecord,
   MachineRevocation,
   MachineStore,
 } from "../ports/mod.ts";
-import type { OpenEnrolments } from "./open_enrolments.ts";
+import type { OpenEnrollments } from "./open_enrollments.ts";
 import type { Row, Sql, SqlDatabase } from "./sql.ts";
 
 /** Most machines that {@link SqlMachines.machines} returns at once. */
@@ -31,12 +31,12 @@ export interface MachineLimits {
   /** Wall clock, Unix milliseconds. */
   readonly wall: () => number;
   /** Most tokens that are remembered; about 300 bytes each. */
-  readonly maxEnrolmentTokens: number;
+  readonly maxEnrollmentTokens: number;
   /** Most revoked keys; about 150 bytes each. */
   readonly maxRevokedEks: number;
 }
 
-export class SqlMachines implements Omit<MachineStore, keyof OpenEnrolments> {
+export class SqlMachines implements Omit<MachineStore, keyof OpenEnrollments> {
   readonly #database: SqlDatabase;
   readonly #limits: MachineLimits;
 
@@ -45,13 +45,13 @@ export class SqlMachines implements Omit<MachineStore, keyof OpenEnrolments> {
     this.#limits = limits;
   }
 
-  async putEnrolmentToken(token: Omit<EnrolmentToken, "usedBy">): Promise<void> {
+  async putEnrollmentToken(token: Omit<EnrollmentToken, "usedBy">): Promise<void> {
     await this.#database.transaction(async (sql) => {
       const kept = await this.#keptTokens(sql);
-      if (kept >= this.#limits.maxEnrolmentTokens) {
+      if (kept >= this.#limits.maxEnrollmentTokens) {
         throw new PosternError(
           "enrollment_tokens_full",
-          `Cannot issue enrolment token: ${kept} are kept already`,
+          `Cannot issue enrollment token: ${kept} are kept already`,
         );
       }
       await sql.run(
@@ -71,12 +71,12 @@ export class SqlMachines implements Omit<MachineStore, keyof OpenEnrolments> {
     });
   }
 
-  async enrolmentToken(tokenId: string): Promise<EnrolmentToken | undefined> {
+  async enrollmentToken(tokenId: string): Promise<EnrollmentToken | undefined> {
     return await tokenOf(this.#database, tokenId);
   }
 
-  async enrollMachine(enrolment: MachineEnrolment): Promise<MachineEnrolled> {
-    return await this.#database.transaction((sql) => this.#enroll(sql, enrolment));
+  async enrollMachine(enrollment: MachineEnrollment): Promise<MachineEnrolled> {
+    return await this.#database.transaction((sql) => this.#enroll(sql, enrollment));
   }
 
   async machine(agentId: string): Promise<MachineRecord | undefined> {
@@ -169,35 +169,35 @@ export class SqlMachines implements Omit<MachineStore, keyof OpenEnrolments> {
     return changed === 1;
   }
 
-  async #enroll(sql: Sql, enrolment: MachineEnrolment): Promise<MachineEnrolled> {
-    const token = await tokenOf(sql, enrolment.tokenId);
-    if (token === undefined || !mayUse(token, enrolment, this.#limits.wall())) {
+  async #enroll(sql: Sql, enrollment: MachineEnrollment): Promise<MachineEnrolled> {
+    const token = await tokenOf(sql, enrollment.tokenId);
+    if (token === undefined || !mayUse(token, enrollment, this.#limits.wall())) {
       return { outcome: "token_refused" };
     }
-    if (await isRevoked(sql, enrolment.ekSha256)) return { outcome: "revoked" };
-    const known = await machineOf(sql, enrolment.agentId);
-    if (known === undefined ? await isKeyTaken(sql, enrolment) : !isSameMachine(known, enrolment)) {
+    if (await isRevoked(sql, enrollment.ekSha256)) return { outcome: "revoked" };
+    const known = await machineOf(sql, enrollment.agentId);
+    if (known === undefined ? await isKeyTaken(sql, enrollment) : !isSameMachine(known, enrollment)) {
       return { outcome: "other_key" };
     }
     if (known === undefined) {
       // A token that has let a machine in cannot let in another, were its row gone.
       if (token.usedBy !== undefined) return { outcome: "token_refused" };
       const machines = await sql.number("SELECT count(*) FROM machines");
-      if (machines >= enrolment.maxMachines) return { outcome: "too_many" };
-      await insert(sql, enrolment, token.labels ?? []);
+      if (machines >= enrollment.maxMachines) return { outcome: "too_many" };
+      await insert(sql, enrollment, token.labels ?? []);
     } else if (token.labels !== undefined && token.usedBy === undefined) {
       await sql.run(
         "UPDATE machines SET labels = ? WHERE agent_id = ?",
         JSON.stringify(token.labels),
-        enrolment.agentId,
+        enrollment.agentId,
       );
     }
     await sql.run(
       "UPDATE enrolment_tokens SET used_by = ? WHERE token_id = ?",
-      enrolment.agentId,
-      enrolment.tokenId,
+      enrollment.agentId,
+      enrollment.tokenId,
     );
-    const machine = await machineOf(sql, enrolment.agentId) as MachineRecord;
+    const machine = await machineOf(sql, enrollment.agentId) as MachineRecord;
     return { outcome: known === undefined ? "enrolled" : "renewed", machine };
   }
 
@@ -208,30 +208,30 @@ export class SqlMachines implements Omit<MachineStore, keyof OpenEnrolments> {
     for (const endedBefore of [nowMs - explainEndedMs, nowMs]) {
       await sql.run("DELETE FROM enrolment_tokens WHERE expires_at <= ?", endedBefore);
       kept = await sql.number("SELECT count(*) FROM enrolment_tokens");
-      if (kept < this.#limits.maxEnrolmentTokens) break;
+      if (kept < this.#limits.maxEnrollmentTokens) break;
     }
     return kept;
   }
 }
 
-async function insert(sql: Sql, enrolment: MachineEnrolment, labels: readonly string[]): Promise<void> {
+async function insert(sql: Sql, enrollment: MachineEnrollment, labels: readonly string[]): Promise<void> {
   await sql.run(
     `INSERT INTO machines
      (agent_id, ek_sha256, ek_certificate, ek_intermediates, ak_public, ak_name, labels, enrolled_at)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-    enrolment.agentId,
-    enrolment.ekSha256,
-    toBase64Url(enrolment.ekCertificate),
-    JSON.stringify(enrolment.ekIntermediates.map(toBase64Url)),
-    toBase64Url(enrolment.akPublic),
-    toBase64Url(enrolment.akName),
+    enrollment.agentId,
+    enrollment.ekSha256,
+    toBase64Url(enrollment.ekCertificate),
+    JSON.stringify(enrollment.ekIntermediates.map(toBase64Url)),
+    toBase64Url(enrollment.akPublic),
+    toBase64Url(enrollment.akName),
     JSON.stringify(labels),
-    enrolment.enrolledAtMs,
+    enrollment.enrolledAtMs,
   );
 }
 
 /** Whether another agent id has the EK, or another EK has the AK: neither happens by chance. */
-async function isKeyTaken(sql: Sql, { ekSha256, akName }: MachineEnrolment): Promise<boolean> {
+async function isKeyTaken(sql: Sql, { ekSha256, akName }: MachineEnrollment): Promise<boolean> {
   const taken = await sql.number(
     "SELECT count(*) FROM machines WHERE ek_sha256 = ? OR ak_name = ?",
     ekSha256,
@@ -246,7 +246,7 @@ async function machineOf(sql: Sql, agentId: string): Promise<MachineRecord | und
 }
 
 /** A token by its public id. */
-export async function tokenOf(sql: Sql, tokenId: string): Promise<EnrolmentToken | undefined> {
+export async function tokenOf(sql: Sql, tokenId: string): Promise<EnrollmentToken | undefined> {
   const row = await sql.get("SELECT * FROM enrolment_tokens WHERE token_id = ?", tokenId);
   return row && knownToken(row);
 }
@@ -260,12 +260,12 @@ async function isRevoked(sql: Sql, ekSha256: string): Promise<boolean> {
   return await sql.number("SELECT count(*) FROM revoked_eks WHERE ek_sha256 = ?", ekSha256) > 0;
 }
 
-function mayUse(token: EnrolmentToken, { agentId, ekSha256 }: MachineEnrolment, nowMs: number): boolean {
+function mayUse(token: EnrollmentToken, { agentId, ekSha256 }: MachineEnrollment, nowMs: number): boolean {
   return token.node === undefined && nowMs < token.expiresAtMs && (token.ekSha256 ?? ekSha256) === ekSha256 &&
     (token.usedBy ?? agentId) === agentId;
 }
 
-function isSameMachine(known: MachineRecord, { ekSha256, akName, akPublic }: MachineEnrolment): boolean {
+function isSameMachine(known: MachineRecord, { ekSha256, akName, akPublic }: MachineEnrollment): boolean {
   return known.ekSha256 === ekSha256 && toBase64Url(known.akName) === toBase64Url(akName) &&
     toBase64Url(known.akPublic) === toBase64Url(akPublic);
 }
@@ -295,7 +295,7 @@ function knownMachine(row: Row): MachineRecord {
   };
 }
 
-function knownToken(row: Row): EnrolmentToken {
+function knownToken(row: Row): EnrollmentToken {
   return {
     tokenId: String(row.token_id),
     secretSha256: String(row.secret_sha256),

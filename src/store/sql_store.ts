@@ -4,7 +4,7 @@ import type {
   AttestationOpening,
   AuditEntry,
   ChallengeRecord,
-  MachineEnrolment,
+  MachineEnrollment,
   Store,
   TunnelClaim,
 } from "../ports/mod.ts";
@@ -18,7 +18,7 @@ import { SqlMachines } from "./machines.ts";
 import { SqlNodePresences } from "./node_presences.ts";
 import { SqlNodeIdentities } from "./node_identities.ts";
 import { SqlOnce } from "./once.ts";
-import { SqlOpenEnrolments } from "./open_enrolments.ts";
+import { SqlOpenEnrollments } from "./open_enrollments.ts";
 import { SqlPolicies } from "./policies.ts";
 import { SqlRecords } from "./records.ts";
 import { SqlRevocations } from "./revocations.ts";
@@ -43,10 +43,10 @@ export interface StoreOptions {
   readonly maxChallenges?: number;
   /** Of one owner. */
   readonly maxChallengesPerOwner?: number;
-  /** Enrolment tokens that can still be used before new ones are refused. */
-  readonly maxEnrolmentTokens?: number;
-  /** Enrolments that have begun and not ended before new ones are refused. */
-  readonly maxOpenEnrolments?: number;
+  /** Enrollment tokens that can still be used before new ones are refused. */
+  readonly maxEnrollmentTokens?: number;
+  /** Enrollments that have begun and not ended before new ones are refused. */
+  readonly maxOpenEnrollments?: number;
   /** Revoked endorsement keys before no other can be. */
   readonly maxRevokedEks?: number;
   /** Revoked node identities before no other can be. */
@@ -76,8 +76,8 @@ const defaultMaxRevocations = 48_000;
 const defaultMaxRevokedTokensPerOwner = 1_000;
 const defaultMaxChallenges = 16_384;
 const defaultMaxChallengesPerOwner = 4_096;
-const defaultMaxEnrolmentTokens = 10_000;
-const defaultMaxOpenEnrolments = 512;
+const defaultMaxEnrollmentTokens = 10_000;
+const defaultMaxOpenEnrollments = 512;
 const defaultMaxRevokedEks = 100_000;
 const defaultMaxRevokedIdentities = 10_000;
 const defaultMaxPolicyVersions = 64;
@@ -110,12 +110,12 @@ export function sqlStore(database: SqlDatabase, options: StoreOptions): Store {
   });
   const machines = new SqlMachines(database, {
     ...time,
-    maxEnrolmentTokens: options.maxEnrolmentTokens ?? defaultMaxEnrolmentTokens,
+    maxEnrollmentTokens: options.maxEnrollmentTokens ?? defaultMaxEnrollmentTokens,
     maxRevokedEks: options.maxRevokedEks ?? defaultMaxRevokedEks,
   });
-  const openEnrolments = new SqlOpenEnrolments(database, {
+  const openEnrollments = new SqlOpenEnrollments(database, {
     ...time,
-    maxOpenEnrolments: options.maxOpenEnrolments ?? defaultMaxOpenEnrolments,
+    maxOpenEnrollments: options.maxOpenEnrollments ?? defaultMaxOpenEnrollments,
   });
   const identities = new SqlNodeIdentities(database, {
     wall: time.wall,
@@ -170,11 +170,12 @@ export function sqlStore(database: SqlDatabase, options: StoreOptions): Store {
     claimRoutes: (claim) => routes.claimRoutes(claim),
     putChallenge: (challenge: ChallengeRecord, maxPerSubject) => once.putChallenge(challenge, maxPerSubject),
     takeChallenge: (challengeId) => once.takeChallenge(challengeId),
-    putEnrolmentToken: (token) => machines.putEnrolmentToken(token),
-    enrolmentToken: (tokenId) => machines.enrolmentToken(tokenId),
-    enrollMachine: (enrolment: MachineEnrolment) => machines.enrollMachine(enrolment),
-    putOpenEnrolment: (enrolment, maxPerToken) => openEnrolments.putOpenEnrolment(enrolment, maxPerToken),
-    takeOpenEnrolment: (enrolmentId) => openEnrolments.takeOpenEnrolment(enrolmentId),
+    putEnrollmentToken: (token) => machines.putEnrollmentToken(token),
+    enrollmentToken: (tokenId) => machines.enrollmentToken(tokenId),
+    enrollMachine: (enrollment: MachineEnrollment) => machines.enrollMachine(enrollment),
+    putOpenEnrollment: (enrollment, maxPerToken) =>
+      openEnrollments.putOpenEnrollment(enrollment, maxPerToken),
+    takeOpenEnrollment: (enrollmentId) => openEnrollments.takeOpenEnrollment(enrollmentId),
     machine: (agentId) => machines.machine(agentId),
     machines: (limit, afterAgentId) => machines.machines(limit, afterAgentId),
     countMachines: () => machines.countMachines(),

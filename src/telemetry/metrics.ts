@@ -54,7 +54,7 @@ export interface Metrics {
   readonly maintenanceDefers: Counter;
   /** Evidence judged by control. */
   readonly attestations: Counter<"result" | "tier">;
-  readonly enrolments: Counter<"result">;
+  readonly enrollments: Counter<"result">;
   /** Proofs that an agent's key made: `code` is `none` for `result="ok"`. */
   readonly proofs: Counter<"kind" | "result" | "code">;
   readonly proofSeconds: Histogram;
@@ -159,9 +159,13 @@ export function createMetrics(): Metrics {
     tokensRefused: counter("tokens_refused_total", "Refused tokens by kind and code.", ["kind", "code"]),
     tokens: registerTokenSeries(registers),
     rekeys: counter("rekeys_total", "Changes of channel keys."),
-    enrolments: counter("machine_enrolments_total", "Enrolments of machines, begun or finished, by result.", [
-      "result",
-    ]),
+    enrollments: counter(
+      "machine_enrollments_total",
+      "Enrollments of machines, begun or finished, by result.",
+      [
+        "result",
+      ],
+    ),
     nodeHandshakes: counter("node_handshakes_total", "Mutual-TLS handshakes between nodes, by result.", [
       "result",
     ]),

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { codeOf } from "../../src/errors/mod.ts";
 import type { NodeCertificate, RevokedIdentityRecord, Store } from "../../src/ports/mod.ts";
-import { enrolmentOf, machineTokenOf } from "./machine_store.ts";
+import { enrollmentOf, machineTokenOf } from "./machine_store.ts";
 import { contractLimits, contractStartMs, type StoreHarness } from "./store.ts";
 
 const certificateOf = (n: number, change: Partial<NodeCertificate> = {}): NodeCertificate => ({
@@ -46,8 +46,8 @@ export function identityStoreContract(kind: string, makeHarness: () => Promise<S
   });
 
   test("enrollNode() spends the token of this role and id for one key, which may come again", async (store) => {
-    await store.putEnrolmentToken(nodeToken("t1"));
-    assert.deepEqual((await store.enrolmentToken("t1"))?.node, { role: "connector", id: "c1" });
+    await store.putEnrollmentToken(nodeToken("t1"));
+    assert.deepEqual((await store.enrollmentToken("t1"))?.node, { role: "connector", id: "c1" });
     for (const other of [{ role: "tunneler" }, { nodeId: "c2" }]) {
       assert.equal(await store.enrollNode("t1", certificateOf(1, other), 9), "token_refused");
     }
@@ -71,9 +71,9 @@ export function identityStoreContract(kind: string, makeHarness: () => Promise<S
   test(
     "enrollNode() and enrollMachine() do not take each other's tokens, nor those that are over",
     async (store, harness) => {
-      await store.putEnrolmentToken(nodeToken("t1"));
-      assert.deepEqual(await store.enrollMachine(enrolmentOf(1)), { outcome: "token_refused" });
-      await store.putEnrolmentToken(machineTokenOf("t2"));
+      await store.putEnrollmentToken(nodeToken("t1"));
+      assert.deepEqual(await store.enrollMachine(enrollmentOf(1)), { outcome: "token_refused" });
+      await store.putEnrollmentToken(machineTokenOf("t2"));
       assert.equal(await store.enrollNode("t2", certificateOf(1), 9), "token_refused");
       harness.setWall(contractStartMs + 60_000);
       assert.equal(await store.enrollNode("t1", certificateOf(1), 9), "token_refused");
@@ -81,16 +81,18 @@ export function identityStoreContract(kind: string, makeHarness: () => Promise<S
   );
 
   test("enrollNode() holds the limit of nodes, and lets known ones in again", async (store) => {
-    for (const [n, id] of ["c1", "c2", "c1"].entries()) await store.putEnrolmentToken(nodeToken(`t${n}`, id));
+    for (const [n, id] of ["c1", "c2", "c1"].entries()) {
+      await store.putEnrollmentToken(nodeToken(`t${n}`, id));
+    }
     assert.equal(await store.enrollNode("t0", certificateOf(1), 1), "enrolled");
     assert.equal(await store.enrollNode("t1", certificateOf(2, { nodeId: "c2" }), 1), "too_many");
-    assert.equal((await store.enrolmentToken("t1"))?.usedBy, undefined);
+    assert.equal((await store.enrollmentToken("t1"))?.usedBy, undefined);
     assert.equal(await store.enrollNode("t2", certificateOf(3), 1), "enrolled");
     assert.equal((await store.nodeIdentity("connector", "c1"))?.keySha256, certificateOf(3).keySha256);
   });
 
   test("renewNode() goes on from the node's key or the one before it", async (store) => {
-    await store.putEnrolmentToken(nodeToken("t1"));
+    await store.putEnrollmentToken(nodeToken("t1"));
     await store.enrollNode("t1", certificateOf(1), 9);
     const key = (n: number) => certificateOf(n).keySha256;
     assert.equal(await store.renewNode(certificateOf(2), key(9)), false);
@@ -108,7 +110,7 @@ export function identityStoreContract(kind: string, makeHarness: () => Promise<S
   test("nodeIdentities() lists by role and id, in pages", async (store) => {
     const all = [["connector", "c1"], ["connector", "c2"], ["edge", "a"], ["tunneler", "t"]];
     for (const [n, [role, nodeId]] of all.entries()) {
-      await store.putEnrolmentToken(nodeToken(`t${n}`, nodeId, role));
+      await store.putEnrollmentToken(nodeToken(`t${n}`, nodeId, role));
       await store.enrollNode(`t${n}`, certificateOf(n, { role, nodeId }), 9);
     }
     const names = async (query: Parameters<Store["nodeIdentities"]>[0]) =>
@@ -119,7 +121,7 @@ export function identityStoreContract(kind: string, makeHarness: () => Promise<S
   });
 
   test("liveCertificates() counts nodes of an issuing CA until they renew under another or end", async (store) => {
-    await store.putEnrolmentToken(nodeToken("t1"));
+    await store.putEnrollmentToken(nodeToken("t1"));
     await store.enrollNode("t1", certificateOf(1), 9);
     const live = (issuer: string, nowMs = contractStartMs) =>
       store.liveCertificates(issuer.repeat(64), nowMs);
@@ -130,7 +132,7 @@ export function identityStoreContract(kind: string, makeHarness: () => Promise<S
   });
 
   test("forgetCertificates() forgets those that ended before", async (store) => {
-    await store.putEnrolmentToken(nodeToken("t1"));
+    await store.putEnrollmentToken(nodeToken("t1"));
     await store.enrollNode("t1", certificateOf(1), 9);
     assert.equal(await store.forgetCertificates(certificateOf(1).notAfterMs), 0);
     assert.equal(await store.forgetCertificates(certificateOf(1).notAfterMs + 1), 1);
@@ -160,7 +162,7 @@ export function identityStoreContract(kind: string, makeHarness: () => Promise<S
     "two connections: of a hundred uses of one token with keys of their own, one gets in",
     async (first, harness) => {
       const second = harness.shared ? await harness.open() : first;
-      await first.putEnrolmentToken(nodeToken("t1"));
+      await first.putEnrollmentToken(nodeToken("t1"));
       const outcomes = await Promise.all(
         Array.from(
           { length: 100 },

@@ -11,8 +11,8 @@ export const contractLimits = {
   maxRevokedTokensPerOwner: 2,
   maxChallenges: 3,
   maxChallengesPerOwner: 2,
-  maxEnrolmentTokens: 5,
-  maxOpenEnrolments: 3,
+  maxEnrollmentTokens: 5,
+  maxOpenEnrollments: 3,
   maxRevokedEks: 3,
   maxRevokedIdentities: 3,
   maxPolicyVersions: 3,
@@ -287,7 +287,7 @@ export function storeContract(kind: string, makeHarness: () => Promise<StoreHarn
   test("consumeOnce() is true once for each kind and id", async (store) => {
     assert.equal(await store.consumeOnce("stage0", "a", startMs + 1_000), true);
     assert.equal(await store.consumeOnce("stage0", "a", startMs + 1_000), false);
-    assert.equal(await store.consumeOnce("enrolment", "a", startMs + 1_000), true);
+    assert.equal(await store.consumeOnce("enrollment", "a", startMs + 1_000), true);
   });
 
   test("consumeOnce() remembers past the expiry by the clock skew", async (store, harness) => {
@@ -309,7 +309,7 @@ export function storeContract(kind: string, makeHarness: () => Promise<StoreHarn
       }
       await rejectsWith("replay_cache_full", store.consumeOnce("stage0", "e", startMs + 1_000));
       assert.equal(await store.consumeOnce("stage0", "a", startMs + 1_000), false);
-      assert.equal(await store.consumeOnce("enrolment", "e", startMs + 1_000), true);
+      assert.equal(await store.consumeOnce("enrollment", "e", startMs + 1_000), true);
       harness.setWall(startMs + 1_000 + contractLimits.clockSkewMs);
       assert.equal(await store.consumeOnce("stage0", "e", startMs + 99_000), true);
     },

@@ -168,7 +168,7 @@ Deno.test("a control that is killed at any write of a rotation goes on from wher
   }
 });
 
-Deno.test("nodes enrol and renew while two start a rotation at once: one rotation, nobody is refused", async () => {
+Deno.test("nodes enroll and renew while two start a rotation at once: one rotation, nobody is refused", async () => {
   const vault = new MemoryVault();
   await using control = await openControl({ vault });
   const other = {

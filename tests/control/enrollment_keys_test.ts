@@ -1,4 +1,4 @@
-/** Enrolment over HTTP with the judge of real keys: certificates and keys as hostile machines may show them. */
+/** Enrollment over HTTP with the judge of real keys: certificates and keys as hostile machines may show them. */
 import assert from "node:assert/strict";
 import { enrollmentProof } from "../../src/attestation/mod.ts";
 import {
@@ -84,7 +84,7 @@ class ShownTpm {
     return { enrollment_id: enrollmentId, proof: toBase64Url(proof) };
   }
 
-  async enrol(control: Control, token: string, change: Record<string, unknown> = {}) {
+  async enroll(control: Control, token: string, change: Record<string, unknown> = {}) {
     const begun = await control.post("/v1/enroll/begin", this.begin(token, change));
     if (begun.status !== 200) return begun;
     return await control.post("/v1/enroll/finish", this.finish(begun.json));
@@ -97,7 +97,7 @@ const certificates = (...all: (Issued | Uint8Array)[]) => ({
   ek_certificates: all.map((one) => toBase64Url(one instanceof Uint8Array ? one : one.der)),
 });
 
-Deno.test("a machine with a trusted EK enrols and gets the id of its key, whatever way its chain is shown", async () => {
+Deno.test("a machine with a trusted EK enrolls and gets the id of its key, whatever way its chain is shown", async () => {
   await using control = await open();
   const tpm = new ShownTpm();
   const { agentId, ekSha256 } = verifyEk(
@@ -107,7 +107,7 @@ Deno.test("a machine with a trusted EK enrols and gets the id of its key, whatev
   );
   const padded = followedBy(tpm.certificate.der, new Uint8Array(300).fill(0xff));
   for (const chain of [[tpm.certificate], [tpm.certificate, intermediate], [padded, intermediate, root]]) {
-    const { status, json } = await tpm.enrol(control, await tokenFor(control), certificates(...chain));
+    const { status, json } = await tpm.enroll(control, await tokenFor(control), certificates(...chain));
     assert.deepEqual([status, json.agent_id, json.tier], [200, agentId, "tpm"], JSON.stringify(json));
   }
   const [machine, ...others] = await control.store.machines(9);
@@ -173,7 +173,7 @@ Deno.test("POST /v1/enroll/begin refuses each EK that is not to be believed with
     assert.deepEqual([audit.action, audit.outcome], ["machine.enroll.begin", code]);
   }
   assert.deepEqual(await control.store.machines(9), []);
-  assert.equal((await tpm.enrol(control, token)).status, 200);
+  assert.equal((await tpm.enroll(control, token)).status, 200);
 });
 
 Deno.test("POST /v1/enroll/begin refuses a key that is revoked, and everything without manufacturers: ek_roots_missing", async () => {
@@ -191,12 +191,12 @@ Deno.test("POST /v1/enroll/begin refuses a key that is revoked, and everything w
   for (const [code, list] of lists) {
     const revocations = readRevocations(utf8(JSON.stringify({ version: 1, ...list })), "list.json");
     trust = { ...trusted, revocations };
-    assertProblem(await tpm.enrol(control, token), 403, code);
+    assertProblem(await tpm.enroll(control, token), 403, code);
   }
   trust = noEkTrust;
-  assertProblem(await tpm.enrol(control, token), 403, "ek_roots_missing");
+  assertProblem(await tpm.enroll(control, token), 403, "ek_roots_missing");
   trust = trusted;
-  assert.equal((await tpm.enrol(control, token)).status, 200, "the trust of this moment counts");
+  assert.equal((await tpm.enroll(control, token)).status, 200, "the trust of this moment counts");
 });
 
 Deno.test("POST /v1/enroll/begin refuses each AK that could lie with its own code", async () => {
@@ -229,10 +229,10 @@ Deno.test("POST /v1/enroll/begin refuses each AK that could lie with its own cod
   const trailing = toBase64Url(followedBy(tpm.ak.akPublic, Uint8Array.of(0)));
   const answer = await control.post("/v1/enroll/begin", tpm.begin(token, { ak_public: trailing }));
   assert.equal(answer.json.code, "tpm_structure_trailing");
-  assert.equal((await tpm.enrol(control, token)).status, 200);
+  assert.equal((await tpm.enroll(control, token)).status, 200);
 });
 
-Deno.test("the secret of an enrolment opens for the TPM of the EK beside the AK that was shown, and for nobody else", async () => {
+Deno.test("the secret of an enrollment opens for the TPM of the EK beside the AK that was shown, and for nobody else", async () => {
   await using control = await open();
   const token = await tokenFor(control);
   const [tpm, stranger] = [new ShownTpm(), new ShownTpm()];

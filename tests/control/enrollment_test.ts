@@ -15,7 +15,7 @@ async function lastAudit(control: Control): Promise<Record<string, unknown>> {
   return { actor, action, outcome, ...detail };
 }
 
-Deno.test("POST /v1/enroll/begin and finish enrol a machine with the labels of its token, and spend that", async () => {
+Deno.test("POST /v1/enroll/begin and finish enroll a machine with the labels of its token, and spend that", async () => {
   await using control = await open();
   const token = await tokenFor(control, { labels: ["prod", "eu"] });
   const begun = await control.post("/v1/enroll/begin", one.begin(token));
@@ -37,7 +37,7 @@ Deno.test("POST /v1/enroll/begin and finish enrol a machine with the labels of i
     reason: "enrolled",
   });
   assert.equal(token_id, token.split(".")[1]);
-  assertProblem(await two.enrol(control, token), 403, "enrollment_token_refused");
+  assertProblem(await two.enroll(control, token), 403, "enrollment_token_refused");
   assert.equal((await lastAudit(control)).reason, `used by ${one.agentId}`);
 });
 
@@ -45,7 +45,7 @@ Deno.test("POST /v1/enroll/begin tells unknown, wrong and used tokens apart in t
   await using control = await open();
   const token = await tokenFor(control);
   const used = await tokenFor(control);
-  assert.equal((await one.enrol(control, used)).status, 200);
+  assert.equal((await one.enroll(control, used)).status, 200);
   const [, id, secret] = token.split(".");
   const answers = [];
   const reasons = [];
@@ -90,7 +90,7 @@ Deno.test(
 
 Deno.test("POST /v1/enroll/begin lets nobody in without trusted manufacturers, and passes on what judging keys says", async () => {
   await using off = await open({ machineTrust: tpmTrust(() => noEkTrust) });
-  const { json } = await one.enrol(off, await tokenFor(off));
+  const { json } = await one.enroll(off, await tokenFor(off));
   assert.match(json.code, /^(ak|tpm)_/);
   await using control = await open();
   const token = await tokenFor(control);
@@ -98,7 +98,7 @@ Deno.test("POST /v1/enroll/begin lets nobody in without trusted manufacturers, a
   const refused = await control.post("/v1/enroll/begin", body);
   assert.equal(refused.json.code, "certificate_invalid");
   assert.equal((await lastAudit(control)).outcome, "certificate_invalid");
-  assert.equal((await one.enrol(control, token)).status, 200, "a refusal does not spend the token");
+  assert.equal((await one.enroll(control, token)).status, 200, "a refusal does not spend the token");
 });
 
 Deno.test("POST /v1/enroll/begin refuses what is out of form or too large", async () => {
@@ -144,7 +144,7 @@ Deno.test("POST /v1/enroll/finish refuses a proof of another TPM, another AK and
   assert.equal((await control.post("/v1/enroll/finish", one.finish(first))).status, 200);
 });
 
-Deno.test("POST /v1/enroll/finish takes each enrolment once and within its time: enrollment_unknown, enrollment_expired", async () => {
+Deno.test("POST /v1/enroll/finish takes each enrollment once and within its time: enrollment_unknown, enrollment_expired", async () => {
   await using control = await open();
   const token = await tokenFor(control);
   const begin = async () => one.finish((await control.post("/v1/enroll/begin", one.begin(token))).json);
@@ -162,38 +162,38 @@ Deno.test("POST /v1/enroll/finish takes each enrolment once and within its time:
   assert.equal((await control.store.machines(9)).length, 1);
 });
 
-Deno.test("enrolment goes on after any step was lost, with the same token, and changes nothing twice", async () => {
+Deno.test("enrollment goes on after any step was lost, with the same token, and changes nothing twice", async () => {
   await using control = await open();
   const token = await tokenFor(control, { labels: ["prod"] });
   await control.post("/v1/enroll/begin", one.begin(token)); // the answer is lost
-  assert.equal((await one.enrol(control, token)).status, 200); // this one too
+  assert.equal((await one.enroll(control, token)).status, 200); // this one too
   control.clock.advance(1_000);
-  const { status, json } = await one.enrol(control, token);
+  const { status, json } = await one.enroll(control, token);
   assert.deepEqual([status, json.labels], [200, ["prod"]]);
   assert.equal((await lastAudit(control)).reason, "renewed");
   assert.equal((await control.store.machine(one.agentId))?.enrolledAtMs, Date.UTC(2026, 0, 1));
   const other = await tokenFor(control);
-  assert.deepEqual((await one.enrol(control, other)).json.labels, ["prod"], "labels are kept");
+  assert.deepEqual((await one.enroll(control, other)).json.labels, ["prod"], "labels are kept");
   const relabel = await tokenFor(control, { labels: [] });
-  assert.deepEqual((await one.enrol(control, relabel)).json.labels, []);
+  assert.deepEqual((await one.enroll(control, relabel)).json.labels, []);
 });
 
-Deno.test("two enrolments of one machine at once are one machine; another AK for its EK is refused: machine_key_changed", async () => {
+Deno.test("two enrollments of one machine at once are one machine; another AK for its EK is refused: machine_key_changed", async () => {
   await using control = await open();
   const [first, second] = [await tokenFor(control), await tokenFor(control)];
-  const answers = await Promise.all([one.enrol(control, first), one.enrol(control, second)]);
+  const answers = await Promise.all([one.enroll(control, first), one.enroll(control, second)]);
   assert.deepEqual(answers.map(({ status }) => status), [200, 200]);
   assert.equal((await control.store.machines(9)).length, 1);
   const third = await tokenFor(control);
-  assertProblem(await new MadeMachine("one", "other").enrol(control, third), 409, "machine_key_changed");
-  assert.equal((await two.enrol(control, third)).status, 200, "the token was not spent");
+  assertProblem(await new MadeMachine("one", "other").enroll(control, third), 409, "machine_key_changed");
+  assert.equal((await two.enroll(control, third)).status, 200, "the token was not spent");
 });
 
 Deno.test("a hundred machines at once with one token are one machine", async () => {
   await using control = await open();
   const token = await tokenFor(control, { labels: ["prod"] });
   const answers = await Promise.all(
-    Array.from({ length: 100 }, (_, n) => new MadeMachine(`m${n}`).enrol(control, token, `192.0.2.${n}`)),
+    Array.from({ length: 100 }, (_, n) => new MadeMachine(`m${n}`).enroll(control, token, `192.0.2.${n}`)),
   );
   const codes = answers.map(({ status, json }) => status === 200 ? "ok" : json.code);
   assert.equal(codes.filter((code) => code === "ok").length, 1);
@@ -204,9 +204,9 @@ Deno.test("a hundred machines at once with one token are one machine", async () 
   assert.equal((await control.store.machines(9)).length, 1);
 });
 
-Deno.test("enrolments are bounded: of one token, of all, of machines and of one address", async () => {
+Deno.test("enrollments are bounded: of one token, of all, of machines and of one address", async () => {
   const limits = { ...defaultLimits, maxMachines: 1 };
-  await using control = await open({ config: { limits }, store: { maxOpenEnrolments: 10 } });
+  await using control = await open({ config: { limits }, store: { maxOpenEnrollments: 10 } });
   const token = await tokenFor(control);
   const begin = (shown: string, clientIp: string) =>
     control.post("/v1/enroll/begin", one.begin(shown), undefined, clientIp);
@@ -216,8 +216,8 @@ Deno.test("enrolments are bounded: of one token, of all, of machines and of one 
   for (let n = 0; n < 2; n++) assert.equal((await begin(other, "192.0.2.1")).status, 200);
   assertProblem(await begin(other, "192.0.2.1"), 503, "enrollments_full");
   control.clock.advance(60_000);
-  assert.equal((await one.enrol(control, other)).status, 200);
-  assertProblem(await two.enrol(control, token), 503, "machine_limit_reached");
+  assert.equal((await one.enroll(control, other)).status, 200);
+  assertProblem(await two.enroll(control, token), 503, "machine_limit_reached");
   let last = await begin(token, "192.0.2.9");
   for (let n = 0; n < 60; n++) last = await begin("enroll.x.y", "192.0.2.9");
   assertProblem(last, 429, "rate_limited");
@@ -237,15 +237,15 @@ Deno.test("strangers cannot push the audit out: their refusals have a budget, th
   assert.equal(await count("enrollment_token_foreign"), 100);
 });
 
-Deno.test("no secret of an enrolment is written down: token, activation secret, proof", async () => {
+Deno.test("no secret of an enrollment is written down: token, activation secret, proof", async () => {
   await using control = await open();
   const token = await tokenFor(control);
   const begun = (await control.post("/v1/enroll/begin", one.begin(token))).json;
   const body = one.finish(begun);
   const dump = async () => {
     const kept = [
-      await control.store.enrolmentToken(token.split(".")[1]),
-      await control.store.takeOpenEnrolment(begun.enrollment_id),
+      await control.store.enrollmentToken(token.split(".")[1]),
+      await control.store.takeOpenEnrollment(begun.enrollment_id),
       await control.store.auditEntries(100),
       control.logged,
     ];
@@ -257,7 +257,7 @@ Deno.test("no secret of an enrolment is written down: token, activation secret, 
 });
 
 Deno.test("POST /v1/enroll/tokens is for operators: authorization_required, role_insufficient, enrollment_tokens_full", async () => {
-  await using control = await open({ store: { maxEnrolmentTokens: 2 } });
+  await using control = await open({ store: { maxEnrollmentTokens: 2 } });
   const ask = (body: unknown, token?: string) => control.post("/v1/enroll/tokens", body, token);
   assertProblem(await ask({}), 401, "authorization_required");
   assertProblem(await ask({}, await control.tokenOf("alice")), 403, "role_insufficient");

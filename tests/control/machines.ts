@@ -8,7 +8,7 @@ import { firmware } from "../policy/policies.ts";
 /** The agent id of machine `n`. */
 export const machineId = (n: number) => agentIdOf(new Uint8Array([n]));
 
-export async function enrolMachine(
+export async function enrollMachine(
   store: Store,
   n: number,
   labels: readonly string[] = [],
@@ -17,7 +17,7 @@ export async function enrolMachine(
   const hash = createHash("sha256").update(new Uint8Array([n])).digest("hex");
   const endMs = Date.UTC(2100, 0, 1);
   const tokenId = `t${n}`;
-  await store.putEnrolmentToken({
+  await store.putEnrollmentToken({
     tokenId,
     secretSha256: hash,
     labels,

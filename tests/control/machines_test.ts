@@ -14,7 +14,7 @@ Deno.test("GET /v1/machines pages machines for operators", async () => {
   const { control, operator } = await opened();
   await using _ = control;
   for (const machine of machines) {
-    await machine.enrol(control, await tokenFor(control, { labels: ["prod"] }));
+    await machine.enroll(control, await tokenFor(control, { labels: ["prod"] }));
   }
   const ids = machines.map((machine) => machine.agentId).sort();
   const first = await control.get("/v1/machines?limit=2", operator);
@@ -65,7 +65,7 @@ Deno.test("POST /v1/machines/revoke keeps a machine out until it is restored, an
   const { control, operator } = await opened();
   await using _ = control;
   const begun = (await control.post("/v1/enroll/begin", one.begin(await tokenFor(control)))).json;
-  await one.enrol(control, await tokenFor(control, { labels: ["prod"] }));
+  await one.enroll(control, await tokenFor(control, { labels: ["prod"] }));
   const revoke = (body: unknown) => control.post("/v1/machines/revoke", body, operator);
   const { status, json } = await revoke({ agent_id: one.agentId, reason: "stolen" });
   assert.deepEqual([status, json], [200, { revoked: true, agent_id: one.agentId, already: false }]);
@@ -80,7 +80,7 @@ Deno.test("POST /v1/machines/revoke keeps a machine out until it is restored, an
     "2026-01-01T00:00:00.000Z",
   ]);
   const token = await tokenFor(control);
-  assertProblem(await one.enrol(control, token), 403, "machine_revoked");
+  assertProblem(await one.enroll(control, token), 403, "machine_revoked");
   assertProblem(await control.post("/v1/enroll/finish", one.finish(begun)), 403, "machine_revoked");
   const restored = await control.post("/v1/machines/restore", { agent_id: one.agentId }, operator);
   assert.deepEqual([restored.status, restored.json], [200, { restored: true, agent_id: one.agentId }]);
@@ -89,7 +89,7 @@ Deno.test("POST /v1/machines/revoke keeps a machine out until it is restored, an
     409,
     "machine_not_revoked",
   );
-  assert.deepEqual((await one.enrol(control, token)).json.labels, ["prod"]);
+  assert.deepEqual((await one.enroll(control, token)).json.labels, ["prod"]);
   const audit = (await control.store.auditEntries(100)).filter(({ action }) => /revoke|restore/.test(action));
   assert.deepEqual(audit.map(({ actor, action, outcome }) => `${actor} ${action} ${outcome}`).reverse(), [
     "ops machine.revoke ok",
@@ -110,7 +110,7 @@ Deno.test("POST /v1/machines/revoke takes an EK that never came, and refuses an 
   assertProblem(await revoke({ agent_id: one.agentId, reason: "r" }), 404, "machine_unknown");
   assert.deepEqual(control.deleted, []);
   assert.equal((await revoke({ ek_sha256: one.ekSha256, reason: "r" })).json.agent_id, one.agentId);
-  assertProblem(await one.enrol(control, await tokenFor(control)), 403, "machine_revoked");
+  assertProblem(await one.enroll(control, await tokenFor(control)), 403, "machine_revoked");
   const both = { agent_id: one.agentId, ek_sha256: one.ekSha256, reason: "r" };
   for (
     const body of [{ reason: "r" }, both, { agent_id: one.agentId }, { agent_id: one.agentId, reason: "" }]
@@ -127,12 +127,12 @@ Deno.test("POST /v1/machines/delete forgets a revoked machine, which stays out: 
   await using _ = control;
   const remove = () => control.post("/v1/machines/delete", { agent_id: one.agentId }, operator);
   assertProblem(await remove(), 404, "machine_unknown");
-  await one.enrol(control, await tokenFor(control));
+  await one.enroll(control, await tokenFor(control));
   assertProblem(await remove(), 409, "machine_active");
   await control.post("/v1/machines/revoke", { agent_id: one.agentId, reason: "scrapped" }, operator);
   assert.deepEqual((await remove()).json, { deleted: true, agent_id: one.agentId });
   const [{ action, outcome, detail }] = await control.store.auditEntries(1);
   assert.deepEqual([action, outcome, detail], ["machine.delete", "ok", { ek_sha256: one.ekSha256 }]);
   assert.deepEqual((await control.get("/v1/machines", operator)).json, { machines: [] });
-  assertProblem(await one.enrol(control, await tokenFor(control)), 403, "machine_revoked");
+  assertProblem(await one.enroll(control, await tokenFor(control)), 403, "machine_revoked");
 });

@@ -1,4 +1,4 @@
-/** TPMs that are made up: what enrolment itself does with keys does not depend on how they are judged. */
+/** TPMs that are made up: what enrollment itself does with keys does not depend on how they are judged. */
 import { createHash } from "node:crypto";
 import { agentIdOf, enrollmentProof } from "../../src/attestation/mod.ts";
 import { concat, fromBase64Url, toBase64Url, toHex, utf8 } from "../../src/bytes/mod.ts";
@@ -73,14 +73,14 @@ export class MadeMachine {
   }
 
   /** Both requests; the answer to the second. */
-  async enrol(control: Control, token: string, clientIp?: string) {
+  async enroll(control: Control, token: string, clientIp?: string) {
     const begun = await control.post("/v1/enroll/begin", this.begin(token), undefined, clientIp);
     if (begun.status !== 200) return begun;
     return await control.post("/v1/enroll/finish", this.finish(begun.json), undefined, clientIp);
   }
 }
 
-/** An enrolment token of an operator. */
+/** An enrollment token of an operator. */
 export async function tokenFor(control: Control, body: Record<string, unknown> = {}): Promise<string> {
   const operator = await control.tokenOf("ops", "operator");
   const { status, json } = await control.post("/v1/enroll/tokens", body, operator);

@@ -204,7 +204,7 @@ Deno.test("POST /v1/identity/renew refuses what another cluster issued, and node
   refused(await renewal(control, unknown), 403, "identity_unknown");
 });
 
-Deno.test("POST /v1/revocations takes back a node: no renewal, no enrolment, and on the signed list", async () => {
+Deno.test("POST /v1/revocations takes back a node: no renewal, no enrollment, and on the signed list", async () => {
   await using control = await openControl();
   const held = await enrolledNode(control);
   const operator = await control.tokenOf("ops", "operator");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { PcrPolicy } from "../../src/policy/mod.ts";
 import { digest, firmware, policyOf } from "../policy/policies.ts";
-import { enrolMachine, machineId, rememberShown } from "./machines.ts";
+import { enrollMachine, machineId, rememberShown } from "./machines.ts";
 import { assertProblem, channelFields, type Control, openControl } from "./support.ts";
 
 const valuesOf = (n: number) => Object.fromEntries([0, 1, 2, 3, 4, 5, 6, 7].map((pcr) => [pcr, digest(n)]));
@@ -15,10 +15,10 @@ const racks = (change: Partial<PcrPolicy> = {}) => policyOf({ name: "racks", lab
 /** Machines 1 and 2 with the label rack have shown values; 3 has another label, 4 has shown nothing. */
 async function openFleet(options: Parameters<typeof openControl>[0] = {}): Promise<Control> {
   const control = await openControl({ config: { anonymousTunnels: true }, ...options });
-  await enrolMachine(control.store, 1, ["rack"]);
-  await enrolMachine(control.store, 2, ["rack", "gpu"]);
-  await enrolMachine(control.store, 3, ["desk"]);
-  await enrolMachine(control.store, 4, ["rack"]);
+  await enrollMachine(control.store, 1, ["rack"]);
+  await enrollMachine(control.store, 2, ["rack", "gpu"]);
+  await enrollMachine(control.store, 3, ["desk"]);
+  await enrollMachine(control.store, 4, ["rack"]);
   for (const n of [1, 2, 3]) await rememberShown(control.store, machineId(n), valuesOf(n));
   return control;
 }

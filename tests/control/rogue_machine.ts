@@ -25,7 +25,7 @@ export class RogueMachine implements EvidenceProvider {
     this.agentId = agentIdOf(new Uint8Array([n]));
   }
 
-  /** What enrolment has to know. */
+  /** What enrollment has to know. */
   get keys() {
     return { akPublic: this.tpm.akPublic, akName: tpmName(this.tpm.publicArea) };
   }

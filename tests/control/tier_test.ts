@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { boundKeyProvider } from "../../src/attestation/mod.ts";
 import { verifyStage0 } from "../../src/identity/mod.ts";
-import { enrolMachine } from "./machines.ts";
+import { enrollMachine } from "./machines.ts";
 import { RogueMachine } from "./rogue_machine.ts";
 import { answerFor, assertProblem, type Control, issuer, openControl } from "./support.ts";
 
@@ -17,7 +17,7 @@ const boundKey = () => boundKeyProvider(new Uint8Array(32).fill(9));
 Deno.test("require_tier is in the stage 0 token, and keeps agents with a bound key out: tier_too_weak", async () => {
   await using control = await openControl(anonymous);
   const machine = new RogueMachine(1);
-  await enrolMachine(control.store, 1, [], machine.keys);
+  await enrollMachine(control.store, 1, [], machine.keys);
   const { json } = await control.post("/tunnels/create", vault);
   assert.equal(json.require_tier, "tpm");
   const expect = { audience: "postern-edge", issuer, nowMs: control.clock.wall() };

@@ -5,7 +5,7 @@ import type { EvidencePurpose } from "../../src/attestation/mod.ts";
 import { parseTpmAddress } from "../../src/config/mod.ts";
 import { systemClock, systemRandom } from "../../src/driver/mod.ts";
 import { Swtpm } from "../support/swtpm.ts";
-import { enrolMachine } from "./machines.ts";
+import { enrollMachine } from "./machines.ts";
 import { answerFor, assertProblem, type Control, openControl } from "./support.ts";
 
 const anonymous = { config: { anonymousTunnels: true } };
@@ -21,7 +21,7 @@ async function attest(control: Control, tpm: Swtpm, purpose: EvidencePurpose = "
 
 async function enrolled(control: Control, tpm: Swtpm): Promise<string> {
   const { agentId, akPublicBytes: akPublic, akName } = await open(tpm);
-  return await enrolMachine(control.store, 1, ["rack"], { agentId, akPublic, akName });
+  return await enrollMachine(control.store, 1, ["rack"], { agentId, akPublic, akName });
 }
 
 async function stateOf(control: Control, agentId: string) {

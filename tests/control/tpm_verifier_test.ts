@@ -8,7 +8,7 @@ import type { Store } from "../../src/ports/mod.ts";
 import type { MachineState } from "../../src/control/machine_state.ts";
 import { digest, policyOf } from "../policy/policies.ts";
 import { RogueTpm } from "../support/rogue_tpm.ts";
-import { enrolMachine } from "./machines.ts";
+import { enrollMachine } from "./machines.ts";
 import { RogueMachine } from "./rogue_machine.ts";
 import {
   answerAgain,
@@ -26,7 +26,7 @@ const anonymous = { anonymousTunnels: true };
 async function openRack(options: Parameters<typeof openControl>[0] = {}) {
   const control = await openControl({ ...options, config: { ...anonymous, ...options.config } });
   const machine = new RogueMachine(1);
-  await enrolMachine(control.store, 1, ["rack"], machine.keys);
+  await enrollMachine(control.store, 1, ["rack"], machine.keys);
   return { control, machine };
 }
 
@@ -111,7 +111,7 @@ Deno.test("a machine whose manufacturer is not believed any more is refused with
   assert.equal((await attest(control, machine)).status, 200);
 });
 
-Deno.test("the key of the enrolment is the only one that counts, and evidence is bound to its challenge", async () => {
+Deno.test("the key of the enrollment is the only one that counts, and evidence is bound to its challenge", async () => {
   const { control, machine } = await openRack();
   await using _ = control;
   assertProblem(await attest(control, new RogueMachine(1, new RogueTpm())), 403, "tpm_signature_invalid");

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { enrolMachine, rememberShown } from "../control/machines.ts";
+import { enrollMachine, rememberShown } from "../control/machines.ts";
 import type { AuditEntry } from "../../src/ports/mod.ts";
 import {
   type Browser,
@@ -243,7 +243,7 @@ Deno.test("machines are shown with labels, verdict and policy, and each with its
   const owner = await firstOwner(open);
   const { store, channels } = open.control;
   assert.match(await words(owner, "/dashboard/machines"), /No machine is enrolled/);
-  const good = await enrolMachine(store, 1, ["prod"]);
+  const good = await enrollMachine(store, 1, ["prod"]);
   await rememberShown(store, good, { "7": "ab".repeat(32) });
   const list = await words(owner, "/dashboard/machines");
   assert.match(list, /1 active, 0 revoked/);
@@ -262,7 +262,7 @@ Deno.test("machine is revoked, restored and forgotten by an operator, with a rea
   const owner = await signedIn(open, "operator");
   const viewer = await signedIn(open, "viewer");
   const { store, deleted } = open.control;
-  const agentId = await enrolMachine(store, 1);
+  const agentId = await enrollMachine(store, 1);
   const path = `/dashboard/machines/${agentId}`;
   const csrf = await owner.csrf();
   const act = (what: string, fields = {}) =>

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { enrolMachine, rememberShown } from "../control/machines.ts";
+import { enrollMachine, rememberShown } from "../control/machines.ts";
 import { type Browser, firstOwner, openDashboard, signedIn, wordsOf } from "./support.ts";
 
 const [a, b] = ["ab".repeat(32), "cd".repeat(32)];
@@ -30,9 +30,9 @@ Deno.test("policies: a plan tells what changes and who would pass, and nothing i
   const operator = await signedIn(open, "operator");
   const { store } = open.control;
   for (const [n, digest] of [[1, a], [2, b]] as const) {
-    await rememberShown(store, await enrolMachine(store, n, ["prod"]), { "7": digest });
+    await rememberShown(store, await enrollMachine(store, n, ["prod"]), { "7": digest });
   }
-  await enrolMachine(store, 3, ["prod"]);
+  await enrollMachine(store, 3, ["prod"]);
   assert.match(
     await words(operator, "/dashboard/policies"),
     /None: every machine is judged by the built-in baseline/,
@@ -53,7 +53,7 @@ Deno.test("policies: versions are compared, and judged by what machines showed",
   await using open = await openDashboard();
   const owner = await firstOwner(open);
   const { store } = open.control;
-  await rememberShown(store, await enrolMachine(store, 1, ["prod"]), { "7": b });
+  await rememberShown(store, await enrollMachine(store, 1, ["prod"]), { "7": b });
   await apply(owner, document(1, a));
   await apply(owner, document(2, b), "60");
   assert.match(await words(owner, "/dashboard/policies"), /two versions are accepted/);

@@ -6,11 +6,11 @@ function secretOf(text: string): string {
   return /<code class="secret" id="secret">([^<]*)<\/code>/.exec(text)![1];
 }
 
-Deno.test("tokens page makes an enrolment token that is shown once, and lets a machine in", async () => {
+Deno.test("tokens page makes an enrollment token that is shown once, and lets a machine in", async () => {
   await using open = await openDashboard();
   const operator = await signedIn(open, "operator");
   const csrf = await operator.csrf("/dashboard/tokens");
-  const made = await operator.post("/dashboard/tokens/enrolment", {
+  const made = await operator.post("/dashboard/tokens/enrollment", {
     csrf,
     kind: "machine",
     labels: "prod, rack-2",
@@ -21,7 +21,7 @@ Deno.test("tokens page makes an enrolment token that is shown once, and lets a m
   const token = secretOf(made.text);
   assert.match(token, /^enroll\.[\w-]{12}\.[\w-]{43}$/);
   const [, tokenId, secret] = token.split(".");
-  const kept = await open.control.store.enrolmentToken(tokenId);
+  const kept = await open.control.store.enrollmentToken(tokenId);
   assert.deepEqual(kept?.labels, ["prod", "rack-2"]);
   assert.equal(kept.expiresAtMs - kept.createdAtMs, 90 * 60_000);
   assert.equal(kept.createdBy, "admin:the-operator");
@@ -34,14 +34,14 @@ Deno.test("tokens page makes a link for whoever installs, and tokens for nodes",
   await using open = await openDashboard();
   const owner = await firstOwner(open);
   const csrf = await owner.csrf("/dashboard/tokens");
-  const linked = await owner.post("/dashboard/tokens/enrolment", { csrf, kind: "machine", by_link: "1" });
+  const linked = await owner.post("/dashboard/tokens/enrollment", { csrf, kind: "machine", by_link: "1" });
   assert.match(secretOf(linked.text), /^https:\/\/control\.example\/reveal#[\w-]{43}$/);
-  const node = await owner.post("/dashboard/tokens/enrolment", { csrf, kind: "connector", id: "dc-1" });
+  const node = await owner.post("/dashboard/tokens/enrollment", { csrf, kind: "connector", id: "dc-1" });
   assert.match(wordsOf(node.text), /For connector dc-1/);
-  const wrong = await owner.post("/dashboard/tokens/enrolment", { csrf, kind: "connector", id: hostile });
+  const wrong = await owner.post("/dashboard/tokens/enrollment", { csrf, kind: "connector", id: hostile });
   assert.equal(wrong.status, 400);
   assert.doesNotMatch(wrong.text, /<script>alert/);
-  const ttl = await owner.post("/dashboard/tokens/enrolment", { csrf, kind: "machine", ttl_minutes: "1.5" });
+  const ttl = await owner.post("/dashboard/tokens/enrollment", { csrf, kind: "machine", ttl_minutes: "1.5" });
   assert.equal(ttl.status, 400);
 });
 
@@ -72,7 +72,7 @@ Deno.test("tokens page offers nothing to a viewer, and takes nothing from one", 
   assert.doesNotMatch((await viewer.get("/dashboard/tokens")).text, /Create/);
   const csrf = await viewer.csrf();
   for (
-    const [path, fields] of [["enrolment", { kind: "machine" }], ["management", {
+    const [path, fields] of [["enrollment", { kind: "machine" }], ["management", {
       owner: "x",
       role: "member",
     }]] as const

@@ -1,4 +1,4 @@
-/** Machines with a real software TPM, from enrolment to the cut: edge, control and agents in this process. */
+/** Machines with a real software TPM, from enrollment to the cut: edge, control and agents in this process. */
 import assert from "node:assert/strict";
 import { createHash, X509Certificate } from "node:crypto";
 import { openTpm, TpmProvider } from "../../agent/tpm/mod.ts";

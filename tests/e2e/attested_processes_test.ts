@@ -1,4 +1,4 @@
-/** Attestation as the processes that an operator starts: enrolment by the program, an edge of two workers, kills. */
+/** Attestation as the processes that an operator starts: enrollment by the program, an edge of two workers, kills. */
 import assert from "node:assert/strict";
 import { StackProcesses, type StackProcesses as Stack, startPostern } from "../support/stack_processes.ts";
 import { eventually } from "../support/stack.ts";

@@ -49,13 +49,13 @@ Deno.test("e2e dashboard: the link makes an account and leaves nothing in the ad
   assert.deepEqual(complaints(browser), []);
 });
 
-Deno.test("e2e dashboard: an enrolment token is made and shown once; a machine that it let in is revoked and cut", async () => {
+Deno.test("e2e dashboard: an enrollment token is made and shown once; a machine that it let in is revoked and cut", async () => {
   await using scene = await DashboardScene.start();
   await using browser = await Chromium.start();
   const page = await signedIn(browser, scene);
   await page.getByRole("link", { name: "Tokens" }).click();
   await page.getByLabel("Labels").fill("prod rack-2");
-  await page.getByRole("button", { name: "Create enrolment token" }).click();
+  await page.getByRole("button", { name: "Create enrollment token" }).click();
   const token = await page.locator("#secret").textContent();
   assert.match(token!, /^enroll\./);
   await page.getByRole("button", { name: "Copy" }).click();
@@ -142,8 +142,8 @@ Deno.test("e2e dashboard: no page has a violation of axe in light or dark, or sc
     await check(page, path, problems);
   }
   await page.goto(scene.url("/tokens"));
-  await page.getByRole("button", { name: "Create enrolment token" }).click();
-  await check(page, "/tokens/enrolment", problems);
+  await page.getByRole("button", { name: "Create enrollment token" }).click();
+  await check(page, "/tokens/enrollment", problems);
   assert.deepEqual(problems, []);
   assert.deepEqual(complaints(browser).filter((line) => !line.includes("404")), []);
 });

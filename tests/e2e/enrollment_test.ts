@@ -1,5 +1,11 @@
 import assert from "node:assert/strict";
-import { ControlClient, enrol as enrolBy, openTpm, type RunningAgent, startAgent } from "../../agent/mod.ts";
+import {
+  ControlClient,
+  enroll as enrollBy,
+  openTpm,
+  type RunningAgent,
+  startAgent,
+} from "../../agent/mod.ts";
 import { agentDefaults, edgeDefaults, parseTpmAddress } from "../../src/config/mod.ts";
 import { systemClock, systemRandom } from "../../src/driver/mod.ts";
 import { codeOf, PosternError } from "../../src/errors/mod.ts";
@@ -26,14 +32,14 @@ const operatorOf = (stack: Stack) => ({
 let tokens = 0;
 
 async function tokenOf(stack: Stack, ...words: string[]): Promise<string> {
-  const file = stack.folder.file(`enrol-${tokens++}.token`);
+  const file = stack.folder.file(`enroll-${tokens++}.token`);
   const issued = await postern(["enroll-token", "--out", file, ...words], operatorOf(stack));
   assert.equal(issued.code, 0, issued.stderr);
   return file;
 }
 
 /** `postern enroll` on the machine of this TPM, with a state directory of its own unless one is named. */
-function enrol(stack: Stack, tpm: Pick<Swtpm, "address">, token: string, ...words: string[]) {
+function enroll(stack: Stack, tpm: Pick<Swtpm, "address">, token: string, ...words: string[]) {
   const directory = words.includes("--state-directory")
     ? []
     : ["--state-directory", stack.folder.file(`machine-${tokens++}`)];
@@ -80,7 +86,7 @@ Deno.test("postern enroll lets a machine in by its TPM, whichever key its maker 
   const names = new Set<string>();
   for (const ek of ["rsa2048", "p256", "p384"]) {
     const token = await tokenOf(stack, "--label", ek, "--label", "prod");
-    const { code, stdout, stderr } = await enrol(stack, tpm, token, "--tpm-ek", ek);
+    const { code, stdout, stderr } = await enroll(stack, tpm, token, "--tpm-ek", ek);
     assert.equal(code, 0, stdout + stderr);
     const facts = JSON.parse(stdout);
     assert.deepEqual([facts.labels, facts.tier, facts.ek], [["prod", ek].sort(), "tpm", ek]);
@@ -110,7 +116,7 @@ Deno.test("a machine keeps its name through restarts with nothing secret on its 
   const directory = stack.folder.file("machine");
   const token = await tokenOf(stack);
   const secret = (await Deno.readTextFile(token)).trim().split(".")[2];
-  const enrolled = await enrol(stack, tpm, token, "--state-directory", directory);
+  const enrolled = await enroll(stack, tpm, token, "--state-directory", directory);
   const { agent_id } = JSON.parse(enrolled.stdout);
   assert.deepEqual([...Deno.readDirSync(directory)].map(({ name }) => name), ["machine.json"]);
   assert.equal(contentsOf(directory).includes(secret), false);
@@ -140,7 +146,7 @@ Deno.test("a machine keeps its name through restarts with nothing secret on its 
       { log: noLog },
     );
   await assert.rejects(start(directory), { code: "machine_replaced" });
-  const again = await enrol(stack, other, await tokenOf(stack), "--state-directory", directory);
+  const again = await enroll(stack, other, await tokenOf(stack), "--state-directory", directory);
   assert.deepEqual(refusal(again), ["machine_replaced", 4]);
   await Deno.remove(`${directory}/machine.json`);
   assert.equal(await ended(await start(directory)), "machine_not_enrolled");
@@ -151,18 +157,21 @@ Deno.test("one token is one machine: used, foreign, wrong and late ones are refu
   await using other = await Swtpm.start({ name: "second" });
   await using stack = await stackFor(tpm);
   const token = await tokenOf(stack, "--label", "prod");
-  const first = await enrol(stack, tpm, token);
+  const first = await enroll(stack, tpm, token);
   assert.equal(first.code, 0, first.stdout);
-  assert.deepEqual(refusal(await enrol(stack, other, token)), ["enrollment_token_refused", 3]);
-  assert.equal((await enrol(stack, tpm, token)).stdout, first.stdout, "its own machine may come again");
+  assert.deepEqual(refusal(await enroll(stack, other, token)), ["enrollment_token_refused", 3]);
+  assert.equal((await enroll(stack, tpm, token)).stdout, first.stdout, "its own machine may come again");
   const { ek_sha256, agent_id } = JSON.parse(first.stdout);
   const bound = await tokenOf(stack, "--ek", ek_sha256);
-  assert.deepEqual(refusal(await enrol(stack, other, bound)), ["enrollment_token_foreign", 3]);
-  assert.deepEqual(refusal(await enrol(stack, tpm, stack.edge.tokenPath)), ["enrollment_token_malformed", 3]);
+  assert.deepEqual(refusal(await enroll(stack, other, bound)), ["enrollment_token_foreign", 3]);
+  assert.deepEqual(refusal(await enroll(stack, tpm, stack.edge.tokenPath)), [
+    "enrollment_token_malformed",
+    3,
+  ]);
   const wrong = stack.folder.file("wrong.token");
   const [kind, id] = (await Deno.readTextFile(token)).split(".");
   await Deno.writeTextFile(wrong, `${kind}.${id}.${"A".repeat(43)}`, { mode: 0o600 });
-  assert.deepEqual(refusal(await enrol(stack, tpm, wrong)), ["enrollment_token_refused", 3]);
+  assert.deepEqual(refusal(await enroll(stack, tpm, wrong)), ["enrollment_token_refused", 3]);
   const audit = await postern(["audit", "--json"], operatorOf(stack));
   const lines = audit.stdout.trim().split("\n").map((line) => JSON.parse(line));
   const refused = lines.filter(({ outcome }) => outcome === "enrollment_token_refused");
@@ -179,11 +188,11 @@ Deno.test("postern enroll at once with two tokens is one machine; several machin
   const [a, b] = [await tokenOf(stack), await tokenOf(stack)];
   // Without a resource manager only one program at a time may have a TPM: the other one waits.
   const shared = { address: tpm.ownAddress };
-  const both = await Promise.all([enrol(stack, shared, a), enrol(stack, shared, b)]);
+  const both = await Promise.all([enroll(stack, shared, a), enroll(stack, shared, b)]);
   for (const { code, stdout } of both) assert.equal(code, 0, stdout);
   assert.equal((await machinesOf(stack)).length, 1);
   const token = await tokenOf(stack);
-  const raced = await Promise.all([second, third].map((each) => enrol(stack, each, token)));
+  const raced = await Promise.all([second, third].map((each) => enroll(stack, each, token)));
   assert.deepEqual(raced.map(({ code }) => code).sort(), [0, 3]);
   assert.equal((await machinesOf(stack)).length, 2);
 });
@@ -194,17 +203,17 @@ Deno.test("a TPM of a maker that the operator does not trust is refused, and not
   await maker.make("strange", ["p384"]);
   await using stack = await startStack({ edge: { "attestation.roots_directory": maker.rootsDirectory } });
   const token = await tokenOf(stack);
-  const [code, exit] = refusal(await enrol(stack, tpm, token));
+  const [code, exit] = refusal(await enroll(stack, tpm, token));
   assert.match(code, /^ek_(chain_(incomplete|untrusted)|signature_invalid)$/);
   assert.equal(exit, 4);
   await using nobody = await startStack();
-  assert.deepEqual(refusal(await enrol(nobody, tpm, await tokenOf(nobody))), ["ek_roots_missing", 4]);
+  assert.deepEqual(refusal(await enroll(nobody, tpm, await tokenOf(nobody))), ["ek_roots_missing", 4]);
   assert.deepEqual(await machinesOf(stack), []);
 });
 
-Deno.test("an enrolment survives a crash of control, and of the machine, at every step", async () => {
+Deno.test("an enrollment survives a crash of control, and of the machine, at every step", async () => {
   await using tpm = await Swtpm.start();
-  await using folder = await TempDir.make("enrol-crash");
+  await using folder = await TempDir.make("enroll-crash");
   const edge = () =>
     startEdge(
       edgeDefaults({
@@ -236,7 +245,7 @@ Deno.test("an enrolment survives a crash of control, and of the machine, at ever
   try {
     const { token } = await client().issueEnrollmentToken({ labels: ["prod"] }, never);
     /** Control as one run of the machine sees it: something breaks behind a step. */
-    const breaking = (step: "begin" | "finish" | undefined): Parameters<typeof enrolBy>[1] => ({
+    const breaking = (step: "begin" | "finish" | undefined): Parameters<typeof enrollBy>[1] => ({
       async beginEnrollment(request, signal) {
         const begun = await client().beginEnrollment(request, signal);
         await restart();
@@ -251,11 +260,11 @@ Deno.test("an enrolment survives a crash of control, and of the machine, at ever
         return finished;
       },
     });
-    await assert.rejects(enrolBy(opened, breaking("begin"), token, never), { code: "control_unreachable" });
+    await assert.rejects(enrollBy(opened, breaking("begin"), token, never), { code: "control_unreachable" });
     assert.deepEqual((await client().machines(undefined, never)).machines, [], "nothing is half written");
-    await assert.rejects(enrolBy(opened, breaking("finish"), token, never), { code: "control_unreachable" });
+    await assert.rejects(enrollBy(opened, breaking("finish"), token, never), { code: "control_unreachable" });
     const enrolled = { agentId: opened.agentId, labels: ["prod"] };
-    assert.deepEqual(await enrolBy(opened, breaking(undefined), token, never), enrolled);
+    assert.deepEqual(await enrollBy(opened, breaking(undefined), token, never), enrolled);
     const { machines } = await client().machines(undefined, never);
     assert.deepEqual(machines.map(({ agent_id, labels }) => [agent_id, labels]), [[opened.agentId, [
       "prod",
@@ -274,7 +283,7 @@ for (const workers of ["1", "3"]) {
     );
     await using tpm = await Swtpm.start();
     await using stack = await stackFor(tpm, { workers });
-    const enrolled = await enrol(stack, tpm, await tokenOf(stack));
+    const enrolled = await enroll(stack, tpm, await tokenOf(stack));
     const { agent_id } = JSON.parse(enrolled.stdout);
     const services = [{ name: "web", target: `127.0.0.1:${origin.addr.port}` }];
     const settings = { tpm: tpm.address, state_directory: stack.folder.file("agent") };
@@ -295,7 +304,7 @@ for (const workers of ["1", "3"]) {
     const kept = await publish();
     assert.equal(kept.code, 4, kept.stderr);
     assert.match(kept.stderr, /error\[machine_revoked\]/);
-    assert.deepEqual(refusal(await enrol(stack, tpm, await tokenOf(stack))), ["machine_revoked", 4]);
+    assert.deepEqual(refusal(await enroll(stack, tpm, await tokenOf(stack))), ["machine_revoked", 4]);
     const restored = await postern(["machine", "restore", agent_id], operatorOf(stack));
     assert.equal(restored.code, 0, restored.stderr);
     const back = await stack.addAgent(services, settings);
@@ -311,7 +320,7 @@ Deno.test("a machine that another edge with the same state revokes is cut within
   );
   await using tpm = await Swtpm.start();
   await using stack = await stackFor(tpm);
-  const { agent_id } = JSON.parse((await enrol(stack, tpm, await tokenOf(stack))).stdout);
+  const { agent_id } = JSON.parse((await enroll(stack, tpm, await tokenOf(stack))).stdout);
   const agent = await stack.addAgent([{ name: "web", target: `127.0.0.1:${origin.addr.port}` }], {
     tpm: tpm.address,
   });

@@ -3,7 +3,7 @@ import { postern } from "../cli/program.ts";
 import { startStack } from "../support/stack.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
-Deno.test("a node enrols with the token of postern enroll-token; postern ca shows, rotates and revokes", async () => {
+Deno.test("a node enrolls with the token of postern enroll-token; postern ca shows, rotates and revokes", async () => {
   await using stack = await startStack();
   await using folder = await TempDir.make("node");
   const operator = {

@@ -15,7 +15,7 @@ Deno.test("connectors of five minutes renew for ten: none misses, and each renew
   await using folder = await TempDir.make("fleet");
   await using control = await openControl({
     random: systemRandom,
-    store: { maxEnrolmentTokens: nodes },
+    store: { maxEnrollmentTokens: nodes },
     config: {
       rates: { ...controlDefaults.rates, manage: boundless, enroll: boundless, identity: boundless },
     },
@@ -31,7 +31,7 @@ Deno.test("connectors of five minutes renew for ten: none misses, and each renew
   for (let n = 0; n < nodes; n++) {
     const path = identityFileIn(folder.file(`c${n}`));
     const options = { path, controls: [client], clock, random, log() {} };
-    fleet.push(await EnrolledIdentity.enrol(options, await nodeToken(control, "connector", `c${n}`)));
+    fleet.push(await EnrolledIdentity.enroll(options, await nodeToken(control, "connector", `c${n}`)));
   }
   writes = 0;
   const startedMs = performance.now();

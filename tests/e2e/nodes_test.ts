@@ -144,7 +144,7 @@ class Nodes implements AsyncDisposable {
   }
 }
 
-Deno.test("connector and tunneler enrol, are online once echoes went all the way, and come back after each was killed", async () => {
+Deno.test("connector and tunneler enroll, are online once echoes went all the way, and come back after each was killed", async () => {
   await using nodes = await Nodes.make();
   let edge = await nodes.edge();
   await nodes.token("connector", "c1");

@@ -18,14 +18,14 @@ const origin = () =>
 const edgeFor = (tpm: Swtpm) =>
   startStack({ edge: { "attestation.roots_directory": tpm.rootsDirectory, "attestation.tiers": "tpm" } });
 
-async function enrol(stack: Stack, tpm: Swtpm, directory: string): Promise<void> {
+async function enroll(stack: Stack, tpm: Swtpm, directory: string): Promise<void> {
   const operator = [
     "--control",
     `http://127.0.0.1:${stack.port}`,
     "--token-file",
     stack.folder.file("edge/management.token"),
   ];
-  const token = stack.folder.file("enrol.token");
+  const token = stack.folder.file("enroll.token");
   const issued = await postern(["enroll-token", "--out", token, "--label", "prod", ...operator]);
   assert.equal(issued.code, 0, issued.stderr);
   const enrolled = await postern([
@@ -47,7 +47,7 @@ Deno.test("an agent with a TPM serves, outlasts the loss of its TPM, and is the 
   await using stack = await edgeFor(tpm);
   await using server = origin();
   const directory = stack.folder.file("state");
-  await enrol(stack, tpm, directory);
+  await enroll(stack, tpm, directory);
   const services = [{ name: "web", target: `127.0.0.1:${server.addr.port}` }];
   const settings = { tpm: tpm.address, state_directory: directory };
   const agent = await stack.addAgent(services, settings);
@@ -113,7 +113,7 @@ Deno.test("postern attest --dry-run says what control would: not enrolled, by th
     "machine_unknown",
   ]);
 
-  await enrol(stack, tpm, stack.folder.file("state"));
+  await enroll(stack, tpm, stack.folder.file("state"));
   const enrolled = await attest();
   const { text: _, ...opinion } = enrolled.control;
   assert.deepEqual(opinion, {

@@ -1,11 +1,11 @@
-/** A stack that trusts the maker of software TPMs: machines enrol, and agents prove themselves by their TPM. */
-import { ControlClient, enrol, openTpm, type RunningAgent } from "../../agent/mod.ts";
+/** A stack that trusts the maker of software TPMs: machines enroll, and agents prove themselves by their TPM. */
+import { ControlClient, enroll, openTpm, type RunningAgent } from "../../agent/mod.ts";
 import { parseTpmAddress } from "../../src/config/mod.ts";
 import { systemClock, systemRandom } from "../../src/driver/mod.ts";
 import { type Settings, type Stack, type StackOptions, startStack } from "./stack.ts";
 import { Swtpm } from "./swtpm.ts";
 
-/** Longest time for one step of an enrolment. */
+/** Longest time for one step of an enrollment. */
 const stepMs = 90_000;
 
 export interface AttestedOptions {
@@ -57,7 +57,7 @@ export class AttestedStack implements AsyncDisposable {
   async enroll(tpm: Swtpm): Promise<string> {
     const { token } = await this.operator.issueEnrollmentToken({ labels: this.#labels }, signal());
     const client = await openTpm(parseTpmAddress(tpm.address)!, { clock: systemClock, random: systemRandom });
-    return (await enrol(client, this.operator, token, signal())).agentId;
+    return (await enroll(client, this.operator, token, signal())).agentId;
   }
 
   /** Starts an agent of this TPM's machine and waits until its services are online. */

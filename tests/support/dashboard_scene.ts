@@ -1,18 +1,18 @@
 /** An edge with a dashboard and something to see on it: services by a TPM and by a key in a file, machines, an administrator. */
-import { enrol, openTpm } from "../../agent/mod.ts";
+import { enroll, openTpm } from "../../agent/mod.ts";
 import { parseTpmAddress } from "../../src/config/mod.ts";
 import { inviteAdmin } from "../../src/control/admin/mod.ts";
 import { systemClock, systemRandom } from "../../src/driver/mod.ts";
 import type { AdminRole, Store } from "../../src/ports/mod.ts";
 import { openSqliteStore } from "../../src/store/mod.ts";
-import { enrolMachine, rememberShown } from "../control/machines.ts";
+import { enrollMachine, rememberShown } from "../control/machines.ts";
 import { AttestedStack } from "./attested_stack.ts";
 import { LoopbackServer } from "./loopback_server.ts";
 import type { Settings, Stack } from "./stack.ts";
 import { Swtpm } from "./swtpm.ts";
 
-/** Longest time for an enrolment. */
-const enrolMs = 30_000;
+/** Longest time for an enrollment. */
+const enrollMs = 30_000;
 
 /** Of every administrator of the scene. */
 export const scenePassword = "correct horse battery";
@@ -60,7 +60,7 @@ export class DashboardScene implements AsyncDisposable {
       clock: systemClock,
       random: systemRandom,
     });
-    return (await enrol(client, this.attested.operator, token, AbortSignal.timeout(enrolMs))).agentId;
+    return (await enroll(client, this.attested.operator, token, AbortSignal.timeout(enrollMs))).agentId;
   }
 
   /** Publishes a service by the machine with the TPM. Returns its agent id. */
@@ -111,13 +111,13 @@ export class DashboardScene implements AsyncDisposable {
     }
     for (const [n, digest] of digests.entries()) {
       const at = nowMs - 3_600_000 * (n + 1);
-      const agentId = await enrolMachine(store, n + 1, ["prod", `rack-${n + 1}`], {
+      const agentId = await enrollMachine(store, n + 1, ["prod", `rack-${n + 1}`], {
         enrolledAtMs: at - 86_400_000,
       });
       const verdict = n === 0 ? { at, result: "pcr_mismatch", policy: "racks@2" } : { at, policy: "racks@2" };
       await rememberShown(store, agentId, { "0": "11".repeat(32), "7": digest }, verdict);
     }
-    const stolen = await enrolMachine(store, 9, ["test"], { enrolledAtMs: nowMs - 86_400_000 * 9 });
+    const stolen = await enrollMachine(store, 9, ["test"], { enrolledAtMs: nowMs - 86_400_000 * 9 });
     await store.revokeMachine({ agentId: stolen }, { atMs: nowMs - 7_200_000, reason: "Lost on the way" });
     for (const subject of ["agent-7", "agent-8"]) {
       const line = {

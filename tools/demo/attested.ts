@@ -1,8 +1,8 @@
 /**
- * `deno task demo --attested [--check]`: a machine with a software TPM, from enrolment to the cut. Each step prints what was
+ * `deno task demo --attested [--check]`: a machine with a software TPM, from enrollment to the cut. Each step prints what was
  * judged and how.
  */
-import { ControlClient, enrol, openTpm, type RunningAgent, startAgent } from "../../agent/mod.ts";
+import { ControlClient, enroll, openTpm, type RunningAgent, startAgent } from "../../agent/mod.ts";
 import { agentDefaults, edgeDefaults, parseTpmAddress } from "../../src/config/mod.ts";
 import { systemClock, systemRandom } from "../../src/driver/mod.ts";
 import { type RunningEdge, startEdge } from "../../src/main.ts";
@@ -116,10 +116,10 @@ class AttestedDemo implements AsyncDisposable {
     return new AttestedDemo(tpm, directory, watch, startOrigin(), edge);
   }
 
-  /** Enrolment, channel, request. */
+  /** Enrollment, channel, request. */
   async untilOnline(): Promise<void> {
     pass("software TPM", `made by the demo's own manufacturer, trusted in ${this.#tpm.rootsDirectory}`);
-    const agentId = await this.#enrol();
+    const agentId = await this.#enroll();
     const opened = this.#watch.next("attested channel", ({ event }) => event === "channel established");
     this.#agent = await this.#startAgent();
     await Promise.race([this.#agent.ready, this.#agent.finished]);
@@ -197,15 +197,15 @@ class AttestedDemo implements AsyncDisposable {
   }
 
   /** What `postern enroll-token` and `postern enroll` do. */
-  async #enrol(): Promise<string> {
+  async #enroll(): Promise<string> {
     const { token } = await this.#operator.issueEnrollmentToken({ labels: [LABEL] }, step());
     const tpm = await openTpm(parseTpmAddress(this.#tpm.address)!, {
       clock: systemClock,
       random: systemRandom,
     });
-    const { agentId, labels } = await enrol(tpm, this.#operator, token, step());
+    const { agentId, labels } = await enroll(tpm, this.#operator, token, step());
     pass(
-      "enrolment",
+      "enrollment",
       `${agentId}, its ${tpm.ekTemplate} endorsement key is certified; labels ${labels.join(",")}`,
     );
     return agentId;

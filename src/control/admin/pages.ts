@@ -61,10 +61,10 @@ const html = `<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="referrer" content="no-referrer">
-<title>Enrolment token - Postern</title>
+<title>Enrollment token - Postern</title>
 <style>${style}</style>
 <main>
-<h1>Enrolment token</h1>
+<h1>Enrollment token</h1>
 <div id="ask">
 <p>This link shows a token once. It lets one machine in: open it on that machine, or where you can hand it over safely.</p>
 <button id="reveal" type="button">Show the token</button>

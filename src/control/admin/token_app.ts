@@ -1,4 +1,4 @@
-/** Enrolment tokens for administrators, and the page that shows one once. */
+/** Enrollment tokens for administrators, and the page that shows one once. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { utf8 } from "../../bytes/mod.ts";
 import { AuditBudget } from "../audit_budget.ts";

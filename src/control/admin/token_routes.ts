@@ -1,4 +1,4 @@
-/** The routes of enrolment tokens and of how they are delivered as data. */
+/** The routes of enrollment tokens and of how they are delivered as data. */
 import { createRoute } from "@hono/zod-openapi";
 import { answers, bearer, body } from "../route_parts.ts";
 import {
@@ -13,7 +13,7 @@ const tags = ["Administration"];
 export const adminTokenRoute = createRoute({
   method: "post",
   path: "/api/admin/tokens",
-  summary: "Issue a one-time token that lets a machine or a node enrol; for operators",
+  summary: "Issue a one-time token that lets a machine or a node enroll; for operators",
   tags,
   security: bearer,
   request: { body: body(adminTokenRequestSchema) },

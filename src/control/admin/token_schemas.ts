@@ -1,4 +1,4 @@
-/** JSON of enrolment tokens and of how they are delivered. */
+/** JSON of enrollment tokens and of how they are delivered. */
 import { z } from "@hono/zod-openapi";
 import { enrollmentTokenRequestSchema, enrollmentTokenResponseSchema } from "../machine_schemas.ts";
 import { instantSchema } from "../schemas.ts";

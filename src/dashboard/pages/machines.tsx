@@ -50,7 +50,7 @@ export async function machines({ deps: { control }, nowMs, query }: Visit): Prom
             rows={page.machines}
             empty={
               <>
-                No machine is enrolled. <a href="/dashboard/tokens">Create an enrolment token</a> for one.
+                No machine is enrolled. <a href="/dashboard/tokens">Create an enrollment token</a> for one.
               </>
             }
           />

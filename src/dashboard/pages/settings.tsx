@@ -72,7 +72,7 @@ export async function settings(visit: Visit): Promise<View> {
                       formatSpan(config.tokens.managementFamilyMs)
                     }`,
                   ],
-                  ["Enrolment", formatSpan(config.tokens.enrollmentMs)],
+                  ["Enrollment", formatSpan(config.tokens.enrollmentMs)],
                   [
                     "Before and after the challenge",
                     `${formatSpan(config.tokens.stage0Ms)}, ${formatSpan(config.tokens.stage1Ms)}`,

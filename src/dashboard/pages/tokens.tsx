@@ -19,17 +19,17 @@ export function tokens({ csrf, mayOperate }: Visit): Promise<View> {
     parts: [still(
       "forms",
       <div class="columns">
-        <EnrolmentForm csrf={csrf} />
+        <EnrollmentForm csrf={csrf} />
         <ManagementForm csrf={csrf} />
       </div>,
     )],
   });
 }
 
-const EnrolmentForm: FC<{ csrf: string }> = ({ csrf }) => (
-  <Panel id="enrolment" title="Enrolment token" hint="lets one machine or node in">
+const EnrollmentForm: FC<{ csrf: string }> = ({ csrf }) => (
+  <Panel id="enrollment" title="Enrollment token" hint="lets one machine or node in">
     <div class="body">
-      <ActionForm action="/dashboard/tokens/enrolment" csrf={csrf} label="Create an enrolment token">
+      <ActionForm action="/dashboard/tokens/enrollment" csrf={csrf} label="Create an enrollment token">
         <div class="body">
           <Field id="kind" label="For">
             <select id="kind" name="kind">
@@ -74,7 +74,7 @@ const EnrolmentForm: FC<{ csrf: string }> = ({ csrf }) => (
             <input type="checkbox" name="by_link" value="1" />
             <span>Give me a link that shows it once, to pass on to who installs the machine</span>
           </label>
-          <button type="submit" class="main">Create enrolment token</button>
+          <button type="submit" class="main">Create enrollment token</button>
         </div>
       </ActionForm>
     </div>

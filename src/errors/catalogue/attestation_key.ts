@@ -30,7 +30,7 @@ export const ATTESTATION_KEY_ERRORS = {
     exit: 4,
     cause: "The key is not restricted: it would sign a forged quote as well as a real one.",
     remedy:
-      "Let the agent make its own attestation key, and enrol the machine again. If it did, look into the machine.",
+      "Let the agent make its own attestation key, and enroll the machine again. If it did, look into the machine.",
   },
   ak_not_signing: {
     title: "Attestation key does not sign",
@@ -40,7 +40,7 @@ export const ATTESTATION_KEY_ERRORS = {
     exit: 4,
     cause: "The key does not have the attribute to sign.",
     remedy:
-      "Let the agent make its own attestation key, and enrol the machine again. If it did, look into the machine.",
+      "Let the agent make its own attestation key, and enroll the machine again. If it did, look into the machine.",
   },
   ak_can_decrypt: {
     title: "Attestation key also decrypts",
@@ -50,7 +50,7 @@ export const ATTESTATION_KEY_ERRORS = {
     exit: 4,
     cause: "A key with two uses can be used against itself. Attestation keys only sign.",
     remedy:
-      "Let the agent make its own attestation key, and enrol the machine again. If it did, look into the machine.",
+      "Let the agent make its own attestation key, and enroll the machine again. If it did, look into the machine.",
   },
   ak_not_fixed_tpm: {
     title: "Attestation key can leave its TPM",
@@ -60,7 +60,7 @@ export const ATTESTATION_KEY_ERRORS = {
     exit: 4,
     cause: "The key does not have the attribute fixedTPM: it could be duplicated to another machine.",
     remedy:
-      "Let the agent make its own attestation key, and enrol the machine again. If it did, look into the machine.",
+      "Let the agent make its own attestation key, and enroll the machine again. If it did, look into the machine.",
   },
   ak_not_fixed_parent: {
     title: "Attestation key can be given another parent",
@@ -70,7 +70,7 @@ export const ATTESTATION_KEY_ERRORS = {
     exit: 4,
     cause: "The key does not have the attribute fixedParent: it could be duplicated to another machine.",
     remedy:
-      "Let the agent make its own attestation key, and enrol the machine again. If it did, look into the machine.",
+      "Let the agent make its own attestation key, and enroll the machine again. If it did, look into the machine.",
   },
   ak_origin_unknown: {
     title: "Attestation key was not made by the TPM",
@@ -81,7 +81,7 @@ export const ATTESTATION_KEY_ERRORS = {
     cause:
       "The key does not have the attribute sensitiveDataOrigin: its private part was brought from outside and may be known there.",
     remedy:
-      "Let the agent make its own attestation key, and enrol the machine again. If it did, look into the machine.",
+      "Let the agent make its own attestation key, and enroll the machine again. If it did, look into the machine.",
   },
   ak_scheme_missing: {
     title: "Attestation key has no signature scheme",
@@ -92,7 +92,7 @@ export const ATTESTATION_KEY_ERRORS = {
     cause:
       "The public area of the key does not say how it signs. An attestation key has one scheme and one hash.",
     remedy:
-      "Let the agent make its own attestation key, and enrol the machine again. If it did, look into the machine.",
+      "Let the agent make its own attestation key, and enroll the machine again. If it did, look into the machine.",
   },
   ak_modulus_short: {
     title: "Attestation key is too short",
@@ -102,7 +102,7 @@ export const ATTESTATION_KEY_ERRORS = {
     exit: 4,
     cause: "The modulus of the RSA key has fewer than 2048 bits.",
     remedy:
-      "Let the agent make its own attestation key, and enrol the machine again. If it did, look into the machine.",
+      "Let the agent make its own attestation key, and enroll the machine again. If it did, look into the machine.",
   },
   ak_exponent_weak: {
     title: "Attestation key has a weak exponent",
@@ -112,6 +112,6 @@ export const ATTESTATION_KEY_ERRORS = {
     exit: 4,
     cause: "The public exponent of the RSA key is not 65537.",
     remedy:
-      "Let the agent make its own attestation key, and enrol the machine again. If it did, look into the machine.",
+      "Let the agent make its own attestation key, and enroll the machine again. If it did, look into the machine.",
   },
 } as const satisfies Record<string, ErrorFacts>;

@@ -191,7 +191,7 @@ export const EK_ERRORS = {
   ek_roots_missing: {
     title: "No TPM manufacturer is trusted",
     ...operators,
-    cause: "`attestation.roots_directory` is not set or holds no root certificate: no TPM can enrol.",
+    cause: "`attestation.roots_directory` is not set or holds no root certificate: no TPM can enroll.",
     remedy: "Put the root certificates of TPM manufacturers into a directory, name it in " +
       "`attestation.roots_directory` and reload the edge (SIGHUP).",
   },

@@ -10,17 +10,17 @@ export const ENROLLMENT_ERRORS = {
     exit: 4,
     cause:
       "An operator has revoked the machine, or the endorsement key of its TPM. Its channels are cut, its evidence is " +
-      "refused and it cannot enrol again, whatever token it has.",
+      "refused and it cannot enroll again, whatever token it has.",
     remedy:
       "If the machine is to be trusted again, let an operator restore it: `postern machine restore AGENT-ID`.",
   },
   enrollment_token_malformed: {
-    title: "This is no enrolment token",
+    title: "This is no enrollment token",
     blame: "peer",
     retryable: false,
     status: 400,
     exit: 3,
-    cause: "An enrolment token begins with `enroll.`; what was sent does not look like one.",
+    cause: "An enrollment token begins with `enroll.`; what was sent does not look like one.",
     remedy:
       "Use the file that `postern enroll-token --out FILE` has written. A management token does not let machines in.",
   },
@@ -71,7 +71,7 @@ export const ENROLLMENT_ERRORS = {
     remedy: "Copy the file again, all of it. If it is as the operator sent it, ask for another token.",
   },
   enrollment_token_refused: {
-    title: "Enrolment token is not valid",
+    title: "Enrollment token is not valid",
     blame: "peer",
     retryable: false,
     status: 403,
@@ -80,7 +80,7 @@ export const ENROLLMENT_ERRORS = {
     remedy: "Ask an operator for a token of this machine's own: `postern enroll-token --out FILE`.",
   },
   enrollment_token_expired: {
-    title: "Enrolment token has expired",
+    title: "Enrollment token has expired",
     blame: "peer",
     retryable: false,
     status: 403,
@@ -89,7 +89,7 @@ export const ENROLLMENT_ERRORS = {
     remedy: "Ask an operator for a new one, with a longer life if need be: `postern enroll-token --ttl`.",
   },
   enrollment_token_foreign: {
-    title: "Enrolment token is for another TPM",
+    title: "Enrollment token is for another TPM",
     blame: "peer",
     retryable: false,
     status: 403,
@@ -98,21 +98,21 @@ export const ENROLLMENT_ERRORS = {
     remedy: "Use the token on its own machine, or ask for one for this machine.",
   },
   enrollment_unknown: {
-    title: "Enrolment is not open",
+    title: "Enrollment is not open",
     blame: "peer",
     retryable: true,
     status: 403,
     exit: 4,
-    cause: "The enrolment was never begun, was finished before, or is long over. Each can be finished once.",
+    cause: "The enrollment was never begun, was finished before, or is long over. Each can be finished once.",
     remedy: "Begin again with the same token: it is spent only when the machine is enrolled.",
   },
   enrollment_expired: {
-    title: "Enrolment took too long",
+    title: "Enrollment took too long",
     blame: "peer",
     retryable: true,
     status: 403,
     exit: 4,
-    cause: "The TPM's answer came more than 60 seconds after the enrolment was begun.",
+    cause: "The TPM's answer came more than 60 seconds after the enrollment was begun.",
     remedy: "Begin again. If it repeats, look at what slows down the machine or its TPM.",
   },
   enrollment_proof_invalid: {
@@ -123,7 +123,7 @@ export const ENROLLMENT_ERRORS = {
     exit: 4,
     cause:
       "The proof was not made with the secret that only the TPM of the endorsement key can give out, and only beside " +
-      "the attestation key that was shown; or it is for another enrolment.",
+      "the attestation key that was shown; or it is for another enrollment.",
     remedy:
       "Run `postern enroll` on the machine that has the TPM. If this repeats there, somebody relays it.",
   },
@@ -146,7 +146,7 @@ export const ENROLLMENT_ERRORS = {
       "The state directory was enrolled with another TPM: it was copied from another machine, or this machine's TPM or " +
       "mainboard was replaced.",
     remedy:
-      "Use a state directory of this machine's own. If the TPM was replaced, enrol again with a new token: " +
+      "Use a state directory of this machine's own. If the TPM was replaced, enroll again with a new token: " +
       "`postern enroll --force`, and revoke the machine that it was.",
   },
   machine_file_malformed: {
@@ -169,7 +169,7 @@ export const ENROLLMENT_ERRORS = {
       "This one has proved another.",
     remedy:
       "Check that the agent is of the version that enrolled the machine. A TPM that was made new has another " +
-      "endorsement key as well, and enrols as another machine.",
+      "endorsement key as well, and enrolls as another machine.",
   },
   machine_unknown: {
     title: "No such machine",
@@ -199,33 +199,33 @@ export const ENROLLMENT_ERRORS = {
     remedy: "Check the id: `postern machines` shows the state of each.",
   },
   enrollment_tokens_full: {
-    title: "Too many enrolment tokens",
+    title: "Too many enrollment tokens",
     blame: "operator",
     retryable: true,
     status: 503,
     exit: 1,
-    cause: "As many enrolment tokens as are kept have not reached their end. None is forgotten before it.",
+    cause: "As many enrollment tokens as are kept have not reached their end. None is forgotten before it.",
     remedy: "Wait until some have ended, and give new ones a shorter life: `postern enroll-token --ttl`.",
   },
   enrollment_limit_reached: {
-    title: "Enrolment token has too many open enrolments",
+    title: "Enrollment token has too many open enrollments",
     blame: "peer",
     retryable: true,
     status: 429,
     exit: 5,
     cause:
-      "Eight enrolments were begun with this token within a minute and not finished; a machine needs one.",
+      "Eight enrollments were begun with this token within a minute and not finished; a machine needs one.",
     remedy: "Try again after a minute. If nobody else has the token, look at why the TPM does not finish.",
   },
   enrollments_full: {
-    title: "Too many open enrolments",
+    title: "Too many open enrollments",
     blame: "operator",
     retryable: true,
     status: 503,
     exit: 5,
     cause:
-      "As many enrolments as can be open at the same time wait for their end; each waits a minute at most.",
-    remedy: "Try again after a minute. If it repeats, look for a client that begins enrolments in a loop.",
+      "As many enrollments as can be open at the same time wait for their end; each waits a minute at most.",
+    remedy: "Try again after a minute. If it repeats, look for a client that begins enrollments in a loop.",
   },
   machine_limit_reached: {
     title: "Too many machines",

@@ -61,7 +61,7 @@ export const NODE_ERRORS = {
     ...later,
     cause: "The node connected again and proved itself; its older channel ended at once.",
     remedy:
-      "Nothing. When it happens all the time, two machines have the same identity: enrol one of them anew.",
+      "Nothing. When it happens all the time, two machines have the same identity: enroll one of them anew.",
   },
   node_host_stopping: {
     title: "Control or connector is stopping",
@@ -106,7 +106,7 @@ export const NODE_ERRORS = {
     retryable: false,
     exit: 2,
     cause:
-      "A connector or tunneler has no identity in its state directory, and no file with an enrolment token is configured.",
+      "A connector or tunneler has no identity in its state directory, and no file with an enrollment token is configured.",
     remedy:
       "Let an operator make a token by `postern enroll-token --role connector --id ID --out FILE`, and name the file in `node.enrollment_token_file`.",
   },

@@ -21,7 +21,7 @@ export const PKI_ERRORS = {
     title: "Peer showed no certificate",
     ...refused,
     cause: "A node connected without a client certificate, where mutual TLS is demanded.",
-    remedy: "Enrol the node, so that it has an identity.",
+    remedy: "Enroll the node, so that it has an identity.",
   },
   peer_certificate_malformed: {
     title: "Peer's certificate cannot be read",
@@ -110,7 +110,7 @@ export const PKI_ERRORS = {
     title: "Issuer of the peer's certificate does not count now",
     ...refused,
     cause: "The issuing CA or the root was retired by a rotation, or counts from a later time on.",
-    remedy: "Let the node renew its certificate; when it was off for long, enrol it anew.",
+    remedy: "Let the node renew its certificate; when it was off for long, enroll it anew.",
   },
   peer_issuer_invalid: {
     title: "Issuer of the peer's certificate cannot be used",
@@ -123,7 +123,7 @@ export const PKI_ERRORS = {
     title: "Peer's certificate was revoked",
     ...refused,
     cause: "The certificate, its key, its node or its issuer is on the revocation list.",
-    remedy: "If the node is to come back, enrol it anew with another key, under an id that is not revoked.",
+    remedy: "If the node is to come back, enroll it anew with another key, under an id that is not revoked.",
   },
   peer_wrong_role: {
     title: "Peer has another role",
@@ -251,7 +251,7 @@ export const PKI_ERRORS = {
     cause:
       "The node's certificate ended longer ago than `identity.grace`: its key does not renew it any more.",
     remedy:
-      "Enrol the node anew: `postern enroll-token --role ROLE --id ID --out FILE`, and bring the file to it.",
+      "Enroll the node anew: `postern enroll-token --role ROLE --id ID --out FILE`, and bring the file to it.",
   },
   identity_superseded: {
     title: "Identity of the node was replaced",
@@ -260,13 +260,13 @@ export const PKI_ERRORS = {
       "The node was enrolled anew, or renewed with another key since: this copy of its identity counts no more.",
     remedy:
       "If the node was not enrolled elsewhere on purpose, somebody has a copy of its state directory: revoke the " +
-      "node's key, and enrol it anew.",
+      "node's key, and enroll it anew.",
   },
   identity_unknown: {
     title: "Node is not known",
     ...refused,
     cause: "No node of this role and id is enrolled here.",
-    remedy: "Check the address of the control plane, or enrol the node.",
+    remedy: "Check the address of the control plane, or enroll the node.",
   },
   identity_limit_reached: {
     title: "Too many nodes",
@@ -307,7 +307,7 @@ export const PKI_ERRORS = {
     exit: 1,
     cause: "The file `identity.json` in the state directory is damaged.",
     remedy:
-      "Remove it and enrol the node anew, or restore it from a backup that is younger than `identity.grace`.",
+      "Remove it and enroll the node anew, or restore it from a backup that is younger than `identity.grace`.",
   },
   identity_answer_refused: {
     title: "Control issued a certificate for something else",

@@ -188,7 +188,7 @@ export const POLICY_ERRORS = {
     status: 403,
     exit: 4,
     cause: "The evidence is of a TPM that this control plane does not know.",
-    remedy: "Enrol the machine once with `postern enroll` and a token from `postern enroll-token`.",
+    remedy: "Enroll the machine once with `postern enroll` and a token from `postern enroll-token`.",
   },
   require_tier_locked: {
     title: "Demand on the service's agents is its owner's",
@@ -210,6 +210,6 @@ export const POLICY_ERRORS = {
       "The service, or the whole control plane, demands agents that prove themselves with a TPM; this one has a key in " +
       "a file.",
     remedy:
-      "Enrol the machine's TPM and let the agent use it, or let the service's owner take `require_tier` back.",
+      "Enroll the machine's TPM and let the agent use it, or let the service's owner take `require_tier` back.",
   },
 } as const satisfies Record<string, ErrorFacts>;

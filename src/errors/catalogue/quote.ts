@@ -40,7 +40,7 @@ export const QUOTE_ERRORS = {
     cause:
       "The key that signed is not a primary key of the TPM's endorsement hierarchy. Other hierarchies tell counters and firmware only in disguise.",
     remedy:
-      "Let the agent make its own attestation key, and enrol the machine again. If it did, look into the machine.",
+      "Let the agent make its own attestation key, and enroll the machine again. If it did, look into the machine.",
   },
   attest_nonce_empty: {
     title: "Attestation is bound to nothing",

@@ -76,7 +76,7 @@ export const TLS_ERRORS = {
     exit: 2,
     cause:
       "The certificate of this node names no node or another one, or its key does not belong to it or is not in PEM form.",
-    remedy: "Enrol the node again.",
+    remedy: "Enroll the node again.",
   },
   node_handshakes_busy: {
     title: "Too many handshakes of nodes at once",

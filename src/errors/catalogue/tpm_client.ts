@@ -145,7 +145,7 @@ export const TPM_CLIENT_ERRORS = {
     cause:
       "The TPM makes another attestation key than when the agent started: it was exchanged, or its endorsement seed changed.",
     remedy:
-      "Restart the agent and enrol the machine again if the change is yours. If it is not, find out who made it.",
+      "Restart the agent and enroll the machine again if the change is yours. If it is not, find out who made it.",
   },
   tpm_pcr_bank_inactive: {
     title: "TPM does not keep the PCRs that are asked for",
@@ -173,7 +173,7 @@ export const TPM_CLIENT_ERRORS = {
     exit: 4,
     cause: "The credential that control made is not for this TPM's endorsement key and this attestation key.",
     remedy:
-      "Enrol again. If it repeats, the certificate belongs to another TPM, or somebody changes messages.",
+      "Enroll again. If it repeats, the certificate belongs to another TPM, or somebody changes messages.",
   },
   tpm_aborted: {
     title: "Use of the TPM was given up",

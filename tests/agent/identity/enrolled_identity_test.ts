@@ -53,15 +53,15 @@ async function until(condition: () => boolean): Promise<void> {
   assert.ok(condition());
 }
 
-Deno.test("EnrolledIdentity.enrol() makes its key here, and keeps the identity for this user only", async () => {
+Deno.test("EnrolledIdentity.enroll() makes its key here, and keeps the identity for this user only", async () => {
   await using at = await world();
   const token = await nodeToken(at.control, "connector", "c1");
-  const identity = await EnrolledIdentity.enrol(at.options, token);
+  const identity = await EnrolledIdentity.enroll(at.options, token);
   assert.deepEqual(identity.id, { trustDomain: "tunnel.example", role: "connector", id: "c1" });
   assert.equal((await Deno.stat(at.options.path)).mode! & 0o777, 0o600);
   const text = await Deno.readTextFile(at.options.path);
   assert.ok(!text.includes(token.split(".")[2]));
-  await refused("identity_exists", EnrolledIdentity.enrol(at.options, token));
+  await refused("identity_exists", EnrolledIdentity.enroll(at.options, token));
 
   const again = await EnrolledIdentity.load(at.options);
   assert.deepEqual(again?.id, identity.id);
@@ -78,7 +78,7 @@ Deno.test("EnrolledIdentity.enrol() makes its key here, and keeps the identity f
   );
 });
 
-Deno.test("EnrolledIdentity.enrol() believes the cluster that the token pins only", async () => {
+Deno.test("EnrolledIdentity.enroll() believes the cluster that the token pins only", async () => {
   await using at = await world();
   const token = await nodeToken(at.control, "connector", "c1");
   const other = await MadeCluster.make();
@@ -86,19 +86,19 @@ Deno.test("EnrolledIdentity.enrol() believes the cluster that the token pins onl
     alphabet: "base64url",
     omitPadding: true,
   });
-  await refused("trust_bundle_unproven", EnrolledIdentity.enrol(at.options, token.replace(/[^.]+$/, pin)));
+  await refused("trust_bundle_unproven", EnrolledIdentity.enroll(at.options, token.replace(/[^.]+$/, pin)));
   await refused(
     "enrollment_token_malformed",
-    EnrolledIdentity.enrol(at.options, token.replace(/\.[^.]+$/, "")),
+    EnrolledIdentity.enroll(at.options, token.replace(/\.[^.]+$/, "")),
   );
   assert.equal(await EnrolledIdentity.load(at.options), undefined);
-  const identity = await EnrolledIdentity.enrol(at.options, token);
+  const identity = await EnrolledIdentity.enroll(at.options, token);
   assert.equal(identity.id.id, "c1", "its key was kept, and the token is its own");
 });
 
 Deno.test("EnrolledIdentity refuses an answer for another key: identity_answer_refused", async () => {
   await using at = await world();
-  const mine = await EnrolledIdentity.enrol(at.options, await nodeToken(at.control, "connector", "c1"));
+  const mine = await EnrolledIdentity.enroll(at.options, await nodeToken(at.control, "connector", "c1"));
   const { renewIdentity } = at.client;
   let stolen: Awaited<ReturnType<IdentityControl["renewIdentity"]>> | undefined;
   at.client.renewIdentity = async (request, signal) => stolen ??= await renewIdentity(request, signal);
@@ -108,7 +108,7 @@ Deno.test("EnrolledIdentity refuses an answer for another key: identity_answer_r
 
 Deno.test("EnrolledIdentity.start() renews at 30 % of what is left, for as long as it runs", async () => {
   await using at = await world();
-  const identity = await EnrolledIdentity.enrol(at.options, await nodeToken(at.control, "connector", "c1"));
+  const identity = await EnrolledIdentity.enroll(at.options, await nodeToken(at.control, "connector", "c1"));
   let changes = 0;
   identity.onCredentials(() => changes++);
   identity.start();
@@ -135,7 +135,7 @@ Deno.test("EnrolledIdentity goes on trying while control is away, with the next 
   await using at = await world(() => {
     if (isAway) throw new PosternError("control_unreachable");
   });
-  const identity = await EnrolledIdentity.enrol(at.options, await nodeToken(at.control, "tunneler", "t1"));
+  const identity = await EnrolledIdentity.enroll(at.options, await nodeToken(at.control, "tunneler", "t1"));
   isAway = true;
   await refused("control_unreachable", identity.renew());
   identity.start();
@@ -156,7 +156,7 @@ Deno.test("EnrolledIdentity goes on trying while control is away, with the next 
 Deno.test("EnrolledIdentity gives up when an operator has to act, and says so: identity_expired, identity_superseded", async () => {
   await using at = await world();
   const token = await nodeToken(at.control, "connector", "c1");
-  const identity = await EnrolledIdentity.enrol(at.options, token);
+  const identity = await EnrolledIdentity.enroll(at.options, token);
   at.control.clock.advance(86_400_000 + 400_000);
   identity.start();
   await pass(at.control, 5_000);
@@ -165,7 +165,7 @@ Deno.test("EnrolledIdentity gives up when an operator has to act, and says so: i
   assert.ok(at.logged.some((line) => line.includes("identity_expired") && line.includes("enroll-token")));
   identity.stop();
 
-  const second = await EnrolledIdentity.enrol(
+  const second = await EnrolledIdentity.enroll(
     at.options,
     await nodeToken(at.control, "connector", "c1"),
     true,
@@ -178,9 +178,9 @@ Deno.test("EnrolledIdentity gives up when an operator has to act, and says so: i
 
 Deno.test("EnrolledIdentity.refreshTrust() brings what was revoked, and those who listen hear of it", async () => {
   await using at = await world();
-  const mine = await EnrolledIdentity.enrol(at.options, await nodeToken(at.control, "connector", "c1"));
+  const mine = await EnrolledIdentity.enroll(at.options, await nodeToken(at.control, "connector", "c1"));
   const path = identityFileIn(at.folder.file("peer"));
-  const peer = await EnrolledIdentity.enrol(
+  const peer = await EnrolledIdentity.enroll(
     { ...at.options, path },
     await nodeToken(at.control, "tunneler", "t1"),
   );
@@ -208,7 +208,7 @@ Deno.test("EnrolledIdentity.refreshTrust() brings what was revoked, and those wh
 
 Deno.test("EnrolledIdentity.load() refuses a damaged file: identity_file_malformed", async () => {
   await using at = await world();
-  await EnrolledIdentity.enrol(at.options, await nodeToken(at.control, "connector", "c1"));
+  await EnrolledIdentity.enroll(at.options, await nodeToken(at.control, "connector", "c1"));
   const text = await Deno.readTextFile(at.options.path);
   for (
     const damaged of [

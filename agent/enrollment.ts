@@ -9,7 +9,7 @@ import { PosternError } from "../src/errors/mod.ts";
 import type { ControlClient } from "./control_client.ts";
 import type { Tpm } from "./tpm/mod.ts";
 
-/** What enrolment needs of the TPM. */
+/** What enrollment needs of the TPM. */
 export type EnrollingTpm = Pick<
   Tpm,
   "agentId" | "ek" | "ekTemplate" | "akPublicBytes" | "akName" | "activate"
@@ -28,7 +28,7 @@ const SECRET_BYTES = 32;
  * Throws what control refuses with (`enrollment_*`, `machine_*`, `ek_*`, `ak_*`), what the TPM throws
  * (`tpm_activation_failed`, ...), and `enrollment_agent_mismatch` when control means another agent than this one.
  */
-export async function enrol(
+export async function enroll(
   tpm: EnrollingTpm,
   control: Pick<ControlClient, "beginEnrollment" | "finishEnrollment">,
   token: string,
@@ -64,7 +64,7 @@ function proofOf(
   if (secret.length !== SECRET_BYTES) {
     throw new PosternError(
       "control_response_invalid",
-      `Cannot enrol machine: control's secret has ${secret.length} bytes in place of ${SECRET_BYTES}`,
+      `Cannot enroll machine: control's secret has ${secret.length} bytes in place of ${SECRET_BYTES}`,
     );
   }
   return enrollmentProof(secret, { nonce: begun.nonce, enrollmentId: begun.enrollment_id, agentId, akName });
@@ -75,6 +75,6 @@ function checkAgent({ agentId }: EnrollingTpm, named: string): void {
   if (named === agentId) return;
   throw new PosternError(
     "enrollment_agent_mismatch",
-    `Cannot enrol machine: control names it ${named}, its TPM makes it ${agentId}`,
+    `Cannot enroll machine: control names it ${named}, its TPM makes it ${agentId}`,
   );
 }

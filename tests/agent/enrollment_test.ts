@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { enrol } from "../../agent/enrolment.ts";
+import { enroll } from "../../agent/enrollment.ts";
 import { openTpm, type Tpm } from "../../agent/tpm/mod.ts";
 import { makeCredential } from "../../src/attestation/ek/mod.ts";
 import { enrollmentProof } from "../../src/attestation/mod.ts";
@@ -8,7 +8,7 @@ import { parseTpmAddress } from "../../src/config/mod.ts";
 import { systemClock, systemRandom } from "../../src/driver/mod.ts";
 import { Swtpm } from "../support/swtpm.ts";
 
-type Control = Parameters<typeof enrol>[1];
+type Control = Parameters<typeof enroll>[1];
 type Begun = Awaited<ReturnType<Control["beginEnrollment"]>>;
 
 const never = new AbortController().signal;
@@ -47,11 +47,11 @@ function controlFor(tpm: Tpm, change: Partial<Begun> & { secret?: Uint8Array; fi
   return { control, asked, secret };
 }
 
-Deno.test("enrol() proves both keys with the secret that the TPM gives out, and never sends it", async () => {
+Deno.test("enroll() proves both keys with the secret that the TPM gives out, and never sends it", async () => {
   await using machine = await Swtpm.start();
   const tpm = await opened(machine);
   const { control, asked, secret } = controlFor(tpm);
-  assert.deepEqual(await enrol(tpm, control, "enroll.x.y", never), {
+  assert.deepEqual(await enroll(tpm, control, "enroll.x.y", never), {
     agentId: tpm.agentId,
     labels: ["prod"],
   });
@@ -64,18 +64,18 @@ Deno.test("enrol() proves both keys with the secret that the TPM gives out, and 
   assert.equal(asked.join().includes(toBase64Url(secret)), false);
 });
 
-Deno.test("enrol() has nothing to do with another agent: enrollment_agent_mismatch", async () => {
+Deno.test("enroll() has nothing to do with another agent: enrollment_agent_mismatch", async () => {
   await using machine = await Swtpm.start();
   const tpm = await opened(machine);
   const other = `agent-${"a".repeat(26)}`;
   const swapped = controlFor(tpm, { agent_id: other });
-  await assert.rejects(enrol(tpm, swapped.control, "t", never), { code: "enrollment_agent_mismatch" });
+  await assert.rejects(enroll(tpm, swapped.control, "t", never), { code: "enrollment_agent_mismatch" });
   assert.equal(swapped.asked.length, 1, "nothing was proved");
   const late = controlFor(tpm, { finishedAs: other });
-  await assert.rejects(enrol(tpm, late.control, "t", never), { code: "enrollment_agent_mismatch" });
+  await assert.rejects(enroll(tpm, late.control, "t", never), { code: "enrollment_agent_mismatch" });
 });
 
-Deno.test("enrol() cannot open a credential for another AK, for another TPM, or a changed one: tpm_activation_failed", async () => {
+Deno.test("enroll() cannot open a credential for another AK, for another TPM, or a changed one: tpm_activation_failed", async () => {
   await using machine = await Swtpm.start();
   await using foreign = await Swtpm.start({ name: "second" });
   const [tpm, stranger] = [await opened(machine), await opened(foreign)];
@@ -87,15 +87,15 @@ Deno.test("enrol() cannot open a credential for another AK, for another TPM, or 
   changed.credential_blob[10] ^= 1;
   for (const wrong of [credential(tpm, stranger.akName), credential(stranger, tpm.akName), changed]) {
     const { control, asked } = controlFor(tpm, wrong as Partial<Begun>);
-    await assert.rejects(enrol(tpm, control, "t", never), { code: "tpm_activation_failed" });
+    await assert.rejects(enroll(tpm, control, "t", never), { code: "tpm_activation_failed" });
     assert.equal(asked.length, 1);
   }
 });
 
-Deno.test("enrol() proves nothing with a secret of another length: control_response_invalid", async () => {
+Deno.test("enroll() proves nothing with a secret of another length: control_response_invalid", async () => {
   await using machine = await Swtpm.start();
   const tpm = await opened(machine);
   const { control, asked } = controlFor(tpm, { secret: new Uint8Array(16) });
-  await assert.rejects(enrol(tpm, control, "t", never), { code: "control_response_invalid" });
+  await assert.rejects(enroll(tpm, control, "t", never), { code: "control_response_invalid" });
   assert.equal(asked.length, 1);
 });
