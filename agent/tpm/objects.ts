@@ -32,8 +32,15 @@ export interface LoadedKey {
   readonly name: Uint8Array<ArrayBuffer>;
 }
 
-/** TPM2_CreatePrimary in the endorsement hierarchy: the same template is the same key, until the maker's seed changes. */
-export async function createPrimary(turn: TpmTurn, template: TpmPublic): Promise<LoadedKey> {
+/**
+ * TPM2_CreatePrimary: the same template is the same key, until the hierarchy's seed changes. That of the endorsement hierarchy is the
+ * maker's; that of the owner's changes when the owner clears the TPM.
+ */
+export async function createPrimary(
+  turn: TpmTurn,
+  template: TpmPublic,
+  hierarchy: "endorsement" | "owner" = "endorsement",
+): Promise<LoadedKey> {
   const parameters = new TpmWriter()
     .sized(new TpmWriter().u16(0).u16(0).bytes(), maxDigestBytes) // TPM2B_SENSITIVE_CREATE: no password, no data
     .put(encodeTpm(TPM2B_PUBLIC, template))
@@ -42,7 +49,7 @@ export async function createPrimary(turn: TpmTurn, template: TpmPublic): Promise
     .bytes();
   const key = await turn.run({
     name: "createPrimary",
-    handles: [TpmRh.endorsement],
+    handles: [TpmRh[hierarchy]],
     authorizations: [TpmRh.password],
     parameters,
     makesHandle: true,

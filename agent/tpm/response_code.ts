@@ -25,8 +25,13 @@ export const TpmRc = {
   failure: 0x101,
   needsTest: 0x153,
   commandCode: 0x143,
-  /** Format 1, without the number of the handle. */
+  pcrChanged: 0x128,
+  /** Format 1, without the number of the handle, parameter or session. */
+  hierarchy: 0x085,
   handle: 0x08b,
+  authFail: 0x08e,
+  policyFail: 0x09d,
+  badAuth: 0x0a2,
   objectMemory: 0x902,
   sessionMemory: 0x903,
   yielded: 0x908,
@@ -60,6 +65,11 @@ export function isWarning(code: number): boolean {
 /** No room for one more object or session: without a resource manager another program may hold it, for a moment or for good. */
 export function isFull(code: number): boolean {
   return isCode(code, TpmRc.objectMemory) || isCode(code, TpmRc.sessionMemory);
+}
+
+/** Whether the TPM has understood the command, and refuses what stands in it (format 1): sending it again changes nothing. */
+export function isAboutContent(code: number): boolean {
+  return (code & FORMAT_1) !== 0;
 }
 
 /** Whether the code, which parameter, handle or session it is about aside, is `base`. */

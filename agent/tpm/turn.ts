@@ -163,6 +163,7 @@ function commandName({ name }: TpmCommand): string {
     nvRead: "NV_Read",
     nvReadPublic: "NV_ReadPublic",
     pcrRead: "PCR_Read",
+    policyPcr: "PolicyPCR",
   };
   return `TPM2_${names[name] ?? name[0].toUpperCase() + name.slice(1)}`;
 }

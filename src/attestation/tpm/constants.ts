@@ -7,6 +7,7 @@ export const TpmAlg = {
   rsa: 0x0001,
   sha1: 0x0004,
   aes: 0x0006,
+  keyedHash: 0x0008,
   sha256: 0x000b,
   sha384: 0x000c,
   sha512: 0x000d,

@@ -11,6 +11,60 @@ export const TPM_CLIENT_ERRORS = {
     remedy:
       "Give --tpm, POSTERN_TPM or `tpm` in the file of --config: unix:PATH, tcp:HOST:PORT, a device's path, or stdio.",
   },
+  identity_seal_foreign: {
+    title: "Identity is sealed to another TPM",
+    blame: "operator",
+    retryable: false,
+    exit: 4,
+    cause:
+      "The state directory was copied from another machine, or this machine's TPM or mainboard was replaced. What is in it " +
+      "can be opened by the TPM that sealed it only.",
+    remedy:
+      "Start the node on its own machine. If this is to be the node from now on, enrol it anew with `postern enroll --force` " +
+      "and a new token: its old identity is superseded then.",
+  },
+  identity_seal_cleared: {
+    title: "TPM was cleared since the identity was sealed",
+    blame: "operator",
+    retryable: false,
+    exit: 4,
+    cause:
+      "It is the same TPM, but its owner has cleared it (in the firmware's setup, or by TPM2_Clear). The seed that sealed keys " +
+      "follow from is gone for good.",
+    remedy:
+      "Enrol the node anew with `postern enroll --force` and a new token. Nothing else brings the key back.",
+  },
+  identity_seal_pcrs_changed: {
+    title: "Machine has started otherwise than when the identity was sealed",
+    blame: "operator",
+    retryable: false,
+    exit: 4,
+    cause:
+      "The identity was sealed to PCRs (`identity_seal_pcrs`), and one of them has another value: firmware, its settings, boot " +
+      "loader or what was started are not what they were.",
+    remedy:
+      "Find out what has changed. If it was you, enrol the node anew with `postern enroll --force` and a new token; before " +
+      "updates of the firmware set `identity_seal_pcrs` to none and start the node once.",
+  },
+  identity_seal_damaged: {
+    title: "Sealed identity is damaged",
+    blame: "local",
+    retryable: false,
+    exit: 1,
+    cause: "The file in the state directory was altered, or was not written whole.",
+    remedy:
+      "Restore it from a backup of this machine, or enrol the node anew with `postern enroll --force` and a new token.",
+  },
+  identity_seal_owner_locked: {
+    title: "TPM's storage hierarchy cannot be used",
+    blame: "operator",
+    retryable: false,
+    exit: 1,
+    cause:
+      "The TPM's owner has set a password for the storage hierarchy, or disabled it: nothing can be sealed without that password.",
+    remedy:
+      "Remove the owner's password (`tpm2_changeauth -c owner -p OLD`), or keep the identity in a file: `identity_seal: file`.",
+  },
   tpm_unavailable: {
     title: "TPM cannot be reached",
     blame: "operator",
