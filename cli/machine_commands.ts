@@ -30,7 +30,8 @@ export const enrollCommand: Command = {
     "",
     "Takes the TPM at /dev/tpmrm0 unless --tpm or the configuration names another. Nothing secret is kept: the TPM makes the",
     "same keys at every start. May be run again with the same token when it was cut short.",
-    "A token of a role and an id needs no TPM: the key is made here, and kept in the state directory for this user only.",
+    "A token of a role and an id needs no TPM: the key is made here, and kept in the state directory, sealed to the TPM where",
+    "--tpm names one.",
     "With --keygen nothing is enrolled: the public key that is printed may be sent to the operator over any way, and the token",
     "that is wrapped to it is of no use on another host.",
   ],
@@ -48,7 +49,7 @@ export const enrollCommand: Command = {
     jsonFlag,
   ],
   settings: "agent",
-  commonKeys: ["control", "tpm", "tpm_ek", "ca_file", "proxy", "state_directory"],
+  commonKeys: ["control", "tpm", "tpm_ek", "identity_seal", "ca_file", "proxy", "state_directory"],
   run: async (call) => (await import("./commands/enroll.ts")).runEnroll(call),
 };
 

@@ -10,7 +10,14 @@ import { makeCsr, type SignedDocument, signRenewal } from "../../src/pki/mod.ts"
 import type { Clock, Log, Random } from "../../src/ports/mod.ts";
 import type { ControlClient } from "../control_client.ts";
 import { checkAnswered, firstTrust, keptTrust, pinOf, type ProvenTrust } from "./answered_identity.ts";
-import { makeNodeKeys, type NodeKeys, readIdentityFile, writeIdentityFile } from "./identity_file.ts";
+import {
+  type KeptIdentity,
+  makeNodeKeys,
+  type NodeKeys,
+  readIdentityFile,
+  writeIdentityFile,
+} from "./identity_file.ts";
+import type { SecretFiles } from "./secret_files.ts";
 
 /** Between looks at the revocation list, and up to a fifth less. */
 const TRUST_EVERY_MS = 60_000;
@@ -24,6 +31,16 @@ const FINAL: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "peer_certificate_revoked",
 ]);
 
+/** Files that this node will never read again: a new enrollment may take their place. */
+const UNREADABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "identity_file_malformed",
+  "identity_seal_cleared",
+  "identity_seal_damaged",
+  "identity_seal_foreign",
+  "identity_seal_pcrs_changed",
+  "identity_sealed",
+]);
+
 export type IdentityControl = Pick<
   ControlClient,
   "enrollIdentity" | "renewalNonce" | "renewIdentity" | "trustBundles" | "nodeRevocations"
@@ -32,6 +49,8 @@ export type IdentityControl = Pick<
 export interface EnrolledIdentityOptions {
   /** As `identityFileIn` says. */
   readonly path: string;
+  /** What protects that file. */
+  readonly files: SecretFiles;
   /** Controls of the cluster, in the order in which they are tried. */
   readonly controls: readonly IdentityControl[];
   readonly clock: Clock;
@@ -71,7 +90,7 @@ export class EnrolledIdentity extends NodeIdentity {
   /**
    * Enrolls this node by a one-time token. The key is on disk before control is asked: after a crash at any step the same token
    * is good for another attempt. @param replace an identity that is there is given up.
-   * @throws PosternError `identity_exists`, `identity_file_malformed`, `state_unwritable`, what control refuses with, and what is
+   * @throws PosternError `identity_exists`, `identity_file_malformed`, `identity_seal*`, `state_unwritable`, what control refuses with, and what is
    * thrown about its answer
    */
   static async enroll(
@@ -79,14 +98,14 @@ export class EnrolledIdentity extends NodeIdentity {
     token: string,
     replace = false,
   ): Promise<EnrolledIdentity> {
-    const { path, clock } = options;
+    const { path, files, clock } = options;
     const pin = pinOf(token);
-    const kept = await readIdentityFile(path);
+    const { kept, isThere } = await keptBefore(options, replace);
     if (kept?.identity !== undefined && !replace) {
       throw new PosternError("identity_exists", `Cannot enroll node: ${path} holds an identity already`);
     }
     const keys = kept === undefined || kept.identity !== undefined ? await makeNodeKeys() : kept.keys;
-    if (kept === undefined) await writeIdentityFile(path, { keys });
+    if (!isThere) await writeIdentityFile(path, { keys }, files);
     const csr = toBase64Url(await makeCsr(keys));
     const answer = await firstOf(options.controls, (control) => control.enrollIdentity(token, csr, never));
     const trust = firstTrust(answer, pin, clock.wall());
@@ -94,16 +113,16 @@ export class EnrolledIdentity extends NodeIdentity {
     await writeIdentityFile(path, {
       keys,
       identity: { chain: answer.certificate_chain, ...trust.documents },
-    });
+    }, files);
     return new EnrolledIdentity(options, keys, answer.certificate_chain, trust);
   }
 
   /**
    * The identity of before, whose certificate may be over; undefined where this node was never enrolled.
-   * @throws PosternError `identity_file_malformed`, and the codes of private files
+   * @throws PosternError `identity_file_malformed`, `identity_seal*`, and the codes of private files
    */
   static async load(options: EnrolledIdentityOptions): Promise<EnrolledIdentity | undefined> {
-    const kept = await readIdentityFile(options.path);
+    const kept = await readIdentityFile(options.path, options.files);
     if (kept?.identity === undefined) return undefined;
     try {
       return new EnrolledIdentity(options, kept.keys, kept.identity.chain, keptTrust(kept.identity));
@@ -209,7 +228,8 @@ export class EnrolledIdentity extends NodeIdentity {
   #write(next?: { readonly keys: NodeKeys; readonly chain: readonly Uint8Array[] }): Promise<void> {
     const written = this.#writing.then(async () => {
       const { keys, chain } = next ?? { keys: this.#keys, chain: this.credentials.chain };
-      await writeIdentityFile(this.#options.path, { keys, identity: { chain, ...this.#documents } });
+      const { path, files } = this.#options;
+      await writeIdentityFile(path, { keys, identity: { chain, ...this.#documents } }, files);
       if (next === undefined) return;
       this.replaceCredentials(credentialsOf(keys, chain));
       this.#keys = keys;
@@ -249,6 +269,20 @@ export class EnrolledIdentity extends NodeIdentity {
         this.#scheduleTrust(TRUST_EVERY_MS * (1 - 0.2 * random(1)[0] / 256));
       }
     });
+  }
+}
+
+/** @param replace what this node cannot read is given up as well, but not before control has answered */
+async function keptBefore(
+  { path, files }: EnrolledIdentityOptions,
+  replace: boolean,
+): Promise<{ readonly kept?: KeptIdentity; readonly isThere: boolean }> {
+  try {
+    const kept = await readIdentityFile(path, files);
+    return kept === undefined ? { isThere: false } : { kept, isThere: true };
+  } catch (error) {
+    if (replace && UNREADABLE.has(codeOf(error))) return { isThere: true };
+    throw error;
   }
 }
 

@@ -1,11 +1,11 @@
-/** The key of this host that enrollment tokens are wrapped to: made once, kept in the state directory for this user only. */
+/** The key of this host that enrollment tokens are wrapped to: made once, kept in the state directory. */
 import { z } from "zod";
 import { fromBase64Url, toBase64Url } from "../../src/bytes/mod.ts";
 import { generateX25519KeyPair, type X25519KeyPair, x25519KeyPair } from "../../src/crypto/mod.ts";
-import { createPrivate, readPrivate } from "../../src/driver/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
 import { formatHostKey, isWrappedToken, unwrapToken } from "../../src/pki/mod.ts";
 import type { Random } from "../../src/ports/mod.ts";
+import type { SecretFiles } from "./secret_files.ts";
 
 const MAX_FILE_BYTES = 4_096;
 
@@ -26,8 +26,8 @@ export function hostKeyFileIn(directory: string): string {
  * The public key of this host, as operators pass it on. Makes the pair where there is none.
  * Throws `host_key_file_malformed`, `state_unwritable` and the codes of private files.
  */
-export async function hostKeyOf(path: string, random: Random): Promise<string> {
-  const kept = await readHostKey(path);
+export async function hostKeyOf(path: string, random: Random, files: SecretFiles): Promise<string> {
+  const kept = await readHostKey(path, files);
   if (kept !== undefined) return formatHostKey(kept.publicKey);
   const made = generateX25519KeyPair(random);
   const file: z.infer<typeof schema> = {
@@ -37,8 +37,8 @@ export async function hostKeyOf(path: string, random: Random): Promise<string> {
   };
   made.privateKey.fill(0);
   // Of two that start at once one makes the key that both tell.
-  if (!await createPrivate(path, `${JSON.stringify(file, undefined, 2)}\n`)) {
-    return await hostKeyOf(path, random);
+  if (!await files.create(path, `${JSON.stringify(file, undefined, 2)}\n`)) {
+    return await hostKeyOf(path, random, files);
   }
   return file.public_key;
 }
@@ -47,9 +47,9 @@ export async function hostKeyOf(path: string, random: Random): Promise<string> {
  * The token, opened with this host's key if it is wrapped.
  * Throws `host_key_missing`, `wrapped_token_foreign`, `wrapped_token_damaged`, and what {@link hostKeyOf} throws.
  */
-export async function openToken(text: string, hostKeyPath: string): Promise<string> {
+export async function openToken(text: string, hostKeyPath: string, files: SecretFiles): Promise<string> {
   if (!isWrappedToken(text)) return text;
-  const keys = await readHostKey(hostKeyPath);
+  const keys = await readHostKey(hostKeyPath, files);
   if (keys === undefined) {
     throw new PosternError(
       "host_key_missing",
@@ -63,8 +63,8 @@ export async function openToken(text: string, hostKeyPath: string): Promise<stri
   }
 }
 
-async function readHostKey(path: string): Promise<X25519KeyPair | undefined> {
-  const text = await readPrivate(path, MAX_FILE_BYTES);
+async function readHostKey(path: string, files: SecretFiles): Promise<X25519KeyPair | undefined> {
+  const text = await files.read(path, MAX_FILE_BYTES);
   if (text === undefined) return undefined;
   try {
     return x25519KeyPair(fromBase64Url(schema.parse(JSON.parse(text)).private_key));

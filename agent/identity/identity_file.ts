@@ -1,10 +1,10 @@
-/** The identity on disk, for this user only: a restart needs no new enrollment. The key is in it as it is: no TPM seals it. */
+/** The identity on disk: a restart needs no new enrollment. Who can read it is for {@link SecretFiles}. */
 import { z } from "zod";
 import { fromBase64Url, toBase64Url } from "../../src/bytes/mod.ts";
-import { readPrivate, replacePrivate } from "../../src/driver/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
 import type { SignedDocument } from "../../src/pki/mod.ts";
 import { P256 } from "../../src/x509/mod.ts";
+import type { SecretFiles } from "./secret_files.ts";
 
 /** A revocation list may have some thousand entries. */
 const MAX_FILE_BYTES = 4_194_304;
@@ -50,9 +50,9 @@ export async function makeNodeKeys(): Promise<NodeKeys> {
   return { ...pair, pkcs8: new Uint8Array(await crypto.subtle.exportKey("pkcs8", pair.privateKey)) };
 }
 
-/** Undefined without a file. Throws `identity_file_malformed` and the codes of private files. */
-export async function readIdentityFile(path: string): Promise<KeptIdentity | undefined> {
-  const text = await readPrivate(path, MAX_FILE_BYTES);
+/** Undefined without a file. Throws `identity_file_malformed` and what reading secret files throws. */
+export async function readIdentityFile(path: string, files: SecretFiles): Promise<KeptIdentity | undefined> {
+  const text = await files.read(path, MAX_FILE_BYTES);
   if (text === undefined) return undefined;
   try {
     const { key, identity } = schema.parse(JSON.parse(text));
@@ -73,8 +73,12 @@ export async function readIdentityFile(path: string): Promise<KeptIdentity | und
   }
 }
 
-/** Replaces the file in one step. Throws `state_unwritable`. */
-export async function writeIdentityFile(path: string, { keys, identity }: KeptIdentity): Promise<void> {
+/** Replaces the file in one step. Throws what writing secret files throws. */
+export async function writeIdentityFile(
+  path: string,
+  { keys, identity }: KeptIdentity,
+  files: SecretFiles,
+): Promise<void> {
   const kept: z.infer<typeof schema> = {
     version: 1,
     key: toBase64Url(keys.pkcs8),
@@ -86,7 +90,7 @@ export async function writeIdentityFile(path: string, { keys, identity }: KeptId
       },
     }),
   };
-  await replacePrivate(path, `${JSON.stringify(kept, undefined, 2)}\n`);
+  await files.replace(path, `${JSON.stringify(kept, undefined, 2)}\n`);
 }
 
 /** The public half is in a PKCS #8 key as WebCrypto writes it. */

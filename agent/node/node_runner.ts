@@ -22,6 +22,7 @@ import {
   hostKeyFileIn,
   identityFileIn,
   openToken,
+  secretFilesOf,
 } from "../identity/mod.ts";
 import { ChannelControl } from "./channel_control.ts";
 
@@ -82,6 +83,7 @@ export async function openNode(
   await openPrivateDirectory(directory);
   const options = {
     path: identityFileIn(directory),
+    files: secretFilesOf(config, { clock, random, log }),
     controls: [channel, api],
     clock,
     random,
@@ -130,7 +132,10 @@ async function enrolled(
   }
   const { secret, warning } = await readSecretFile(enrollmentTokenFile, Deno);
   if (warning !== undefined) options.log("warn", warning);
-  return await EnrolledIdentity.enroll(options, await openToken(secret, hostKeyFileIn(directory)));
+  return await EnrolledIdentity.enroll(
+    options,
+    await openToken(secret, hostKeyFileIn(directory), options.files),
+  );
 }
 
 /** The channel to control, which also brings newer trust, and renewals. */

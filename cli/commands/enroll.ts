@@ -13,6 +13,8 @@ import {
   hostKeyOf,
   identityFileIn,
   openToken,
+  type SecretFiles,
+  secretFilesOf,
 } from "../../agent/identity/mod.ts";
 import { isLoopbackHost, parseTpmAddress, readSecretFile, type TpmAddress } from "../../src/config/mod.ts";
 import { openPrivateDirectory, readAuthorities, systemClock, systemRandom } from "../../src/driver/mod.ts";
@@ -46,8 +48,9 @@ export async function runEnroll(call: Call): Promise<number> {
   const { secret, warning } = await readSecretFile(tokenFile, Deno);
   if (warning !== undefined) terminal.err(`${escapeControls(warning)}\n`);
   const directory = config.stateDirectory.replace(/(?<=.)\/+$/, "");
-  const token = await openToken(secret, hostKeyFileIn(directory));
-  if (isNodeToken(token)) return await enrollNode(call, config, directory, token);
+  const files = secretFilesOf(config, { clock: systemClock, random: systemRandom, log: noLog });
+  const token = await openToken(secret, hostKeyFileIn(directory), files);
+  if (isNodeToken(token)) return await enrollNode({ ...call, terminal }, config, directory, { token, files });
   const file = machineFileIn(directory);
   const tpm = await openTpm(config.tpm ?? DEFAULT_TPM, {
     clock: systemClock,
@@ -85,8 +88,10 @@ async function makeHostKey(call: Call, tokenFile: string | undefined): Promise<n
   const directory = config.stateDirectory.replace(/(?<=.)\/+$/, "");
   await openPrivateDirectory(directory);
   const file = hostKeyFileIn(directory);
-  const key = await hostKeyOf(file, systemRandom);
-  call.terminal.out(`${call.switches.has("json") ? JSON.stringify({ host_key: key, file }) : key}\n`);
+  const terminal = terminalBeside(config.tpm, call.terminal);
+  const files = secretFilesOf(config, { clock: systemClock, random: systemRandom, log: noLog });
+  const key = await hostKeyOf(file, systemRandom, files);
+  terminal.out(`${call.switches.has("json") ? JSON.stringify({ host_key: key, file }) : key}\n`);
   return 0;
 }
 
@@ -99,20 +104,28 @@ async function enrollNode(
   call: Call,
   config: Awaited<ReturnType<typeof loadAgent>>["config"],
   directory: string,
-  token: string,
+  { token, files }: { readonly token: string; readonly files: SecretFiles },
 ): Promise<number> {
   const { terminal } = call;
   await openPrivateDirectory(directory);
   const control = await controlOf(config);
   try {
     const path = identityFileIn(directory);
-    const options = { path, controls: [control], clock: systemClock, random: systemRandom, log: noLog };
+    const options = {
+      path,
+      files,
+      controls: [control],
+      clock: systemClock,
+      random: systemRandom,
+      log: noLog,
+    };
     const identity = await EnrolledIdentity.enroll(options, token, call.switches.has("force"));
     const { role, id, trustDomain } = identity.id;
     const expires = new Date(identity.endsAtMs).toISOString();
-    const facts = { role, id, trust_domain: trustDomain, expires_at: expires, file: path, key: "file" };
+    const facts = { role, id, trust_domain: trustDomain, expires_at: expires, file: path, key: files.kind };
+    const where = files.kind === "tpm" ? "sealed to the TPM" : "not in a TPM";
     const told =
-      `enrolled as ${role} ${id} of ${trustDomain} until ${expires}; its key is in ${path}, not in a TPM`;
+      `enrolled as ${role} ${id} of ${trustDomain} until ${expires}; its key is in ${path}, ${where}`;
     terminal.out(`${call.switches.has("json") ? JSON.stringify(facts) : escapeControls(told)}\n`);
     return 0;
   } finally {

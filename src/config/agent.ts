@@ -9,6 +9,7 @@ import {
   nodeId,
   noProxyRules,
   path,
+  pcrs,
   serviceName,
   size,
   targetAddress,
@@ -124,6 +125,21 @@ export const agentSettings = {
     word(...ekKinds),
     "Which of the TPM's certified keys names this agent; the first of p256, p384, rsa2048 when absent.",
     ekKinds.join("|"),
+  ),
+  /** A copied state directory opens on no other machine; without a TPM it is as good as the file's permissions. */
+  identitySeal: setting(
+    word("auto", "tpm", "file"),
+    "auto",
+    "What keeps the identity of a connector or tunneler in the state directory: a key that only the TPM opens, or the file's " +
+      "permissions alone; auto = the TPM where `tpm` names one.",
+    "auto|tpm|file",
+  ),
+  identitySealPcrs: setting(
+    pcrs(),
+    "none",
+    "PCRs of the SHA-256 bank that have to be as they were when the identity was sealed: an update of the firmware may cost a " +
+      "new enrollment.",
+    "PCR,...|none",
   ),
   adminListen: setting(
     addressOrOff(),

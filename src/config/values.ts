@@ -7,6 +7,7 @@ import { ipBytes, parseAddressBlock } from "../bytes/mod.ts";
 import { isNodeId } from "../pki/mod.ts";
 import { type Address, parseAddress, type PortRange } from "./address.ts";
 import { isNoProxyRule } from "./no_proxy.ts";
+import { maxPcr } from "../attestation/mod.ts";
 import { parseTpmAddress, type TpmAddress } from "./tpm_address.ts";
 
 /** Longest text value. Keeps messages and memory bounded whatever a file holds. */
@@ -240,6 +241,17 @@ export function tpmAddressOrOff(): z.ZodType<TpmAddress | null, unknown> {
     "unix:/PATH, tcp:HOST:PORT, the path of a device, stdio or off",
     (raw) => raw === "off" || raw === false ? null : parseTpmAddress(textOf(raw) ?? ""),
   );
+}
+
+/** PCRs, ascending and each once, or "none" as an empty list. */
+export function pcrs(): z.ZodType<readonly number[], unknown> {
+  return notation("PCRs from 0 to 23 such as 0,2,7, or none", (raw) => {
+    if (raw === "none" || raw === "") return Object.freeze([]);
+    const texts = Array.isArray(raw) ? raw.map(textOf) : textOf(raw)?.split(",");
+    if (!texts?.every((text) => text !== undefined && /^\s*\d{1,2}\s*$/.test(text))) return undefined;
+    const numbers = [...new Set(texts.map(Number))].sort((a, b) => a - b);
+    return numbers.every((pcr) => pcr <= maxPcr) ? Object.freeze(numbers) : undefined;
+  });
 }
 
 /** `first-last`, or "off" as null. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { EnrolledIdentity, identityFileIn } from "../../agent/identity/mod.ts";
+import { EnrolledIdentity, identityFileIn, plainFiles } from "../../agent/identity/mod.ts";
 import { controlDefaults } from "../../src/control/mod.ts";
 import { systemRandom } from "../../src/driver/mod.ts";
 import { inProcess } from "../agent/identity/in_process_control.ts";
@@ -30,7 +30,7 @@ Deno.test("connectors of five minutes renew for ten: none misses, and each renew
   const fleet: EnrolledIdentity[] = [];
   for (let n = 0; n < nodes; n++) {
     const path = identityFileIn(folder.file(`c${n}`));
-    const options = { path, controls: [client], clock, random, log() {} };
+    const options = { path, files: plainFiles, controls: [client], clock, random, log() {} };
     fleet.push(await EnrolledIdentity.enroll(options, await nodeToken(control, "connector", `c${n}`)));
   }
   writes = 0;

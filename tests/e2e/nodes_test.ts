@@ -1,12 +1,14 @@
 /** Control, connector and tunneler as the processes that users start. */
 import assert from "node:assert/strict";
-import { identityFileIn, readIdentityFile } from "../../agent/identity/identity_file.ts";
+import { readIdentityFile } from "../../agent/identity/identity_file.ts";
+import { identityFileIn, plainFiles } from "../../agent/identity/mod.ts";
 import { pemOfChain, readNodeCertificate } from "../../src/pki/mod.ts";
 import { der } from "../../src/bytes/mod.ts";
 import { freePort } from "../support/ports.ts";
 import { Process } from "../support/process.ts";
 import { eventually, type Settings } from "../support/stack.ts";
 import { flagsOf, startPostern } from "../support/stack_processes.ts";
+import { Swtpm } from "../support/swtpm.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
 interface NodeRow {
@@ -128,7 +130,7 @@ class Nodes implements AsyncDisposable {
   }
 
   async keptOf(role: string) {
-    const kept = await readIdentityFile(identityFileIn(this.folder.file(role)));
+    const kept = await readIdentityFile(identityFileIn(this.folder.file(role)), plainFiles);
     return { keys: kept!.keys, chain: kept!.identity!.chain };
   }
 
@@ -144,14 +146,16 @@ class Nodes implements AsyncDisposable {
   }
 }
 
-Deno.test("connector and tunneler enroll, are online once echoes went all the way, and come back after each was killed", async () => {
+Deno.test("connector and tunneler enroll, are online once echoes went all the way, and come back after each was killed, the tunneler by its TPM", async () => {
   await using nodes = await Nodes.make();
+  await using tpm = await Swtpm.start({ name: "first" });
+  const sealing = { tpm: tpm.address, identity_seal: "tpm" };
   let edge = await nodes.edge();
   await nodes.token("connector", "c1");
   await nodes.token("tunneler", "t1");
   let connector = nodes.node("connector");
   await nodes.ready("connector");
-  let tunneler = nodes.node("tunneler");
+  let tunneler = nodes.node("tunneler", sealing);
   await nodes.ready("tunneler");
   await nodes.online("connector", "c1");
   await nodes.online("tunneler", "t1");
@@ -160,7 +164,14 @@ Deno.test("connector and tunneler enroll, are online once echoes went all the wa
   await Deno.remove(nodes.folder.file("connector.token"));
   await Deno.remove(nodes.folder.file("tunneler.token"));
   await tunneler.stop("SIGKILL");
-  tunneler = nodes.node("tunneler");
+  const kept = await Deno.readTextFile(identityFileIn(nodes.folder.file("tunneler")));
+  assert.equal(JSON.parse(kept).sealed_to, "tpm");
+  assert.equal((await nodes.node("tunneler").finished()).code, 2, "identity_sealed");
+  await using other = await Swtpm.start({ name: "second" });
+  const copied = await nodes.node("tunneler", { ...sealing, tpm: other.address }).finished();
+  assert.equal(copied.code, 4, copied.stderr);
+  assert.match(copied.stderr, /identity_seal_foreign/);
+  tunneler = nodes.node("tunneler", sealing);
   await nodes.ready("tunneler");
   await connector.stop("SIGKILL");
   await nodes.ready("tunneler", false);

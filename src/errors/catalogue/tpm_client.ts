@@ -20,7 +20,7 @@ export const TPM_CLIENT_ERRORS = {
       "The state directory was copied from another machine, or this machine's TPM or mainboard was replaced. What is in it " +
       "can be opened by the TPM that sealed it only.",
     remedy:
-      "Start the node on its own machine. If this is to be the node from now on, enrol it anew with `postern enroll --force` " +
+      "Start the node on its own machine. If this is to be the node from now on, enroll it anew with `postern enroll --force` " +
       "and a new token: its old identity is superseded then.",
   },
   identity_seal_cleared: {
@@ -32,7 +32,7 @@ export const TPM_CLIENT_ERRORS = {
       "It is the same TPM, but its owner has cleared it (in the firmware's setup, or by TPM2_Clear). The seed that sealed keys " +
       "follow from is gone for good.",
     remedy:
-      "Enrol the node anew with `postern enroll --force` and a new token. Nothing else brings the key back.",
+      "Enroll the node anew with `postern enroll --force` and a new token. Nothing else brings the key back.",
   },
   identity_seal_pcrs_changed: {
     title: "Machine has started otherwise than when the identity was sealed",
@@ -43,7 +43,7 @@ export const TPM_CLIENT_ERRORS = {
       "The identity was sealed to PCRs (`identity_seal_pcrs`), and one of them has another value: firmware, its settings, boot " +
       "loader or what was started are not what they were.",
     remedy:
-      "Find out what has changed. If it was you, enrol the node anew with `postern enroll --force` and a new token; before " +
+      "Find out what has changed. If it was you, enroll the node anew with `postern enroll --force` and a new token; before " +
       "updates of the firmware set `identity_seal_pcrs` to none and start the node once.",
   },
   identity_seal_damaged: {
@@ -53,7 +53,27 @@ export const TPM_CLIENT_ERRORS = {
     exit: 1,
     cause: "The file in the state directory was altered, or was not written whole.",
     remedy:
-      "Restore it from a backup of this machine, or enrol the node anew with `postern enroll --force` and a new token.",
+      "Restore it from a backup of this machine, or enroll the node anew with `postern enroll --force` and a new token.",
+  },
+  identity_seal_no_tpm: {
+    title: "No TPM is named to seal the identity to",
+    blame: "operator",
+    retryable: false,
+    exit: 2,
+    cause:
+      "`identity_seal: tpm` asks for a TPM, and the setting `tpm` is off. Nothing was written without one.",
+    remedy: "Name the TPM (`tpm: /dev/tpmrm0`), or keep the identity in a file: `identity_seal: file`.",
+  },
+  identity_sealed: {
+    title: "Identity is sealed to a TPM, and none is used",
+    blame: "operator",
+    retryable: false,
+    exit: 2,
+    cause:
+      "The state directory holds what a TPM has sealed, and the settings `tpm` or `identity_seal` say that none is to be used.",
+    remedy:
+      "Name the TPM of this machine (`tpm: /dev/tpmrm0`) and leave `identity_seal` at `auto`. To go back to a file, enroll the node " +
+      "anew with `postern enroll --force` and `identity_seal: file`.",
   },
   identity_seal_owner_locked: {
     title: "TPM's storage hierarchy cannot be used",

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { inProcess as clientOf } from "./in_process_control.ts";
-import { EnrolledIdentity, type IdentityControl, identityFileIn } from "../../../agent/identity/mod.ts";
+import {
+  EnrolledIdentity,
+  type IdentityControl,
+  identityFileIn,
+  plainFiles,
+} from "../../../agent/identity/mod.ts";
 import { codeOf, PosternError } from "../../../src/errors/mod.ts";
 import { checkPeerCertificate } from "../../../src/pki/mod.ts";
 import { nodeToken } from "../../control/nodes.ts";
@@ -15,6 +20,7 @@ async function world(gate: () => void = () => {}) {
   const logged: string[] = [];
   const options = {
     path: identityFileIn(folder.path),
+    files: plainFiles,
     controls: [clientOf(control, gate)],
     clock: control.clock,
     random: control.deps.random,
