@@ -96,6 +96,9 @@ async function trial(program: string, version: string): Promise<void> {
   );
 }
 
+/** The least time for the version that was known to be ready: there is nothing to go back to from it. */
+const previousReadyMs = 60_000;
+
 async function takeBack(
   files: ProgramFiles,
   record: Omit<UpgradeRecord, "state" | "failed">,
@@ -105,7 +108,7 @@ async function takeBack(
   // Without room for it the service is restarted all the same; the record then says that a trial was not ended.
   await files.write({ ...record, state: "rolled_back", failed: record.sha256 }).catch(() => {});
   const isReady = await runCommand(service.restart) &&
-    await becomesReady(service.admin, record.from, service.readyTimeoutMs);
+    await becomesReady(service.admin, record.from, Math.max(service.readyTimeoutMs, previousReadyMs));
   throw isReady
     ? new PosternError(
       "upgrade_rolled_back",

@@ -9,7 +9,7 @@ import { freePort } from "../support/ports.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { type Ended, postern } from "./program.ts";
 
-const waitMs = 20_000;
+const waitMs = 90_000;
 
 export class UpgradeMachine implements AsyncDisposable {
   readonly folder: TempDir;
@@ -84,7 +84,7 @@ export class UpgradeMachine implements AsyncDisposable {
       `--key-file=${this.folder.file("release.pub")}`,
       `--admin-listen=127.0.0.1:${this.adminPort}`,
       `--upgrade-restart=${this.folder.file("restart.sh")}`,
-      "--upgrade-ready-timeout=10s",
+      "--upgrade-ready-timeout=90s",
     ];
   }
 
