@@ -20,6 +20,8 @@ export interface WebSocketClientOptions extends FramingOptions, EgressOptions {
   readonly signal?: AbortSignal;
   /** Path of the upgrade where the URL has none; {@link DEFAULT_CARRIER_PATH} unless given. */
   readonly path?: string;
+  /** Token for the header `Authorization: Bearer`. Secret: for `wss:`, or for a machine of one's own. */
+  readonly bearer?: string;
   /** Time for the upgrade; {@link DEFAULT_UPGRADE_TIMEOUT_MS} unless given. */
   readonly upgradeTimeoutMs?: number;
 }
@@ -65,7 +67,7 @@ function upgrade(stream: ByteStream, target: Target, options: WebSocketClientOpt
     stop: () => stream.close(),
     late: () => lateError(response, target.authority, timeoutMs),
   }, async () => {
-    await writeAll(stream, upgradeRequest(target.authority, target.path, key));
+    await writeAll(stream, upgradeRequest(target.authority, target.path, key, options.bearer));
     const chunk = new Uint8Array(4096);
     for (;;) {
       const bytes = await stream.read(chunk).catch((error) => {

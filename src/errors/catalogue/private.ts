@@ -53,4 +53,48 @@ export const PRIVATE_ERRORS = {
       "The other endpoint showed a certificate or an agent's key that does not hold: untrusted, expired, revoked, or not its own.",
     remedy: "Look at the cause that is logged beside it, and at the identity of the other machine.",
   },
+  private_key_malformed: {
+    title: "Key file of this endpoint is damaged",
+    blame: "operator",
+    retryable: false,
+    exit: 2,
+    cause: "The file `private.key` in the state directory does not hold the key of a private endpoint.",
+    remedy:
+      "Restore it from a backup; or remove it, and let those who pin this endpoint know its new fingerprint.",
+  },
+  private_unpaired: {
+    title: "Other endpoint did not come",
+    blame: "peer",
+    retryable: true,
+    exit: 1,
+    cause:
+      "Both endpoints of a private channel have to come to the edge within the window of their grants, and the other one did not.",
+    remedy: "Look at the other agent: whether it is online, and can reach the edge that its grant names.",
+  },
+  private_unreachable: {
+    title: "No channel to the private service",
+    blame: "peer",
+    retryable: true,
+    exit: 1,
+    cause: "A connection waited 15 seconds for a channel to the private service, and none came about.",
+    remedy: "Look at the log of `postern connect`: it says why, and tries on.",
+  },
+  private_kind_mismatch: {
+    title: "Private service is of another kind",
+    blame: "operator",
+    retryable: false,
+    exit: 2,
+    cause:
+      "The private service speaks UDP and was asked for by a connection, or the other way round: it was shared anew as another kind, or `--stdio` was given for a udp service.",
+    remedy:
+      "Start `postern connect` again; it listens for what the service speaks. `--stdio` is for tcp and http services.",
+  },
+  private_channel_limit: {
+    title: "Agent has as many private channels as it may",
+    blame: "operator",
+    retryable: true,
+    exit: 1,
+    cause: "One agent serves 256 private channels at the same time.",
+    remedy: "Close channels that nobody needs, or publish the service by further agents.",
+  },
 } as const satisfies Record<string, ErrorFacts>;

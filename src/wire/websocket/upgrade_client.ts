@@ -6,11 +6,19 @@ import { CARRIER_PROTOCOL, hasToken, upgradeAccept, WEBSOCKET_VERSION } from "./
 
 /**
  * The client's request (RFC 6455 4.1). `host` is the authority with its port unless that is the scheme's own, `path`
- * is an absolute path without query. There is no place for credentials, on purpose: they go through the channel.
+ * is an absolute path without query. A channel's credentials go through the channel; `bearer` is for those who have none yet.
  */
-export function upgradeRequest(host: string, path: string, key: string): Uint8Array<ArrayBuffer> {
+export function upgradeRequest(
+  host: string,
+  path: string,
+  key: string,
+  bearer?: string,
+): Uint8Array<ArrayBuffer> {
   if (!/^[!-~]+$/.test(host) || !/^\/[!-~]*$/.test(path) || /[?#]/.test(path)) {
     throw new PosternError("websocket_url_invalid", "Cannot ask for an upgrade: host or path is malformed");
+  }
+  if (bearer !== undefined && !/^[A-Za-z0-9._~+/-]+=*$/.test(bearer)) {
+    throw new PosternError("websocket_url_invalid", "Cannot ask for an upgrade: the token is malformed");
   }
   return utf8(
     `GET ${path} HTTP/1.1\r\n` +
@@ -20,6 +28,7 @@ export function upgradeRequest(host: string, path: string, key: string): Uint8Ar
       `Sec-WebSocket-Key: ${key}\r\n` +
       `Sec-WebSocket-Version: ${WEBSOCKET_VERSION}\r\n` +
       `Sec-WebSocket-Protocol: ${CARRIER_PROTOCOL}\r\n` +
+      (bearer === undefined ? "" : `Authorization: Bearer ${bearer}\r\n`) +
       "\r\n",
   );
 }
