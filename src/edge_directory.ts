@@ -4,7 +4,7 @@
  *
  * Whether another edge is still there is seen by its own time moving on, not by what time it is: clocks of machines differ.
  */
-import type { EdgeDescription, Presence } from "./control/mod.ts";
+import { drainedPriority, type EdgeDescription, type Presence } from "./control/mod.ts";
 import { codeOf, type ErrorCode } from "./errors/mod.ts";
 import { tierSchema, transportSchema } from "./identity/mod.ts";
 import type { Clock, EdgeRecord, EdgeStore, Log, ServedTunnel } from "./ports/mod.ts";
@@ -49,6 +49,7 @@ export class EdgeDirectory {
   #beatAt = -Infinity;
   #isFirst = true;
   #isStopping = false;
+  #isDrained = false;
   #turn: Promise<void> = Promise.resolve();
   #cancel: () => void = () => {};
   #failure: ErrorCode | undefined;
@@ -78,7 +79,32 @@ export class EdgeDirectory {
     // Each edge names another one next, so that agents of one that is lost do not all come to the same.
     const next = others.findIndex(({ edgeId }) => edgeId > own.edgeId);
     const inTurn = next < 0 ? others : [...others.slice(next), ...others.slice(0, next)];
-    return this.#isStopping && inTurn.length > 0 ? inTurn : [own, ...inTurn];
+    if (this.#isStopping && inTurn.length > 0) return inTurn;
+    return [{ ...own, priority: this.#priority(own) }, ...inTurn];
+  }
+
+  /** Processes of other edges that are there. */
+  others(): { readonly instanceId: string; readonly edgeId: string }[] {
+    const now = this.#options.clock.now();
+    return [...this.#others.values()].filter(({ movedAt }) => now - movedAt <= GONE_MS)
+      .map(({ record: { instanceId, edgeId } }) => ({ instanceId, edgeId }));
+  }
+
+  get isDrained(): boolean {
+    return this.#isDrained;
+  }
+
+  /** While others are there, control sends no agents to an edge that was drained. The others are told before this returns. */
+  async drain(isDrained: boolean): Promise<void> {
+    if (this.#isDrained === isDrained || this.#isStopping) return;
+    this.#isDrained = isDrained;
+    this.#beatAt = -Infinity;
+    this.#turn = this.#turn.then(() => this.#look());
+    await this.#turn;
+  }
+
+  #priority({ priority }: EdgeDescription): number {
+    return this.#isDrained ? drainedPriority : priority;
   }
 
   /** What this edge knows of a tunnel, with what the others said of it. An agent that is at two edges counts twice. */
@@ -117,7 +143,7 @@ export class EdgeDirectory {
     const { clock } = this.#options;
     if (this.#isStopping) return;
     this.#cancel = clock.schedule(clock.now() + LOOK_MS, () => {
-      this.#turn = this.#look().then(() => this.#lookLater());
+      this.#turn = this.#turn.then(() => this.#look()).then(() => this.#lookLater());
     });
   }
 
@@ -143,7 +169,9 @@ export class EdgeDirectory {
     const { store, clock, instanceId, own, served, takesOver } = this.#options;
     const now = clock.now();
     if (now - this.#beatAt >= BEAT_MS) {
-      const { edgeId, edgeUrl, transport, region, priority, publicKey } = own();
+      const description = own();
+      const { edgeId, edgeUrl, transport, region, publicKey } = description;
+      const priority = this.#priority(description);
       const seenAtMs = clock.wall();
       // A process of this edge that was killed: what it served, it serves no more.
       const killed = this.#isFirst && !takesOver ? edgeId : undefined;

@@ -3,6 +3,7 @@
  * and once a minute, every session is held against the store again.
  */
 import type { EdgePlane, TokenGate } from "./edge/mod.ts";
+import type { EdgeQuestions } from "./edge_questions.ts";
 import { codeOf, type ErrorCode } from "./errors/mod.ts";
 import type { Announcement, Clock, Log, Store } from "./ports/mod.ts";
 
@@ -19,6 +20,7 @@ export interface FellowEdgesOptions {
     "sessions" | "cutTunnel" | "cutAgent" | "cutFailed" | "cutWeaker" | "holdRules"
   >;
   readonly gate: Pick<TokenGate, "checkTunnel">;
+  readonly questions: Pick<EdgeQuestions, "asked" | "answered">;
   readonly clock: Clock;
   readonly log: Log;
   /** Tokens of this owner were revoked elsewhere; undefined: some family. */
@@ -79,9 +81,13 @@ export class FellowEdges {
   }
 
   async #act(announcement: Announcement): Promise<void> {
-    const { edge, store, log, onTokensRevoked, onNodeTrustChanged } = this.#options;
+    const { edge, store, log, questions, onTokensRevoked, onNodeTrustChanged } = this.#options;
     if (this.#isStopped) return;
     switch (announcement.kind) {
+      case "asked":
+        return questions.asked(announcement);
+      case "answered":
+        return questions.answered(announcement);
       case "tunnels_cut":
         for (const tunnelId of announcement.tunnelIds) edge.cutTunnel(tunnelId, announcement.code);
         return;

@@ -1,8 +1,16 @@
 /** What control is told of the channels that an edge has. */
-import { type DrainTarget, type LiveChannel, type Presence } from "./control/mod.ts";
-import { type EdgePlane, type SessionStatus } from "./edge/mod.ts";
+import {
+  type DrainTarget,
+  type EdgeQuestion,
+  type LiveChannel,
+  lookedUp,
+  type Presence,
+} from "./control/mod.ts";
+import type { AgentSession, EdgePlane, SessionStatus } from "./edge/mod.ts";
+import type { EdgeDirectory } from "./edge_directory.ts";
 import { tierSchema } from "./identity/mod.ts";
 import type { Clock, ServedTunnel } from "./ports/mod.ts";
+import { version } from "./version.ts";
 
 export function presenceOf(edge: EdgePlane, tunnelId: string): Presence {
   const online = edge.sessions.ofTunnel(tunnelId).filter((session) => session.isOnline);
@@ -24,7 +32,7 @@ export function servedTunnels(edge: EdgePlane): ServedTunnel[] {
   }));
 }
 
-export function liveChannel(edgeId: string, session: SessionStatus): LiveChannel {
+function liveChannel(edgeId: string, session: SessionStatus): LiveChannel {
   const { attestation } = session;
   return {
     sessionId: session.session_id,
@@ -48,10 +56,33 @@ export function liveChannel(edgeId: string, session: SessionStatus): LiveChannel
   };
 }
 
-export function drainChannels(edge: EdgePlane, clock: Clock, which: DrainTarget, deadlineMs: number): number {
-  const meant = edge.sessions.all.filter((session) =>
-    "agentId" in which ? session.agentId === which.agentId : session.tunnelId === which.tunnelId
-  );
+/** What this edge answers when it is asked, by its own control or by another edge. */
+export async function answerOf(
+  question: EdgeQuestion,
+  { edge, edgeId, clock, directory }: {
+    readonly edge: EdgePlane;
+    readonly edgeId: string;
+    readonly clock: Clock;
+    readonly directory: Pick<EdgeDirectory, "isDrained" | "drain">;
+  },
+): Promise<readonly unknown[]> {
+  if (question.kind === "resume") {
+    await directory.drain(false);
+    return [];
+  }
+  if (question.kind === "drain") {
+    // Before its channels end: agents ask at once where to go.
+    if ("edgeId" in question.which) await directory.drain(true);
+    return [drainChannels(edge, clock, question.which, question.deadlineMs)];
+  }
+  const channels = (await edge.status()).sessions.map((session) => liveChannel(edgeId, session));
+  return lookedUp(question, channels, { edgeId, version, isDrained: directory.isDrained });
+}
+
+function drainChannels(edge: EdgePlane, clock: Clock, which: DrainTarget, deadlineMs: number): number {
+  const isMeant = ({ agentId, tunnelId }: AgentSession) =>
+    "agentId" in which ? agentId === which.agentId : "tunnelId" in which ? tunnelId === which.tunnelId : true;
+  const meant = edge.sessions.all.filter(isMeant);
   for (const { channel } of meant) channel.drain("draining", deadlineMs, clock.now());
   return meant.length;
 }

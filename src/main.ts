@@ -25,10 +25,11 @@ import type { EdgePlane } from "./edge/mod.ts";
 import { certificateFilesOf } from "./edge_certificates.ts";
 import { EdgeDirectory } from "./edge_directory.ts";
 import { makePlane, startPlane } from "./edge_plane.ts";
+import { EdgeQuestions } from "./edge_questions.ts";
 import { FellowEdges } from "./fellow_edges.ts";
 import { offerFirstAdministrator } from "./first_administrator.ts";
 import { knownRoute } from "./known_route.ts";
-import { drainChannels, liveChannel, presenceOf, servedTunnels } from "./live_channels.ts";
+import { answerOf, presenceOf, servedTunnels } from "./live_channels.ts";
 import { NodePort } from "./node_port.ts";
 import { openStore } from "./open_store.ts";
 import { OperatorToken } from "./operator_token.ts";
@@ -130,11 +131,12 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       trustDomain: trustDomainOf(config),
     });
     const nodes = new NodePort(config, edgeId, metrics);
+    const instanceId = random(16).toHex();
     const directory = new EdgeDirectory({
       store,
       clock,
       log,
-      instanceId: random(16).toHex(),
+      instanceId,
       own: () => ({
         edgeId,
         edgeUrl: carrierUrlOf(config, edge.port),
@@ -146,6 +148,16 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       served: () => servedTunnels(edge),
       takesOver: config.takeOver,
     });
+    const questions = new EdgeQuestions({
+      store,
+      clock,
+      random,
+      log,
+      self: { instanceId, edgeId },
+      // A file is one edge's: there is nobody to hear a question.
+      others: () => config.databaseUrlFile === null ? [] : directory.others(),
+      answer: (question) => answerOf(question, { edge, edgeId, clock, directory }),
+    });
     const controlDeps: ControlDeps & { clock: Clock } = {
       store,
       keyset,
@@ -154,8 +166,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       config: controlConfig,
       edges: () => directory.edges(),
       presence: (tunnelId) => directory.presence(tunnelId, presenceOf(edge, tunnelId)),
-      channels: async () => (await edge.status()).sessions.map((session) => liveChannel(edgeId, session)),
-      drain: (which, deadlineMs) => drainChannels(edge, clock, which, deadlineMs),
+      askEdges: questions.ask,
       oidc: oidc?.provider,
       verifierCredentials: () => verifierFile.credentials,
       version,
@@ -195,6 +206,8 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       control: controlDeps,
       api: async (request, clientIp) => await control.fetch(request, { clientIp }),
       traffic: async () => await edge.traffic(),
+      load: async () =>
+        (await edge.status()).sessions.map(({ online, streams }) => ({ isOnline: online, streams })),
       clock,
     });
     const tokens = tokenGate(tokenVerifier.verifier, store, clock, controlConfig);
@@ -254,6 +267,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       store,
       edge,
       gate: tokens,
+      questions,
       clock,
       log,
       onTokensRevoked,

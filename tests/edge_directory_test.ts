@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { EdgeDescription, Presence } from "../src/control/mod.ts";
+import { chooseEdges } from "../src/control/candidates.ts";
 import { BEAT_MS, EdgeDirectory, GONE_MS } from "../src/edge_directory.ts";
 import { PosternError } from "../src/errors/mod.ts";
 import type { ServedTunnel, Store } from "../src/ports/mod.ts";
@@ -210,4 +211,26 @@ Deno.test("EdgeDirectory tells anew what it serves when the store has forgotten 
   await a.after(BEAT_MS);
   await b.after(2_000);
   assert.equal((await b.directory.presence("shop", offline)).status, "online");
+});
+
+Deno.test("EdgeDirectory.drain() has control send agents elsewhere, here and at the others, until it is taken back", async () => {
+  await using cluster = await Cluster.make();
+  const a = await cluster.edge("a");
+  const b = await cluster.edge("b");
+  await a.after(2_000);
+  const named = (edge: typeof a) =>
+    chooseEdges(edge.directory.edges(), undefined, []).edges.map(({ edgeId }) => edgeId).join(" ");
+  assert.deepEqual(a.directory.others(), [{ instanceId: "b", edgeId: "b" }]);
+  assert.deepEqual([named(a), named(b)], ["a b", "b a"]);
+  await a.directory.drain(true);
+  assert.ok(a.directory.isDrained);
+  await b.after(2_000);
+  assert.deepEqual([named(a), named(b)], ["b", "b"]);
+  assert.deepEqual([a.names(), b.names()], ["a b", "b a"], "it is there all the same");
+  await b.directory.drain(true);
+  await a.after(2_000);
+  assert.deepEqual([named(a), named(b)], ["a b", "b a"], "better there than nowhere");
+  await a.directory.drain(false);
+  await b.after(2_000);
+  assert.deepEqual([named(a), named(b)], ["a", "a"]);
 });

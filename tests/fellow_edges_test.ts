@@ -30,6 +30,7 @@ Deno.test("FellowEdges cuts what a machine has here when it failed at another ed
       cutWeaker: (tunnelId) => cuts.push(`weaker ${tunnelId}`),
       holdRules: () => {},
     },
+    questions: { asked: () => {}, answered: () => {} },
     gate: { checkTunnel: () => Promise.resolve(undefined) },
     clock,
     log: () => {},

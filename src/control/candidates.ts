@@ -5,6 +5,8 @@ import type { EdgeDescription } from "./config.ts";
 
 /** Most candidates of one answer. */
 const maxCandidates = 3;
+/** Priority of an edge that was drained: it is named only when there is no other. */
+export const drainedPriority = 1_000;
 
 export interface Choice {
   readonly edges: readonly EdgeDescription[];
@@ -28,7 +30,8 @@ export function chooseEdges(
     const rank = preferred.indexOf(edge.transport);
     return rank < 0 ? preferred.length : rank;
   };
-  const ordered = edges.toSorted((a, b) =>
+  const open = edges.filter(({ priority }) => priority < drainedPriority);
+  const ordered = (open.length > 0 ? open : edges).toSorted((a, b) =>
     Number(b.region === region) - Number(a.region === region) || rankOf(a) - rankOf(b) ||
     a.priority - b.priority
   );

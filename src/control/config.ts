@@ -4,6 +4,7 @@ import type { Keyset, Tier, TokenKind, Transport } from "../identity/mod.ts";
 import type { EdgeConfig } from "../config/mod.ts";
 import type { Clock, Log, Random, Revised, Store } from "../ports/mod.ts";
 import type { OidcProvider } from "./admin/oidc.ts";
+import type { AskEdges } from "./edge_question.ts";
 import type { MachineTrust } from "./machine_trust.ts";
 import type { NodeAuthorities } from "./node_authorities.ts";
 import type { VerifierCredentials } from "./verifier_credentials.ts";
@@ -157,9 +158,6 @@ export interface LiveChannel {
   readonly remote: string;
 }
 
-/** Whose channels are meant. */
-export type DrainTarget = { readonly agentId: string } | { readonly tunnelId: string };
-
 /** Why a tunnel was deleted. */
 export type DeletionReason = "deleted" | "abandoned";
 
@@ -202,10 +200,8 @@ export interface ControlDeps {
   /** Edges that are in service now. */
   readonly edges: () => readonly EdgeDescription[];
   readonly presence: (tunnelId: string) => Presence | Promise<Presence>;
-  /** What this edge serves now. */
-  readonly channels: () => Promise<readonly LiveChannel[]>;
-  /** Asks agents to end their channels in order; how many are. */
-  readonly drain: (which: DrainTarget, deadlineMs: number) => number;
+  /** What edges have now, and what they are told to do: this one, and all others that share the store. */
+  readonly askEdges: AskEdges;
   /** Who administrators may sign in by, besides a password. */
   readonly oidc?: OidcProvider;
   /** Edges that may have tokens judged; absent: none, and there is no such endpoint. */

@@ -29,7 +29,6 @@ export {
   type ControlDeps,
   type ControlEvents,
   type DeletionReason,
-  type DrainTarget,
   type EdgeDescription,
   type LiveChannel,
   type PolicyInForce,
@@ -38,6 +37,21 @@ export {
   type RateLimit,
   unmeasured,
 } from "./config.ts";
+export { drainedPriority } from "./candidates.ts";
+export {
+  agentsOnline,
+  type AskEdges,
+  channelsOfEdges,
+  type ChannelTotals,
+  drainAtEdges,
+  type DrainTarget,
+  type EdgeAnswer,
+  type EdgeAnswers,
+  type EdgeQuestion,
+  lookedUp,
+  questionOf,
+  totalsOfEdges,
+} from "./edge_question.ts";
 export { bearerOf, grantManagementToken, issueManagementToken, requireManagement } from "./credentials.ts";
 export { type ControlEnv, type Problem, rateLimit } from "./http.ts";
 export { RateLimiter } from "./rate_limit.ts";

@@ -18,6 +18,7 @@ import { addMachineActions } from "./machine_actions.ts";
 import { ownerApp } from "./owner_app.tsx";
 import { accounts } from "./pages/accounts.tsx";
 import { audit } from "./pages/audit.tsx";
+import { edges } from "./pages/edges.tsx";
 import { machine } from "./pages/machine.tsx";
 import { machines } from "./pages/machines.tsx";
 import { nodes } from "./pages/nodes.tsx";
@@ -48,6 +49,7 @@ const loaders: Readonly<Record<string, Loader>> = {
   "/dashboard": overview,
   "/dashboard/services": services,
   "/dashboard/services/:tunnel_id": service,
+  "/dashboard/edges": edges,
   "/dashboard/machines": machines,
   "/dashboard/machines/:agent_id": machine,
   "/dashboard/connectors": nodes("connector"),
@@ -73,7 +75,7 @@ export function dashboard(given: Omit<DashboardDeps, "requireAdmin">): Dashboard
   const limiter = new RateLimiter(control.config.rates, () => clock.now());
   const auditCheck = new AuditCheck(control.store, clock);
   const streams = new LiveStreams(clock);
-  const source = { traffic: given.traffic, channels: control.channels };
+  const source = { traffic: given.traffic, channels: given.load };
   const history = new History({ source, clock, log: control.log });
 
   app.use(secureAnswers);
@@ -116,6 +118,16 @@ export function dashboard(given: Omit<DashboardDeps, "requireAdmin">): Dashboard
     await askApi(deps, context, "/api/admin/drain", { tunnel_id: tunnelId }, form.text("csrf"));
     return context.redirect(withDone(`/dashboard/services/${encodeURIComponent(tunnelId)}`, "drained"), 303);
   });
+
+  for (const [path, done] of [["drain", "edge_drained"], ["resume", "edge_resumed"]] as const) {
+    app.post(`/dashboard/edges/${path}`, async (context) => {
+      const form = await readForm(context);
+      const request = { edge_id: form.text("edge_id") };
+      const told = await askApi(deps, context, `/api/admin/${path}`, request, form.text("csrf"));
+      const isSilent = (told.silent_edges as readonly string[]).length > 0;
+      return context.redirect(withDone("/dashboard/edges", isSilent ? "edge_silent" : done), 303);
+    });
+  }
 
   app.get("/dashboard/live", async (context) => {
     const page = ownPath(context.req.query("page"));

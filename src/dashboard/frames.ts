@@ -33,7 +33,7 @@ export async function adminFrame(
 
 /** What there is none of has no page. */
 async function navigationOf(
-  { control: { store } }: DashboardDeps,
+  { control: { store, edges } }: DashboardDeps,
   ownsAccounts: boolean,
 ): Promise<NavEntry[]> {
   const [connectors, tunnelers] = await Promise.all([
@@ -44,6 +44,7 @@ async function navigationOf(
   return [
     { path: "/dashboard", title: "Overview" },
     entry("services", "Services"),
+    ...(edges().length > 1 ? [entry("edges", "Edges")] : []),
     entry("machines", "Machines"),
     ...(connectors.total === 0 ? [] : [entry("connectors", "Connectors")]),
     ...(tunnelers.total === 0 ? [] : [entry("tunnelers", "Tunnelers")]),

@@ -15,6 +15,8 @@ export interface DashboardDeps {
   readonly clock: Clock;
   /** What all services together have had since the start. */
   readonly traffic: () => Promise<TrafficTotals>;
+  /** Channels of this edge, for the plots. */
+  readonly load: () => Promise<readonly { readonly isOnline: boolean; readonly streams: number }[]>;
   readonly requireAdmin: RequireAdmin;
 }
 

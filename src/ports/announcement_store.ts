@@ -1,6 +1,6 @@
 /** How processes that share a store tell each other what was written to it. */
 
-/** What every process that shares a store acts on at once; it was written to the store before. */
+/** What every process that shares a store acts on at once; what concerns the store was written to it before. */
 export type Announcement =
   | {
     readonly kind: "tunnels_cut";
@@ -15,7 +15,25 @@ export type Announcement =
   /** Trust bundle or revocation list of nodes is another one: open connections are checked again. */
   | { readonly kind: "node_trust_changed" }
   /** The tunnel demands agents with a TPM. */
-  | { readonly kind: "tier_required"; readonly tunnelId: string };
+  | { readonly kind: "tier_required"; readonly tunnelId: string }
+  /** A process asks the others, or one edge, what it has now. */
+  | {
+    readonly kind: "asked";
+    readonly questionId: string;
+    readonly from: string;
+    readonly to?: string;
+    readonly question: unknown;
+  }
+  /** What a process answers to the one that asked: rows of JSON, in as many parts as they need. */
+  | {
+    readonly kind: "answered";
+    readonly questionId: string;
+    readonly to: string;
+    readonly from: string;
+    readonly part: number;
+    readonly parts: number;
+    readonly rows: readonly unknown[];
+  };
 
 export interface AnnouncementStore {
   /** Tells the other processes; who announces something acts on it by itself. */

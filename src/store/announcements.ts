@@ -21,6 +21,22 @@ const messageSchema = z.object({
     z.object({ kind: z.literal("attestation_failed"), tunnelId: z.string(), agentId: z.string() }),
     z.object({ kind: z.literal("node_trust_changed") }),
     z.object({ kind: z.literal("tier_required"), tunnelId: z.string() }),
+    z.object({
+      kind: z.literal("asked"),
+      questionId: z.string(),
+      from: z.string(),
+      to: z.string().optional(),
+      question: z.unknown(),
+    }),
+    z.object({
+      kind: z.literal("answered"),
+      questionId: z.string(),
+      to: z.string(),
+      from: z.string(),
+      part: z.int().min(0),
+      parts: z.int().min(1),
+      rows: z.array(z.unknown()),
+    }),
   ]),
 });
 

@@ -16,6 +16,7 @@ import {
   type EdgeDescription,
   issueManagementToken,
   type LiveChannel,
+  lookedUp,
   NodeAuthorities,
   openKeyset,
   PolicyBook,
@@ -24,6 +25,7 @@ import {
   tpmTrust,
   tpmVerifier,
 } from "../../src/control/mod.ts";
+import { PosternError } from "../../src/errors/mod.ts";
 import { edgeDefaults } from "../../src/config/mod.ts";
 import type { Role } from "../../src/identity/mod.ts";
 import type { MachineRecord } from "../../src/ports/mod.ts";
@@ -41,6 +43,8 @@ export const defaultLimits: ControlConfig["limits"] = {
 };
 
 export const issuer = "https://control.example";
+/** The edge that answers. */
+const ownEdge = "edge-1";
 export const edgeKey = toBase64Url(new Uint8Array(32).fill(5));
 
 export const edgeOf = (change: Partial<EdgeDescription> = {}): EdgeDescription => ({
@@ -87,6 +91,8 @@ export async function openControl(options: ControlOptions = {}) {
   const presences = new Map<string, Presence>();
   const channels: LiveChannel[] = [];
   const drained: string[] = [];
+  /** Edges that do not answer. */
+  const silent: string[] = [];
   const deleted: string[] = [];
   const changed: { tunnelId: string; revision: number; value: string }[] = [];
   const failed: string[] = [];
@@ -111,8 +117,15 @@ export async function openControl(options: ControlOptions = {}) {
     },
     edges: () => options.edges ?? [edgeOf()],
     presence: (tunnelId) => presences.get(tunnelId) ?? { status: "offline", agents: 0, tiers: [] },
-    channels: () => Promise.resolve(channels),
-    drain: (which, deadlineMs) => drained.push(`${Object.values(which)[0]} ${deadlineMs}`),
+    askEdges(question, edgeId = ownEdge) {
+      if (edgeId !== ownEdge) throw new PosternError("edge_unknown");
+      const rows = question.kind === "drain"
+        ? [drained.push(`${Object.values(question.which)[0]} ${question.deadlineMs}`)]
+        : question.kind === "resume"
+        ? [drained.push(edgeId)]
+        : lookedUp(question, channels, { edgeId, version: "1.2.3", isDrained: false });
+      return Promise.resolve({ answers: [{ edgeId, rows }], silent });
+    },
     oidc: options.oidc?.({ clock, random }),
     version: "1.2.3",
     publicUrl: () => issuer,
@@ -159,6 +172,7 @@ export async function openControl(options: ControlOptions = {}) {
     presences,
     channels,
     drained,
+    silent,
     deleted,
     changed,
     failed,

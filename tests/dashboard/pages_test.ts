@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { enrollMachine, rememberShown } from "../control/machines.ts";
+import { edgeOf } from "../control/support.ts";
 import type { AuditEntry } from "../../src/ports/mod.ts";
 import {
   type Browser,
@@ -37,7 +38,7 @@ async function words(browser: Browser, path: string): Promise<string> {
 Deno.test("pages of an edge without anything say so, and show no nodes that there are none of", async () => {
   await using open = await openDashboard();
   const owner = await firstOwner(open);
-  assert.match(await words(owner, "/dashboard"), /Services 0 0 online here .* Nothing: no proof failed/);
+  assert.match(await words(owner, "/dashboard"), /Services 0 0 online .* Nothing: no proof failed/);
   assert.doesNotMatch(await words(owner, "/dashboard"), /Connectors|Tunnelers/);
   assert.match(await words(owner, "/dashboard/services"), /No service is published.*No channel stands now/);
   assert.match(await words(owner, "/dashboard/audit?actor=nobody"), /No line is like that/);
@@ -57,7 +58,7 @@ Deno.test("overview counts services, agents by their proof, machines, channels a
   await store.seeNode({ role: "connector", id: "c-1", version: "1", lastSeenMs: clock.wall() });
   await store.seeNode({ role: "connector", id: "c-2", version: "1", lastSeenMs: clock.wall() - 60_000 });
   const text = await words(owner, "/dashboard");
-  assert.match(text, /Services 2 1 online here/);
+  assert.match(text, /Services 2 1 online/);
   assert.match(text, /Agents online 2 1 by TPM, 1 by a key in a file/);
   assert.match(text, /Channels 3 2 online, 9 streams open/);
   assert.match(text, /Connectors 1 online, 1 offline/);
@@ -123,7 +124,7 @@ Deno.test("service is shown with its agents and channels, and drained by who may
   assert.match(text, /web\.tunnel\.example Protocol http Owner ann/);
   assert.match(
     text,
-    /Live channels of this edge .*agent-1 from .*Agents that have proved .*agent-1 1 min ago/,
+    /Live channels .*agent-1 from .*Agents that have proved .*agent-1 1 min ago/,
   );
   assert.doesNotMatch(text, /agent-x/);
   assert.equal((await owner.get("/dashboard/services/none")).status, 404);
@@ -310,4 +311,34 @@ Deno.test("connectors and tunnelers are shown as they were heard, and online whi
   assert.match(await words(owner, "/dashboard/connectors"), /c-1 online 10\.0\.0\.4 0\.1\.0 now now/);
   clock.advance(30_000);
   assert.match(await words(owner, "/dashboard/tunnelers"), /t-1 offline c-1 0\.1\.0 30 s ago/);
+});
+
+Deno.test("edges: with several, each channel's is named, and an edge is drained and resumed by who may", async () => {
+  await using open = await openDashboard({ edges: [edgeOf(), edgeOf({ edgeId: "edge-2" })] });
+  const owner = await firstOwner(open);
+  const viewer = await signedIn(open, "viewer");
+  open.control.channels.push(channelOf());
+  assert.match(await words(owner, "/dashboard/services"), /Service Edge State .* t-1 edge-1 online/);
+  assert.match(await words(owner, "/dashboard/edges"), /edge-1 in service 1\.2\.3 1 1 online 1 1 12,345/);
+  open.control.silent.push("edge-2");
+  for (const page of ["", "/services", "/edges"]) {
+    assert.match(await words(owner, `/dashboard${page}`), /No answer came from edge-2/);
+  }
+  assert.doesNotMatch(await words(viewer, "/dashboard/edges"), /Drain edge-1/);
+  const csrf = await viewer.csrf();
+  assert.equal((await viewer.post("/dashboard/edges/drain", { edge_id: "edge-1", csrf })).status, 403);
+  open.control.silent.length = 0;
+  const forms = { csrf: await owner.csrf(), edge_id: "edge-1" };
+  for (const act of ["drain", "resume"]) {
+    const answer = await owner.post(`/dashboard/edges/${act}`, forms);
+    assert.equal(
+      answer.headers.get("Location"),
+      `/dashboard/edges?done=edge_${act}${act === "drain" ? "ed" : "d"}`,
+    );
+  }
+  assert.deepEqual(open.control.drained, ["edge-1 30000", "edge-1"]);
+  assert.equal((await owner.post("/dashboard/edges/drain", { ...forms, edge_id: "edge-9" })).status, 404);
+  open.control.silent.push("edge-1");
+  const unanswered = await owner.post("/dashboard/edges/drain", forms);
+  assert.match(unanswered.headers.get("Location")!, /edge_silent/);
 });

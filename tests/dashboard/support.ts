@@ -33,6 +33,7 @@ export async function openDashboard(options: ControlOptions = {}) {
     control: control.deps,
     api: async (request, clientIp) => await control.app.fetch(request, { clientIp }),
     traffic: () => Promise.resolve(totals.now),
+    load: () => Promise.resolve(control.channels),
     clock: control.clock,
   });
   const send = async (request: Request, clientIp = "192.0.2.1"): Promise<Answer> => {

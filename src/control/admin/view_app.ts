@@ -8,6 +8,7 @@ import { toldMachine } from "../machine_app.ts";
 import { machinePage } from "../machines.ts";
 import { listPolicies } from "../policies.ts";
 import { toldPolicy } from "../policy_app.ts";
+import { type ChannelTotals, drainAtEdges, totalsOfEdges } from "../edge_question.ts";
 import { hostnameOf } from "../tunnel_tokens.ts";
 import type { RequireAdmin } from "./authority.ts";
 import {
@@ -19,6 +20,7 @@ import {
   drainRoute,
   overviewRoute,
   policyDiffRoute,
+  resumeRoute,
   servicesRoute,
   sessionsRoute,
   tunnelersRoute,
@@ -49,12 +51,14 @@ export function addAdminViewRoutes(
 ): void {
   app.openapi(overviewRoute, async (context) => {
     await requireAdmin(context, "viewer");
-    const { connectors, tunnelers, channels } = await overviewOf(deps);
+    const { connectors, tunnelers, channels, edges } = await overviewOf(deps);
     const activity = await deps.store.auditEntries(latestLines);
     return context.json({
       connectors: withOffline(connectors),
       tunnelers: withOffline(tunnelers),
       channels: withOffline(channels),
+      edges: edges.rows.map(toldEdge),
+      silent_edges: [...edges.silent],
       activity: activity.map(toldEntry),
     }, 200);
   });
@@ -91,9 +95,13 @@ export function addAdminViewRoutes(
 
   app.openapi(sessionsRoute, async (context) => {
     await requireAdmin(context, "viewer");
-    const { limit, after, tunnel_id } = context.req.valid("query");
-    const { rows, next } = await channelPage(deps, limit, after, tunnel_id);
-    return context.json({ sessions: rows.map(toldChannel), ...(next === undefined ? {} : { next }) }, 200);
+    const { limit, after, tunnel_id: tunnelId, agent_id: agentId } = context.req.valid("query");
+    const { rows, next, silent } = await channelPage(deps, limit, after, { tunnelId, agentId });
+    return context.json({
+      sessions: rows.map(toldChannel),
+      silent_edges: [...silent],
+      ...(next === undefined ? {} : { next }),
+    }, 200);
   });
 
   app.openapi(adminMachinesRoute, async (context) => {
@@ -159,24 +167,55 @@ export function addAdminViewRoutes(
 
   app.openapi(versionsRoute, async (context) => {
     await requireAdmin(context, "viewer");
-    return context.json({ edge: deps.version, nodes: await nodeVersions(deps) }, 200);
+    const [nodes, edges] = await Promise.all([nodeVersions(deps), totalsOfEdges(deps)]);
+    return context.json({
+      edge: deps.version,
+      edges: edges.rows.map(({ edgeId, version }) => ({ edge_id: edgeId, version })),
+      silent_edges: [...edges.silent],
+      nodes,
+    }, 200);
   });
 
   app.openapi(drainRoute, async (context) => {
     const { actor } = await requireAdmin(context, "operator");
-    const { agent_id, tunnel_id, deadline_seconds: seconds } = context.req.valid("json");
-    const which = agent_id === undefined ? { tunnelId: tunnel_id! } : { agentId: agent_id };
-    const channels = deps.drain(which, seconds === undefined ? defaultDrainMs : seconds * 1_000);
-    await deps.store.appendAudit({
-      atMs: deps.clock.wall(),
-      actor,
-      action: "admin.drain",
-      subject: agent_id ?? tunnel_id!,
-      outcome: "ok",
-      detail: { channels },
+    const { agent_id, tunnel_id, edge_id, deadline_seconds: seconds } = context.req.valid("json");
+    const which = agent_id !== undefined
+      ? { agentId: agent_id }
+      : tunnel_id !== undefined
+      ? { tunnelId: tunnel_id }
+      : { edgeId: edge_id! };
+    const deadlineMs = seconds === undefined ? defaultDrainMs : seconds * 1_000;
+    const { edges, silent } = await drainAtEdges(deps, which, deadlineMs);
+    const channels = edges.reduce((sum, edge) => sum + edge.channels, 0);
+    const isWhole = silent.length === 0;
+    await audited(actor, "admin.drain", agent_id ?? tunnel_id ?? edge_id!, {
+      channels,
+      edges: edges.filter((edge) => edge.channels > 0).map(({ edgeId }) => edgeId).join(" "),
+      ...(isWhole ? {} : { silent_edges: silent.join(" ") }),
     });
-    return context.json({ channels }, 200);
+    return context.json({
+      channels,
+      edges: edges.map((edge) => ({ edge_id: edge.edgeId, channels: edge.channels })),
+      silent_edges: [...silent],
+    }, 200);
   });
+
+  app.openapi(resumeRoute, async (context) => {
+    const { actor } = await requireAdmin(context, "operator");
+    const { edge_id } = context.req.valid("json");
+    const { silent } = await deps.askEdges({ kind: "resume" }, edge_id);
+    await audited(actor, "admin.resume", edge_id, silent.length === 0 ? {} : { silent_edges: edge_id });
+    return context.json({ edge_id, silent_edges: [...silent] }, 200);
+  });
+
+  async function audited(
+    actor: string,
+    action: string,
+    subject: string,
+    detail: Readonly<Record<string, string | number>>,
+  ): Promise<void> {
+    await deps.store.appendAudit({ atMs: deps.clock.wall(), actor, action, subject, outcome: "ok", detail });
+  }
 }
 
 /** Throws `request_invalid`. */
@@ -239,6 +278,10 @@ function toldChannel(channel: LiveChannel) {
     bytes_out: channel.bytesOut,
     remote: channel.remote,
   };
+}
+
+function toldEdge({ edgeId, version, isDrained, channels, online, streams }: ChannelTotals) {
+  return { edge_id: edgeId, version, drained: isDrained, channels, online, streams };
 }
 
 function toldEntry({ atMs, detail, ...entry }: AuditEntry & { readonly id: number }) {

@@ -14,6 +14,8 @@ import {
   policyDiffParamsSchema,
   policyDiffQuerySchema,
   policyDiffResponseSchema,
+  resumeRequestSchema,
+  resumeResponseSchema,
   revocationsResponseSchema,
   servicesResponseSchema,
   sessionsQuerySchema,
@@ -66,7 +68,7 @@ export const servicesRoute = createRoute({
 export const sessionsRoute = createRoute({
   method: "get",
   path: "/api/admin/sessions",
-  summary: "List the live channels of this edge",
+  summary: "List the live channels of all edges",
   tags,
   security: bearer,
   request: { query: sessionsQuerySchema },
@@ -134,7 +136,7 @@ export const versionsRoute = createRoute({
 export const drainRoute = createRoute({
   method: "post",
   path: "/api/admin/drain",
-  summary: "End the channels of an agent or a service in order; for operators",
+  summary: "End the channels of an agent, a service or an edge in order, wherever they are; for operators",
   tags,
   security: bearer,
   request: { body: body(drainRequestSchema) },
@@ -142,6 +144,16 @@ export const drainRoute = createRoute({
     "They take no new streams. An agent that still runs comes again, with a channel of its own.",
     drainResponseSchema,
   ),
+});
+
+export const resumeRoute = createRoute({
+  method: "post",
+  path: "/api/admin/resume",
+  summary: "Let a drained edge have agents again; for operators",
+  tags,
+  security: bearer,
+  request: { body: body(resumeRequestSchema) },
+  responses: answers("Agents are sent to it again.", resumeResponseSchema),
 });
 
 export const ADMIN_VIEW_ROUTES = [
@@ -157,4 +169,5 @@ export const ADMIN_VIEW_ROUTES = [
   adminAuditRoute,
   versionsRoute,
   drainRoute,
+  resumeRoute,
 ] as const;

@@ -33,10 +33,25 @@ const auditEntry = z.object({
   detail,
 });
 
+const edgeId = z.string().min(1).max(128);
+const silentEdges = z.array(z.string()).openapi({
+  description: "Edges that are in service, and did not answer in time: nothing of them is told.",
+});
+const edge = z.object({
+  edge_id: edgeId,
+  version: z.string(),
+  drained: z.boolean().openapi({ description: "No agents are sent to it." }),
+  channels: z.int(),
+  online: z.int(),
+  streams: z.int(),
+});
+
 export const overviewResponseSchema = z.object({
   connectors: totals,
   tunnelers: totals,
-  channels: totals.openapi({ description: "Of this edge." }),
+  channels: totals.openapi({ description: "Of all edges." }),
+  edges: z.array(edge),
+  silent_edges: silentEdges,
   activity: z.array(auditEntry).openapi({
     description: "The newest lines of the audit log, the newest first.",
   }),
@@ -83,6 +98,7 @@ export const sessionsQuerySchema = z.object({
   limit,
   after,
   tunnel_id: z.string().min(1).max(128).optional(),
+  agent_id: z.string().min(1).max(128).optional(),
 });
 
 export const sessionsResponseSchema = z.object({
@@ -107,6 +123,7 @@ export const sessionsResponseSchema = z.object({
     bytes_out: z.number(),
     remote: z.string(),
   })),
+  silent_edges: silentEdges,
   next,
 }).openapi("AdminSessionsResponse");
 
@@ -167,6 +184,10 @@ export const adminAuditResponseSchema = z.object({
 
 export const versionsResponseSchema = z.object({
   edge: z.string().openapi({ description: "Version of the edge that answers." }),
+  edges: z.array(z.object({ edge_id: edgeId, version: z.string() })).openapi({
+    description: "Of all edges that answer.",
+  }),
+  silent_edges: silentEdges,
   nodes: z.array(z.object({
     role: z.enum(["connector", "tunneler"]),
     version: z.string(),
@@ -178,13 +199,28 @@ export const versionsResponseSchema = z.object({
 export const drainRequestSchema = z.object({
   agent_id: z.string().min(1).max(128).optional(),
   tunnel_id: z.string().min(1).max(128).optional(),
+  edge_id: edgeId.optional().openapi({
+    description:
+      "All channels of the edge, to which no agents are sent any more until it is resumed or restarted.",
+  }),
   deadline_seconds: z.int().min(0).max(3_600).optional().openapi({
     description: "How long open streams may go on; 30 when absent.",
   }),
-}).refine(({ agent_id, tunnel_id }) => (agent_id === undefined) !== (tunnel_id === undefined), {
-  error: "needs agent_id or tunnel_id, and not both",
-}).openapi("DrainRequest");
+}).refine(
+  ({ agent_id, tunnel_id, edge_id }) =>
+    [agent_id, tunnel_id, edge_id].filter((one) => one !== undefined).length === 1,
+  { error: "needs one of agent_id, tunnel_id and edge_id" },
+).openapi("DrainRequest");
 
 export const drainResponseSchema = z.object({
-  channels: z.int().openapi({ description: "Channels of this edge that end." }),
+  channels: z.int().openapi({ description: "Channels that end." }),
+  edges: z.array(z.object({ edge_id: edgeId, channels: z.int() })).openapi({
+    description: "Each edge that answered, with how many channels it ends.",
+  }),
+  silent_edges: silentEdges,
 }).openapi("DrainResponse");
+
+export const resumeRequestSchema = z.object({ edge_id: edgeId }).openapi("ResumeRequest");
+export const resumeResponseSchema = z.object({ edge_id: edgeId, silent_edges: silentEdges }).openapi(
+  "ResumeResponse",
+);

@@ -2,6 +2,13 @@
 import type { NodePresence, PresentRole, TunnelRecord } from "../../ports/mod.ts";
 import { type PolicyChange, policyChanges } from "../../policy/mod.ts";
 import type { ControlDeps, LiveChannel, Presence } from "../config.ts";
+import {
+  type ChannelQuery,
+  channelsOfEdges,
+  type ChannelTotals,
+  type Told,
+  totalsOfEdges,
+} from "../edge_question.ts";
 import { policyNotFound, policyVersions } from "../policies.ts";
 
 /** A node that was not heard for so long is offline: three heartbeats. */
@@ -21,8 +28,8 @@ export interface Page<T> {
 export interface Overview {
   readonly connectors: { readonly total: number; readonly online: number };
   readonly tunnelers: { readonly total: number; readonly online: number };
-  /** Of this edge. */
   readonly channels: { readonly total: number; readonly online: number };
+  readonly edges: Told<ChannelTotals>;
 }
 
 /** A node, and whether it is there now. */
@@ -34,19 +41,21 @@ export interface ServiceView extends TunnelRecord {
   readonly presence: Presence;
 }
 
-type ViewDeps = Pick<ControlDeps, "store" | "clock" | "presence" | "channels">;
+type ViewDeps = Pick<ControlDeps, "store" | "clock" | "presence" | "askEdges">;
 
 export async function overviewOf(deps: ViewDeps): Promise<Overview> {
   const sinceMs = deps.clock.wall() - nodeOfflineAfterMs + 1;
-  const [connectors, tunnelers, channels] = await Promise.all([
+  const [connectors, tunnelers, edges] = await Promise.all([
     deps.store.countNodePresences("connector", sinceMs),
     deps.store.countNodePresences("tunneler", sinceMs),
-    deps.channels(),
+    totalsOfEdges(deps),
   ]);
+  const sum = (of: "channels" | "online") => edges.rows.reduce((total, edge) => total + edge[of], 0);
   return {
     connectors: { total: connectors.total, online: connectors.heard },
     tunnelers: { total: tunnelers.total, online: tunnelers.heard },
-    channels: { total: channels.length, online: channels.filter(({ isOnline }) => isOnline).length },
+    channels: { total: sum("channels"), online: sum("online") },
+    edges,
   };
 }
 
@@ -109,17 +118,15 @@ export async function servicePage(
   return { rows: viewed, next };
 }
 
-/** Channels that this edge has now, by session id. */
+/** Channels that the edges have now, by session id; and which edges did not answer. */
 export async function channelPage(
-  { channels }: Pick<ViewDeps, "channels">,
+  deps: Pick<ViewDeps, "askEdges">,
   limit: number = defaultAdminPage,
-  after: string = "",
-  tunnelId?: string,
-): Promise<Page<LiveChannel>> {
-  const sorted = (await channels())
-    .filter((channel) => channel.sessionId > after && (tunnelId ?? channel.tunnelId) === channel.tunnelId)
-    .sort((a, b) => a.sessionId < b.sessionId ? -1 : 1);
-  return pageOf(sorted, limit, ({ sessionId }) => sessionId);
+  after?: string,
+  which: Pick<ChannelQuery, "tunnelId" | "agentId"> = {},
+): Promise<Page<LiveChannel> & { readonly silent: readonly string[] }> {
+  const { rows, silent } = await channelsOfEdges(deps, { limit: limit + 1, after, ...which });
+  return { ...pageOf(rows, limit, ({ sessionId }) => sessionId), silent };
 }
 
 /**

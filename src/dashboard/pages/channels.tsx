@@ -1,17 +1,27 @@
-/** Live channels as a table. */
+/** Live channels as a table: of all edges, and which edge has each where there are several. */
 import type { FC } from "hono/jsx";
-import type { LiveChannel } from "../../control/mod.ts";
+import type { ControlDeps, LiveChannel } from "../../control/mod.ts";
 import { formatCount, formatMs } from "../format.ts";
-import { Badge, Bytes, type Column, Id, Table, TierBadge, Time, type Tone } from "../parts.tsx";
+import { Badge, Bytes, type Column, Id, Note, Table, TierBadge, Time, type Tone } from "../parts.tsx";
+
+/** Rows of a page that is about something else as well. */
+export const shownChannels = 100;
+
+/** Whether it has to be said which edge has a channel. */
+export function hasOtherEdges({ edges }: Pick<ControlDeps, "edges">): boolean {
+  return edges().length > 1;
+}
 
 interface ChannelsProps {
   readonly channels: readonly LiveChannel[];
   readonly nowMs: number;
   /** Names of services by tunnel id; absent: all are of one service. */
   readonly names?: ReadonlyMap<string, string>;
+  /** Edges in service, more than one: then each channel's is named. */
+  readonly hasOtherEdges: boolean;
 }
 
-export const Channels: FC<ChannelsProps> = ({ channels, nowMs, names }) => {
+export const Channels: FC<ChannelsProps> = ({ channels, nowMs, names, hasOtherEdges }) => {
   const columns: Column<LiveChannel>[] = [
     {
       title: "Agent",
@@ -28,6 +38,7 @@ export const Channels: FC<ChannelsProps> = ({ channels, nowMs, names }) => {
         <a href={`/dashboard/services/${encodeURIComponent(tunnelId)}`}>{names.get(tunnelId) ?? tunnelId}</a>
       ),
     }]),
+    ...(hasOtherEdges ? [{ title: "Edge", cell: ({ edgeId }: LiveChannel) => <Id id={edgeId} /> }] : []),
     { title: "State", cell: (channel) => <Badge tone={toneOf(channel)}>{wordOf(channel)}</Badge> },
     { title: "Identity", cell: ({ tier }) => <TierBadge tier={tier} /> },
     { title: "Attested", cell: (channel) => <Attested channel={channel} nowMs={nowMs} /> },
@@ -58,6 +69,14 @@ export const Channels: FC<ChannelsProps> = ({ channels, nowMs, names }) => {
   ];
   return <Table caption="Live channels" columns={columns} rows={channels} empty="No channel stands now." />;
 };
+
+/** What is not told, because an edge did not answer. */
+export const SilentEdges: FC<{ silent: readonly string[] }> = ({ silent }) =>
+  silent.length === 0 ? null : (
+    <Note tone="warn">
+      No answer came from {silent.join(", ")}: channels there are not shown.
+    </Note>
+  );
 
 const Attested: FC<{ channel: LiveChannel; nowMs: number }> = ({ channel, nowMs }) => {
   const { attestedAtMs, reauthDeadlineMs, attestation } = channel;

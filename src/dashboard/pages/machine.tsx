@@ -1,7 +1,7 @@
 /** One machine: what its TPM is, what it showed, what it is judged under, and whether it is let in. */
 import { describeEk } from "../../attestation/ek/mod.ts";
 import { toHex } from "../../bytes/mod.ts";
-import { machineOf, stateOf } from "../../control/mod.ts";
+import { channelPage, machineOf, stateOf } from "../../control/mod.ts";
 import type { MachineRecord } from "../../ports/mod.ts";
 import { doneParts } from "../done.tsx";
 import {
@@ -17,19 +17,21 @@ import {
   Time,
 } from "../parts.tsx";
 import { live, still, type View, type ViewPart, type Visit } from "../visit.ts";
-import { Channels } from "./channels.tsx";
+import { Channels, hasOtherEdges, shownChannels, SilentEdges } from "./channels.tsx";
 import { Labels, LastQuote } from "./machines.tsx";
 
 /** Throws `machine_unknown`. */
 export async function machine(visit: Visit): Promise<View> {
   const { deps: { control }, nowMs, params, query } = visit;
   const record = await machineOf(control, params.agent_id);
-  const [inForce, all] = await Promise.all([control.policyOf(record.agentId), control.channels()]);
+  const [inForce, channels] = await Promise.all([
+    control.policyOf(record.agentId),
+    channelPage(control, shownChannels, undefined, { agentId: record.agentId }),
+  ]);
   const { agentId, ekSha256, akName, labels, revoked, enrolledAtMs } = record;
   const state = stateOf(record);
-  const channels = all.filter((channel) => channel.agentId === agentId);
   const names = new Map<string, string>();
-  for (const { tunnelId } of channels) {
+  for (const { tunnelId } of channels.rows) {
     names.set(tunnelId, (await control.store.tunnel(tunnelId))?.name ?? tunnelId);
   }
   return {
@@ -89,8 +91,14 @@ export async function machine(visit: Visit): Promise<View> {
       ),
       live(
         "channels",
-        <Panel id="channels" title="Live channels" hint="of this edge">
-          <Channels channels={channels} nowMs={nowMs} names={names} />
+        <Panel id="channels" title="Live channels">
+          <SilentEdges silent={channels.silent} />
+          <Channels
+            channels={channels.rows}
+            nowMs={nowMs}
+            names={names}
+            hasOtherEdges={hasOtherEdges(control)}
+          />
         </Panel>,
       ),
       live("pcrs", <Shown record={record} nowMs={nowMs} />),

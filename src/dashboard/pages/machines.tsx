@@ -1,5 +1,5 @@
 /** Machines that are enrolled by their TPM. */
-import { machinePage, stateOf } from "../../control/mod.ts";
+import { agentsOnline, machinePage, stateOf } from "../../control/mod.ts";
 import type { MachineRecord } from "../../ports/mod.ts";
 import { doneParts } from "../done.tsx";
 import { formatCount } from "../format.ts";
@@ -10,12 +10,12 @@ const rowsPerPage = 100;
 
 export async function machines({ deps: { control }, nowMs, query }: Visit): Promise<View> {
   const after = query.get("after") ?? undefined;
-  const [page, counts, channels] = await Promise.all([
+  const [page, counts] = await Promise.all([
     machinePage(control, rowsPerPage, after),
     control.store.countMachines(),
-    control.channels(),
   ]);
-  const online = new Set(channels.filter(({ isOnline }) => isOnline).map(({ agentId }) => agentId));
+  const [first, last] = [page.machines.at(0), page.machines.at(-1)];
+  const online = first === undefined ? new Set() : await agentsOnline(control, first.agentId, last!.agentId);
   const columns: Column<MachineRecord>[] = [
     {
       title: "Machine",

@@ -1,15 +1,18 @@
 /** What there is, and what somebody should look at. */
 import type { FC } from "hono/jsx";
-import { overviewOf } from "../../control/mod.ts";
+import { channelsOfEdges, type ChannelTotals, overviewOf } from "../../control/mod.ts";
 import { type Alarm, alarmsOf } from "../alarms.ts";
 import { formatBytes, formatCount } from "../format.ts";
 import { Badge, type Markup, Panel, Time } from "../parts.tsx";
 import { live, type View, type Visit } from "../visit.ts";
 import { AuditLines } from "./audit_lines.tsx";
+import { SilentEdges } from "./channels.tsx";
 
 /** Lines that alarms are looked for in, and that are shown. */
 const readLines = 400;
 const shownLines = 8;
+/** Channels that alarms are looked for in. */
+const readChannels = 50;
 /** Attestations that are looked at. */
 const readAttestations = 100;
 
@@ -21,26 +24,25 @@ interface Total {
 
 export async function overview({ deps: { control }, nowMs }: Visit): Promise<View> {
   const { store } = control;
-  const [totals, channels, services, machines, attestations, audit] = await Promise.all([
+  const [totals, unproven, services, machines, attestations, audit] = await Promise.all([
     overviewOf(control),
-    control.channels(),
+    channelsOfEdges(control, { limit: readChannels, unproven: true }),
     store.countTunnels(),
     store.countMachines(),
     store.attestations(readAttestations),
     store.auditEntries(readLines),
   ]);
-  const online = channels.filter(({ isOnline }) => isOnline);
-  const agents = new Map(online.map(({ agentId, tier }) => [agentId, tier]));
-  const tpm = [...agents.values()].filter((tier) => tier === "tpm").length;
-  const served = new Set(online.map(({ tunnelId }) => tunnelId)).size;
-  const sum = (of: "streams" | "requests" | "bytesIn" | "bytesOut") =>
-    channels.reduce((total, channel) => total + channel[of], 0);
+  const { rows: edges, silent } = totals.edges;
+  const sum = (of: "streams" | "requests" | "bytesIn" | "bytesOut" | "services" | "agents" | "tpmAgents") =>
+    edges.reduce((total, edge) => total + edge[of], 0);
+  const agents = sum("agents");
+  const tpm = sum("tpmAgents");
   const rows: Total[] = [
-    { name: "Services", value: formatCount(services), hint: `${formatCount(served)} online here` },
+    { name: "Services", value: formatCount(services), hint: servedHint(edges) },
     {
       name: "Agents online",
-      value: formatCount(agents.size),
-      hint: `${formatCount(tpm)} by TPM, ${formatCount(agents.size - tpm)} by a key in a file`,
+      value: formatCount(agents),
+      hint: `${formatCount(tpm)} by TPM, ${formatCount(agents - tpm)} by a key in a file`,
     },
     {
       name: "Machines",
@@ -60,10 +62,11 @@ export async function overview({ deps: { control }, nowMs }: Visit): Promise<Vie
       hint: `${formatBytes(sum("bytesOut"))} to agents, ${formatBytes(sum("bytesIn"))} from them`,
     },
   ];
-  const alarms = alarmsOf({ nowMs, channels, attestations, audit });
+  const alarms = alarmsOf({ nowMs, channels: unproven.rows, attestations, audit });
   return {
     title: "Overview",
     parts: [
+      ...(silent.length === 0 ? [] : [live("silent", <SilentEdges silent={silent} />)]),
       live("totals", <Totals rows={rows} />),
       live(
         "alarms",
@@ -80,6 +83,13 @@ export async function overview({ deps: { control }, nowMs }: Visit): Promise<Vie
     ],
     states: { alarms: alarms.length === 1 ? "1" : String(alarms.length) },
   };
+}
+
+/** A service may be at several edges: it is not known how many of those that each serves are the same. */
+function servedHint(edges: readonly ChannelTotals[]): string {
+  return edges.length === 1
+    ? `${formatCount(edges[0].services)} online`
+    : edges.map(({ edgeId, services }) => `${formatCount(services)} online at ${edgeId}`).join(", ");
 }
 
 /** Where there are none, nothing is said of them. */

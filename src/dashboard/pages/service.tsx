@@ -1,11 +1,11 @@
 /** One service: who serves it, and what may be done about that. */
-import { hostnameOf } from "../../control/mod.ts";
+import { channelPage, hostnameOf } from "../../control/mod.ts";
 import { PosternError } from "../../errors/mod.ts";
 import type { AgentBinding } from "../../ports/mod.ts";
 import { doneParts } from "../done.tsx";
 import { ActionForm, type Column, Facts, Id, Instant, Online, Panel, Table, Time } from "../parts.tsx";
 import { live, still, type View, type Visit } from "../visit.ts";
-import { Channels } from "./channels.tsx";
+import { Channels, hasOtherEdges, shownChannels, SilentEdges } from "./channels.tsx";
 
 /** Throws `tunnel_not_found`. */
 export async function service(visit: Visit): Promise<View> {
@@ -15,12 +15,11 @@ export async function service(visit: Visit): Promise<View> {
     throw new PosternError("tunnel_not_found", "Cannot show service: there is none with this id");
   }
   const { tunnelId, name, owner, anonymous, protocol, publicPort, requireTier, rules } = tunnel;
-  const [presence, agents, all] = await Promise.all([
+  const [presence, agents, channels] = await Promise.all([
     control.presence(tunnelId),
     control.store.agentsOf(tunnelId),
-    control.channels(),
+    channelPage(control, shownChannels, undefined, { tunnelId }),
   ]);
-  const channels = all.filter((channel) => channel.tunnelId === tunnelId);
   const columns: Column<AgentBinding>[] = [
     { title: "Agent", cell: ({ agentId }) => <Id id={agentId} /> },
     { title: "First proved itself", cell: ({ firstSeenMs }) => <Time ms={firstSeenMs} nowMs={nowMs} /> },
@@ -53,8 +52,9 @@ export async function service(visit: Visit): Promise<View> {
       ),
       live(
         "channels",
-        <Panel id="channels" title="Live channels" hint="of this edge">
-          <Channels channels={channels} nowMs={nowMs} />
+        <Panel id="channels" title="Live channels">
+          <SilentEdges silent={channels.silent} />
+          <Channels channels={channels.rows} nowMs={nowMs} hasOtherEdges={hasOtherEdges(control)} />
         </Panel>,
       ),
       live(

@@ -2,7 +2,7 @@
 import { channelPage, hostnameOf, servicePage, type ServiceView } from "../../control/mod.ts";
 import { type Column, Id, Online, Pages, Panel, Table, TierBadge, Time } from "../parts.tsx";
 import { live, type View, type Visit } from "../visit.ts";
-import { Channels } from "./channels.tsx";
+import { Channels, hasOtherEdges, SilentEdges } from "./channels.tsx";
 
 /** Rows of each table. */
 const rowsPerPage = 100;
@@ -53,7 +53,7 @@ export async function services({ deps: { control }, nowMs, query }: Visit): Prom
   ];
   return {
     title: "Services",
-    hint: "and the channels of this edge",
+    hint: "and live channels",
     states: Object.fromEntries(page.rows.map(({ name, presence }) => [`service ${name}`, presence.status])),
     parts: [
       live(
@@ -80,8 +80,14 @@ export async function services({ deps: { control }, nowMs, query }: Visit): Prom
       ),
       live(
         "channels",
-        <Panel id="channels" title="Live channels" hint="of this edge">
-          <Channels channels={channels.rows} nowMs={nowMs} names={names} />
+        <Panel id="channels" title="Live channels">
+          <SilentEdges silent={channels.silent} />
+          <Channels
+            channels={channels.rows}
+            nowMs={nowMs}
+            names={names}
+            hasOtherEdges={hasOtherEdges(control)}
+          />
           <Pages
             label="More channels"
             first={query.has("channels_after") ? "/dashboard/services" : undefined}

@@ -44,6 +44,15 @@ export const ADMIN_ERRORS = {
       "session was ended for both.",
     remedy: "Sign in again. If no program of yours sends it twice, treat it as stolen: change the password.",
   },
+  edge_unknown: {
+    title: "Edge is not in service",
+    blame: "peer",
+    retryable: false,
+    status: 404,
+    exit: 2,
+    cause: "No edge with this id shares the database, or it was not heard for thirty seconds.",
+    remedy: "`GET /api/admin/overview` names the edges that are there.",
+  },
   csrf_refused: {
     title: "Request came from another page",
     blame: "peer",

@@ -150,6 +150,32 @@ Deno.test("drain ends the channels of an agent or a service in order, and is wri
   assert.deepEqual([line.actor, line.action, line.subject], ["admin:ann", "admin.drain", "tun_1"]);
 });
 
+Deno.test("drain and resume of an edge say which edge did, which did not answer, and which there is not: edge_unknown", async () => {
+  await using control = await openControl();
+  const owner = await firstOwner(control);
+  control.silent.push("edge-7");
+  const drained = (await owner.post("/api/admin/drain", { edge_id: "edge-1" })).json;
+  assert.deepEqual(drained, {
+    channels: 1,
+    edges: [{ edge_id: "edge-1", channels: 1 }],
+    silent_edges: ["edge-7"],
+  });
+  assert.deepEqual((await control.store.auditEntries(1))[0].detail, {
+    channels: 1,
+    edges: "edge-1",
+    silent_edges: "edge-7",
+  });
+  assert.equal((await owner.post("/api/admin/resume", { edge_id: "edge-1" })).json.edge_id, "edge-1");
+  assert.equal((await control.store.auditEntries(1))[0].action, "admin.resume");
+  assertProblem(await owner.post("/api/admin/resume", { edge_id: "edge-9" }), 404, "edge_unknown");
+  const two = { agent_id: "a", tunnel_id: "b" };
+  assertProblem(await owner.post("/api/admin/drain", two), 400, "request_invalid");
+  const overview = (await owner.get("/api/admin/overview")).json;
+  assert.deepEqual([overview.edges[0].edge_id, overview.silent_edges], ["edge-1", ["edge-7"]]);
+  const versions = (await owner.get("/api/admin/versions")).json;
+  assert.deepEqual(versions.edges, [{ edge_id: "edge-1", version: "1.2.3" }]);
+});
+
 Deno.test("viewers look, operators change, owners manage accounts: admin_role_insufficient", async () => {
   await using control = await openControl();
   const owner = await firstOwner(control);
@@ -187,6 +213,7 @@ Deno.test("strangers and members see nothing of the admin API, whatever they ask
   const member = await control.tokenOf("alice");
   const bodies: Record<string, unknown> = {
     "/api/admin/drain": { agent_id: "a" },
+    "/api/admin/resume": { edge_id: "edge-1" },
     "/api/admin/accounts/invite": { role: "viewer" },
     "/api/admin/accounts/role": { account_id: "a", role: "viewer" },
     "/api/admin/accounts/delete": { account_id: "a" },
