@@ -154,6 +154,7 @@ Deno.test("GET /openapi.json describes every route with its request and answers"
     "POST /api/admin/logout",
     "POST /api/admin/password",
     "POST /api/admin/refresh",
+    "POST /api/admin/resume",
     "POST /api/admin/reveal",
     "POST /api/admin/setup",
     "POST /api/admin/tokens",
