@@ -89,7 +89,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
     createLog({ ...config.log, wall: () => clock.wall(), write: writeLine });
   const metrics = deps.metrics ?? createMetrics();
   const state = await StateDirectory.open(config.stateDirectory);
-  const store = await openStore(config, state, { clock, log });
+  const store = await openStore(config, state, { clock, log, metrics });
   let openVerifier: OpenTokenVerifier | undefined;
   let health: AuthorizerHealth | undefined;
   let openOidc: Awaited<ReturnType<typeof openAdminOidc>>;

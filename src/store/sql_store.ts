@@ -25,6 +25,7 @@ import { SqlRevocations } from "./revocations.ts";
 import { SqlRoutes } from "./routes.ts";
 import type { SqlDatabase } from "./sql.ts";
 import { SqlTokenFamilies } from "./token_families.ts";
+import { timedDatabase } from "./timed_database.ts";
 import { SqlTunnels } from "./tunnels.ts";
 
 /** Numbers of the store; each has a default. */
@@ -69,6 +70,8 @@ export interface StoreOptions {
   readonly maxDeliveries?: number;
   /** Audit lines that are kept; the oldest go first. */
   readonly maxAuditEntries?: number;
+  /** Called after every write with the seconds that it took. Must not throw. */
+  readonly onWrite?: (seconds: number) => void;
 }
 
 const defaultMaxRemembered = 48_000;
@@ -91,7 +94,8 @@ const defaultMaxDeliveries = 10_000;
 const defaultMaxAuditEntries = 100_000;
 const defaultClockSkewMs = 30_000;
 
-export function sqlStore(database: SqlDatabase, options: StoreOptions): Store {
+export function sqlStore(opened: SqlDatabase, options: StoreOptions): Store {
+  const database = options.onWrite === undefined ? opened : timedDatabase(opened, options.onWrite);
   const tunnels = new SqlTunnels(database);
   const time = {
     wall: options.wall ?? Date.now,

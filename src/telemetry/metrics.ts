@@ -39,6 +39,8 @@ export interface Metrics {
   readonly services: Gauge<"state">;
   /** Issued tokens by kind: stage0, stage1, management, recreate. */
   readonly tokensIssued: Counter<"kind">;
+  /** Each transaction that changed something, waiting for others included. */
+  readonly storeWriteSeconds: Histogram;
   /** Tokens that control judged for edges elsewhere. */
   readonly tokensJudged: Counter<"result">;
   readonly tokensRefused: Counter<"kind" | "code">;
@@ -153,6 +155,7 @@ export function createMetrics(): Metrics {
     udpFlows: gauge("udp_flows", "Open flows of udp services."),
     services: gauge("services", "Published services by state.", ["state"]),
     tokensIssued: counter("tokens_issued_total", "Issued tokens by kind.", ["kind"]),
+    storeWriteSeconds: histogram("store_write_seconds", "Time of writes to the database.", rttBuckets),
     tokensJudged: counter("tokens_judged_total", "Tokens judged for edges elsewhere, by verdict.", [
       "result",
     ]),

@@ -6,7 +6,7 @@ import { openSqliteStore } from "../../src/store/mod.ts";
 import { adminStoreContract } from "../contract/admin_store.ts";
 import { attestationStoreContract } from "../contract/attestation_store.ts";
 import { edgeStoreContract } from "../contract/edge_store.ts";
-import { machineStoreContract } from "../contract/machine_store.ts";
+import { machineStoreContract, machineTokenOf } from "../contract/machine_store.ts";
 import { identityStoreContract } from "../contract/identity_store.ts";
 import { policyStoreContract } from "../contract/policy_store.ts";
 import { routeStoreContract } from "../contract/route_store.ts";
@@ -102,6 +102,19 @@ Deno.test(
     await store.close();
   }),
 );
+
+Deno.test("onWrite of a store is called once for each transaction that writes, with its seconds", async () => {
+  const seconds: number[] = [];
+  const store = openSqliteStore(":memory:", { onWrite: (one) => seconds.push(one) });
+  await store.setting("a");
+  await store.revokedIdentities();
+  assert.equal(seconds.length, 0, "reading is no write");
+  await store.putSetting("a", "1");
+  await store.putEnrolmentToken(machineTokenOf("t1"));
+  assert.equal(seconds.length, 2);
+  assert.ok(seconds.every((one) => one >= 0 && one < 60));
+  await store.close();
+});
 
 Deno.test(
   "openSqliteStore() refuses a directory, a missing directory and a file that is no database: store_unavailable",
