@@ -14,9 +14,12 @@ export async function openStore(
   const options = {
     wall: () => clock.wall(),
     clockSkewMs: tokens.clockSkewMs,
-    ...(metrics === undefined
-      ? {}
-      : { onWrite: (seconds: number) => metrics.storeWriteSeconds.observe(seconds) }),
+    ...(metrics === undefined ? {} : {
+      writes: {
+        now: () => clock.now(),
+        onWrite: (seconds: number) => metrics.storeWriteSeconds.observe(seconds),
+      },
+    }),
   };
   if (databaseUrlFile === null) return openSqliteStore(state.databasePath, options);
   const { secret: url, warning } = await readSecretFile(databaseUrlFile, Deno);

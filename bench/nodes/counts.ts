@@ -8,6 +8,8 @@ export class Counts {
   readonly losses: string[] = [];
   /** Certificates that ended before the next one was there. */
   missed = 0;
+  /** Longest time in which the process of the nodes did nothing that it was to do, milliseconds. */
+  stallMs = 0;
   #isOn = false;
 
   begin(): void {
@@ -16,6 +18,10 @@ export class Counts {
 
   end(): void {
     this.#isOn = false;
+  }
+
+  stalled(ms: number): void {
+    if (this.#isOn) this.stallMs = Math.max(this.stallMs, ms);
   }
 
   renewed(ms: number): void {

@@ -8,6 +8,8 @@ import { SimulatedNode } from "./simulated_node.ts";
 
 /** Below the handshakes that control judges at a time for one address. */
 const atOnce = 8;
+/** At certificates that may be over. */
+const lookEveryMs = 250;
 /** Until all are connected. */
 const connectMs = 60_000;
 
@@ -37,7 +39,7 @@ export class Fleet implements AsyncDisposable {
     const client = new ControlClient({ url: control.url, clock: systemClock, userAgent: "bench" });
     const fleet = new Fleet(client);
     const api: IdentityControl = {
-      // Enrolment has a limit for each address; here each node has an address of its own, behind a proxy that control trusts.
+      // Enrollment has a limit for each address; here each node has an address of its own, behind a proxy that control trusts.
       async enrollIdentity(token, csr) {
         return identityAnswer.parse(await post(control, "/v1/identity/enroll", { token, csr }));
       },
@@ -65,9 +67,13 @@ export class Fleet implements AsyncDisposable {
       await fleet[Symbol.asyncDispose]();
       throw error;
     }
+    let lookedMs = performance.now();
     fleet.#looks = setInterval(() => {
+      const nowMs = performance.now();
+      counts.stalled(nowMs - lookedMs - lookEveryMs);
+      lookedMs = nowMs;
       for (const node of fleet.#nodes) node.look();
-    }, 250);
+    }, lookEveryMs);
     return fleet;
   }
 

@@ -43,7 +43,7 @@ async function measured(options: Options): Promise<Result> {
       state_directory: folder.file("edge"),
       "nodes.listen": `127.0.0.1:${nodesPort}`,
       "identity.connector": `${options.lifeSeconds}s`,
-      // Each enrolment comes from another address: limits of one address are not what is measured.
+      // Each enrollment comes from another address: limits of one address are not what is measured.
       trusted_proxies: "127.0.0.1/32",
       "log.level": "warn",
       ...(url === undefined ? {} : { database_url_file: url }),
@@ -81,7 +81,7 @@ function table(options: Options, result: Result): string {
     ["nodes, online at the end", `${result.nodes}, ${result.online}`],
     ["database", options.postgres ? "PostgreSQL" : "SQLite"],
     ["life of a certificate", `${options.lifeSeconds} s`],
-    ["enrolled and connected in", `${result.enrolSeconds.toFixed(1)} s`],
+    ["enrolled and connected in", `${result.enrollSeconds.toFixed(1)} s`],
     ["measured", `${result.seconds.toFixed(1)} s`],
     ["renewals", `${result.renewals} (${(result.renewals / result.seconds).toFixed(1)} a second)`],
     ["missed, failed, channels lost", `${result.missed}, ${result.failures.length}, ${result.losses.length}`],
@@ -89,6 +89,7 @@ function table(options: Options, result: Result): string {
       "renewal p50, p99, most",
       [result.renewalP50Ms, result.renewalP99Ms, result.renewalMaxMs].map(ms).join(", "),
     ],
+    ["longest stall of the nodes", ms(result.stallMs)],
     ["control, of one processor", `${((result.controlCpu ?? NaN) * 100).toFixed(0)} %`],
     [
       "writes to the database",

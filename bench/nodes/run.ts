@@ -14,7 +14,7 @@ export interface Result {
   readonly nodes: number;
   readonly seconds: number;
   readonly online: number;
-  readonly enrolSeconds: number;
+  readonly enrollSeconds: number;
   readonly renewals: number;
   /** Certificates that ended before the next one was there. */
   readonly missed: number;
@@ -23,6 +23,8 @@ export interface Result {
   readonly renewalP50Ms: number;
   readonly renewalP99Ms: number;
   readonly renewalMaxMs: number;
+  /** Longest stall of the process that the nodes are in, which is part of the renewals' times. */
+  readonly stallMs: number;
   /** Of one processor, 0 to 1 and above; undefined where control has no process of its own. */
   readonly controlCpu: number | undefined;
   readonly writesPerSecond: number;
@@ -60,7 +62,7 @@ export async function run(
     nodes,
     seconds: elapsedMs / 1_000,
     online,
-    enrolSeconds: (startedMs - enrolledMs) / 1_000,
+    enrollSeconds: (startedMs - enrolledMs) / 1_000,
     renewals: counts.renewalMs.length,
     missed: counts.missed,
     failures: counts.failures,
@@ -68,6 +70,7 @@ export async function run(
     renewalP50Ms: percentile(counts.renewalMs, 0.5),
     renewalP99Ms: percentile(counts.renewalMs, 0.99),
     renewalMaxMs: percentile(counts.renewalMs, 1),
+    stallMs: counts.stallMs,
     controlCpu: cpuBefore === undefined || cpuAfter === undefined
       ? undefined
       : (cpuAfter - cpuBefore) / elapsedMs,

@@ -4,6 +4,7 @@
  */
 import { ChannelControl } from "../../agent/node/channel_control.ts";
 import { EnrolledIdentity, type IdentityControl } from "../../agent/identity/mod.ts";
+import { plainFiles } from "../../agent/identity/secret_files.ts";
 import { systemClock, systemRandom } from "../../src/driver/mod.ts";
 import { codeOf } from "../../src/errors/mod.ts";
 import { NodeCaller } from "../../src/nodes/mod.ts";
@@ -37,7 +38,7 @@ export class SimulatedNode {
     this.#counts = counts;
   }
 
-  /** Enrols, and begins to call control. Throws what control refuses with. */
+  /** Enrolls, and begins to call control. Throws what control refuses with. */
   static async start(
     { path, token, api, address, counts }: SimulatedNodeOptions,
   ): Promise<SimulatedNode> {
@@ -61,12 +62,13 @@ export class SimulatedNode {
     };
     const options = {
       path,
+      files: plainFiles,
       controls: [overChannel, api],
       clock: systemClock,
       random: systemRandom,
       log() {},
     };
-    const identity: EnrolledIdentity = await EnrolledIdentity.enrol(options, token);
+    const identity: EnrolledIdentity = await EnrolledIdentity.enroll(options, token);
     const caller: NodeCaller = new NodeCaller({
       addresses: [address],
       expected: { expectedRole: "control" },

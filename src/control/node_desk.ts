@@ -13,6 +13,7 @@ import { type SignedDocument } from "../pki/mod.ts";
 import { P256, spkiOfKey } from "../x509/mod.ts";
 import { AuditBudget } from "./audit_budget.ts";
 import type { ControlDeps } from "./config.ts";
+import { HeardNodes } from "./heard_nodes.ts";
 import { renewOnChannel } from "./node_identity.ts";
 import type { TunnelerPairs } from "./tunneler_pairs.ts";
 import type { Clock } from "../ports/mod.ts";
@@ -39,6 +40,7 @@ export class NodeDesk {
   readonly #options: NodeDeskOptions;
   readonly #identity: NodeIdentity;
   readonly #nodes: HostedNodes;
+  readonly #heard: HeardNodes;
   readonly #cancel: (() => void)[] = [];
   #isOver = false;
   /** What was sent to all last. */
@@ -52,6 +54,7 @@ export class NodeDesk {
     this.#trust = { revocations };
     const { deps, listen, maxNodes, times, onHandshake, onHeartbeat, onRenewal, pairs } = options;
     const budget = new AuditBudget(deps.clock.now.bind(deps.clock));
+    this.#heard = new HeardNodes(deps);
     this.#nodes = new HostedNodes({
       listen,
       identity,
@@ -72,12 +75,12 @@ export class NodeDesk {
         // A tunneler is online when it is so through a connector, which is what users come by.
         if (role !== "connector") return;
         onHeartbeat?.("connector");
-        this.#see({ role, id, version, ...(privateIp === undefined ? {} : { privateIp }) });
+        this.#heard.hear({ role, id, version, ...(privateIp === undefined ? {} : { privateIp }) });
       },
       onTunnelerEcho: (node, { id, version, private_ip: privateIp }) => {
         if (node.peer.role !== "connector" || !pairs.allows(node.peer.id, id)) return;
         onHeartbeat?.("tunneler");
-        this.#see({
+        this.#heard.hear({
           role: "tunneler",
           id,
           version,
@@ -119,6 +122,7 @@ export class NodeDesk {
     for (const cancel of this.#cancel.splice(0)) cancel();
     await this.#checking;
     await this.#nodes.close();
+    await this.#heard.close();
   }
 
   async #check(maxAgeMs: number): Promise<void> {
@@ -149,22 +153,6 @@ export class NodeDesk {
       trust_bundles: newer.map(writable),
       revocations: writable(this.#trust.revocations),
     };
-  }
-
-  #see(node: {
-    role: "connector" | "tunneler";
-    id: string;
-    version: string;
-    privateIp?: string;
-    connectorId?: string;
-  }): void {
-    const { store, clock, log } = this.#options.deps;
-    const seen = async () => {
-      // What a connector says of a tunneler that was never enrolled makes it no node.
-      if (await store.nodeIdentity(node.role, node.id) === undefined) return;
-      await store.seeNode({ ...node, lastSeenMs: clock.wall() });
-    };
-    seen().catch((error) => log("warn", "heartbeat not kept", { node: node.id, code: codeOf(error) }));
   }
 
   #refreshLater(): void {

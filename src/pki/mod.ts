@@ -3,9 +3,11 @@ export { type Authority, issueAuthority, issueNode, selfSigned, type Validity } 
 export { chainOfPem, pemOfChain, readNodeCertificate } from "./certificate.ts";
 export { makeCsr, maxCsrBytes, type ProvenCsr, readCsr } from "./csr.ts";
 export {
+  checkNodeCertificate,
   checkPeerCertificate,
   peerClockSkewMs,
   type PeerExpectation,
+  readPresented,
   type VerifiedPeer,
 } from "./peer_check.ts";
 export { renewalHolds, signRenewal } from "./renewal.ts";

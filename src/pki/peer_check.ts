@@ -1,9 +1,10 @@
 /** Whether a peer's certificate is that of the node that it should be: every check, in one place, for every mutual-TLS endpoint. */
-import { type Certificate, endOf, KEY_USAGE, signatureHolds } from "../attestation/ek/mod.ts";
+import { type Certificate, endOf, KEY_USAGE } from "../attestation/ek/mod.ts";
 import { type ErrorCode, PosternError } from "../errors/mod.ts";
 import { nameConstraintsOid } from "./authority.ts";
 import { maxPresented, readNodeCertificate } from "./certificate.ts";
 import { type RevocationList, revocationOf, revocationsGraceMs } from "./revocation_list.ts";
+import { isSignedBy } from "./signed_by.ts";
 import { formatSpiffeId, type NodeRole, parseSpiffeId, type SpiffeId } from "./spiffe_id.ts";
 import { type AcceptedAuthority, isAccepted, rootOf, type TrustBundle } from "./trust_bundle.ts";
 
@@ -55,7 +56,16 @@ export function checkPeerCertificate(
   revocations: RevocationList,
   expectation: PeerExpectation,
 ): VerifiedPeer {
-  const leaf = readPresented(chain);
+  return checkNodeCertificate(readPresented(chain), bundle, revocations, expectation);
+}
+
+/** The same for a certificate that was read before. Throws as {@link checkPeerCertificate}. */
+export function checkNodeCertificate(
+  leaf: Certificate,
+  bundle: TrustBundle,
+  revocations: RevocationList,
+  expectation: PeerExpectation,
+): VerifiedPeer {
   const id = idOf(leaf);
   if (id.trustDomain !== bundle.trustDomain) {
     throw refusal("peer_wrong_cluster", "it is of another cluster", { trust_domain: id.trustDomain });
@@ -80,8 +90,11 @@ export function checkPeerCertificate(
   return peer;
 }
 
-/** The number and the sizes are checked before anything is read; what follows the first one is not believed, but has to be sound. */
-function readPresented(chain: readonly Uint8Array[]): Certificate {
+/**
+ * A peer's own certificate, first in what it presented. The number and the sizes are checked before anything is read; what follows
+ * the first one is not believed. Throws `peer_certificate_missing`, `peer_chain_too_long`, and as {@link readNodeCertificate}.
+ */
+export function readPresented(chain: readonly Uint8Array[]): Certificate {
   if (chain.length === 0) throw refusal("peer_certificate_missing", "it showed none");
   if (chain.length > maxPresented) {
     throw refusal("peer_chain_too_long", "it showed too many", {
@@ -151,9 +164,7 @@ function issuersOf(
       bundle_version: bundle.version,
     });
   }
-  const issuer = named.find(({ certificate }) =>
-    signatureHolds(leaf.algorithm, certificate.key, leaf.signed, leaf.signature)
-  );
+  const issuer = named.find(({ certificate }) => isSignedBy(leaf, certificate));
   if (issuer === undefined) throw refusal("peer_signature_invalid", "its issuer's key did not sign it");
   const root = rootOf(issuer.certificate, bundle.roots);
   if (root === undefined) {

@@ -4,11 +4,12 @@
  * pins; never by itself.
  */
 import { z } from "zod";
-import { type Certificate, endOf, isSelfSigned, KEY_USAGE, signatureHolds } from "../attestation/ek/mod.ts";
+import { type Certificate, endOf, isSelfSigned, KEY_USAGE } from "../attestation/ek/mod.ts";
 import { fromBase64Url, toBase64Url } from "../bytes/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 import type { Authority } from "./authority.ts";
 import { readNodeCertificate } from "./certificate.ts";
+import { isSignedBy } from "./signed_by.ts";
 import { openDocument, signDocument, type SignedDocument } from "./signed_document.ts";
 import { isTrustDomain } from "./spiffe_id.ts";
 
@@ -153,11 +154,11 @@ function openBundle(document: unknown): { bundle: TrustBundle; signers: readonly
 
 /** The root that signed an issuing CA, accepted or not. */
 export function rootOf(
-  { issuer, algorithm, signed, signature }: Certificate,
+  issuing: Certificate,
   roots: readonly AcceptedAuthority[],
 ): AcceptedAuthority | undefined {
   return roots.find(({ certificate }) =>
-    certificate.subject === issuer && signatureHolds(algorithm, certificate.key, signed, signature)
+    certificate.subject === issuing.issuer && isSignedBy(issuing, certificate)
   );
 }
 

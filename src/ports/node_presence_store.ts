@@ -23,6 +23,8 @@ export interface NodePresenceStore {
    * Remembers a heartbeat, unless a later one is remembered already. Throws `nodes_full` rather than forget a node.
    */
   seeNode(node: Omit<NodePresence, "firstSeenMs">): Promise<void>;
+  /** The same for several, each node once, in one write. Throws `nodes_full` when all are remembered that may be. */
+  seeNodes(nodes: readonly Omit<NodePresence, "firstSeenMs">[]): Promise<void>;
   nodePresence(role: PresentRole, id: string): Promise<NodePresence | undefined>;
   /** In the order of their ids, after `afterId` when given. */
   nodePresences(role: PresentRole, limit: number, afterId?: string): Promise<NodePresence[]>;

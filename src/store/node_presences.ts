@@ -1,11 +1,16 @@
 /** Nodes of mutual TLS. Bounded by the identities that were given out, and by a number besides. */
 import { PosternError } from "../errors/mod.ts";
 import type { NodePresence, NodePresenceStore, PresentRole } from "../ports/mod.ts";
-import type { Row, SqlDatabase } from "./sql.ts";
+import type { Row, Sql, SqlDatabase } from "./sql.ts";
 
 const columns = "role, id, private_ip, connector_id, version, first_seen, last_seen";
 /** Most nodes that are returned at once. */
 const maxNodePage = 1_000;
+
+/** Of one statement: each number of rows is a statement of its own. */
+const maxRowsAtOnce = 64;
+
+type Heard = Omit<NodePresence, "firstSeenMs">;
 
 export class SqlNodePresences implements NodePresenceStore {
   readonly #database: SqlDatabase;
@@ -17,35 +22,26 @@ export class SqlNodePresences implements NodePresenceStore {
     this.#maxNodePresences = maxNodePresences;
   }
 
-  async seeNode(node: Omit<NodePresence, "firstSeenMs">): Promise<void> {
-    const { role, id, version, lastSeenMs } = node;
-    const facts = [node.privateIp ?? null, node.connectorId ?? null, version, lastSeenMs];
-    // Nearly every heartbeat is of a node that is known.
-    if (await this.nodePresence(role, id) !== undefined) {
-      await this.#database.run(
-        `UPDATE node_presences SET private_ip = ?, connector_id = ?, version = ?, last_seen = ?
-         WHERE role = ? AND id = ? AND last_seen <= ?`,
-        ...facts,
-        role,
-        id,
-        lastSeenMs,
-      );
-      return;
-    }
-    await this.#database.transaction(async (sql) => {
-      const known = await sql.number("SELECT count(*) FROM node_presences");
-      if (known >= this.#maxNodePresences) {
-        throw new PosternError("nodes_full", `Cannot remember node: ${known} are remembered already`);
+  async seeNode(node: Heard): Promise<void> {
+    await this.seeNodes([node]);
+  }
+
+  async seeNodes(nodes: readonly Heard[]): Promise<void> {
+    const refused = await this.#database.transaction(async (sql) => {
+      let refused = 0;
+      for (let at = 0; at < nodes.length; at += maxRowsAtOnce) {
+        const some = nodes.slice(at, at + maxRowsAtOnce);
+        const fitting = await this.#fitting(sql, some);
+        refused += some.length - fitting.length;
+        if (fitting.length > 0) await see(sql, fitting);
       }
-      await sql.run(
-        `INSERT INTO node_presences (role, id, private_ip, connector_id, version, last_seen, first_seen)
-         VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (role, id) DO NOTHING`,
-        role,
-        id,
-        ...facts,
-        lastSeenMs,
-      );
+      return refused;
     });
+    if (refused === 0) return;
+    throw new PosternError(
+      "nodes_full",
+      `Cannot remember ${refused} nodes: ${this.#maxNodePresences} are remembered already`,
+    );
   }
 
   async nodePresence(role: PresentRole, id: string): Promise<NodePresence | undefined> {
@@ -67,6 +63,18 @@ export class SqlNodePresences implements NodePresenceStore {
     return rows.map(presenceOf);
   }
 
+  /** Those that are remembered already, and new ones while there is room. */
+  async #fitting(sql: Sql, nodes: readonly Heard[]): Promise<readonly Heard[]> {
+    const rows = await sql.all(
+      `SELECT role, id FROM node_presences WHERE ${nodes.map(() => "(role = ? AND id = ?)").join(" OR ")}`,
+      ...nodes.flatMap(({ role, id }) => [role, id]),
+    );
+    if (rows.length === nodes.length) return nodes;
+    const known = new Set(rows.map(({ role, id }) => `${role}/${id}`));
+    let room = this.#maxNodePresences - await sql.number("SELECT count(*) FROM node_presences");
+    return nodes.filter(({ role, id }) => known.has(`${role}/${id}`) || room-- > 0);
+  }
+
   async countNodePresences(role: PresentRole, sinceMs: number) {
     const row = await this.#database.get(
       `SELECT count(*) AS total, sum(CASE WHEN last_seen >= ? THEN 1 ELSE 0 END) AS heard
@@ -80,6 +88,19 @@ export class SqlNodePresences implements NodePresenceStore {
   async forgetNodePresence(role: PresentRole, id: string): Promise<boolean> {
     return await this.#database.run("DELETE FROM node_presences WHERE role = ? AND id = ?", role, id) > 0;
   }
+}
+
+async function see(sql: Sql, nodes: readonly Heard[]): Promise<void> {
+  await sql.run(
+    `INSERT INTO node_presences (${columns}) VALUES ${nodes.map(() => "(?, ?, ?, ?, ?, ?, ?)").join(", ")}
+     ON CONFLICT (role, id) DO UPDATE SET private_ip = excluded.private_ip, connector_id = excluded.connector_id,
+     version = excluded.version, last_seen = excluded.last_seen
+     WHERE node_presences.last_seen <= excluded.last_seen`,
+    ...nodes.flatMap(({ role, id, privateIp, connectorId, version, lastSeenMs }) => [
+      ...[role, id, privateIp ?? null, connectorId ?? null, version],
+      ...[lastSeenMs, lastSeenMs],
+    ]),
+  );
 }
 
 function presenceOf(row: Row): NodePresence {

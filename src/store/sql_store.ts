@@ -25,7 +25,7 @@ import { SqlRevocations } from "./revocations.ts";
 import { SqlRoutes } from "./routes.ts";
 import type { SqlDatabase } from "./sql.ts";
 import { SqlTokenFamilies } from "./token_families.ts";
-import { timedDatabase } from "./timed_database.ts";
+import { timedDatabase, type WriteTimer } from "./timed_database.ts";
 import { SqlTunnels } from "./tunnels.ts";
 
 /** Numbers of the store; each has a default. */
@@ -70,8 +70,7 @@ export interface StoreOptions {
   readonly maxDeliveries?: number;
   /** Audit lines that are kept; the oldest go first. */
   readonly maxAuditEntries?: number;
-  /** Called after every write with the seconds that it took. Must not throw. */
-  readonly onWrite?: (seconds: number) => void;
+  readonly writes?: WriteTimer;
 }
 
 const defaultMaxRemembered = 48_000;
@@ -95,7 +94,7 @@ const defaultMaxAuditEntries = 100_000;
 const defaultClockSkewMs = 30_000;
 
 export function sqlStore(opened: SqlDatabase, options: StoreOptions): Store {
-  const database = options.onWrite === undefined ? opened : timedDatabase(opened, options.onWrite);
+  const database = options.writes === undefined ? opened : timedDatabase(opened, options.writes);
   const tunnels = new SqlTunnels(database);
   const time = {
     wall: options.wall ?? Date.now,
@@ -214,6 +213,7 @@ export function sqlStore(opened: SqlDatabase, options: StoreOptions): Store {
     policyVersions: (name) => policies.policyVersions(name),
     applyPolicy: (policy, revision, maxNames) => policies.applyPolicy(policy, revision, maxNames),
     seeNode: (node) => presences.seeNode(node),
+    seeNodes: (nodes) => presences.seeNodes(nodes),
     nodePresence: (role, id) => presences.nodePresence(role, id),
     nodePresences: (role, limit, afterId) => presences.nodePresences(role, limit, afterId),
     countNodePresences: (role, sinceMs) => presences.countNodePresences(role, sinceMs),

@@ -1,14 +1,20 @@
 /** Tells what each write took. A transaction is one write, and none when it changed nothing. */
 import type { Sql, SqlDatabase } from "./sql.ts";
 
-/** @param onWrite seconds, waiting for others included; also of writes that fail. Must not throw. */
-export function timedDatabase(database: SqlDatabase, onWrite: (seconds: number) => void): SqlDatabase {
+export interface WriteTimer {
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  /** Seconds of each write, waiting for others included; also of those that fail. Must not throw. */
+  readonly onWrite: (seconds: number) => void;
+}
+
+export function timedDatabase(database: SqlDatabase, { now, onWrite }: WriteTimer): SqlDatabase {
   const timed = async <T>(work: () => Promise<T>, isWrite: () => boolean): Promise<T> => {
-    const startedMs = performance.now();
+    const startedMs = now();
     try {
       return await work();
     } finally {
-      if (isWrite()) onWrite((performance.now() - startedMs) / 1_000);
+      if (isWrite()) onWrite((now() - startedMs) / 1_000);
     }
   };
   return {

@@ -59,6 +59,28 @@ export function adminStoreContract(kind: string, makeHarness: () => Promise<Stor
     assert.deepEqual(await store.countNodePresences("connector", 0), { total: 0, heard: 0 });
   });
 
+  test("seeNodes() remembers the heartbeats of many nodes at once", async (store) => {
+    const heard = (lastSeenMs: number) =>
+      (["connector", "tunneler"] as const).flatMap((role) =>
+        Array.from({ length: 2 }, (_, n) => ({
+          role,
+          id: `n${n}`,
+          version: "1",
+          lastSeenMs,
+          ...(n === 0 ? { privateIp: "10.0.0.1" } : {}),
+          ...(role === "tunneler" ? { connectorId: "c" } : {}),
+        }))
+      ).slice(0, 3);
+    await store.seeNodes([]);
+    await store.seeNodes(heard(5));
+    await store.seeNodes(heard(4));
+    await store.seeNodes([...heard(9).slice(1)]);
+    const [n0, n1] = await store.nodePresences("connector", 9);
+    assert.deepEqual([n0.lastSeenMs, n0.firstSeenMs, n0.privateIp], [5, 5, "10.0.0.1"]);
+    assert.deepEqual([n1.lastSeenMs, n1.firstSeenMs, n1.privateIp], [9, 5, undefined]);
+    assert.equal((await store.nodePresence("tunneler", "n0"))?.connectorId, "c");
+  });
+
   test("nodes() are told in the order of their ids, and are bounded: nodes_full", async (store) => {
     const see = (id: string, at = 1) =>
       store.seeNode({ role: "connector", id, version: "1", lastSeenMs: at });
@@ -68,6 +90,11 @@ export function adminStoreContract(kind: string, makeHarness: () => Promise<Stor
     assert.deepEqual(await ids(2), ["B", "a"]);
     assert.deepEqual(await ids(2, "a"), ["b"]);
     await rejectsWith("nodes_full", see("c"));
+    // Whoever is known is heard also beside those that do not fit.
+    const both = ["c", "a"].map((id) => ({ role: "connector" as const, id, version: "1", lastSeenMs: 3 }));
+    await rejectsWith("nodes_full", store.seeNodes(both));
+    assert.equal((await store.nodePresence("connector", "a"))?.lastSeenMs, 3);
+    assert.equal(await store.nodePresence("connector", "c"), undefined);
     await see("a", 4);
     assert.equal((await store.nodePresence("connector", "a"))?.lastSeenMs, 4);
   });

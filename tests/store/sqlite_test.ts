@@ -103,14 +103,16 @@ Deno.test(
   }),
 );
 
-Deno.test("onWrite of a store is called once for each transaction that writes, with its seconds", async () => {
+Deno.test("onWrite() of a store is called once for each transaction that writes, with its seconds", async () => {
   const seconds: number[] = [];
-  const store = openSqliteStore(":memory:", { onWrite: (one) => seconds.push(one) });
+  const store = openSqliteStore(":memory:", {
+    writes: { now: () => performance.now(), onWrite: (one) => seconds.push(one) },
+  });
   await store.setting("a");
   await store.revokedIdentities();
   assert.equal(seconds.length, 0, "reading is no write");
   await store.putSetting("a", "1");
-  await store.putEnrolmentToken(machineTokenOf("t1"));
+  await store.putEnrollmentToken(machineTokenOf("t1"));
   assert.equal(seconds.length, 2);
   assert.ok(seconds.every((one) => one >= 0 && one < 60));
   await store.close();

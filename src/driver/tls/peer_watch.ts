@@ -1,6 +1,6 @@
 /** A handshake is judged once; a connection lasts. Those that stand are judged again whenever what they stand by changes. */
 import { PosternError } from "../../errors/mod.ts";
-import { checkPeerCertificate, peerClockSkewMs, type VerifiedPeer } from "../../pki/mod.ts";
+import { checkNodeCertificate, peerClockSkewMs, readPresented, type VerifiedPeer } from "../../pki/mod.ts";
 import type { Clock } from "../../ports/mod.ts";
 import type { ExpectedPeer, MutualTlsConnection } from "./mutual_tls.ts";
 import type { NodeIdentity } from "./node_identity.ts";
@@ -33,11 +33,12 @@ export interface PeerWatchOptions {
 
 export function watchPeer(options: PeerWatchOptions): WatchedPeer {
   const { identity, clock, connection, usage, onRefused } = options;
-  let { chain, peer } = connection;
+  let { peer } = connection;
+  let leaf = readPresented(connection.chain);
   let isOver = false;
   let cancel = () => {};
-  const judge = (shown: readonly Uint8Array[]) =>
-    checkPeerCertificate(shown, identity.trust.bundle, identity.trust.revocations, {
+  const judge = (shown: typeof leaf) =>
+    checkNodeCertificate(shown, identity.trust.bundle, identity.trust.revocations, {
       ...options.expected,
       expectedRole: connection.peer.role,
       // Whatever is renewed, it stays the node that it was.
@@ -53,7 +54,7 @@ export function watchPeer(options: PeerWatchOptions): WatchedPeer {
   const again = () => {
     if (isOver) return;
     try {
-      peer = judge(chain);
+      peer = judge(leaf);
     } catch (error) {
       end();
       onRefused(error);
@@ -76,8 +77,9 @@ export function watchPeer(options: PeerWatchOptions): WatchedPeer {
       if (isOver) {
         throw new PosternError("connection_closed", "Cannot renew the peer: its connection is over");
       }
-      peer = judge(shown);
-      chain = shown;
+      const next = readPresented(shown);
+      peer = judge(next);
+      leaf = next;
       arm();
     },
     end,
