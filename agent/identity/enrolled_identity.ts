@@ -2,7 +2,7 @@
  * The identity of a node that was enrolled: whoever listens or dials reads it at each handshake, and it changes while connections
  * stay open. What it is, it is on disk as well, before it is shown to anybody.
  */
-import { der, toBase64Url } from "../../src/bytes/mod.ts";
+import { der, instant, toBase64Url } from "../../src/bytes/mod.ts";
 import { NodeIdentity, type NodeTrust } from "../../src/driver/tls/mod.ts";
 import { codeOf, type ErrorCode, errorOf, PosternError } from "../../src/errors/mod.ts";
 import { startRenewalLoop, takeTrust } from "../../src/nodes/mod.ts";
@@ -242,7 +242,7 @@ export class EnrolledIdentity extends NodeIdentity {
     const { log, onRenewal } = this.#options;
     onRenewal?.(failure?.code ?? "ok");
     if (failure === undefined) {
-      log("info", "node certificate renewed", { not_after: new Date(this.endsAtMs).toISOString() });
+      log("info", "node certificate renewed", { not_after: instant(this.endsAtMs) });
       return true;
     }
     const { code, facts: { remedy } } = failure;

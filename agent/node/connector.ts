@@ -1,4 +1,5 @@
 /** A connector: tunnelers come to it by mutual TLS, and it tells control about them and itself. */
+import { instant } from "../../src/bytes/mod.ts";
 import type { AgentConfig } from "../../src/config/mod.ts";
 import { HostedNodes, type HostMessage } from "../../src/nodes/mod.ts";
 import { formatSpiffeId, type SignedDocument } from "../../src/pki/mod.ts";
@@ -62,7 +63,7 @@ export async function startConnector(config: AgentConfig, deps: NodeDeps): Promi
     ready: control.isOnline,
     control: control.isOnline ? "online" : control.lastCode ?? "connecting",
     tunnelers: nodes.all.map(({ peer, isOnline }) => ({ id: peer.id, online: isOnline })),
-    certificate_ends_at: new Date(identity.endsAtMs).toISOString(),
+    certificate_ends_at: instant(identity.endsAtMs),
   }));
   log("info", "connector started", { port: nodes.port, admin: admin?.address });
   const finished = Promise.withResolvers<void>();

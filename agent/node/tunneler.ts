@@ -1,4 +1,5 @@
 /** A tunneler: comes to a connector by mutual TLS, and is online when control's echo came through it. */
+import { instant } from "../../src/bytes/mod.ts";
 import type { AgentConfig } from "../../src/config/mod.ts";
 import { NodeCaller } from "../../src/nodes/mod.ts";
 import { formatSpiffeId } from "../../src/pki/mod.ts";
@@ -44,7 +45,7 @@ export async function startTunneler(config: AgentConfig, deps: NodeDeps): Promis
     ready: connector.isOnline,
     connector: connector.isOnline ? "online" : connector.lastCode ?? "connecting",
     control: control.isOnline ? "online" : control.lastCode ?? "connecting",
-    certificate_ends_at: new Date(identity.endsAtMs).toISOString(),
+    certificate_ends_at: instant(identity.endsAtMs),
   }));
   log("info", "tunneler started", { admin: admin?.address });
   const finished = Promise.withResolvers<void>();

@@ -1,11 +1,11 @@
 /** What `postern attest --dry-run` finds out: the evidence that this machine would give, judged on the spot. */
-import { X509Certificate } from "node:crypto";
 import { Buffer } from "node:buffer";
+import { X509Certificate } from "node:crypto";
 import { openTpm, type Tpm, type TpmState } from "../../agent/mod.ts";
 import { tpmIdentityOf } from "../../src/attestation/ek/mod.ts";
 import { maxPcr, pcrBankSchema, type PcrSelection } from "../../src/attestation/mod.ts";
 import { type QuoteFacts, verifyQuote } from "../../src/attestation/tpm/mod.ts";
-import { toHex } from "../../src/bytes/mod.ts";
+import { instant, toHex } from "../../src/bytes/mod.ts";
 import { type EkKind, formatTpmAddress, type TpmAddress } from "../../src/config/mod.ts";
 import { systemClock, systemRandom } from "../../src/driver/mod.ts";
 import { errorOf, PosternError } from "../../src/errors/mod.ts";
@@ -126,8 +126,8 @@ function certificateReport({ ek: { certificate } }: Tpm): CertificateReport {
     serial: certificate.serial,
     subject: oneLine(subject),
     issuer: oneLine(issuer),
-    not_before: new Date(certificate.notBeforeMs).toISOString(),
-    not_after: new Date(certificate.notAfterMs).toISOString(),
+    not_before: instant(certificate.notBeforeMs),
+    not_after: instant(certificate.notAfterMs),
     manufacturer: identity?.manufacturer ?? null,
     model: identity?.model ?? null,
     version: identity?.version ?? null,

@@ -1,3 +1,4 @@
+import { instant } from "../../src/bytes/mod.ts";
 import { createPrivate, replacePrivate, systemClock } from "../../src/driver/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
 import { createLog } from "../../src/telemetry/mod.ts";
@@ -29,7 +30,7 @@ export async function runAdmin(call: Call): Promise<number> {
       `Cannot write link to ${out}: there is such a file already`,
     );
   }
-  const until = new Date(expiresAtMs).toISOString();
+  const until = instant(expiresAtMs);
   call.terminal.err(`a link that makes one owner, until ${until}; in ${out}\n`);
   return 0;
 }

@@ -1,13 +1,4 @@
 import {
-  checkMachineFile,
-  ControlClient,
-  enroll,
-  machineFileIn,
-  openTpm,
-  proxyChooser,
-  writeMachineFile,
-} from "../../agent/mod.ts";
-import {
   EnrolledIdentity,
   hostKeyFileIn,
   hostKeyOf,
@@ -16,6 +7,16 @@ import {
   type SecretFiles,
   secretFilesOf,
 } from "../../agent/identity/mod.ts";
+import {
+  checkMachineFile,
+  ControlClient,
+  enroll,
+  machineFileIn,
+  openTpm,
+  proxyChooser,
+  writeMachineFile,
+} from "../../agent/mod.ts";
+import { instant } from "../../src/bytes/mod.ts";
 import { isLoopbackHost, parseTpmAddress, readSecretFile, type TpmAddress } from "../../src/config/mod.ts";
 import { openPrivateDirectory, readAuthorities, systemClock, systemRandom } from "../../src/driver/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
@@ -65,7 +66,7 @@ export async function runEnroll(call: Call): Promise<number> {
   try {
     const { agentId, labels } = await enroll(tpm, control, token, never);
     await openPrivateDirectory(directory);
-    const enrolledAt = new Date(systemClock.wall()).toISOString();
+    const enrolledAt = instant(systemClock.wall());
     await writeMachineFile(file, { agent_id: agentId, control: control.url, enrolled_at: enrolledAt });
     const facts = { agent_id: agentId, labels, tier: "tpm", ek_sha256: tpm.ekSha256, ek: tpm.ekTemplate };
     const told = `enrolled as ${agentId}, labels ${labels.join(", ") || "none"}; EK ${tpm.ekSha256}`;
@@ -121,7 +122,7 @@ async function enrollNode(
     };
     const identity = await EnrolledIdentity.enroll(options, token, call.switches.has("force"));
     const { role, id, trustDomain } = identity.id;
-    const expires = new Date(identity.endsAtMs).toISOString();
+    const expires = instant(identity.endsAtMs);
     const facts = { role, id, trust_domain: trustDomain, expires_at: expires, file: path, key: files.kind };
     const where = files.kind === "tpm" ? "sealed to the TPM" : "not in a TPM";
     const told =

@@ -1,8 +1,11 @@
 /** The control plane as one function Request -> Response. */
 import { OpenAPIHono } from "@hono/zod-openapi";
+import { instant } from "../bytes/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 import { addAdminRoutes, ADMIN_PAGE_PATHS, ADMIN_RATE_GROUPS } from "./admin/mod.ts";
 import { answerChallenge, openChallenge } from "./attestation.ts";
+import { addCaRoutes } from "./ca_app.ts";
+import { caRoute, rotateCaRoute } from "./ca_routes.ts";
 import type { ControlDeps, RateGroup } from "./config.ts";
 import {
   bearerOf,
@@ -27,8 +30,6 @@ import {
   restoreMachineRoute,
   revokeMachineRoute,
 } from "./machine_routes.ts";
-import { addCaRoutes } from "./ca_app.ts";
-import { caRoute, rotateCaRoute } from "./ca_routes.ts";
 import { addNodeRoutes } from "./node_app.ts";
 import {
   identityEnrollRoute,
@@ -56,10 +57,10 @@ import {
   ROUTES,
 } from "./routes.ts";
 import { unknownMembers } from "./schemas.ts";
-import { addVerdictRoutes, verifyTokenRoute } from "./verdict_app.ts";
 import { deleteTunnel } from "./tunnel_deletion.ts";
 import { hostnameOf } from "./tunnel_tokens.ts";
 import { createTunnel } from "./tunnels.ts";
+import { addVerdictRoutes, verifyTokenRoute } from "./verdict_app.ts";
 
 /** How long caches may keep the key set: well below the time that a key is published before it signs. */
 const jwksCacheSeconds = 300;
@@ -357,8 +358,4 @@ function toldOf(deps: ControlDeps, issued: IssuedManagement) {
     family,
     family_ends_at: instant(issued.familyEndMs),
   };
-}
-
-function instant(ms: number): string {
-  return new Date(ms).toISOString();
 }

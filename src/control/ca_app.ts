@@ -1,5 +1,6 @@
 /** Authorities over HTTP. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
+import { instant } from "../bytes/mod.ts";
 import { isAccepted } from "../pki/mod.ts";
 import { adminAuthority } from "./admin/mod.ts";
 import { advanceRotation, rotationView, startRotation } from "./ca_rotation.ts";
@@ -62,8 +63,4 @@ async function told(deps: ControlDeps) {
       },
     }),
   };
-}
-
-function instant(ms: number): string {
-  return new Date(ms).toISOString();
 }

@@ -1,7 +1,7 @@
 /** Enrollment and machines over HTTP. */
 import type { OpenAPIHono, z } from "@hono/zod-openapi";
 import { describeEk } from "../attestation/ek/mod.ts";
-import { toBase64Url, toHex } from "../bytes/mod.ts";
+import { instant, toBase64Url, toHex } from "../bytes/mod.ts";
 import type { MachineKey, MachineRecord } from "../ports/mod.ts";
 import { AuditBudget } from "./audit_budget.ts";
 import type { ControlDeps } from "./config.ts";
@@ -163,8 +163,4 @@ function tpmOf({ ekCertificate }: MachineRecord) {
   if (described === undefined) return {};
   const { certificateSha256, notAfterMs, ...words } = described;
   return { tpm: { ...words, certificate_sha256: certificateSha256, expires_at: instant(notAfterMs) } };
-}
-
-function instant(ms: number): string {
-  return new Date(ms).toISOString();
 }

@@ -1,6 +1,6 @@
 /** Node identities over HTTP. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
-import { toBase64Url } from "../bytes/mod.ts";
+import { instant, toBase64Url } from "../bytes/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 import { revokedValue, type SignedDocument } from "../pki/mod.ts";
 import { AuditBudget } from "./audit_budget.ts";
@@ -102,8 +102,4 @@ function toldOf({ spiffeId, chain, bundles, revocations, notAfterMs }: IssuedIde
     revocations: writable(revocations),
     expires_at: instant(notAfterMs),
   };
-}
-
-function instant(ms: number): string {
-  return new Date(ms).toISOString();
 }

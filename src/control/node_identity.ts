@@ -1,7 +1,7 @@
 /** Letting nodes in by a one-time token, and renewing what they were given. Their keys never come here. */
 import { createHash } from "node:crypto";
 import type { Certificate } from "../attestation/ek/mod.ts";
-import { toHex } from "../bytes/mod.ts";
+import { instant, toHex } from "../bytes/mod.ts";
 import { codeOf, PosternError } from "../errors/mod.ts";
 import {
   checkPeerCertificate,
@@ -179,7 +179,7 @@ async function checkHeld(deps: NodeIdentityDeps, held: Certificate, nowMs: numbe
       usage: "client",
     });
     throw new PosternError("identity_expired", "Cannot renew identity: it ended too long ago", {
-      detail: { not_after: new Date(held.notAfterMs).toISOString() },
+      detail: { not_after: instant(held.notAfterMs) },
     });
   }
   return checkPeerCertificate([held.bytes], deps.identities.bundle, list, {

@@ -1,5 +1,7 @@
 /** Handlers of the policy routes. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
+import { instant } from "../bytes/mod.ts";
+import { selectionOf, versionOf } from "../policy/mod.ts";
 import type { ControlDeps } from "./config.ts";
 import { bearerOf, requireOperator } from "./credentials.ts";
 import type { ControlEnv } from "./http.ts";
@@ -14,7 +16,6 @@ import {
   policyVersions,
 } from "./policies.ts";
 import { applyPolicyRoute, learnPolicyRoute, policiesRoute, policyRoute } from "./policy_routes.ts";
-import { selectionOf, versionOf } from "../policy/mod.ts";
 
 /** Machines that one answer describes, and that it names: it has to fit into what clients read. */
 const maxToldMachines = 200;
@@ -108,8 +109,4 @@ function toldOf({ policy, appliedBy, appliedAtMs, overlapUntilMs }: PolicyVersio
     applied_at: instant(appliedAtMs),
     ...(overlapUntilMs > appliedAtMs ? { overlap_until: instant(overlapUntilMs) } : {}),
   };
-}
-
-function instant(ms: number): string {
-  return new Date(ms).toISOString();
 }

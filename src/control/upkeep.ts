@@ -10,6 +10,11 @@ import { deleteAbandoned } from "./tunnel_deletion.ts";
 export const upkeepIntervalMs = 60_000;
 /** How long the record of a certificate that nobody can renew any more is kept. */
 const keptCertificatesMs = 86_400_000;
+/**
+ * How long it is remembered that an agent's proof was put off. No channel stands as long without one: what it was granted
+ * ends by its deadline, and a proof, or an authorizer that is well, gives the whole cap again.
+ */
+const keptDeferralsMs = 86_400_000;
 /** Most tunnels that one pass frees. */
 const maxSweep = 100;
 /** Writers that may get in between before the store is called broken. */
@@ -62,6 +67,7 @@ export function startUpkeep(deps: ControlDeps & { readonly clock: Clock }): () =
       await keepKeyset(deps, deps.keyset);
       await sweepAbandoned(deps);
       await advanceRotation(deps);
+      await deps.store.forgetDeferrals(deps.clock.wall() - keptDeferralsMs);
       await deps.store.forgetCertificates(
         deps.clock.wall() - deps.config.identity.graceMs - keptCertificatesMs,
       );

@@ -2,7 +2,7 @@
  * Where agents come in: the edge's side of the attested handshake. Nothing is registered and no traffic flows before both
  * stages hold; what is unproven is bounded in number, bytes and time.
  */
-import { PosternError } from "../errors/mod.ts";
+import { networkOf, toBase64Url } from "../bytes/mod.ts";
 import {
   Channel,
   type ChannelLimits,
@@ -14,9 +14,9 @@ import {
 } from "../channel/mod.ts";
 import type { X25519KeyPair } from "../crypto/mod.ts";
 import { acceptWebSocketStream, ChannelPump, type SocketReader, type WireBuffers } from "../driver/mod.ts";
+import { PosternError } from "../errors/mod.ts";
 import type { RequestHead } from "../http1/mod.ts";
 import { matchStages, type Stage0Claims, type Stage1Claims } from "../identity/mod.ts";
-import { networkOf, toBase64Url } from "../bytes/mod.ts";
 import type { UnreadBudget } from "../mux/mod.ts";
 import type { ByteStream } from "../ports/mod.ts";
 import type { AgentRegistry } from "./agent_registry.ts";
@@ -264,7 +264,7 @@ export class AgentGate {
       agent_id: session.agentId,
       tier: claims.tier,
       policy_version: claims.policy_version,
-      reauth_deadline: reauthentication.status().reauth_deadline ?? undefined,
+      reauth_deadline: reauthentication.deadline,
       remote: remoteAddress,
     });
   }

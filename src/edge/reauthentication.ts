@@ -13,6 +13,7 @@
  * Traffic goes on until the verdict. What cannot be remembered is not granted, and what is not known is never taken for
  * passed. An agent that cannot answer is asked to come again with a full handshake, and is cut when it does not.
  */
+import { instant } from "../bytes/mod.ts";
 import { Backoff, type Channel, type ReauthProof } from "../channel/mod.ts";
 import { codeOf, type ErrorCode, errorOf, PosternError } from "../errors/mod.ts";
 import { matchReauth, reauthLifeMs, type Stage1Claims } from "../identity/mod.ts";
@@ -100,6 +101,12 @@ export class Reauthentication {
     return afterMs;
   }
 
+  /** By when the agent is to have proved itself again, for the log; undefined: it is not asked. */
+  get deadline(): string | undefined {
+    const { reauth_deadline: ms } = this.status();
+    return ms === null ? undefined : instant(ms);
+  }
+
   status(): ReauthStatus {
     const next = this.#nextAtMs;
     return {
@@ -137,7 +144,7 @@ export class Reauthentication {
       this.#log("info", "re-authentication succeeded", {
         tier,
         policy_version,
-        reauth_deadline: this.status().reauth_deadline ?? undefined,
+        reauth_deadline: this.deadline,
       });
       await this.#refillDeferral();
     } catch (error) {
@@ -155,7 +162,7 @@ export class Reauthentication {
     if (wasAsked || isRefused || code === "reauth_timeout") this.#tellFailure(code ?? "channel_closed");
     if (isRefused) await this.#note({ state: "failed", code });
     else if (wasAsked) await this.#note({ state: "lapsed", code: code ?? "channel_closed" });
-    else await this.#note({ state: "ended" });
+    else await this.#note({ state: "ended", ...(code === undefined ? {} : { code }) });
   }
 
   get #claims(): Stage1Claims {
@@ -221,7 +228,7 @@ export class Reauthentication {
       deferred_ms: grantedMs,
       deferral_spent_ms: this.#spentMs,
       maintenance_grace_cap_ms: capSeconds * 1_000,
-      reauth_deadline: this.status().reauth_deadline ?? undefined,
+      reauth_deadline: this.deadline,
     });
     return false;
   }
@@ -250,7 +257,7 @@ export class Reauthentication {
     this.#askedUntilMs = clock.wall() + graceMs;
     metrics.reauthInProgress.inc();
     metrics.reauths.inc({ result: "scheduled", code: "none" });
-    this.#log("debug", "re-authentication requested", { reauth_deadline: this.#askedUntilMs });
+    this.#log("debug", "re-authentication requested", { reauth_deadline: this.deadline });
   }
 
   /** For agents of before: a new session with a full handshake is a new proof, and this one drains meanwhile. */

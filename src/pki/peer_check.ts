@@ -1,5 +1,6 @@
 /** Whether a peer's certificate is that of the node that it should be: every check, in one place, for every mutual-TLS endpoint. */
 import { type Certificate, endOf, KEY_USAGE } from "../attestation/ek/mod.ts";
+import { instant } from "../bytes/mod.ts";
 import { type ErrorCode, PosternError } from "../errors/mod.ts";
 import { nameConstraintsOid } from "./authority.ts";
 import { maxPresented, readNodeCertificate } from "./certificate.ts";
@@ -144,11 +145,11 @@ function checkTime(
   late: ErrorCode,
 ): void {
   if (nowMs < notBeforeMs - clockSkewMs) {
-    throw refusal(early, "it is not valid yet", { not_before: timeText(notBeforeMs) });
+    throw refusal(early, "it is not valid yet", { not_before: instant(notBeforeMs) });
   }
   // The last second is part of the validity (RFC 5280 4.1.2.5).
   if (nowMs >= notAfterMs + 1_000 + clockSkewMs) {
-    throw refusal(late, "it has expired", { not_after: timeText(notAfterMs) });
+    throw refusal(late, "it has expired", { not_after: instant(notAfterMs) });
   }
 }
 
@@ -195,7 +196,7 @@ function checkRevocations(
 ): void {
   if (nowMs >= list.nextUpdateMs + graceMs || list.trustDomain !== bundle.trustDomain) {
     throw refusal("revocations_stale", "the revocation list is too old to tell whether it was revoked", {
-      next_update: timeText(list.nextUpdateMs),
+      next_update: instant(list.nextUpdateMs),
     });
   }
   const entry = revocationOf(list, leaf, id, authorities);
@@ -239,8 +240,4 @@ function refusal(
   detail: Record<string, string | number> = {},
 ): PosternError {
   return new PosternError(code, `Cannot accept the peer's certificate: ${state}`, { detail });
-}
-
-function timeText(ms: number): string {
-  return new Date(ms).toISOString();
 }

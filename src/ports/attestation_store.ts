@@ -19,7 +19,7 @@ export interface AttestationRecord {
   /** When evidence was judged last and held. */
   readonly attestedAtMs: number;
   readonly state: AttestationState;
-  /** Why it failed or lapsed. */
+  /** Why it failed or lapsed, or why the channel was cut. */
   readonly code?: string;
   /** How often the agent was asked again. */
   readonly attempts: number;
@@ -65,7 +65,8 @@ export type AttestationStep =
   }
   | { readonly state: "asked"; readonly deadlineMs: number }
   | { readonly state: "failed" | "lapsed"; readonly code: string }
-  | { readonly state: "ended" };
+  /** With a code when it was cut. */
+  | { readonly state: "ended"; readonly code?: string };
 
 /** A wish to ask an agent later than it is due, because whoever judges it is not well. */
 export interface Deferral {
@@ -104,4 +105,6 @@ export interface AttestationStore {
   deferralSpent(tunnelId: string, agentId: string): Promise<number>;
   /** The whole cap again: whoever judges is well, or a proof was given. */
   endDeferral(tunnelId: string, agentId: string): Promise<void>;
+  /** Forgets what was granted until before then, to agents that never came back for it. How many. */
+  forgetDeferrals(beforeMs: number): Promise<number>;
 }

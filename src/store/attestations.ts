@@ -93,7 +93,7 @@ export class SqlAttestations implements AttestationStore {
       case "lapsed":
         return await set("code = ?", step.code);
       case "ended":
-        return await set("code = ?", null);
+        return await set("code = ?", step.code ?? null);
       default:
         return step satisfies never;
     }
@@ -150,6 +150,10 @@ export class SqlAttestations implements AttestationStore {
       tunnelId,
       agentId,
     );
+  }
+
+  async forgetDeferrals(beforeMs: number): Promise<number> {
+    return await this.#database.run("DELETE FROM attestation_deferrals WHERE deferred_until < ?", beforeMs);
   }
 
   /** With all others of the agent for the tunnel. */

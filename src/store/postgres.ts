@@ -25,12 +25,16 @@ const defaultStatementMs = 10_000;
 
 /**
  * Opens the store at `postgresql://user:password@host:port/database?sslmode=…`, and makes what is missing of it. Throws
- * `store_unavailable`, `store_unreachable`, `store_too_new`, `store_busy`, `store_failed`.
+ * `database_url_invalid`, `store_unavailable`, `store_unreachable`, `store_too_new`, `store_busy`, `store_failed`.
  */
 export async function openPostgresStore(url: string, options: PostgresOptions = {}): Promise<Store> {
   const schema = options.schema ?? defaultSchema;
-  if (!/^postgres(ql)?:\/\//.test(url) || !/^[a-z_][a-z0-9_]{0,62}$/.test(schema)) {
-    throw new PosternError("store_unavailable", "Cannot open store: its URL is not postgresql://…");
+  // Never told: it may hold a password.
+  if (!/^postgres(ql)?:\/\//.test(url)) {
+    throw new PosternError("database_url_invalid", "Cannot open store: its URL is not postgresql://…");
+  }
+  if (!/^[a-z_][a-z0-9_]{0,62}$/.test(schema)) {
+    throw new PosternError("store_unavailable", "Cannot open store: its schema is no name of one");
   }
   const database = new PostgresDatabase(url, schema, {
     maxConnections: options.maxConnections ?? defaultMaxConnections,

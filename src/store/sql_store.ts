@@ -15,8 +15,8 @@ import { SqlAttestations } from "./attestations.ts";
 import { SqlAudit } from "./audit.ts";
 import { SqlEdges } from "./edges.ts";
 import { SqlMachines } from "./machines.ts";
-import { SqlNodePresences } from "./node_presences.ts";
 import { SqlNodeIdentities } from "./node_identities.ts";
+import { SqlNodePresences } from "./node_presences.ts";
 import { SqlOnce } from "./once.ts";
 import { SqlOpenEnrollments } from "./open_enrollments.ts";
 import { SqlPolicies } from "./policies.ts";
@@ -196,6 +196,7 @@ export function sqlStore(opened: SqlDatabase, options: StoreOptions): Store {
     attestations: (limit) => attestations.attestations(limit),
     deferAttestation: (deferral) => attestations.deferAttestation(deferral),
     deferralSpent: (tunnelId, agentId) => attestations.deferralSpent(tunnelId, agentId),
+    forgetDeferrals: (beforeMs) => attestations.forgetDeferrals(beforeMs),
     endDeferral: (tunnelId, agentId) => attestations.endDeferral(tunnelId, agentId),
     loadAuthorities: () => identities.loadAuthorities(),
     saveAuthorities: (value, revision) => identities.saveAuthorities(value, revision),

@@ -1,4 +1,5 @@
 /** The {@link Log} port: one line an event, for people or for machines, bounded and without secrets. */
+import { instant } from "../bytes/mod.ts";
 import type { Log, LogFields, LogLevel } from "../ports/mod.ts";
 
 const severity: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
@@ -32,7 +33,7 @@ export function createLog(options: LogOptions): Log {
     if (severity[level] < least) return;
     try {
       options.write(
-        line(new Date(options.wall()).toISOString(), level, event, { ...options.base, ...fields }),
+        line(instant(options.wall()), level, event, { ...options.base, ...fields }),
       );
     } catch {
       // A closed pipe or a broken disk must not take the tunnel down.

@@ -237,6 +237,15 @@ export function attestationStoreContract(kind: string, makeHarness: () => Promis
     assert.equal(await store.deferAttestation(deferral(0, 400, 0)), 0);
   });
 
+  test("forgetDeferrals() forgets what was granted until before then, and nothing else", async (store) => {
+    await store.deferAttestation(deferral(0, 400));
+    await store.deferAttestation({ ...deferral(1_000, 400), agentId: "agent-2" });
+    assert.equal(await store.forgetDeferrals(400), 0);
+    assert.equal(await store.forgetDeferrals(401), 1);
+    assert.equal(await store.deferralSpent("tun_1", "agent-1"), 0);
+    assert.equal(await store.deferralSpent("tun_1", "agent-2"), 400);
+  });
+
   test("deferAttestation() counts time that two channels of an agent put off together once", async (store) => {
     assert.equal(await store.deferAttestation(deferral(100, 400)), 400);
     assert.equal(await store.deferAttestation(deferral(200, 300)), 300);

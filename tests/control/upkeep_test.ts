@@ -77,6 +77,29 @@ Deno.test("sweepAbandoned() frees anonymous names that nobody holds or serves, a
   assert.ok(await control.store.tunnelByName("owned"));
 });
 
+Deno.test("startUpkeep() forgets a day later that the proof of an agent was put off which never came back", async () => {
+  await using control = await openControl();
+  const forgetDeferrals = Promise.withResolvers<void>();
+  const store = {
+    ...control.store,
+    forgetDeferrals: async (beforeMs: number) => {
+      const count = await control.store.forgetDeferrals(beforeMs);
+      if (count > 0) forgetDeferrals.resolve();
+      return count;
+    },
+  };
+  const who = { tunnelId: "tun_1", agentId: "agent-1" };
+  const spent = () => control.store.deferralSpent(who.tunnelId, who.agentId);
+  await control.store.deferAttestation({ ...who, nowMs: control.clock.wall(), byMs: 1_000, capMs: 5_000 });
+  control.clock.advance(24 * hourMs);
+  const stop = startUpkeep({ ...control.deps, store });
+  assert.equal(await spent(), 1_000);
+  control.clock.advance(upkeepIntervalMs);
+  await forgetDeferrals.promise;
+  assert.equal(await spent(), 0);
+  stop();
+});
+
 Deno.test("startUpkeep() works every minute until it is stopped, and logs what fails", async () => {
   await using control = await openControl({ config: { anonymousTunnels: true } });
   const passes: Promise<unknown>[] = [];

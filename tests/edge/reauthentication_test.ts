@@ -239,7 +239,7 @@ Deno.test("Reauthentication never logs a nonce, and names session and agent on e
   }
   const asked = scene.logged.find(({ event }) => event === "re-authentication requested")!;
   assert.equal(asked.level, "debug");
-  assert.ok(Number(asked.fields.reauth_deadline) > 0);
+  assert.match(String(asked.fields.reauth_deadline), /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
 });
 
 Deno.test("Reauthentication: an agent that is silent is cut when the grace time is over, with all streams", async () => {
@@ -307,12 +307,22 @@ Deno.test("Reauthentication: an attestation that is over opens no channel", asyn
   await assert.rejects(second.begun, { code: "reauth_failed" });
 });
 
+Deno.test("Reauthentication: a channel that was cut for another reason ends with that reason", async () => {
+  using scene = new Scene();
+  await scene.begun;
+  scene.pair.edge.channel.close(new PosternError("machine_revoked"), scene.pair.now);
+  await scene.pass(0);
+  const { state, code } = await scene.record();
+  assert.deepEqual([state, code], ["ended", "machine_revoked"]);
+});
+
 Deno.test("Reauthentication: a channel that ends in order is noted so, one that ends while asked has lapsed", async () => {
   using ordered = new Scene();
   await ordered.begun;
   ordered.pair.agent.channel.drain("draining", 1_000, ordered.pair.now);
   await ordered.pass(1_000);
   assert.deepEqual([(await ordered.record()).state, ordered.isStanding], ["ended", false]);
+  assert.equal((await ordered.record()).code, "drain_deadline");
   assert.equal(await ordered.count("postern_reauth_total", { result: "failed" }), 0);
   using asked = new Scene();
   await asked.begun;

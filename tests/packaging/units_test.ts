@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { agentSchema, edgeSchema, parseConfigFile, resolve, settingsOf } from "../../src/config/mod.ts";
+import { CATALOGUE } from "../../src/errors/mod.ts";
 import { Process } from "../support/process.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
@@ -77,6 +78,17 @@ for (const name of units) {
     assert.doesNotMatch(stderr, /postern-/, "not even a warning");
   });
 }
+
+Deno.test("units: what a restart would not make right ends the service: exit codes of configuration and refusal", () => {
+  const codes = (name: string) =>
+    assignments(read(`systemd/postern-${name}.service`)).get("RestartPreventExitStatus");
+  assert.deepEqual(codes("edge"), ["2"]);
+  assert.deepEqual(codes("agent"), ["2 3 4"]);
+  for (const code of ["ek_roots_unusable", "ek_revocations_unusable", "database_url_invalid"] as const) {
+    assert.equal(CATALOGUE[code].exit, 2, code);
+  }
+  assert.equal(CATALOGUE.machine_revoked.exit, 4);
+});
 
 Deno.test("agent.service: control's token reaches the agent as a credential only", () => {
   const unit = assignments(read("systemd/postern-agent.service"));

@@ -6,8 +6,8 @@ import { openPostgresStore, openSqliteStore, type PostgresOptions } from "../../
 import { adminStoreContract } from "../contract/admin_store.ts";
 import { attestationStoreContract } from "../contract/attestation_store.ts";
 import { edgeStoreContract } from "../contract/edge_store.ts";
-import { machineStoreContract } from "../contract/machine_store.ts";
 import { identityStoreContract } from "../contract/identity_store.ts";
+import { machineStoreContract } from "../contract/machine_store.ts";
 import { policyStoreContract } from "../contract/policy_store.ts";
 import { routeStoreContract } from "../contract/route_store.ts";
 import { contractLimits, storeContract, type StoreHarness } from "../contract/store.ts";
@@ -82,8 +82,8 @@ Deno.test("openPostgresStore() leaves a newer layout alone: store_too_new", asyn
   assert.equal(await codeOfOpen(server.url, { schema }), "store_too_new");
 });
 
-Deno.test("openPostgresStore() says what it cannot use: store_unavailable, store_unreachable, store_failed", async () => {
-  assert.equal(await codeOfOpen("mysql://localhost/x"), "store_unavailable");
+Deno.test("openPostgresStore() says what it cannot use: database_url_invalid, store_unavailable, store_unreachable, store_failed", async () => {
+  assert.equal(await codeOfOpen("mysql://localhost/x"), "database_url_invalid");
   assert.equal(await codeOfOpen(server.url, { schema: "a b" }), "store_unavailable");
   assert.equal(await codeOfOpen("postgresql://postern@127.0.0.1:1/postgres"), "store_unreachable");
   assert.equal(await codeOfOpen(server.url.replace(/\/postgres$/, "/nobody_made_this")), "store_failed");

@@ -1,4 +1,5 @@
 /** Certification paths (RFC 5280 6.1), from a certificate up to a root that the operator trusts. */
+import { instant } from "../../bytes/mod.ts";
 import { codeOf, PosternError } from "../../errors/mod.ts";
 import { type Certificate, isSelfIssued } from "./certificate.ts";
 import { KEY_USAGE } from "./extensions.ts";
@@ -33,11 +34,11 @@ export function checkCertificate(certificate: Certificate, nowMs: number): void 
   }
   if (nowMs < notBeforeMs) {
     throw refusal("ek_certificate_not_yet_valid", "it is not valid yet", {
-      not_before: timeText(notBeforeMs),
+      not_before: instant(notBeforeMs),
     });
   }
   if (nowMs >= endOf(certificate)) {
-    throw refusal("ek_certificate_expired", "it has expired", { not_after: timeText(notAfterMs) });
+    throw refusal("ek_certificate_expired", "it has expired", { not_after: instant(notAfterMs) });
   }
   checkStrength(key);
 }
@@ -98,15 +99,7 @@ class PathSearch {
       one.subject === top.issuer && !path.some((below) => below.keySha256 === one.keySha256)
     );
     if (issuers.length === 0) {
-      this.#note(
-        isSelfIssued(top)
-          ? refusal("ek_chain_untrusted", "its chain ends at an authority that is not trusted here")
-          : refusal(
-            "ek_chain_incomplete",
-            "the certificate of its issuer, or of an authority above, is not known",
-          ),
-        path.length,
-      );
+      this.#note(noIssuer(top), path.length);
       return undefined;
     }
     // The key identifiers are hints (RFC 5280 4.2.1.1): those that fit are tried first.
@@ -137,7 +130,10 @@ class PathSearch {
     checkAlgorithm(top.algorithm);
     this.#signatures++;
     if (!signatureHolds(top.algorithm, issuer.key, top.signed, top.signature)) {
-      throw refusal("ek_signature_invalid", "its issuer's key did not sign it");
+      // A maker may have several authorities of one name: whose key the certificate says is another's has merely not signed it.
+      throw isOfAnotherKey(top, issuer)
+        ? noIssuer(top)
+        : refusal("ek_signature_invalid", "its issuer's key did not sign it");
     }
     checkAuthority(issuer, path);
     checkCertificate(issuer, this.#nowMs);
@@ -151,16 +147,35 @@ class PathSearch {
     }
   }
 
-  /** Keeps the refusal that says most; of equals, the one nearest to a root. */
+  /**
+   * Keeps the refusal that says most; of equals, the one nearest to a root; of those, the first by its code: in which order
+   * certificates lie in the operator's directories or came from the peer makes no difference.
+   */
   #note(error: PosternError, depth: number): void {
     const held = this.#refusal;
-    const rank = rankOf(error);
-    if (
-      held === undefined || rank > rankOf(held.error) || (rank === rankOf(held.error) && depth > held.depth)
-    ) {
-      this.#refusal = { error, depth };
+    if (held === undefined) this.#refusal = { error, depth };
+    else {
+      const more = rankOf(error) - rankOf(held.error) || depth - held.depth;
+      if (more > 0 || (more === 0 && error.code < held.error.code)) this.#refusal = { error, depth };
     }
   }
+}
+
+/** The key identifiers, where both certificates have them, name another key (RFC 5280 4.2.1.1). A peer's may lie. */
+function isOfAnotherKey(top: Certificate, issuer: Certificate): boolean {
+  const { authorityKeyId } = top.extensions;
+  const { subjectKeyId } = issuer.extensions;
+  return authorityKeyId !== undefined && subjectKeyId !== undefined && authorityKeyId !== subjectKeyId;
+}
+
+/** Nobody who could have issued it is known. */
+function noIssuer(top: Certificate): PosternError {
+  return isSelfIssued(top)
+    ? refusal("ek_chain_untrusted", "its chain ends at an authority that is not trusted here")
+    : refusal(
+      "ek_chain_incomplete",
+      "the certificate of its issuer, or of an authority above, is not known",
+    );
 }
 
 function rankOf(error: PosternError): number {
@@ -200,8 +215,4 @@ export function refusal(
   detail: Readonly<Record<string, string | number>> = {},
 ): PosternError {
   return new PosternError(code, `Cannot accept the EK certificate: ${state}`, { detail });
-}
-
-function timeText(ms: number): string {
-  return new Date(ms).toISOString();
 }

@@ -1,6 +1,7 @@
 /** Accounts and sessions of administrators over HTTP. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
+import { instant } from "../../bytes/mod.ts";
 import type { AdminAccount, AdminSession } from "../../ports/mod.ts";
 import { AuditBudget } from "../audit_budget.ts";
 import type { ControlDeps } from "../config.ts";
@@ -207,8 +208,4 @@ function toldSession({ account, session }: SignedIn) {
 
 function clientIpOf(context: Context<ControlEnv>): string {
   return context.env?.clientIp ?? "unknown";
-}
-
-function instant(ms: number): string {
-  return new Date(ms).toISOString();
 }

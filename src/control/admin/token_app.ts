@@ -1,6 +1,6 @@
 /** Enrollment tokens for administrators, and the page that shows one once. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
-import { utf8 } from "../../bytes/mod.ts";
+import { instant, utf8 } from "../../bytes/mod.ts";
 import { AuditBudget } from "../audit_budget.ts";
 import type { ControlDeps } from "../config.ts";
 import { issueEnrollmentToken } from "../enrollment_token.ts";
@@ -37,7 +37,7 @@ export function addAdminTokenRoutes(
     return context.json({
       token,
       token_id: tokenId,
-      expires_at: new Date(expiresAtMs).toISOString(),
+      expires_at: instant(expiresAtMs),
       deep_link: deepLink,
       qr_svg: qrSvg(utf8(deepLink)),
     }, 200);

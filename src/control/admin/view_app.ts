@@ -1,5 +1,6 @@
 /** What administrators see and do, over HTTP. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
+import { instant } from "../../bytes/mod.ts";
 import { PosternError } from "../../errors/mod.ts";
 import type { AuditEntry, Revocation } from "../../ports/mod.ts";
 import type { ControlDeps, LiveChannel } from "../config.ts";
@@ -290,8 +291,4 @@ function toldEntry({ atMs, detail, ...entry }: AuditEntry & { readonly id: numbe
 
 function statusOf(isOnline: boolean): "ONLINE" | "OFFLINE" {
   return isOnline ? "ONLINE" : "OFFLINE";
-}
-
-function instant(ms: number): string {
-  return new Date(ms).toISOString();
 }

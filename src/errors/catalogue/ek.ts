@@ -56,7 +56,8 @@ export const EK_ERRORS = {
     ...refused,
     cause:
       "The certificate of an authority between the TPM's certificate and a trusted root is neither in the TPM " +
-      "nor in `attestation.roots_directory`, or the root itself is not there.",
+      "nor in `attestation.roots_directory`, or the root itself is not there. A certificate there of the same name, but of " +
+      "another key than the Authority Key Identifier says, is not the one.",
     remedy: "Let the operator put the manufacturer's root and intermediate certificates into " +
       "`attestation.roots_directory` and reload the edge (SIGHUP).",
   },
@@ -71,11 +72,12 @@ export const EK_ERRORS = {
     title: "Certificate signature does not hold",
     ...refused,
     cause:
-      "A certificate of the chain names an authority whose key did not sign it: it was made up or changed, or another " +
-      "authority of the same name signed it, whose certificate is not known here.",
-    remedy: "Where the maker has several authorities of one name, put the right one's certificate into " +
-      "`attestation.roots_directory`: its Subject Key Identifier is the other's Authority Key Identifier. Otherwise treat " +
-      "the machine as hostile until it is clear where its certificate comes from.",
+      "A certificate of the chain names an authority, by name and key, whose key did not sign it: it was made up or changed. " +
+      "Where certificates have no key identifiers, another authority of the same name may have signed it that is not known " +
+      "here.",
+    remedy:
+      "Treat the machine as hostile until it is clear where its certificate comes from. If its maker has several " +
+      "authorities of one name, put the certificates of all of them into `attestation.roots_directory`.",
   },
   ek_issuer_not_ca: {
     title: "Issuer of the certificate is no authority",
@@ -199,7 +201,7 @@ export const EK_ERRORS = {
     title: "Certificates of TPM manufacturers cannot be used",
     blame: "operator",
     retryable: false,
-    exit: 1,
+    exit: 2,
     cause: "`attestation.roots_directory` or a file in it cannot be read, or a file is no certificate.",
     remedy: "Correct or remove what the message names, then start or reload the edge.",
   },
@@ -207,7 +209,7 @@ export const EK_ERRORS = {
     title: "Revocation list cannot be used",
     blame: "operator",
     retryable: false,
-    exit: 1,
+    exit: 2,
     cause: "`attestation.revocations_file` cannot be read or is not in its format.",
     remedy: "Correct what the message names: an edge does not guess what a broken list may have revoked.",
   },

@@ -33,12 +33,16 @@ export const STORE_ERRORS = {
     retryable: false,
     status: 503,
     exit: 1,
-    cause:
-      "The database file in the state directory could not be opened or made, or is no database. Or the file of " +
-      "`database_url_file` holds no URL of a PostgreSQL database.",
-    remedy:
-      "Check that the state directory exists, belongs to this user, and has free space; of `database_url_file`, that its " +
-      "one line is postgresql://USER:PASSWORD@HOST/DATABASE.",
+    cause: "The database file in the state directory could not be opened or made, or is no database.",
+    remedy: "Check that the state directory exists, belongs to this user, and has free space.",
+  },
+  database_url_invalid: {
+    title: "Database URL cannot be used",
+    blame: "operator",
+    retryable: false,
+    exit: 2,
+    cause: "The file of `database_url_file` holds no URL of a PostgreSQL database.",
+    remedy: "Write one line into it: postgresql://USER:PASSWORD@HOST/DATABASE.",
   },
   store_unreachable: {
     title: "Database server does not answer",

@@ -158,6 +158,44 @@ Deno.test("verifyEk() tries all authorities of one name, and is content with one
   verify([leaf], { trust: trustIn([...others, root, intermediate]) });
 });
 
+Deno.test("verifyEk() tells a certificate that is missing from a signature that is wrong, by key identifiers, in any order", () => {
+  const named = (digit: number) => ({
+    own: { oid: "2.5.29.14", value: der.octetString(new Uint8Array(20).fill(digit)) },
+    above: { oid: "2.5.29.35", value: der.sequence(der.contextString(0, new Uint8Array(20).fill(digit))) },
+  });
+  const [one, other] = [named(1), named(2)];
+  const right = authority(root, { extensions: [...authorityExtensions(), one.own] });
+  const namesake = authority(root, {
+    subject: right.name,
+    extensions: [...authorityExtensions(), other.own],
+  });
+  const below = ekCertificate(right, { extensions: [...ekExtensions(), one.above] });
+  verify([below, namesake, right]);
+  // The one that signed is another of the same name: nobody made anything up.
+  refused("ek_chain_incomplete", () => verify([below, namesake]));
+  refused("ek_chain_incomplete", () => verify([below], { trust: trustIn([root, namesake]) }));
+  // Who is named by its key did not sign: not even where a namesake is there too.
+  const forged = ekCertificate({ ...right, keys: eccKeys() }, { extensions: [...ekExtensions(), one.above] });
+  refused("ek_signature_invalid", () => verify([forged, right]));
+  refused("ek_signature_invalid", () => verify([forged, right, namesake]));
+  refused("ek_signature_invalid", () => verify([forged, namesake, right]));
+});
+
+Deno.test("verifyEk() gives the same reason in whatever order certificates come", () => {
+  const expired = authority(root, {
+    subject: intermediate.name,
+    keys: intermediate.keys,
+    notAfterMs: testNowMs - 1_000,
+  });
+  const ordinary = issue(root, {
+    subject: intermediate.name,
+    keys: intermediate.keys,
+    extensions: [basicConstraints(false), keyUsage(0)],
+  });
+  refused("ek_certificate_expired", () => verify([leaf, expired, ordinary]));
+  refused("ek_certificate_expired", () => verify([leaf, ordinary, expired]));
+});
+
 Deno.test("verifyEk() refuses an issuer that is no authority", () => {
   const cases: readonly (readonly [string, ReturnType<typeof ekExtensions>])[] = [
     ["an ordinary certificate", [basicConstraints(false), keyUsage(0)]],
