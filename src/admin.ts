@@ -3,6 +3,7 @@ import { Hono } from "hono";
 import { type Dashboard, isDashboardPath } from "./dashboard/mod.ts";
 import type { EdgePlane } from "./edge/mod.ts";
 import type { AttestationStore } from "./ports/mod.ts";
+import { alive } from "./public_app.ts";
 import type { Readiness } from "./readiness.ts";
 import { metricsHandler } from "./telemetry/mod.ts";
 
@@ -16,15 +17,10 @@ export interface AdminDeps {
 /** Attestations that the status tells, the last change first. */
 const MAX_TOLD = 64;
 
-/** The process runs and its event loop turns: nothing more is claimed. */
-export function health(): Response {
-  return Response.json({ status: "ok" });
-}
-
 export function adminApp(deps: AdminDeps): Hono {
   const app = new Hono();
   const metrics = metricsHandler({ metrics: () => deps.edge.metricsPage() });
-  app.get("/healthz", () => health());
+  app.get("/healthz", () => alive());
   app.get("/readyz", () => deps.readiness.answer());
   app.get("/status", async () => {
     const [status, attestations] = await Promise.all([deps.edge.status(), toldAttestations(deps.store)]);

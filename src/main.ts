@@ -1,5 +1,5 @@
 /** Composition root: an edge with the control plane embedded, from one configuration. */
-import { adminApp, health as alive } from "./admin.ts";
+import { adminApp } from "./admin.ts";
 import { openAdminOidc } from "./admin_oidc.ts";
 import { boundKeyVerifier } from "./attestation/mod.ts";
 import { AuthorizerHealth } from "./authorizer_health.ts";
@@ -19,7 +19,7 @@ import {
 } from "./control/mod.ts";
 import { controlEvents } from "./control_events.ts";
 import { controlConfigOf, rotationOf } from "./control_settings.ts";
-import { dashboard as dashboardOf, isDashboardPath } from "./dashboard/mod.ts";
+import { dashboard as dashboardOf } from "./dashboard/mod.ts";
 import { AuthorityDirectory, systemClock, systemRandom } from "./driver/mod.ts";
 import type { EdgePlane } from "./edge/mod.ts";
 import { certificateFilesOf } from "./edge_certificates.ts";
@@ -34,6 +34,7 @@ import { NodePort } from "./node_port.ts";
 import { openStore } from "./open_store.ts";
 import { OperatorToken } from "./operator_token.ts";
 import type { Clock, Log, Random } from "./ports/mod.ts";
+import { publicApp } from "./public_app.ts";
 import { Readiness } from "./readiness.ts";
 import { StateDirectory } from "./state_directory.ts";
 import { type AdminListener, createLog, createMetrics, type Metrics, serveAdmin } from "./telemetry/mod.ts";
@@ -225,16 +226,15 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       log,
       metrics,
       edgeStatic,
-      control: async (request, clientIp) => {
-        const { pathname } = new URL(request.url);
-        if (pathname === "/healthz") return alive();
-        if (pathname === "/readyz") return await readiness.answer();
-        if (isDashboardPath(pathname)) {
-          // Between threads answers go whole.
-          return await dashboard.fetch(request, { clientIp, canStream: config.workers === 1 });
-        }
-        return await control.fetch(request, { clientIp });
-      },
+      control: publicApp({
+        control: async (request, clientIp) => await control.fetch(request, { clientIp }),
+        dashboard,
+        // Between threads answers go whole.
+        canStream: config.workers === 1,
+        readiness: { answer: () => readiness.answer() },
+        rates: controlConfig.rates,
+        clock,
+      }),
       knownRoute: (hostname) => knownRoute(store, config, hostname),
       tokens,
       attestations: {

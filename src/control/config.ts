@@ -26,7 +26,8 @@ export type RateGroup =
   | "read"
   | "login"
   | "account"
-  | "admin";
+  | "admin"
+  | "health";
 
 export interface ControlConfig {
   /** `iss` of every token. */
@@ -106,6 +107,8 @@ export const controlDefaults: Omit<
       // Passwords for one account, from wherever they come.
       account: { perMinute: 6, burst: 12 },
       admin: { perMinute: 600, burst: 200 },
+      // Balancers ask every second or so, some of them from one address.
+      health: { perMinute: 1_200, burst: 200 },
     },
   });
 

@@ -39,6 +39,8 @@ import { addSessionPages } from "./session_app.tsx";
 import type { DashboardDeps, Loader, Visit } from "./visit.ts";
 
 export interface Dashboard {
+  /** What it answers; `ALL`: what requests pass before. */
+  readonly routes: readonly { readonly method: string; readonly path: string }[];
   fetch(request: Request, env: DashboardEnv["Bindings"]): Response | Promise<Response>;
   /** Ends what goes on for long, because the edge stops. */
   close(): void;
@@ -194,6 +196,7 @@ export function dashboard(given: Omit<DashboardDeps, "requireAdmin">): Dashboard
     );
   });
   return {
+    routes: app.routes,
     fetch: (request, env) => app.fetch(request, env),
     close() {
       streams.close();
