@@ -24,6 +24,7 @@ export type { ChallengeRecord, ChallengeStore } from "./challenge_store.ts";
 export type { Clock } from "./clock.ts";
 export type { KeyHandle, SealingCore } from "./core.ts";
 export type { EdgeRecord, EdgeStore, ServedTunnel } from "./edge_store.ts";
+export type { GrantStore, PendingPair, PendingTokens } from "./grant_store.ts";
 export type {
   IdentityQuery,
   IdentityRecord,

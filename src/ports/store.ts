@@ -9,6 +9,7 @@ import type { AttestationStore } from "./attestation_store.ts";
 import type { AuditStore } from "./audit_store.ts";
 import type { ChallengeStore } from "./challenge_store.ts";
 import type { EdgeStore } from "./edge_store.ts";
+import type { GrantStore } from "./grant_store.ts";
 import type { IdentityStore } from "./identity_store.ts";
 import type { MachineStore } from "./machine_store.ts";
 import type { NodePresenceStore } from "./node_presence_store.ts";
@@ -49,6 +50,7 @@ export interface Store
     NodePresenceStore,
     EdgeStore,
     AdminStore,
+    GrantStore,
     AnnouncementStore {
   /** Writes a little, durably; throws when the store cannot, e.g. because the disk is full. For readiness. */
   probe(): Promise<void>;

@@ -293,6 +293,25 @@ const STEPS: readonly (readonly string[])[] = [
     )`,
     `CREATE INDEX served_tunnels_by_edge ON served_tunnels (instance_id)`,
   ],
+  [
+    `CREATE TABLE pending_pairs (
+      secret_sha256    text PRIMARY KEY,
+      tenant           text NOT NULL,
+      channel_id       text NOT NULL,
+      owner            text NOT NULL,
+      tunnel_id        text NOT NULL,
+      sealed_key       text NOT NULL,
+      client_key       text,
+      init_expire_at   bigint NOT NULL,
+      client_token     text NOT NULL,
+      server_token     text NOT NULL,
+      tokens_expire_at bigint NOT NULL,
+      reissues         bigint NOT NULL,
+      UNIQUE (tenant, channel_id)
+    )`,
+    `CREATE INDEX pending_pairs_by_owner ON pending_pairs (owner)`,
+    `CREATE INDEX pending_pairs_by_end ON pending_pairs (init_expire_at)`,
+  ],
 ];
 
 /** The layout that this program writes. */

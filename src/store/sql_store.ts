@@ -19,6 +19,7 @@ import { SqlNodeIdentities } from "./node_identities.ts";
 import { SqlNodePresences } from "./node_presences.ts";
 import { SqlOnce } from "./once.ts";
 import { SqlOpenEnrollments } from "./open_enrollments.ts";
+import { SqlPendingPairs } from "./pending_pairs.ts";
 import { SqlPolicies } from "./policies.ts";
 import { SqlRecords } from "./records.ts";
 import { SqlRevocations } from "./revocations.ts";
@@ -68,6 +69,8 @@ export interface StoreOptions {
   readonly maxAdminInvites?: number;
   /** Deliveries that can still be fetched before new ones are refused. */
   readonly maxDeliveries?: number;
+  /** Pairs of grants whose window is not over before new ones are refused. */
+  readonly maxPendingPairs?: number;
   /** Audit lines that are kept; the oldest go first. */
   readonly maxAuditEntries?: number;
   readonly writes?: WriteTimer;
@@ -90,6 +93,7 @@ const defaultMaxNodePresences = 100_000;
 const defaultMaxAdminAccounts = 1_000;
 const defaultMaxAdminInvites = 256;
 const defaultMaxDeliveries = 10_000;
+const defaultMaxPendingPairs = 10_000;
 const defaultMaxAuditEntries = 100_000;
 const defaultClockSkewMs = 30_000;
 
@@ -143,6 +147,10 @@ export function sqlStore(opened: SqlDatabase, options: StoreOptions): Store {
   const sessions = new SqlAdminSessions(database, {
     wall: time.wall,
     maxDeliveries: options.maxDeliveries ?? defaultMaxDeliveries,
+  });
+  const pairs = new SqlPendingPairs(database, {
+    wall: time.wall,
+    maxPending: options.maxPendingPairs ?? defaultMaxPendingPairs,
   });
   const announcements = new SqlAnnouncements(database);
   const edges = new SqlEdges(database);
@@ -248,6 +256,11 @@ export function sqlStore(opened: SqlDatabase, options: StoreOptions): Store {
     closeAdminSessions: (accountId, exceptId) => sessions.closeAdminSessions(accountId, exceptId),
     putDelivery: (delivery) => sessions.putDelivery(delivery),
     takeDelivery: (secretSha256, nowMs) => sessions.takeDelivery(secretSha256, nowMs),
+    putPendingPair: (pair, maxPerOwner) => pairs.putPendingPair(pair, maxPerOwner),
+    pendingPair: (secretSha256) => pairs.pendingPair(secretSha256),
+    replacePendingTokens: (secretSha256, reissues, tokens) =>
+      pairs.replacePendingTokens(secretSha256, reissues, tokens),
+    dropPendingPair: (secretSha256) => pairs.dropPendingPair(secretSha256),
     announce: (announcement) => announcements.announce(announcement),
     listen: (onAnnounced, onGap) => announcements.listen(onAnnounced, onGap),
     loadKeyset: () => records.loadKeyset(),

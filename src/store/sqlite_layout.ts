@@ -330,6 +330,25 @@ const STEPS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX served_tunnels_by_edge ON served_tunnels (instance_id);
   `,
+  `
+  CREATE TABLE pending_pairs (
+    secret_sha256    TEXT PRIMARY KEY,
+    tenant           TEXT NOT NULL,
+    channel_id       TEXT NOT NULL,
+    owner            TEXT NOT NULL,
+    tunnel_id        TEXT NOT NULL,
+    sealed_key       TEXT NOT NULL,
+    client_key       TEXT,
+    init_expire_at   INTEGER NOT NULL,
+    client_token     TEXT NOT NULL,
+    server_token     TEXT NOT NULL,
+    tokens_expire_at INTEGER NOT NULL,
+    reissues         INTEGER NOT NULL,
+    UNIQUE (tenant, channel_id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX pending_pairs_by_owner ON pending_pairs (owner);
+  CREATE INDEX pending_pairs_by_end ON pending_pairs (init_expire_at);
+  `,
 ];
 
 /** The layout that this program writes. */

@@ -24,6 +24,7 @@ export const contractLimits = {
   maxAdminInvites: 2,
   maxDeliveries: 2,
   maxAttestationsPerAgent: 3,
+  maxPendingPairs: 4,
   clockSkewMs: 30_000,
 };
 

@@ -6,6 +6,7 @@ import { openPostgresStore, openSqliteStore, type PostgresOptions } from "../../
 import { adminStoreContract } from "../contract/admin_store.ts";
 import { attestationStoreContract } from "../contract/attestation_store.ts";
 import { edgeStoreContract } from "../contract/edge_store.ts";
+import { grantStoreContract } from "../contract/grant_store.ts";
 import { identityStoreContract } from "../contract/identity_store.ts";
 import { machineStoreContract } from "../contract/machine_store.ts";
 import { policyStoreContract } from "../contract/policy_store.ts";
@@ -57,6 +58,7 @@ for (
     routeStoreContract,
     adminStoreContract,
     edgeStoreContract,
+    grantStoreContract,
   ]
 ) {
   contract("postgres", inPostgres);

@@ -6,6 +6,7 @@ import { openSqliteStore } from "../../src/store/mod.ts";
 import { adminStoreContract } from "../contract/admin_store.ts";
 import { attestationStoreContract } from "../contract/attestation_store.ts";
 import { edgeStoreContract } from "../contract/edge_store.ts";
+import { grantStoreContract } from "../contract/grant_store.ts";
 import { machineStoreContract, machineTokenOf } from "../contract/machine_store.ts";
 import { identityStoreContract } from "../contract/identity_store.ts";
 import { policyStoreContract } from "../contract/policy_store.ts";
@@ -68,6 +69,7 @@ for (
     routeStoreContract,
     adminStoreContract,
     edgeStoreContract,
+    grantStoreContract,
   ]
 ) {
   contract("sqlite in memory", inMemory);
