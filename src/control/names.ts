@@ -99,6 +99,12 @@ export function pairedName(name: string): string {
   return wildcardBase(name) ?? WILDCARD + name;
 }
 
+/** Of a private service: nobody sees it in a host name. Throws `name_invalid`. */
+export function checkPrivateName(name: string): void {
+  if (label.test(name)) return;
+  throw new PosternError("name_invalid", "Cannot use name: it is not made of a-z, 0-9 and hyphens");
+}
+
 /** Throws `name_invalid` or `name_reserved`. */
 export function checkName(requested: string, alsoReserved: readonly string[]): void {
   const name = wildcardBase(requested) ?? requested;

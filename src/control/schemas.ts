@@ -56,7 +56,9 @@ export const createRequestSchema = z.looseObject({
   }),
   recreate_token: token.optional().openapi({ description: "Extension: same as in management_token." }),
   protocol: protocol.optional().openapi({
-    description: "Extension: what the service speaks. http when absent; when re-creating, what it was.",
+    description:
+      "Extension: what the service speaks; private = it has no public entry, and only private channels lead to it. http when " +
+      "absent; when re-creating, what it was.",
   }),
   weight: z.int().min(1).max(maxWeight).optional().openapi({
     description:
@@ -91,7 +93,10 @@ function rulesDescription() {
 
 export const createResponseSchema = z.object({
   tunnel_id: tunnelId,
-  public_hostname: z.string().openapi({ example: "demo.tunnel.example" }),
+  public_hostname: z.string().openapi({
+    description: "Of a private service, which has none, its name.",
+    example: "demo.tunnel.example",
+  }),
   candidates: z.array(
     z.object({
       edge_id: z.string(),

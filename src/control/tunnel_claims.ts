@@ -7,7 +7,7 @@ import { assertApplicable, formatRules, type ServiceRules } from "../rules/mod.t
 import { audit } from "./audit.ts";
 import type { ControlDeps } from "./config.ts";
 import { anonymousPrefix, authorizationRequired, type Credentials } from "./credentials.ts";
-import { checkName, pairedName, randomName, wildcardBase } from "./names.ts";
+import { checkName, checkPrivateName, pairedName, randomName, wildcardBase } from "./names.ts";
 import { deleteAbandoned } from "./tunnel_deletion.ts";
 import { gone } from "./tunnel_terms.ts";
 
@@ -72,9 +72,12 @@ export async function claimOrReuse(
   heldUntilMs: number,
   rules: ServiceRules | undefined,
 ): Promise<{ tunnel: TunnelRecord; fresh: boolean }> {
-  if (management === undefined && !deps.config.anonymousTunnels) throw authorizationRequired();
   const { requestedName } = request;
-  if (requestedName !== undefined) {
+  const isPrivate = request.protocol === "private";
+  // A private service is somebody's: its name means nothing without its owner's.
+  if (management === undefined && (isPrivate || !deps.config.anonymousTunnels)) throw authorizationRequired();
+  if (requestedName !== undefined && isPrivate) checkPrivateName(requestedName);
+  else if (requestedName !== undefined) {
     checkName(requestedName, deps.config.reservedNames);
     if (management === undefined && wildcardBase(requestedName) !== undefined) throw authorizationRequired();
   }
@@ -128,7 +131,7 @@ function claimOf(
   return {
     tunnelId,
     name,
-    pairedName: pairedName(name),
+    ...(protocol === "private" ? {} : { pairedName: pairedName(name) }),
     owner: account ?? `${anonymousPrefix}${tunnelId}`,
     anonymous: account === undefined,
     protocol,

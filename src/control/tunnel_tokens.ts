@@ -74,6 +74,7 @@ export function clampTtl(
   return { seconds, notes };
 }
 
+/** Public hostname; of a private service, which has none, its name. */
 export function hostnameOf(deps: Pick<ControlDeps, "config">, tunnel: TunnelRecord): string {
-  return `${tunnel.name}.${deps.config.publicDomain}`;
+  return tunnel.protocol === "private" ? tunnel.name : `${tunnel.name}.${deps.config.publicDomain}`;
 }

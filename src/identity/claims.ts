@@ -61,8 +61,8 @@ export function satisfiesTier(tier: Tier, required: Tier | undefined): boolean {
   return required !== "tpm" || tier === "tpm";
 }
 
-/** What a tunnel publishes. */
-export const protocolSchema = z.enum(["http", "tcp", "tls", "udp"]);
+/** What a tunnel publishes; `private`: nothing, its service is reached by private channels only. */
+export const protocolSchema = z.enum(["http", "tcp", "tls", "udp", "private"]);
 export type TunnelProtocol = z.infer<typeof protocolSchema>;
 
 /** Stage 0: opens the handshake at an edge, before evidence. Single use; the edge consumes `jti`. */

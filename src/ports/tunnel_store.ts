@@ -4,12 +4,15 @@ import type { Revised } from "./revised.ts";
 /** A published name with its owner. */
 export interface TunnelRecord {
   readonly tunnelId: string;
-  /** First label of the public hostname, or `*.` and a label; unique. */
+  /**
+   * First label of the public hostname, or `*.` and a label; unique. Of a private service its name, unique among those of
+   * its owner.
+   */
   readonly name: string;
   readonly owner: string;
   /** Nobody's account: its owner is whoever holds the recreate token. */
   readonly anonymous: boolean;
-  readonly protocol: "http" | "tcp" | "tls" | "udp";
+  readonly protocol: "http" | "tcp" | "tls" | "udp" | "private";
   /** Public port of a tcp or udp tunnel; unique among those of the same protocol. */
   readonly publicPort?: number;
   readonly createdAtMs: number;
@@ -46,7 +49,10 @@ export interface TunnelStore {
   /** Makes the tunnel when its name is free, the owner is within its limit, and a port is left. */
   claimTunnel(claim: TunnelClaim): Promise<TunnelClaimed>;
   tunnel(tunnelId: string): Promise<TunnelRecord | undefined>;
+  /** Not one of a private service. */
   tunnelByName(name: string): Promise<TunnelRecord | undefined>;
+  /** The private service that an owner calls so. */
+  privateTunnel(owner: string, name: string): Promise<TunnelRecord | undefined>;
   /** All tunnels of an owner, oldest first. */
   tunnelsOf(owner: string): Promise<TunnelRecord[]>;
   /** Everybody's, in the order of their ids, after `afterTunnelId` when given. */

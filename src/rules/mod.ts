@@ -15,6 +15,8 @@ export {
   maxRate,
   maxRuleBlocks,
   maxRuleFields,
+  maxRuleOwners,
+  ownerPattern,
   type RateRule,
   realmPattern,
   rulesSchema,

@@ -25,8 +25,11 @@ export function readRules(raw: unknown): ServiceRules {
 /** Throws `rules_invalid` for rules that a service of this protocol cannot have. */
 export function assertApplicable(rules: ServiceRules, protocol: string): void {
   for (const member of Object.keys(rules)) {
-    if (connectionMembers.has(member)) continue;
-    const only = udpMembers.has(member) ? "udp" : "http";
+    if (connectionMembers.has(member)) {
+      if (protocol !== "private") continue;
+      throw invalid(`${member} is not for private services, whose viewers no edge sees`);
+    }
+    const only = privateMembers.has(member) ? "private" : udpMembers.has(member) ? "udp" : "http";
     if (protocol !== only) throw invalid(`${member} is for ${only} services only`);
   }
 }
@@ -58,6 +61,8 @@ const connectionMembers: ReadonlySet<string> = new Set<keyof ServiceRules>([
 ]);
 
 const udpMembers: ReadonlySet<string> = new Set<keyof ServiceRules>(["udp_idle_seconds"]);
+
+const privateMembers: ReadonlySet<string> = new Set<keyof ServiceRules>(["connect"]);
 
 /** The text that is stored: the same for the same rules. */
 export function formatRules(rules: ServiceRules): string {

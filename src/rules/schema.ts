@@ -85,6 +85,11 @@ const fieldRule = z.strictObject({
 });
 export type FieldRule = z.infer<typeof fieldRule>;
 
+/** Most owners in one list. */
+export const maxRuleOwners = 64;
+/** As `sub` of management tokens. */
+export const ownerPattern = /^[A-Za-z0-9._:@-]{1,128}$/;
+
 export const rulesSchema = z.strictObject({
   /** When not empty, viewers from elsewhere are refused. */
   allow: blocks.optional(),
@@ -102,4 +107,8 @@ export const rulesSchema = z.strictObject({
   response_headers: fieldRule.optional(),
   /** Silence after which a flow of a udp service ends; clamped to what edges keep, see `clampRules`. */
   udp_idle_seconds: z.int().min(0).max(86_400).optional(),
+  /** Private services only: owners besides its own who may open channels to it. */
+  connect: z.array(z.string().regex(ownerPattern, { error: "must be the name of an owner" })).max(
+    maxRuleOwners,
+  ).optional(),
 });

@@ -160,6 +160,7 @@ export function sqlStore(opened: SqlDatabase, options: StoreOptions): Store {
     claimTunnel: (claim: TunnelClaim) => tunnels.claimTunnel(claim),
     tunnel: (tunnelId) => tunnels.tunnel(tunnelId),
     tunnelByName: (name) => tunnels.tunnelByName(name),
+    privateTunnel: (owner, name) => tunnels.privateTunnel(owner, name),
     tunnelsOf: (owner) => tunnels.tunnelsOf(owner),
     tunnels: (limit, afterTunnelId) => tunnels.tunnels(limit, afterTunnelId),
     countTunnels: () => tunnels.countTunnels(),

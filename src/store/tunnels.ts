@@ -39,6 +39,10 @@ export class SqlTunnels implements TunnelStore, AgentStore {
     return await tunnelByName(this.#database, name);
   }
 
+  async privateTunnel(owner: string, name: string): Promise<TunnelRecord | undefined> {
+    return await tunnelByName(this.#database, privateKey(owner, name));
+  }
+
   async tunnelsOf(owner: string): Promise<TunnelRecord[]> {
     const rows = await this.#database.all(
       `SELECT ${columns} FROM tunnels WHERE owner = ? ORDER BY created_at, tunnel_id`,
@@ -157,7 +161,8 @@ export class SqlTunnels implements TunnelStore, AgentStore {
 }
 
 async function claimed(sql: Sql, claim: TunnelClaim): Promise<TunnelClaimed> {
-  const holder = await tunnelByName(sql, claim.name);
+  const name = keyOf(claim);
+  const holder = await tunnelByName(sql, name);
   if (holder !== undefined) return { outcome: "name_taken", holder };
   const paired = claim.pairedName === undefined ? undefined : await tunnelByName(sql, claim.pairedName);
   if (paired !== undefined && paired.owner !== claim.owner) {
@@ -176,7 +181,7 @@ async function claimed(sql: Sql, claim: TunnelClaim): Promise<TunnelClaimed> {
   await sql.run(
     `INSERT INTO tunnels (${columns}, created_from) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     claim.tunnelId,
-    claim.name,
+    name,
     claim.owner,
     claim.anonymous ? 1 : 0,
     claim.protocol,
@@ -189,14 +194,15 @@ async function claimed(sql: Sql, claim: TunnelClaim): Promise<TunnelClaimed> {
     claim.requireTier ?? null,
     claim.from?.address ?? null,
   );
-  return { outcome: "created", tunnel: await tunnelByName(sql, claim.name) as TunnelRecord };
+  return { outcome: "created", tunnel: await tunnelByName(sql, name) as TunnelRecord };
 }
 
 /** A subject of another issuer that has the name, or its pair. */
 async function foreignHolder(
   sql: Sql,
-  { name, pairedName }: TunnelClaim,
+  { name, pairedName, protocol }: TunnelClaim,
 ): Promise<TunnelRecord | undefined> {
+  if (protocol === "private") return undefined;
   const row = await sql.get(
     "SELECT route, subject, claimed_at FROM routes WHERE kind = 'name' AND route IN (?, ?)",
     name,
@@ -255,6 +261,15 @@ async function takePort(sql: Sql, { protocol, ports }: TunnelClaim): Promise<num
   return undefined;
 }
 
+/** What stands in the column of names; no host name has a slash. */
+function keyOf({ protocol, owner, name }: Pick<TunnelRecord, "protocol" | "owner" | "name">): string {
+  return protocol === "private" ? privateKey(owner, name) : name;
+}
+
+function privateKey(owner: string, name: string): string {
+  return `private/${owner}/${name}`;
+}
+
 async function tunnelByName(sql: Sql, name: string): Promise<TunnelRecord | undefined> {
   return tunnelOf(await sql.get(`SELECT ${columns} FROM tunnels WHERE name = ?`, name));
 }
@@ -265,14 +280,16 @@ function tunnelOf(row: Row | undefined): TunnelRecord | undefined {
 
 /** What this program does not know stands for http, as in layouts of before. */
 function protocolOf(value: unknown): TunnelRecord["protocol"] {
-  return value === "tcp" || value === "tls" || value === "udp" ? value : "http";
+  return value === "tcp" || value === "tls" || value === "udp" || value === "private" ? value : "http";
 }
 
 function knownTunnel(row: Row): TunnelRecord {
   const port = row.public_port ?? row.public_udp_port;
   return {
     tunnelId: String(row.tunnel_id),
-    name: String(row.name),
+    name: protocolOf(row.protocol) === "private"
+      ? String(row.name).slice(privateKey(String(row.owner), "").length)
+      : String(row.name),
     owner: String(row.owner),
     anonymous: Number(row.anonymous) === 1,
     protocol: protocolOf(row.protocol),

@@ -9,6 +9,7 @@ import { edgeStoreContract } from "../contract/edge_store.ts";
 import { grantStoreContract } from "../contract/grant_store.ts";
 import { identityStoreContract } from "../contract/identity_store.ts";
 import { machineStoreContract } from "../contract/machine_store.ts";
+import { privateTunnelContract } from "../contract/private_tunnels.ts";
 import { policyStoreContract } from "../contract/policy_store.ts";
 import { routeStoreContract } from "../contract/route_store.ts";
 import { contractLimits, storeContract, type StoreHarness } from "../contract/store.ts";
@@ -59,6 +60,7 @@ for (
     adminStoreContract,
     edgeStoreContract,
     grantStoreContract,
+    privateTunnelContract,
   ]
 ) {
   contract("postgres", inPostgres);
