@@ -61,6 +61,7 @@ export function controlEvents(
       ),
     onTokenIssued: (kind) => metrics.tokensIssued.inc({ kind }),
     onTokenJudged: (result) => metrics.tokensJudged.inc({ result }),
+    onGrant: (step, result) => metrics.grants.inc({ step, result }),
     onEnrollment: (result) => metrics.enrollments.inc({ result }),
     onEvidenceJudged: (result, tier) => metrics.attestations.inc({ result, tier }),
   };

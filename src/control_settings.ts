@@ -22,6 +22,7 @@ export function controlConfigOf(config: EdgeConfig): ControlConfig {
     tokens,
     attestation: config.attestation,
     identity: config.identity,
+    grants: config.privateChannels,
     reauth: { ...config.reauth, authorizerStatusUri: config.reauth.authorizerStatusUri ?? undefined },
     limits: {
       maxBodyBytes: limits.maxControlBodyBytes,

@@ -127,6 +127,22 @@ export class EdgeDirectory {
     };
   }
 
+  /** Other edges that are there and serve the tunnel, as they said last; the one that was heard last first. */
+  async servedElsewhere(tunnelId: string): Promise<readonly EdgeRecord[]> {
+    const now = this.#options.clock.now();
+    if (this.#others.size === 0) return [];
+    const served = await this.#options.store.servedBy(tunnelId);
+    return served.flatMap(({ instanceId }) => this.#others.get(instanceId) ?? [])
+      .filter(({ movedAt }) => now - movedAt <= GONE_MS)
+      .sort((a, b) => b.movedAt - a.movedAt)
+      .map(({ record }) => record);
+  }
+
+  /** Of this process. */
+  get instanceId(): string {
+    return this.#options.instanceId;
+  }
+
   /** Before the edge drains: agents are sent elsewhere from now on. Does not throw. Idempotent. */
   async leave(): Promise<void> {
     if (this.#isStopping) return;

@@ -13,6 +13,11 @@ const RECHECK_MS = 60_000;
 const FIRST_RETRY_MS = 250;
 const MAX_RETRY_MS = 5_000;
 
+export type PrivateAnnouncement = Extract<
+  Announcement,
+  { readonly kind: "private_offer" | "private_answer" }
+>;
+
 export interface FellowEdgesOptions {
   readonly store: Pick<Store, "announce" | "listen" | "tunnel">;
   readonly edge: Pick<
@@ -25,6 +30,8 @@ export interface FellowEdgesOptions {
   readonly log: Log;
   /** Tokens of this owner were revoked elsewhere; undefined: some family. */
   readonly onTokensRevoked: (owner: string | undefined) => void;
+  /** Something about a private channel. */
+  readonly onPrivate: (announcement: PrivateAnnouncement) => void;
   /** Trust bundle or revocation list of nodes is another one. */
   readonly onNodeTrustChanged: () => void;
 }
@@ -81,7 +88,7 @@ export class FellowEdges {
   }
 
   async #act(announcement: Announcement): Promise<void> {
-    const { edge, store, log, questions, onTokensRevoked, onNodeTrustChanged } = this.#options;
+    const { edge, store, log, questions, onTokensRevoked, onPrivate, onNodeTrustChanged } = this.#options;
     if (this.#isStopped) return;
     switch (announcement.kind) {
       case "asked":
@@ -101,6 +108,9 @@ export class FellowEdges {
         return onNodeTrustChanged();
       case "tier_required":
         return edge.cutWeaker(announcement.tunnelId);
+      case "private_offer":
+      case "private_answer":
+        return onPrivate(announcement);
       case "rules_changed": {
         const { tunnelId } = announcement;
         if (edge.sessions.ofTunnel(tunnelId).length === 0) return;

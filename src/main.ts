@@ -34,6 +34,7 @@ import { NodePort } from "./node_port.ts";
 import { openStore } from "./open_store.ts";
 import { OperatorToken } from "./operator_token.ts";
 import type { Clock, Log, Random } from "./ports/mod.ts";
+import { PrivateDelivery } from "./private_delivery.ts";
 import { publicApp } from "./public_app.ts";
 import { Readiness } from "./readiness.ts";
 import { StateDirectory } from "./state_directory.ts";
@@ -159,6 +160,20 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       others: () => config.databaseUrlFile === null ? [] : directory.others(),
       answer: (question) => answerOf(question, { edge, edgeId, clock, directory }),
     });
+    const delivery = new PrivateDelivery({
+      edge: () => edge,
+      directory,
+      announce: (announcement) => fellows.announce(announcement),
+      own: () => ({
+        edgeId,
+        edgeUrl: carrierUrlOf(config, edge.port),
+        publicKey: toBase64Url(edgeStatic.publicKey),
+      }),
+      edgeStatic,
+      clock,
+      random,
+      log,
+    });
     const controlDeps: ControlDeps & { clock: Clock } = {
       store,
       keyset,
@@ -168,6 +183,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       edges: () => directory.edges(),
       presence: (tunnelId) => directory.presence(tunnelId, presenceOf(edge, tunnelId)),
       askEdges: questions.ask,
+      delivery,
       oidc: oidc?.provider,
       verifierCredentials: () => verifierFile.credentials,
       version,
@@ -271,6 +287,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       clock,
       log,
       onTokensRevoked,
+      onPrivate: (announcement) => delivery.heard(announcement),
       onNodeTrustChanged: () => void nodes.changed(),
     });
     await directory.start();

@@ -35,11 +35,16 @@ Deno.test("FellowEdges cuts what a machine has here when it failed at another ed
     clock,
     log: () => {},
     onTokensRevoked: () => {},
+    onPrivate: ({ kind, to }) => cuts.push(`${kind} ${to}`),
     onNodeTrustChanged: () => {},
   });
   tell({ kind: "attestation_failed", tunnelId: "tun_1", agentId: "agent-1" });
   tell({ kind: "machine_revoked", agentId: "agent-2" });
   assert.deepEqual(cuts, ["failed tun_1 agent-1", "agent agent-2"]);
+  cuts.length = 0;
+  tell({ kind: "private_offer", to: "b", from: "a", offerId: "1", sealed: "AAAA" });
+  tell({ kind: "private_answer", to: "a", offerId: "1", code: "private_offer_refused" });
+  assert.deepEqual(cuts, ["private_offer b", "private_answer a"]);
   await fellows.stop();
   tell({ kind: "attestation_failed", tunnelId: "tun_1", agentId: "agent-1" });
   assert.equal(cuts.length, 2, "nothing after stop()");

@@ -36,6 +36,35 @@ const accessSettings = {
   ),
 } as const;
 
+/** Channels of agents and others to private services, which the edge relays and cannot read. */
+const privateChannelSettings = {
+  initWindowMs: setting(
+    duration(10_000, 600_000),
+    "2m",
+    "Time in which both endpoints of a channel have to come.",
+    "DURATION",
+  ),
+  tokenMs: setting(
+    duration(10_000, 600_000),
+    "60s",
+    "Life of attach tokens, which never outlive the time above.",
+    "DURATION",
+  ),
+  /** Endpoints ping below it, so that it ends channels whose endpoints are gone. */
+  idleTimeoutMs: setting(
+    duration(5_000, hourMs),
+    "60s",
+    "A channel without a record for so long is closed.",
+    "DURATION",
+  ),
+  maxPendingPerOwner: setting(
+    count(1, 10_000),
+    "256",
+    "Channels that one owner may have asked for and not opened yet.",
+    "COUNT",
+  ),
+} as const;
+
 export const edgeSettings = {
   listen: setting(
     address(),
@@ -153,6 +182,7 @@ export const edgeSettings = {
     "DOMAIN",
   ),
   identity: identitySettings,
+  privateChannels: privateChannelSettings,
   adminOidc: adminOidcSettings,
   nodes: {
     listen: setting(

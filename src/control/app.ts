@@ -18,6 +18,8 @@ import {
   revokeManagementToken,
   revokeTokens,
 } from "./credentials.ts";
+import { addGrantRoutes } from "./grant_app.ts";
+import { channelInitRoute, channelReissueRoute } from "./grant_routes.ts";
 import { frontPage, frontPagePath, frontPagePolicy, wantsPage } from "./front_page.ts";
 import { type ControlEnv, jsonBody, problemOf, rateLimit, requestId } from "./http.ts";
 import { addMachineRoutes } from "./machine_app.ts";
@@ -95,6 +97,8 @@ const GROUPS: Readonly<Record<string, RateGroup>> = {
   [verifyTokenRoute.path]: "verify",
   [trustBundleRoute.path]: "identity",
   [revocationsRoute.path]: "identity",
+  [channelInitRoute.path]: "grant",
+  [channelReissueRoute.path]: "grant",
   [jwksRoute.path]: "read",
   [openApiPath]: "read",
   [frontPagePath]: "read",
@@ -147,6 +151,7 @@ export function controlApp(deps: ControlDeps): OpenAPIHono<ControlEnv> {
   addNodeRoutes(app, deps);
   addCaRoutes(app, deps);
   addPolicyRoutes(app, deps);
+  addGrantRoutes(app, deps, limiter);
   addAdminRoutes(app, deps, limiter);
 
   const document = openApiDocument();

@@ -3,6 +3,7 @@ import type { EvidenceVerifier, PcrSelection, TpmInstant } from "../attestation/
 import type { Keyset, Tier, TokenKind, Transport } from "../identity/mod.ts";
 import type { EdgeConfig } from "../config/mod.ts";
 import type { Clock, Log, Random, Revised, Store } from "../ports/mod.ts";
+import type { GrantDelivery } from "./grant_delivery.ts";
 import type { OidcProvider } from "./admin/oidc.ts";
 import type { AskEdges } from "./edge_question.ts";
 import type { MachineTrust } from "./machine_trust.ts";
@@ -23,6 +24,8 @@ export type RateGroup =
   | "enroll"
   | "identity"
   | "verify"
+  | "grant"
+  | "grant_owner"
   | "read"
   | "login"
   | "account"
@@ -55,6 +58,8 @@ export interface ControlConfig {
     /** https only; edges ask there before they cut an agent that cannot attest. */
     readonly authorizerStatusUri?: string;
   };
+  /** Of private channels. */
+  readonly grants: EdgeConfig["privateChannels"];
   /** Longest time between stage 0 and stage 1 on one channel. */
   readonly handshakeMaxAgeMs: number;
   /** Life of an attestation challenge. */
@@ -77,7 +82,7 @@ export interface ControlConfig {
 /** What is no setting. */
 export const controlDefaults: Omit<
   ControlConfig,
-  "issuer" | "publicDomain" | "tokens" | "attestation" | "identity" | "limits"
+  "issuer" | "publicDomain" | "tokens" | "attestation" | "identity" | "grants" | "limits"
 > = Object
   .freeze({
     edgeAudience: ["postern-edge"],
@@ -101,6 +106,9 @@ export const controlDefaults: Omit<
       identity: { perMinute: 6_000, burst: 1_000 },
       // Two for each channel that opens at an edge elsewhere.
       verify: { perMinute: 6_000, burst: 2_000 },
+      // A connection that begins costs one; an office may share an address.
+      grant: { perMinute: 600, burst: 200 },
+      grant_owner: { perMinute: 300, burst: 100 },
       read: { perMinute: 300, burst: 100 },
       // Each may cost a hash of 40 ms.
       login: { perMinute: 12, burst: 12 },
@@ -190,6 +198,8 @@ export interface ControlEvents {
   onIdentity?(step: string, outcome: string): void;
   /** For metrics: a token was judged for an edge elsewhere: `ok` or why not. */
   onTokenJudged?(outcome: string): void;
+  /** For metrics: `channel.init` or `channel.reissue`, and `ok` or an error code. */
+  onGrant?(step: string, outcome: string): void;
   /** For metrics: `ok` or an error code; how the agent wanted to prove itself, `other` when that is not judged here. */
   onEvidenceJudged?(outcome: string, kind: Tier | "other"): void;
 }
@@ -205,6 +215,8 @@ export interface ControlDeps {
   readonly presence: (tunnelId: string) => Presence | Promise<Presence>;
   /** What edges have now, and what they are told to do: this one, and all others that share the store. */
   readonly askEdges: AskEdges;
+  /** Reaches the agents of private services. */
+  readonly delivery: GrantDelivery;
   /** Who administrators may sign in by, besides a password. */
   readonly oidc?: OidcProvider;
   /** Edges that may have tokens judged; absent: none, and there is no such endpoint. */

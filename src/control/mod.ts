@@ -53,6 +53,7 @@ export {
   totalsOfEdges,
 } from "./edge_question.ts";
 export { bearerOf, grantManagementToken, issueManagementToken, requireManagement } from "./credentials.ts";
+export type { GrantDelivery, OfferTaken, ServingEdge } from "./grant_delivery.ts";
 export { type ControlEnv, type Problem, rateLimit } from "./http.ts";
 export { RateLimiter } from "./rate_limit.ts";
 export { hostnameOf } from "./tunnel_tokens.ts";

@@ -4,6 +4,7 @@ import { ADMIN_ROUTES } from "./admin/mod.ts";
 import { MACHINE_ROUTES } from "./machine_routes.ts";
 import { CA_ROUTES } from "./ca_routes.ts";
 import { NODE_ROUTES } from "./node_routes.ts";
+import { GRANT_ROUTES } from "./grant_routes.ts";
 import { POLICY_ROUTES } from "./policy_routes.ts";
 import { verifyTokenRoute } from "./verdict_app.ts";
 import { answers, bearer, body, json, optionalBearer } from "./route_parts.ts";
@@ -139,6 +140,7 @@ export const ROUTES = [
   ...NODE_ROUTES,
   ...CA_ROUTES,
   ...POLICY_ROUTES,
+  ...GRANT_ROUTES,
   ...ADMIN_ROUTES,
 ] as const;
 

@@ -25,6 +25,7 @@ import { TrustedProxies, withoutPort } from "./client_ip.ts";
 import { ConnectionLimits } from "./connection_limits.ts";
 import type { EdgeContext } from "./context.ts";
 import { Reauthentication } from "./reauthentication.ts";
+import { SessionOffers } from "./session_offers.ts";
 
 export interface AgentGateOptions {
   readonly context: EdgeContext;
@@ -113,6 +114,7 @@ export class AgentGate {
     let stage0: Stage0Claims | undefined;
     let challengedAt = 0;
     let session: AgentSession | undefined;
+    let offers: SessionOffers | undefined;
     let reauthentication: Reauthentication | undefined;
     let isProven = false;
     let leaveOwner = () => {};
@@ -148,7 +150,10 @@ export class AgentGate {
               throw new PosternError("session_nonce_expired");
             }
             await this.#prove(channel, pump, stage0!, proof, connection.stream.remoteAddress, {
-              named: (named, keeper) => [session, reauthentication] = [named, keeper], // before anything can end it
+              named: (named, keeper) => { // before anything can end it
+                [session, reauthentication] = [named, keeper];
+                named.offers = offers = new SessionOffers(channel, clock);
+              },
               proven: () => {
                 isProven = true;
                 proven();
@@ -159,6 +164,7 @@ export class AgentGate {
             });
           }),
         onReauthProof: (proof) => void reauthentication!.proved(proof),
+        onOfferAnswer: (offer, answer) => offers?.answered(offer, answer),
         onOpen: () => "class_denied",
         onRekey: () => metrics.rekeys.inc(),
         onGoaway: (reason) => metrics.drains.inc({ reason }),
@@ -179,6 +185,7 @@ export class AgentGate {
             code: error?.code,
           };
           void reauthentication?.ended(error);
+          offers?.ended();
           if (session !== undefined) registry.gone(session);
           if (isProven) metrics.channels.dec({ role: "edge", tier: session!.claims.tier });
           else metrics.handshakes.inc({ result: "refused", code: error?.code ?? "none" });

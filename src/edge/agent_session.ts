@@ -4,6 +4,7 @@ import type { CarrierPlace, Channel } from "../channel/mod.ts";
 import type { ChannelPump } from "../driver/mod.ts";
 import type { Reauthentication } from "./reauthentication.ts";
 import type { ServiceGuard } from "./service_guard.ts";
+import type { SessionOffers } from "./session_offers.ts";
 
 /** Origin failures in a row after which a session is passed over while another one is there. */
 const UNHEALTHY_AFTER = 3;
@@ -32,6 +33,8 @@ export class AgentSession {
   guard: ServiceGuard | undefined;
   /** Keeps the channel attested; undefined where another worker does. */
   reauthentication: Pick<Reauthentication, "status"> | undefined;
+  /** Hands the agent grants of private channels; undefined where another worker does. */
+  offers: Pick<SessionOffers, "offer"> | undefined;
   #claims: Stage1Claims;
   #failures = 0;
   #unhealthyUntil = 0;

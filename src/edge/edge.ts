@@ -7,6 +7,7 @@ import type { X25519KeyPair } from "../crypto/mod.ts";
 import { Deadlines, Slabs, type WireBuffers } from "../driver/mod.ts";
 import type { CertificateStore } from "../driver/tls/mod.ts";
 import { PosternError } from "../errors/mod.ts";
+import type { ChannelInitGrant } from "../grants/mod.ts";
 import type { Stage1Claims } from "../identity/mod.ts";
 import { UnreadBudget } from "../mux/mod.ts";
 import type { Clock, Log, Random, Revised } from "../ports/mod.ts";
@@ -22,6 +23,8 @@ import { OpenRequests } from "./open_requests.ts";
 import { EdgeListener } from "./listener.ts";
 import type { EdgePlane } from "./plane.ts";
 import type { AgentSession } from "./agent_session.ts";
+import { offerToOne, type PrivateOfferTaken } from "./private_offers.ts";
+import { offline } from "./session_offers.ts";
 import { Sessions } from "./sessions.ts";
 import type { ServiceGuard } from "./service_guard.ts";
 import { type EdgeStatus, edgeStatus } from "./status.ts";
@@ -239,6 +242,17 @@ export class Edge implements EdgePlane {
   /** Holds these rules for the tunnel from the next request, or connection, on. */
   holdRules(tunnelId: string, rules: Revised<string>): void {
     this.#guards.put(tunnelId, rules);
+  }
+
+  async offerPrivate(tunnelId: string, grant: ChannelInitGrant): Promise<PrivateOfferTaken> {
+    return await offerToOne(this.sessions.ofTunnel(tunnelId), grant, ({ id }) => this.offerTo(id, grant));
+  }
+
+  /** Hands a grant to the agent of one session; its endpoint's static key. @throws as {@link offerPrivate} */
+  async offerTo(sessionId: string, grant: ChannelInitGrant): Promise<string> {
+    const offers = this.sessions.get(sessionId)?.offers;
+    if (offers === undefined) throw offline();
+    return await offers.offer(grant);
   }
 
   /**

@@ -1,6 +1,8 @@
 /** What the rest of the process asks of the edge's data plane, whether it is this thread or several workers. */
+import type { ChannelInitGrant } from "../grants/mod.ts";
 import type { Revised } from "../ports/mod.ts";
 import type { TrafficTotals } from "../telemetry/mod.ts";
+import type { PrivateOfferTaken } from "./private_offers.ts";
 import type { Sessions } from "./sessions.ts";
 import type { EdgeStatus } from "./status.ts";
 
@@ -28,6 +30,12 @@ export interface EdgePlane {
   cutFailed(tunnelId: string, agentId: string): void;
   /** Holds these rules for the tunnel from the next request, or connection, on. */
   holdRules(tunnelId: string, rules: Revised<string>): void;
+  /**
+   * Hands the server's grant of a private channel to an agent of the tunnel.
+   * @throws PosternError `private_service_offline`, `private_offer_refused`, `private_offer_timeout`, `private_offer_limit`,
+   * `worker_unavailable`
+   */
+  offerPrivate(tunnelId: string, grant: ChannelInitGrant): Promise<PrivateOfferTaken>;
   /** Reads the certificates again, and keeps those that it has when the new ones are not usable. */
   reload(): Promise<void>;
   /** Drains, then ends. Idempotent. */

@@ -33,6 +33,25 @@ export type Announcement =
     readonly part: number;
     readonly parts: number;
     readonly rows: readonly unknown[];
+  }
+  /** The grant of a private channel, for an agent of another edge: sealed to that edge's key. */
+  | {
+    readonly kind: "private_offer";
+    /** Process of the edge that has the agent, and of the one that waits for its answer. */
+    readonly to: string;
+    readonly from: string;
+    readonly offerId: string;
+    /** base64url. */
+    readonly sealed: string;
+  }
+  /** What became of it: an agent and the static key of its endpoint, or an error code. */
+  | {
+    readonly kind: "private_answer";
+    readonly to: string;
+    readonly offerId: string;
+    readonly agentId?: string;
+    readonly staticKey?: string;
+    readonly code?: string;
   };
 
 export interface AnnouncementStore {

@@ -15,8 +15,6 @@ export {
   maxRate,
   maxRuleBlocks,
   maxRuleFields,
-  maxRuleOwners,
-  ownerPattern,
   type RateRule,
   realmPattern,
   rulesSchema,

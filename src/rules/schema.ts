@@ -86,9 +86,9 @@ const fieldRule = z.strictObject({
 export type FieldRule = z.infer<typeof fieldRule>;
 
 /** Most owners in one list. */
-export const maxRuleOwners = 64;
+const maxRuleOwners = 64;
 /** As `sub` of management tokens. */
-export const ownerPattern = /^[A-Za-z0-9._:@-]{1,128}$/;
+const ownerPattern = /^[A-Za-z0-9._:@-]{1,128}$/;
 
 export const rulesSchema = z.strictObject({
   /** When not empty, viewers from elsewhere are refused. */

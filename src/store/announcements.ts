@@ -37,6 +37,21 @@ const messageSchema = z.object({
       parts: z.int().min(1),
       rows: z.array(z.unknown()),
     }),
+    z.object({
+      kind: z.literal("private_offer"),
+      to: z.string(),
+      from: z.string(),
+      offerId: z.string(),
+      sealed: z.string(),
+    }),
+    z.object({
+      kind: z.literal("private_answer"),
+      to: z.string(),
+      offerId: z.string(),
+      agentId: z.string().optional(),
+      staticKey: z.string().optional(),
+      code: z.string().optional(),
+    }),
   ]),
 });
 

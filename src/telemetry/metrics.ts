@@ -62,6 +62,8 @@ export interface Metrics {
   readonly proofSeconds: Histogram;
   /** Node identities: first certificates and renewals. */
   readonly identities: Counter<"step" | "result">;
+  /** Grants of private channels: asked for, or issued again. */
+  readonly grants: Counter<"step" | "result">;
   /** Mutual-TLS handshakes between nodes: `ok`, or the code of the refusal. */
   readonly nodeHandshakes: Counter<"result">;
   /** Heartbeats between nodes; at control those whose echo came back. */
@@ -183,6 +185,7 @@ export function createMetrics(): Metrics {
       "step",
       "result",
     ]),
+    grants: counter("grants_total", "Private channels asked for by step and result.", ["step", "result"]),
     handshakeStages: counter(
       "handshake_stage_total",
       "Stages of attested handshakes by stage, result and code.",

@@ -8,6 +8,7 @@ import type { X25519KeyPair } from "../crypto/mod.ts";
 import type { CertificateFiles } from "../driver/tls/mod.ts";
 import type { AttestationDesk, EdgeStatus, KnownRoute, Registration, ServicePorts } from "../edge/mod.ts";
 import type { ErrorCode } from "../errors/mod.ts";
+import type { ChannelInitGrant } from "../grants/mod.ts";
 import type { Stage0Claims, Stage1Claims } from "../identity/mod.ts";
 import type { Revised } from "../ports/mod.ts";
 import type { MetricObject, TrafficTotals } from "../telemetry/mod.ts";
@@ -59,6 +60,8 @@ export interface WorkerFunctions {
   cutWeaker(tunnelId: string): void;
   cutFailed(tunnelId: string, agentId: string): void;
   holdRules(tunnelId: string, rules: Revised<string>): void;
+  /** Hands a grant to the agent of a session of this worker. @throws as `EdgePlane.offerPrivate` */
+  offerPrivate(sessionId: string, grant: ChannelInitGrant): Promise<string>;
   /** The way to another worker, and its end. */
   join(index: number, port: MessagePort, initiator: boolean): void;
   part(index: number): void;

@@ -4,6 +4,7 @@ import { systemClock, systemRandom, WireBuffers } from "../driver/mod.ts";
 import { CertificateStore } from "../driver/tls/mod.ts";
 import { type AgentRegistry, AgentSession, Edge, type RegistryParts } from "../edge/mod.ts";
 import { PosternError } from "../errors/mod.ts";
+import type { ChannelInitGrant } from "../grants/mod.ts";
 import type { MuxStream, StreamHandler } from "../mux/mod.ts";
 import type { Log, Revised } from "../ports/mod.ts";
 import { createMetrics, createTracer, metricObjects, type Metrics } from "../telemetry/mod.ts";
@@ -118,6 +119,10 @@ export class WorkerEdge implements WorkerFunctions {
 
   holdRules(tunnelId: string, rules: Revised<string>): void {
     this.#edge.holdRules(tunnelId, rules);
+  }
+
+  offerPrivate(sessionId: string, grant: ChannelInitGrant): Promise<string> {
+    return this.#edge.offerTo(sessionId, grant);
   }
 
   join(index: number, port: MessagePort, initiator: boolean): void {

@@ -14,10 +14,13 @@ import {
   type EdgeStatus,
   type KnownRoute,
   LocalRegistry,
+  offerToOne,
+  type PrivateOfferTaken,
   Sessions,
   type TokenGate,
 } from "../edge/mod.ts";
 import { codeOf, PosternError } from "../errors/mod.ts";
+import type { ChannelInitGrant } from "../grants/mod.ts";
 import type { Clock, Log, Random, Revised } from "../ports/mod.ts";
 import {
   metricObjects,
@@ -161,6 +164,14 @@ export class WorkerPlane implements EdgePlane {
       }
     }
     this.#tell((worker) => worker.calls.tell("holdRules", tunnelId, rules));
+  }
+
+  async offerPrivate(tunnelId: string, grant: ChannelInitGrant): Promise<PrivateOfferTaken> {
+    return await offerToOne(this.sessions.ofTunnel(tunnelId), grant, async ({ id }) => {
+      const worker = this.#serving.find(({ sessions }) => sessions.has(id));
+      if (worker === undefined) throw new PosternError("private_service_offline");
+      return await worker.calls.ask("offerPrivate", id, grant);
+    });
   }
 
   async reload(): Promise<void> {

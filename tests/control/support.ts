@@ -77,10 +77,17 @@ export interface ControlOptions {
   readonly oidc?: (
     deps: Pick<ControlDeps & { clock: VirtualClock }, "clock" | "random">,
   ) => ControlDeps["oidc"];
+  readonly delivery?: ControlDeps["delivery"];
   readonly vault?: MemoryVault;
   /** Counts unless given: it comes around after 256 bytes. */
   readonly random?: ControlDeps["random"];
 }
+
+/** No agent of a private service is online. */
+export const noDelivery: ControlDeps["delivery"] = {
+  locate: () => Promise.resolve(undefined),
+  offer: () => Promise.reject(new PosternError("private_service_offline")),
+};
 
 /** Opens a control plane; `await using` closes it. */
 export async function openControl(options: ControlOptions = {}) {
@@ -110,6 +117,7 @@ export async function openControl(options: ControlOptions = {}) {
       tokens: settings.tokens,
       attestation: settings.attestation,
       identity: settings.identity,
+      grants: settings.privateChannels,
       limits: defaultLimits,
       issuer,
       publicDomain: "tunnel.example",
@@ -117,6 +125,7 @@ export async function openControl(options: ControlOptions = {}) {
     },
     edges: () => options.edges ?? [edgeOf()],
     presence: (tunnelId) => presences.get(tunnelId) ?? { status: "offline", agents: 0, tiers: [] },
+    delivery: options.delivery ?? noDelivery,
     askEdges(question, edgeId = ownEdge) {
       if (edgeId !== ownEdge) throw new PosternError("edge_unknown");
       const rows = question.kind === "drain"

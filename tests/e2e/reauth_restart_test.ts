@@ -23,6 +23,7 @@ import { issueStage0, matchStages, verifyStage0, verifyStage1 } from "../../src/
 import type { Store } from "../../src/ports/mod.ts";
 import { openSqliteStore } from "../../src/store/mod.ts";
 import { createMetrics } from "../../src/telemetry/mod.ts";
+import { noDelivery } from "../control/support.ts";
 import { issuer } from "../identity/support.ts";
 import { ChannelPair, READY } from "../support/channel_pair.ts";
 import { MemoryVault } from "../support/memory_vault.ts";
@@ -129,6 +130,7 @@ class World {
         ...controlDefaults,
         attestation: settings.attestation,
         identity: settings.identity,
+        grants: settings.privateChannels,
         tokens: settings.tokens,
         limits: { ...settings.limits, maxBodyBytes: settings.limits.maxControlBodyBytes },
         issuer,
@@ -137,6 +139,7 @@ class World {
       },
       edges: () => [],
       askEdges: () => Promise.resolve({ answers: [], silent: [] }),
+      delivery: noDelivery,
       version: "1",
       publicUrl: () => issuer,
       presence: () => ({ status: "offline", agents: 0, tiers: [] }),

@@ -42,6 +42,104 @@ export const GRANT_ERRORS = {
     cause: "The grant allows only handshakes that this version of Postern does not have.",
     remedy: "Upgrade this endpoint, or let control allow a suite that it knows.",
   },
+  grant_limit_reached: {
+    title: "Too many private channels are not open yet",
+    blame: "peer",
+    retryable: true,
+    status: 429,
+    exit: 1,
+    cause: "The owner has asked for as many private channels as may wait for their endpoints " +
+      "(`private_channels.max_pending_per_owner`, 256 by default), or has had the grants of one channel issued again 8 times.",
+    remedy:
+      "Wait until channels are open or their window is over, 2 minutes by default; ask for a new channel rather " +
+      "than for the same grants again.",
+  },
+  pending_grants_full: {
+    title: "Control has no room for another private channel",
+    blame: "control",
+    retryable: true,
+    status: 503,
+    exit: 1,
+    cause:
+      "10,000 private channels were asked for within the time that their endpoints have, by all owners together.",
+    remedy: "Try again in a minute. Look at `postern_grants_total` for who asks that often.",
+  },
+  channel_id_taken: {
+    title: "A private channel of this id is waited for",
+    blame: "peer",
+    retryable: false,
+    status: 409,
+    exit: 1,
+    cause: "The request names the id of a channel to the same owner's services whose window is not over.",
+    remedy:
+      "Leave `channel_id` out, so that control makes one; to have the grants of that channel again, reissue them.",
+  },
+  grant_unknown: {
+    title: "No channel of yours waits under this id",
+    blame: "peer",
+    retryable: false,
+    status: 404,
+    exit: 1,
+    cause:
+      "Grants were to be issued again for a channel that nobody asked for, that somebody else asked for, that is " +
+      "another one than the reissue token is for, whose window is over, or that you may not open any more. They are " +
+      "told apart for nobody.",
+    remedy: "Ask for a new channel.",
+  },
+  grant_reissued: {
+    title: "Grants were issued again by another request",
+    blame: "peer",
+    retryable: true,
+    status: 409,
+    exit: 1,
+    cause:
+      "Two requests had the grants of one channel issued again at the same time. One of them has the tokens that " +
+      "count.",
+    remedy: "Use the grant that the other request got, or ask once more.",
+  },
+  private_service_unknown: {
+    title: "There is no private service of this name for you",
+    blame: "peer",
+    retryable: false,
+    status: 404,
+    exit: 1,
+    cause:
+      "No private service has this name under this owner, or its owner has not let you in. Both get the same " +
+      "answer, so that names cannot be tried out.",
+    remedy:
+      "Check the name: `NAME` for a service of your own, `OWNER/NAME` for another's. Its owner lets you in by " +
+      "`rules.connect`.",
+  },
+  private_service_offline: {
+    title: "No agent serves the private service",
+    blame: "peer",
+    retryable: true,
+    status: 503,
+    exit: 1,
+    cause: "The service is known, and no agent that shares it has a channel to an edge at the moment.",
+    remedy: "Start its agent, or look at its log for why it is not connected; then try again.",
+  },
+  private_offer_refused: {
+    title: "The service's agent does not take the channel",
+    blame: "peer",
+    retryable: true,
+    status: 503,
+    exit: 1,
+    cause:
+      "The agent that shares the service was asked to come to a channel, and said no: it has as many as it may, or " +
+      "cannot use the grant. The detail names its code.",
+    remedy: "Try again later; look for the code in the log of the agent.",
+  },
+  private_offer_timeout: {
+    title: "The service's agent does not answer",
+    blame: "peer",
+    retryable: true,
+    status: 504,
+    exit: 1,
+    cause:
+      "The agent that shares the service was asked to come to a channel, and said nothing for 5 seconds.",
+    remedy: "Try again. If it stays, look at the load and the network of the agent's machine.",
+  },
   private_offer_limit: {
     title: "Agent answers no offers",
     blame: "peer",
