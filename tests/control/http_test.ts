@@ -165,6 +165,8 @@ Deno.test("GET /openapi.json describes every route with its request and answers"
     "POST /auth/token/revoke",
     "POST /tunnels/create",
     "POST /tunnels/delete",
+    "POST /v1/channel/init",
+    "POST /v1/channel/reissue",
     "POST /v1/enroll/begin",
     "POST /v1/enroll/finish",
     "POST /v1/enroll/tokens",
