@@ -88,7 +88,7 @@ export async function startRotation(
       activate_at_ms: nowMs + config.identity.publishMs,
     };
     const { roots, issuers } = kept(deps, state.bundle);
-    const isWritten = await identities.change({ rotation }, {
+    const isWritten = await identities.change(state, { rotation }, {
       roots: what === "root" ? [...roots, identities.accepted(above.certificate)] : roots,
       issuers: [...issuers, identities.accepted(next)],
     });
@@ -118,7 +118,7 @@ export async function advanceRotation(
     const activated: Rotation = { ...rotation, stage: "activated", activated_at_ms: nowMs };
     const current = [...state.current.filter((one) => one !== rotation.from), rotation.to];
     // The old one goes on verifying; it issues no more.
-    if (!await identities.change({ current, rotation: activated })) return "waiting";
+    if (!await identities.change(state, { current, rotation: activated })) return "waiting";
     await audit(deps, "control", activated, "activated");
     return "activated";
   }
@@ -126,7 +126,7 @@ export async function advanceRotation(
     return "waiting";
   }
   if (await store.liveCertificates(rotation.from, nowMs) > 0) return "waiting";
-  if (!await identities.change({ rotation: undefined }, retired(deps, state.bundle, rotation))) {
+  if (!await identities.change(state, { rotation: undefined }, retired(deps, state.bundle, rotation))) {
     return "waiting";
   }
   await audit(deps, "control", rotation, "retired");

@@ -211,16 +211,22 @@ export class NodeAuthorities {
   }
 
   /**
-   * Writes another state, when nobody else did since it was read. A bundle that is given is the next version, signed by every
+   * Writes another state in the place of `from`, which is {@link state} as it was when the change was thought of; false when it is
+   * another one by now, here or in the store. A bundle that is given is the next version, signed by every
    * authority that has a key here: the issuing CA, the bootstrap CA, roots.
    */
   async change(
+    from: AuthorityState,
     change: Partial<Pick<AuthorityState, "current">> & { readonly rotation: AuthorityState["rotation"] },
     bundle?: Pick<TrustBundle, "roots" | "issuers">,
   ): Promise<boolean> {
     const { store, clock } = this.#deps;
     const { revision, value } = this.#held;
-    const bundles = bundle === undefined ? value.bundles : [...value.bundles, await this.#sign(bundle)];
+    // A request of the same moment may have read it again.
+    if (value !== from) return false;
+    const bundles = bundle === undefined
+      ? value.bundles
+      : [...value.bundles, await this.#sign(value, bundle)];
     const text = writeAuthorityState({ ...value, ...change, bundles });
     const isWritten = await store.saveAuthorities(text, revision);
     const stored = isWritten ? { revision: revision + 1, value: text } : await store.loadAuthorities();
@@ -238,8 +244,10 @@ export class NodeAuthorities {
     await this.#deps.vault.remove("issuing", certificateSha256);
   }
 
-  async #sign(bundle: Pick<TrustBundle, "roots" | "issuers">): Promise<SignedDocument> {
-    const { value } = this.#held;
+  async #sign(
+    value: AuthorityState,
+    bundle: Pick<TrustBundle, "roots" | "issuers">,
+  ): Promise<SignedDocument> {
     const next: TrustBundle = {
       trustDomain: this.trustDomain,
       version: value.bundle.version + 1,
@@ -254,7 +262,9 @@ export class NodeAuthorities {
     return await signTrustBundle(next, found.filter((one) => one !== undefined));
   }
 
+  /** What is older than what is held came late. */
   async #take(held: Held): Promise<void> {
+    if (held.revision < this.#held.revision) return;
     this.#held = held;
     await this.#loadIssuing();
   }
@@ -263,13 +273,15 @@ export class NodeAuthorities {
   async #loadIssuing(): Promise<void> {
     const { bundle, current } = this.#held.value;
     if (this.#issuing !== undefined && current.at(-1) === this.#issuing.certificate.sha256) return;
-    this.#issuing = undefined;
+    // Those who want a certificate meanwhile get it of the one before: it is on its way out, and not over.
+    let newest: Authority | undefined;
     for (const sha256 of current.toReversed()) {
       const accepted = bundle.issuers.find(({ certificate }) => certificate.sha256 === sha256);
       if (accepted === undefined) continue;
-      this.#issuing = await this.authority("issuing", accepted.certificate);
-      if (this.#issuing !== undefined) return;
+      newest = await this.authority("issuing", accepted.certificate);
+      if (newest !== undefined) break;
     }
+    if (this.#held.value.current === current) this.#issuing = newest;
   }
 
   async #joinByRoot(): Promise<boolean> {
@@ -283,7 +295,10 @@ export class NodeAuthorities {
         const issuers = [...value.bundle.issuers, this.accepted(issuing)];
         const current = [...value.current, issuing.sha256];
         if (
-          await this.change({ current, rotation: value.rotation }, { roots: value.bundle.roots, issuers })
+          await this.change(value, { current, rotation: value.rotation }, {
+            roots: value.bundle.roots,
+            issuers,
+          })
         ) return true;
       }
       throw busy();

@@ -188,6 +188,64 @@ Deno.test("nodes enroll and renew while two start a rotation at once: one rotati
   assert.equal((await control.store.loadAuthorities())?.revision, 2);
 });
 
+/** Runs something before it answers the next question of its kind. */
+class InterruptedVault extends MemoryVault {
+  onKey: (() => Promise<void>) | undefined;
+  onMake: (() => Promise<void>) | undefined;
+
+  override async privateKey(...of: Parameters<MemoryVault["privateKey"]>) {
+    const { onKey } = this;
+    this.onKey = undefined;
+    await onKey?.();
+    return await super.privateKey(...of);
+  }
+
+  override async make(...of: Parameters<MemoryVault["make"]>) {
+    const { onMake } = this;
+    this.onMake = undefined;
+    await onMake?.();
+    return await super.make(...of);
+  }
+}
+
+Deno.test("a rotation that is thought of while another control starts one takes nothing of it back: ca_rotation_running", async () => {
+  const vault = new InterruptedVault();
+  await using control = await openControl({ vault });
+  const own = await NodeAuthorities.open({
+    ...control.deps,
+    vault: vault.copy("issuing"),
+    trustDomain: "tunnel.example",
+  });
+  const other = { ...control.deps, identities: own };
+  let begun = "";
+  vault.onMake = async () => {
+    begun = (await startRotation(other, "b", "issuing")).id;
+    // A request of this control reads it meanwhile.
+    await control.deps.identities.refresh(0);
+  };
+  await refused("ca_rotation_running", startRotation(control.deps, "a", "issuing"));
+  await own.refresh(0);
+  for (const { state, bundle } of [own, control.deps.identities]) {
+    assert.equal(state.rotation?.id, begun);
+    assert.ok(bundle.issuers.some(({ certificate }) => certificate.sha256 === state.rotation?.to));
+  }
+});
+
+Deno.test("a control issues also in the moment in which it reads its key again", async () => {
+  const vault = new InterruptedVault();
+  await using control = await openControl({ vault });
+  const own = await NodeAuthorities.open({
+    ...control.deps,
+    vault: vault.copy("issuing"),
+    trustDomain: "tunnel.example",
+  });
+  assert.notEqual(own.issuer?.sha256, control.deps.identities.issuer?.sha256);
+  let during: HeldIdentity | undefined;
+  vault.onKey = async () => void (during = await enrolledNode(control));
+  await control.deps.identities.refresh(0);
+  assert.equal(issuerOf(during!), control.deps.identities.issuer?.sha256);
+});
+
 Deno.test("GET and POST /api/admin/ca show and rotate, for viewers and operators; the root's key has to be there", async () => {
   const vault = new MemoryVault();
   await using control = await openControl({ vault });
