@@ -62,8 +62,13 @@ export class RunningNodes implements AsyncDisposable {
     this.folder = folder;
   }
 
-  static async start(settings: Readonly<Record<string, string>> = {}): Promise<RunningNodes> {
+  /** @param prepare what has to be in the folder before, below `edge` for control */
+  static async start(
+    settings: Readonly<Record<string, string>> = {},
+    prepare: (folder: TempDir) => Promise<void> = () => Promise.resolve(),
+  ): Promise<RunningNodes> {
     const nodes = new RunningNodes(await TempDir.make("trust"));
+    await prepare(nodes.folder);
     nodes.#edge = await startEdge(
       edgeDefaults({
         listen: "127.0.0.1:0",
