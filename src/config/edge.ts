@@ -44,7 +44,7 @@ const privateChannelSettings = {
     "Time in which both endpoints of a channel have to come.",
     "DURATION",
   ),
-  tokenMs: setting(
+  tokenLifeMs: setting(
     duration(10_000, 600_000),
     "60s",
     "Life of attach tokens, which never outlive the time above.",

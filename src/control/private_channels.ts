@@ -173,7 +173,7 @@ function composed(
     readonly clientKey?: string;
   },
 ): Promise<GrantPair> {
-  const { tokenMs, idleTimeoutMs } = config.grants;
+  const { tokenLifeMs, idleTimeoutMs } = config.grants;
   return composeGrantPair(
     {
       tunnelUrl: edge.tunnelUrl,
@@ -184,7 +184,7 @@ function composed(
       psk,
       initExpireAtS,
       idleTimeoutSeconds: Math.ceil(idleTimeoutMs / 1_000),
-      tokenSeconds: Math.floor(tokenMs / 1_000),
+      tokenSeconds: Math.floor(tokenLifeMs / 1_000),
       client: { staticKey: clientKey, agentId: requester.agentId },
     },
     keyset,

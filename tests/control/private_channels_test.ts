@@ -333,7 +333,7 @@ Deno.test("POST /v1/channel/reissue is for who may still connect", async () => {
 });
 
 Deno.test("channels of one owner that wait are bounded, and of all: grant_limit_reached, pending_grants_full", async () => {
-  const grants = { initWindowMs: 120_000, tokenMs: 60_000, idleTimeoutMs: 60_000, maxPendingPerOwner: 2 };
+  const grants = { initWindowMs: 120_000, tokenLifeMs: 60_000, idleTimeoutMs: 60_000, maxPendingPerOwner: 2 };
   const { control, alice, offered } = await opened(
     { config: { grants }, store: { maxPendingPairs: 3 } },
     { connect: ["bob", "carol"] },
