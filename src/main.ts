@@ -163,6 +163,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
     const delivery = new PrivateDelivery({
       edge: () => edge,
       directory,
+      askEdges: questions.ask,
       announce: (announcement) => fellows.announce(announcement),
       own: () => ({
         edgeId,

@@ -6,7 +6,13 @@
  */
 import { z } from "zod";
 import { fromBase64Url, toBase64Url, utf8, utf8Decode } from "./bytes/mod.ts";
-import type { GrantDelivery, OfferTaken, ServingEdge } from "./control/mod.ts";
+import {
+  type AskEdges,
+  channelsOfEdges,
+  type GrantDelivery,
+  type OfferTaken,
+  type ServingEdge,
+} from "./control/mod.ts";
 import { HandshakeState, type X25519KeyPair } from "./crypto/mod.ts";
 import type { EdgePlane } from "./edge/mod.ts";
 import { codeOf, isErrorCode, PosternError } from "./errors/mod.ts";
@@ -21,10 +27,12 @@ const PROTOCOL = "Noise_N_25519_ChaChaPoly_SHA256";
 const ANSWER_TIMEOUT_MS = 8_000;
 /** Offers that wait for another edge. */
 const MAX_WAITING = 1_024;
+/** Channels of a service at other edges that are looked at. */
+const MAX_CHANNELS = 256;
 /** What the database takes in one announcement, less what stands around it. */
 const MAX_SEALED_CHARS = 6_500;
 
-const sealedSchema = z.object({ tunnel_id: z.string(), grant: z.unknown() });
+const sealedSchema = z.object({ tunnel_id: z.string(), agent_id: z.string(), grant: z.unknown() });
 
 interface Waiting {
   resolve(taken: OfferTaken): void;
@@ -35,6 +43,8 @@ export interface PrivateDeliveryOptions {
   /** Asked for when there is something to deliver: control is made before it. */
   readonly edge: () => EdgePlane;
   readonly directory: Pick<EdgeDirectory, "servedElsewhere" | "instanceId">;
+  /** As control's: what another edge has now. */
+  readonly askEdges: AskEdges;
   readonly announce: (announcement: Announcement) => void;
   readonly own: () => { readonly edgeId: string; readonly edgeUrl: string; readonly publicKey: string };
   readonly edgeStatic: X25519KeyPair;
@@ -51,22 +61,32 @@ export class PrivateDelivery implements GrantDelivery {
     this.#options = options;
   }
 
-  async locate(tunnelId: string): Promise<ServingEdge | undefined> {
-    const { edge, own, directory } = this.#options;
-    if (edge().sessions.ofTunnel(tunnelId).some((session) => session.isOnline)) {
-      return { ...servingOf(own()), instanceId: undefined };
+  async locate(tunnelId: string, except: ReadonlySet<string>): Promise<ServingEdge | undefined> {
+    const { edge, own, directory, askEdges } = this.#options;
+    const here = leastBusy(edge().sessions.ofTunnel(tunnelId), except);
+    if (here !== undefined) return { ...servingOf(own()), agentId: here, instanceId: undefined };
+    const others = await directory.servedElsewhere(tunnelId);
+    if (others.length === 0) return undefined;
+    const { rows } = await channelsOfEdges({ askEdges }, { tunnelId, limit: MAX_CHANNELS });
+    for (const other of others) {
+      const agentId = leastBusy(rows.filter(({ edgeId }) => edgeId === other.edgeId), except);
+      if (agentId !== undefined) return { ...servingOf(other), agentId, instanceId: other.instanceId };
     }
-    const [other] = await directory.servedElsewhere(tunnelId);
-    return other === undefined ? undefined : { ...servingOf(other), instanceId: other.instanceId };
+    return undefined;
   }
 
   async offer(edge: ServingEdge, tunnelId: string, grant: ChannelInitGrant): Promise<OfferTaken> {
-    const { instanceId: to, publicKey } = edge;
-    if (to === undefined) return await this.#options.edge().offerPrivate(tunnelId, grant);
+    const { instanceId: to, publicKey, agentId } = edge;
+    if (to === undefined) return await this.#options.edge().offerPrivate(tunnelId, agentId, grant);
     const { announce, directory, random, clock } = this.#options;
     if (this.#waiting.size >= MAX_WAITING) throw new PosternError("private_offer_limit");
     const offerId = toBase64Url(random(16));
-    const sealed = seal(publicKey, context(to, offerId), { tunnel_id: tunnelId, grant }, random);
+    const sealed = seal(
+      publicKey,
+      context(to, offerId),
+      { tunnel_id: tunnelId, agent_id: agentId, grant },
+      random,
+    );
     const { promise, resolve, reject } = Promise.withResolvers<OfferTaken>();
     this.#waiting.set(offerId, { resolve, reject });
     const cancel = clock.schedule(clock.now() + ANSWER_TIMEOUT_MS, () => {
@@ -95,9 +115,9 @@ export class PrivateDelivery implements GrantDelivery {
     const answer = { kind: "private_answer", to: offer.from, offerId: offer.offerId } as const;
     try {
       const opened = unseal(edgeStatic, context(offer.to, offer.offerId), offer.sealed, random);
-      const { tunnel_id, grant } = sealedSchema.parse(opened);
+      const { tunnel_id, agent_id, grant } = sealedSchema.parse(opened);
       const checked = readGrant(grant, { role: "server", nowMs: clock.wall() });
-      announce({ ...answer, ...await edge().offerPrivate(tunnel_id, checked) });
+      announce({ ...answer, ...await edge().offerPrivate(tunnel_id, agent_id, checked) });
     } catch (error) {
       const code = codeOf(error);
       log("warn", "private channel of another edge not offered", { code });
@@ -121,8 +141,17 @@ function servingOf(
     readonly edgeUrl: string;
     readonly publicKey: string;
   },
-): Omit<ServingEdge, "instanceId"> {
+): Pick<ServingEdge, "edgeId" | "publicKey" | "tunnelUrl"> {
   return { edgeId, publicKey, tunnelUrl: new URL(ATTACH_PATH, edgeUrl).href };
+}
+
+/** Of those that are online, the agent that had the fewest streams and grants; undefined when there is none. */
+function leastBusy(
+  sessions: readonly { readonly agentId: string; readonly isOnline: boolean; readonly requests: number }[],
+  except: ReadonlySet<string>,
+): string | undefined {
+  return sessions.filter(({ agentId, isOnline }) => isOnline && !except.has(agentId))
+    .sort((a, b) => a.requests - b.requests)[0]?.agentId;
 }
 
 /** Both names are bound to what is sealed: it is good for one process, under one number. */

@@ -13,6 +13,7 @@ import { settle, VirtualClock } from "./support/virtual_clock.ts";
 const random: Random = (bytes) => crypto.getRandomValues(new Uint8Array(bytes));
 const code = (expected: ErrorCode) => (error: unknown) =>
   error instanceof PosternError && error.code === expected;
+const nobody: ReadonlySet<string> = new Set();
 const taken = { agentId: "agent-1", staticKey: "K".repeat(43) };
 
 /** Edges a and b on one database, which keeps all that passes through it. The agent is at b. */
@@ -36,20 +37,34 @@ function twoEdges(offerPrivate: EdgePlane["offerPrivate"] = () => Promise.resolv
       priority: 0,
       seenAtMs: 0,
     });
-    const sessions = name === "b" ? [session().session] : [];
+    const sessions = name === "b" ? [session({ agent: "agent-1" }).session] : [];
     edges.set(
       name,
       new PrivateDelivery({
         edge: () => ({
           sessions: { all: sessions, ofTunnel: () => sessions },
-          offerPrivate: (tunnelId: string, grant: ChannelInitGrant) => {
-            offered.push(`${name} ${tunnelId} ${grant.channel_id}`);
-            return offerPrivate(tunnelId, grant);
+          offerPrivate: (tunnelId: string, agentId: string, grant: ChannelInitGrant) => {
+            offered.push(`${name} ${tunnelId} ${agentId} ${grant.channel_id}`);
+            return offerPrivate(tunnelId, agentId, grant);
           },
         } as unknown as EdgePlane),
         directory: {
           instanceId: name,
           servedElsewhere: () => Promise.resolve(name === "a" ? [records.get("b")!] : []),
+        },
+        askEdges: () => {
+          const facts = { requests: 1, tunnelId: "tun_1", tier: "bound-key", state: "established", rttMs: 1 };
+          const zeros = { sinceMs: 0, streams: 0, bytesIn: 0, bytesOut: 0, remote: "192.0.2.1:1" };
+          const row = (sessionId: string, agentId: string, isOnline: boolean) => ({
+            ...facts,
+            ...zeros,
+            sessionId,
+            agentId,
+            isOnline,
+            edgeId: "edge-b",
+          });
+          const rows = [row("s1", "agent-0", false), row("s2", "agent-1", true)];
+          return Promise.resolve({ answers: [{ edgeId: "edge-b", rows }], silent: [] });
         },
         announce: (announcement: Announcement) => {
           passed.push(JSON.stringify(announcement));
@@ -83,7 +98,7 @@ const grantAt = (clock: VirtualClock): ChannelInitGrant => ({
 
 Deno.test("PrivateDelivery prefers agents of its own edge, and both endpoints meet where the agent is", async () => {
   const { a, b, offered, passed, clock } = twoEdges();
-  const own = (await b.locate("tun_1"))!;
+  const own = (await b.locate("tun_1", nobody))!;
   assert.deepEqual([own.instanceId, own.edgeId, own.tunnelUrl], [
     undefined,
     "edge-b",
@@ -91,16 +106,17 @@ Deno.test("PrivateDelivery prefers agents of its own edge, and both endpoints me
   ]);
   assert.deepEqual(await b.offer(own, "tun_1", grantAt(clock)), taken);
   assert.deepEqual([offered.length, passed.length], [1, 0], "nothing passes through the database");
-  const far = (await a.locate("tun_1"))!;
+  const far = (await a.locate("tun_1", nobody))!;
   assert.deepEqual([far.instanceId, far.tunnelUrl], ["b", own.tunnelUrl]);
-  assert.equal(await twoEdges().b.locate("tun_1").then((edge) => edge?.edgeId), "edge-b");
+  assert.deepEqual([own.agentId, far.agentId], ["agent-1", "agent-1"]);
+  for (const each of [a, b]) assert.equal(await each.locate("tun_1", new Set(["agent-1"])), undefined);
 });
 
 Deno.test("PrivateDelivery.offer() reaches an agent of another edge, and the database sees no grant", async () => {
   const { a, offered, passed, clock } = twoEdges();
   const grant = grantAt(clock);
-  assert.deepEqual(await a.offer((await a.locate("tun_1"))!, "tun_1", grant), taken);
-  assert.deepEqual(offered, [`b tun_1 ${grant.channel_id}`]);
+  assert.deepEqual(await a.offer((await a.locate("tun_1", nobody))!, "tun_1", grant), taken);
+  assert.deepEqual(offered, [`b tun_1 agent-1 ${grant.channel_id}`]);
   assert.equal(passed.length, 2);
   for (const text of passed) {
     for (const secret of [grant.e2ee_psk_b64u, grant.token, grant.channel_id, "tun_1"]) {
@@ -116,7 +132,7 @@ Deno.test("PrivateDelivery.offer() tells what the other edge refuses with, and w
   const { a, network, clock } = twoEdges(async () => {
     throw new PosternError("private_offer_refused");
   });
-  const far = (await a.locate("tun_1"))!;
+  const far = (await a.locate("tun_1", nobody))!;
   await assert.rejects(a.offer(far, "tun_1", grantAt(clock)), code("private_offer_refused"));
   await assert.rejects(
     a.offer(far, "tun_1", { ...grantAt(clock), role: "client" }),
@@ -136,7 +152,7 @@ Deno.test("PrivateDelivery.offer() tells what the other edge refuses with, and w
 Deno.test("PrivateDelivery.heard() opens nothing that was changed, moved to another number, or meant for another edge", async () => {
   const { a, b, passed, offered, clock, network } = twoEdges();
   network.drops = true;
-  const waiting = a.offer((await a.locate("tun_1"))!, "tun_1", grantAt(clock));
+  const waiting = a.offer((await a.locate("tun_1", nobody))!, "tun_1", grantAt(clock));
   const late = assert.rejects(waiting, code("private_offer_timeout"));
   const offer = JSON.parse(passed[0]);
   const flipped = offer.sealed[60] === "A" ? "B" : "A";

@@ -31,6 +31,8 @@ import { mayConnect, privateServiceOf, type Requester } from "./private_services
 
 /** Bytes of the pre-shared key. */
 const pskBytes = 32;
+/** Agents of one service that are asked one after the other, when the first says no. */
+const maxAskedAgents = 3;
 /** How often the grants of one channel are issued again. */
 const maxReissues = 8;
 
@@ -62,41 +64,74 @@ export async function initChannel(
 ): Promise<OpenedChannel> {
   return await told(deps, requester, "channel.init", request.service, async () => {
     const tunnel = await privateServiceOf(deps, requester, request.service);
-    const edge = await located(deps, tunnel);
-    const { config, clock, random, store } = deps;
-    const reissueToken = freshSecret(random);
-    const secretSha256 = hashOfSecret(reissueToken);
-    const channelId = request.channelId ?? newChannelId(random);
-    const psk = random(pskBytes);
-    try {
-      const initExpireAtS = Math.floor((clock.wall() + config.grants.initWindowMs) / 1_000);
-      const pair = await composed(deps, {
-        tunnel,
-        edge,
-        channelId,
-        psk,
-        initExpireAtS,
-        requester,
-        clientKey: request.clientKey,
-      });
-      const outcome = await store.putPendingPair({
-        tenant: tunnel.owner,
-        channelId,
-        owner: requester.owner,
-        tunnelId: tunnel.tunnelId,
-        secretSha256,
-        sealedKey: sealPsk(reissueToken, channelId, psk),
-        ...(request.clientKey === undefined ? {} : { clientKey: request.clientKey }),
-        initExpireAtMs: initExpireAtS * 1_000,
-        tokens: pair.tokens,
-      }, config.grants.maxPendingPerOwner);
-      if (outcome !== "kept") throw refusalOf(outcome);
-      const grant = await delivered(deps, edge, tunnel, pair, () => store.dropPendingPair(secretSha256));
-      return { done: { grant, reissueToken }, tunnel, pair };
-    } finally {
-      psk.fill(0);
-    }
+    return await askingAgents(deps, tunnel, (edge) => initAt(deps, requester, request, tunnel, edge));
   });
+}
+
+async function initAt(
+  deps: Deps,
+  requester: Requester,
+  request: ChannelRequest,
+  tunnel: TunnelRecord,
+  edge: ServingEdge,
+): Promise<Granted<OpenedChannel>> {
+  const { config, clock, random, store } = deps;
+  const reissueToken = freshSecret(random);
+  const secretSha256 = hashOfSecret(reissueToken);
+  const channelId = request.channelId ?? newChannelId(random);
+  const psk = random(pskBytes);
+  try {
+    const initExpireAtS = Math.floor((clock.wall() + config.grants.initWindowMs) / 1_000);
+    const pair = await composed(deps, {
+      tunnel,
+      edge,
+      channelId,
+      psk,
+      initExpireAtS,
+      requester,
+      clientKey: request.clientKey,
+    });
+    const outcome = await store.putPendingPair({
+      tenant: tunnel.owner,
+      channelId,
+      owner: requester.owner,
+      tunnelId: tunnel.tunnelId,
+      secretSha256,
+      sealedKey: sealPsk(reissueToken, channelId, psk),
+      ...(request.clientKey === undefined ? {} : { clientKey: request.clientKey }),
+      initExpireAtMs: initExpireAtS * 1_000,
+      tokens: pair.tokens,
+    }, config.grants.maxPendingPerOwner);
+    if (outcome !== "kept") throw refusalOf(outcome);
+    const grant = await delivered(deps, edge, tunnel, pair, () => store.dropPendingPair(secretSha256));
+    return { done: { grant, reissueToken }, tunnel, pair };
+  } finally {
+    psk.fill(0);
+  }
+}
+
+/** Asks one agent, and the next one only after a plain no: of one that says nothing it is not known whether it comes. */
+async function askingAgents<T>(
+  deps: Deps,
+  tunnel: TunnelRecord,
+  ask: (edge: ServingEdge) => Promise<T>,
+): Promise<T> {
+  const refused = new Set<string>();
+  let edge = await located(deps, tunnel);
+  for (;;) {
+    try {
+      return await ask(edge);
+    } catch (error) {
+      const code = codeOf(error);
+      if (code !== "private_offer_refused" && code !== "private_offer_limit") throw error;
+      refused.add(edge.agentId);
+      const next = refused.size < maxAskedAgents
+        ? await deps.delivery.locate(tunnel.tunnelId, refused)
+        : undefined;
+      if (next === undefined) throw error;
+      edge = next;
+    }
+  }
 }
 
 /**
@@ -156,7 +191,7 @@ export async function reissueChannel(
 }
 
 async function located({ delivery }: Deps, { tunnelId }: TunnelRecord): Promise<ServingEdge> {
-  const edge = await delivery.locate(tunnelId);
+  const edge = await delivery.locate(tunnelId, new Set());
   if (edge !== undefined) return edge;
   throw new PosternError("private_service_offline", "Cannot open channel: no agent serves it now");
 }
@@ -186,6 +221,7 @@ function composed(
       idleTimeoutSeconds: Math.ceil(idleTimeoutMs / 1_000),
       tokenSeconds: Math.floor(tokenLifeMs / 1_000),
       client: { staticKey: clientKey, agentId: requester.agentId },
+      server: { agentId: edge.agentId },
     },
     keyset,
     { nowMs: clock.wall(), random },
@@ -241,13 +277,20 @@ function refusalOf(outcome: "id_taken" | "owner_full" | "full"): PosternError {
   }
 }
 
+/** What is written down of a request that was granted. */
+interface Granted<T> {
+  readonly done: T;
+  readonly tunnel: TunnelRecord;
+  readonly pair: GrantPair;
+}
+
 /** Writes down what became of a request, with ids and codes and nothing that opens a channel. */
 async function told<T>(
   deps: Deps,
   { owner, agentId }: Requester,
   action: "channel.init" | "channel.reissue",
   asked: string,
-  work: () => Promise<{ readonly done: T; readonly tunnel: TunnelRecord; readonly pair: GrantPair }>,
+  work: () => Promise<Granted<T>>,
 ): Promise<T> {
   const agent: Record<string, string> = agentId === undefined ? {} : { agent_id: agentId };
   try {

@@ -23,7 +23,7 @@ import { OpenRequests } from "./open_requests.ts";
 import { EdgeListener } from "./listener.ts";
 import type { EdgePlane } from "./plane.ts";
 import type { AgentSession } from "./agent_session.ts";
-import { offerToOne, type PrivateOfferTaken } from "./private_offers.ts";
+import { offerToAgent, type PrivateOfferTaken } from "./private_offers.ts";
 import { offline } from "./session_offers.ts";
 import { Sessions } from "./sessions.ts";
 import type { ServiceGuard } from "./service_guard.ts";
@@ -244,8 +244,13 @@ export class Edge implements EdgePlane {
     this.#guards.put(tunnelId, rules);
   }
 
-  async offerPrivate(tunnelId: string, grant: ChannelInitGrant): Promise<PrivateOfferTaken> {
-    return await offerToOne(this.sessions.ofTunnel(tunnelId), grant, ({ id }) => this.offerTo(id, grant));
+  async offerPrivate(tunnelId: string, agentId: string, grant: ChannelInitGrant): Promise<PrivateOfferTaken> {
+    return await offerToAgent(
+      this.sessions.ofTunnel(tunnelId),
+      agentId,
+      grant,
+      ({ id }) => this.offerTo(id, grant),
+    );
   }
 
   /** Hands a grant to the agent of one session; its endpoint's static key. @throws as {@link offerPrivate} */

@@ -12,7 +12,7 @@ export {
 } from "./agent_registry.ts";
 export type { AttestationDesk } from "./attestation_desk.ts";
 export { AgentSession, type SessionChannel, type SessionPump } from "./agent_session.ts";
-export { offerToOne, type PrivateOfferTaken } from "./private_offers.ts";
+export { offerToAgent, type PrivateOfferTaken } from "./private_offers.ts";
 export { Guards } from "./guards.ts";
 export { Sessions } from "./sessions.ts";
 export type { EdgeStatus, SessionStatus } from "./status.ts";

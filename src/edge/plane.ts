@@ -31,11 +31,11 @@ export interface EdgePlane {
   /** Holds these rules for the tunnel from the next request, or connection, on. */
   holdRules(tunnelId: string, rules: Revised<string>): void;
   /**
-   * Hands the server's grant of a private channel to an agent of the tunnel.
+   * Hands the server's grant of a private channel to an agent that serves the tunnel.
    * @throws PosternError `private_service_offline`, `private_offer_refused`, `private_offer_timeout`, `private_offer_limit`,
    * `worker_unavailable`
    */
-  offerPrivate(tunnelId: string, grant: ChannelInitGrant): Promise<PrivateOfferTaken>;
+  offerPrivate(tunnelId: string, agentId: string, grant: ChannelInitGrant): Promise<PrivateOfferTaken>;
   /** Reads the certificates again, and keeps those that it has when the new ones are not usable. */
   reload(): Promise<void>;
   /** Drains, then ends. Idempotent. */

@@ -1,4 +1,4 @@
-/** Which agent of a private service a grant goes to. */
+/** By which of its sessions a grant goes to an agent. */
 import { codeOf } from "../errors/mod.ts";
 import type { ChannelInitGrant } from "../grants/mod.ts";
 import type { AgentSession } from "./agent_session.ts";
@@ -12,27 +12,26 @@ export interface PrivateOfferTaken {
 }
 
 /**
- * Asks the sessions one after the other, those with the fewest streams first, until one takes the grant. Only an agent
- * that said no, or has gone, is passed over: of one that says nothing it is not known whether it comes.
+ * Asks by one of the agent's sessions, and by another one only where that has gone: an agent is not asked twice.
  * @param ask resolves with the static key of the agent's endpoint
  * @throws PosternError `private_service_offline`, `private_offer_refused`, `private_offer_timeout`, `private_offer_limit`
  */
-export async function offerToOne(
+export async function offerToAgent(
   sessions: readonly AgentSession[],
+  agentId: string,
   grant: ChannelInitGrant,
   ask: (session: AgentSession, grant: ChannelInitGrant) => Promise<string>,
 ): Promise<PrivateOfferTaken> {
-  const online = sessions.filter((session) => session.isOnline)
-    .sort((a, b) => a.requests - b.requests || b.since - a.since);
   let failure: unknown = offline();
-  for (const session of online) {
+  for (const session of sessions) {
+    if (session.agentId !== agentId || !session.isOnline) continue;
     try {
       const staticKey = await ask(session, grant);
       session.requests++;
-      return { agentId: session.agentId, staticKey };
+      return { agentId, staticKey };
     } catch (error) {
       failure = error;
-      if (codeOf(error) === "private_offer_timeout" || codeOf(error) === "worker_unavailable") break;
+      if (codeOf(error) !== "private_service_offline") break;
     }
   }
   throw failure;

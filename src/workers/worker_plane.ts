@@ -14,7 +14,7 @@ import {
   type EdgeStatus,
   type KnownRoute,
   LocalRegistry,
-  offerToOne,
+  offerToAgent,
   type PrivateOfferTaken,
   Sessions,
   type TokenGate,
@@ -166,8 +166,8 @@ export class WorkerPlane implements EdgePlane {
     this.#tell((worker) => worker.calls.tell("holdRules", tunnelId, rules));
   }
 
-  async offerPrivate(tunnelId: string, grant: ChannelInitGrant): Promise<PrivateOfferTaken> {
-    return await offerToOne(this.sessions.ofTunnel(tunnelId), grant, async ({ id }) => {
+  async offerPrivate(tunnelId: string, agentId: string, grant: ChannelInitGrant): Promise<PrivateOfferTaken> {
+    return await offerToAgent(this.sessions.ofTunnel(tunnelId), agentId, grant, async ({ id }) => {
       const worker = this.#serving.find(({ sessions }) => sessions.has(id));
       if (worker === undefined) throw new PosternError("private_service_offline");
       return await worker.calls.ask("offerPrivate", id, grant);

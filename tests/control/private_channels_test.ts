@@ -20,6 +20,7 @@ const reissuePath = "/v1/channel/reissue";
 const staticKey = binding(40);
 const taken: OfferTaken = { agentId: "agent-9", staticKey };
 const serving = {
+  agentId: "agent-9",
   edgeId: "edge-1",
   instanceId: undefined,
   publicKey: edgeKey,
@@ -29,14 +30,25 @@ const serving = {
 /** A control plane with alice's service `db`, whose agent takes what it is offered unless `answer` says otherwise. */
 async function opened(options: ControlOptions = {}, rules: Record<string, unknown> = {}) {
   const offered: ChannelInitGrant[] = [];
-  const agent = { isOnline: true, answer: (_grant: ChannelInitGrant): OfferTaken => taken };
+  const asked: string[] = [];
+  const agent = {
+    agents: ["agent-9"],
+    isOnline: true,
+    answer: (_grant: ChannelInitGrant): OfferTaken => taken,
+  };
   const control = await openControl({
     random: (bytes) => crypto.getRandomValues(new Uint8Array(bytes)),
     delivery: {
-      locate: () => Promise.resolve(agent.isOnline ? serving : undefined),
+      locate: (_tunnelId, except) =>
+        Promise.resolve(
+          agent.isOnline
+            ? agent.agents.filter((id) => !except.has(id)).map((agentId) => ({ ...serving, agentId }))[0]
+            : undefined,
+        ),
       // deno-lint-ignore require-await -- what it throws is a rejection
-      offer: async (_edge, _tunnelId, grant) => {
+      offer: async (edge, _tunnelId, grant) => {
         offered.push(grant);
+        asked.push(edge.agentId);
         return agent.answer(grant);
       },
     },
@@ -49,7 +61,7 @@ async function opened(options: ControlOptions = {}, rules: Record<string, unknow
     alice,
   );
   assert.equal(created.status, 200, JSON.stringify(created.json));
-  return { control, alice, offered, agent, created: created.json };
+  return { control, alice, offered, asked, agent, created: created.json };
 }
 
 const verified = (control: Control, token: string) =>
@@ -233,6 +245,31 @@ Deno.test("a channel that the agent does not take leaves nothing behind: its tok
   }
   agent.answer = () => taken;
   assert.equal((await control.post(initPath, { service: "db", channel_id }, alice)).status, 200);
+});
+
+Deno.test("of several agents the next one is asked only after a plain no, three in all", async () => {
+  const { control, alice, asked, offered, agent } = await opened();
+  await using _ = control;
+  agent.agents = ["a", "b", "c", "d"];
+  agent.answer = () => {
+    if (asked.at(-1) !== "c") throw new PosternError("private_offer_refused");
+    return { agentId: "c", staticKey };
+  };
+  const channel_id = "my-own-channel-id-0001";
+  const { status, json } = await control.post(initPath, { service: "db", channel_id }, alice);
+  assert.deepEqual([status, asked, json.grant_client.peer_agent_id], [200, ["a", "b", "c"], "c"]);
+  const spent = await Promise.all(offered.map(({ token }) => isSpent(control, token)));
+  assert.deepEqual(spent, [true, true, false]);
+  asked.length = 0;
+  agent.agents = ["a", "b", "d", "e"];
+  assertProblem(await control.post(initPath, { service: "db" }, alice), 503, "private_offer_refused");
+  assert.deepEqual(asked, ["a", "b", "d"]);
+  asked.length = 0;
+  agent.answer = () => {
+    throw new PosternError("private_offer_timeout");
+  };
+  assertProblem(await control.post(initPath, { service: "db" }, alice), 504, "private_offer_timeout");
+  assert.deepEqual(asked, ["a"], "it may come after all");
 });
 
 Deno.test("POST /v1/channel/reissue: the same id, key and window on both sides, and the tokens of before are void", async () => {

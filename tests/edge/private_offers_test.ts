@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Channel, OfferAnswer } from "../../src/channel/mod.ts";
-import { offerToOne } from "../../src/edge/private_offers.ts";
+import { offerToAgent } from "../../src/edge/private_offers.ts";
 import { OFFER_TIMEOUT_MS, SessionOffers } from "../../src/edge/session_offers.ts";
 import { type ErrorCode, PosternError } from "../../src/errors/mod.ts";
 import type { ChannelInitGrant } from "../../src/grants/mod.ts";
@@ -61,43 +61,35 @@ Deno.test("SessionOffers.offer() ends with its channel: private_service_offline"
   }
 });
 
-Deno.test("offerToOne() asks the agent with the least to do, and the next one only after a plain no", async () => {
-  const [busy, idle, away] = [
-    session({ agent: "busy" }),
-    session({ agent: "idle" }),
-    session({ agent: "away" }),
-  ];
-  const sessions = [busy, idle, away].map((each) => each.session);
-  busy.session.requests = 5;
-  away.session.lastEchoAt = 0;
+Deno.test("offerToAgent() asks by a session of the agent, and by another one only where that has gone", async () => {
+  const [first, second, other] = [session({ agent: "a" }), session({ agent: "a" }), session({ agent: "b" })];
+  const sessions = [other, first, second].map((each) => each.session);
   const asked: string[] = [];
-  const offer = (refuse: Partial<Record<string, ErrorCode>>) => {
+  const offer = (agentId: string, refusal?: ErrorCode) => {
     asked.length = 0;
     // deno-lint-ignore require-await -- what it throws is a rejection
-    return offerToOne(sessions, grant, async ({ agentId }) => {
-      asked.push(agentId);
-      const refusal = refuse[agentId];
-      if (refusal !== undefined) throw new PosternError(refusal);
+    return offerToAgent(sessions, agentId, grant, async ({ id }) => {
+      asked.push(id);
+      if (refusal !== undefined && asked.length === 1) throw new PosternError(refusal);
       return "key";
     });
   };
-  assert.deepEqual(await offer({}), { agentId: "idle", staticKey: "key" });
-  assert.equal(idle.session.requests, 1);
+  assert.deepEqual(await offer("a"), { agentId: "a", staticKey: "key" });
+  assert.deepEqual([asked, first.session.requests], [[first.session.id], 1]);
+  assert.equal((await offer("a", "private_service_offline")).agentId, "a");
+  assert.deepEqual(asked, [first.session.id, second.session.id]);
   for (
-    const refusal of ["private_offer_refused", "private_offer_limit", "private_service_offline"] as const
+    const refusal of [
+      "private_offer_refused",
+      "private_offer_limit",
+      "private_offer_timeout",
+      "worker_unavailable",
+    ] as const
   ) {
-    assert.equal((await offer({ idle: refusal })).agentId, "busy");
+    await assert.rejects(offer("a", refusal), code(refusal));
+    assert.equal(asked.length, 1);
   }
-  for (const refusal of ["private_offer_timeout", "worker_unavailable"] as const) {
-    await assert.rejects(offer({ idle: refusal }), code(refusal));
-    assert.deepEqual(asked, ["idle"], "it may come after all");
-  }
-  await assert.rejects(
-    offer({ idle: "private_offer_limit", busy: "private_offer_refused" }),
-    code("private_offer_refused"),
-  );
-  await assert.rejects(
-    offerToOne([away.session], grant, () => Promise.resolve("")),
-    code("private_service_offline"),
-  );
+  for (const each of [first, second]) each.session.lastEchoAt = 0;
+  await assert.rejects(offer("a"), code("private_service_offline"));
+  await assert.rejects(offer("nobody"), code("private_service_offline"));
 });
