@@ -67,6 +67,7 @@ export async function composeGrantPair(
         init_exp: initExpireAtS,
         idle_timeout: idleTimeoutSeconds,
         tenant,
+        ...(request[role]?.agentId === undefined ? {} : { agent_id: request[role].agentId }),
       },
       keys,
       { ...issue, ttlSeconds },

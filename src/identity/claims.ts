@@ -176,6 +176,8 @@ export const attachSchema = z.object({
   idle_timeout: z.int().min(1).max(3_600),
   /** Owner that the channel counts for. The two endpoints of a channel name the same one. */
   tenant: identifier,
+  /** The agent that this half is for, where control knows it: its channels end when its machine is revoked. */
+  agent_id: identifier.optional(),
 }).refine(({ exp, init_exp }) => exp <= init_exp, {
   path: ["exp"],
   error: "must not be after init_exp",

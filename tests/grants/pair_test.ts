@@ -70,6 +70,8 @@ Deno.test("composeGrantPair() makes both sides of one window, id and key, with a
       init_exp: request.initExpireAtS,
       idle_timeout: 60,
       tenant: "alice",
+      // Each half names the agent that it is for: its channels end when its machine is revoked.
+      ...(role === "server" ? { agent_id: "agent-1" } : {}),
     });
   }
   assert.equal(pair.tokens.expireAtMs, nowMs + 60_000);
