@@ -2,6 +2,7 @@
 import { adminOidcSettings } from "./admin_oidc.ts";
 import { edgeLimitSettings, replacementSettings } from "./edge_limits.ts";
 import { edgeTimeoutSettings } from "./edge_timeouts.ts";
+import { relaySettings } from "./relay.ts";
 import { optional, setting, type Values } from "./setting.ts";
 import { channelSettings, heartbeatSettings, logSettings, otelSettings, upgradeSettings } from "./shared.ts";
 import { attestationSettings, identitySettings, reauthSettings, tokenSettings } from "./trust.ts";
@@ -212,6 +213,7 @@ export const edgeSettings = {
   attestation: attestationSettings,
   reauth: reauthSettings,
   replacement: replacementSettings,
+  relay: relaySettings,
   channel: channelSettings,
   limits: edgeLimitSettings,
   timeouts: edgeTimeoutSettings,

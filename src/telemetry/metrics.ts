@@ -4,6 +4,7 @@ import { registerDatagramSeries } from "./datagram_series.ts";
 import { BoundedLabel } from "./label.ts";
 import { SeriesHistogram, ServiceSeries } from "./service_series.ts";
 import { totalsOf, type TrafficTotals } from "./traffic.ts";
+import { registerRelaySeries, type RelaySeries } from "./relay_series.ts";
 import { registerTokenSeries, type TokenSeries } from "./token_series.ts";
 
 /** Distinct services that get series of their own; each costs about twenty series. */
@@ -45,6 +46,7 @@ export interface Metrics {
   readonly tokensJudged: Counter<"result">;
   readonly tokensRefused: Counter<"kind" | "code">;
   readonly tokens: TokenSeries;
+  readonly relay: RelaySeries;
   readonly rekeys: Counter;
   /** Stages of the attested handshake at an edge: `stage` is 0 or 1, `code` is `none` for `result="ok"`. */
   readonly handshakeStages: Counter<"stage" | "result" | "code">;
@@ -163,6 +165,7 @@ export function createMetrics(): Metrics {
     ]),
     tokensRefused: counter("tokens_refused_total", "Refused tokens by kind and code.", ["kind", "code"]),
     tokens: registerTokenSeries(registers),
+    relay: registerRelaySeries(registers),
     rekeys: counter("rekeys_total", "Changes of channel keys."),
     enrollments: counter(
       "machine_enrollments_total",
