@@ -4,11 +4,14 @@ import { type EdgeConfig, formatAddress } from "./config/mod.ts";
 import { WireBuffers } from "./driver/mod.ts";
 import { type CertificateFiles, CertificateStore } from "./driver/tls/mod.ts";
 import {
+  type AttachGate,
+  type AttachRefusal,
   type AttestationDesk,
   Edge,
   type EdgeOptions,
   type EdgePlane,
   LocalRegistry,
+  RelayGate,
   type TokenGate,
 } from "./edge/mod.ts";
 import { PosternError } from "./errors/mod.ts";
@@ -17,10 +20,14 @@ import { version } from "./version.ts";
 import { WorkerPlane } from "./workers/mod.ts";
 
 /** What makes a plane: in one thread or several. */
-export interface PlaneOptions extends Omit<EdgeOptions, "registry" | "certificates" | "tracer" | "buffers"> {
+export interface PlaneOptions
+  extends Omit<EdgeOptions, "registry" | "certificates" | "tracer" | "buffers" | "relay"> {
   /** What sessions are judged by. */
   readonly tokens: TokenGate;
   readonly attestations: AttestationDesk;
+  /** What halves of private channels are judged by, and who hears of those that are not taken. */
+  readonly attaches: AttachGate;
+  readonly onAttachRefused: (refusal: AttachRefusal) => void;
   readonly certificateFiles: CertificateFiles | undefined;
   /** As `EdgeDeps.workerEntry`. */
   readonly workerEntry: string | undefined;
@@ -28,12 +35,20 @@ export interface PlaneOptions extends Omit<EdgeOptions, "registry" | "certificat
 
 /** Throws codes of certificates. */
 export async function makePlane(
-  { tokens, attestations, certificateFiles, workerEntry, ...common }: PlaneOptions,
+  { tokens, attestations, attaches, onAttachRefused, certificateFiles, workerEntry, ...common }: PlaneOptions,
 ): Promise<EdgePlane> {
-  const { config, metrics, log } = common;
+  const { config, metrics, log, clock } = common;
+  const relay = new RelayGate({
+    config: config.relay,
+    attaches,
+    clock,
+    log,
+    metrics,
+    onRefused: onAttachRefused,
+  });
   if (config.workers > 1) {
     if (workerEntry === undefined) throw new TypeError("no module for workers was given");
-    return new WorkerPlane({ ...common, tokens, attestations, certificateFiles, entry: workerEntry });
+    return new WorkerPlane({ ...common, tokens, attestations, relay, certificateFiles, entry: workerEntry });
   }
   const certificates = certificateFiles === undefined
     ? undefined
@@ -41,6 +56,7 @@ export async function makePlane(
   for (const warning of certificates?.warnings ?? []) log("warn", warning);
   return new Edge({
     ...common,
+    relay,
     tracer: createTracer({ ...config.otel, version }),
     buffers: new WireBuffers(loadCore()),
     registry: (parts) => new LocalRegistry({ config, metrics, tokens, attestations, ...parts }),

@@ -28,6 +28,8 @@ import { makePlane, startPlane } from "./edge_plane.ts";
 import { EdgeQuestions } from "./edge_questions.ts";
 import { FellowEdges } from "./fellow_edges.ts";
 import { offerFirstAdministrator } from "./first_administrator.ts";
+import { attachAudit } from "./attach_audit.ts";
+import { attachGate } from "./attach_gate.ts";
 import { knownRoute } from "./known_route.ts";
 import { answerOf, presenceOf, servedTunnels } from "./live_channels.ts";
 import { NodePort } from "./node_port.ts";
@@ -217,6 +219,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
     });
     const onTokensRevoked = (owner: string | undefined) => {
       if (owner !== undefined && isForeignSubject(owner)) edge.cutTunnel(owner, "token_revoked");
+      edge.cutTenant(owner);
       operatorToken.onRevoked(owner);
     };
     const control = controlApp(controlDeps);
@@ -254,6 +257,8 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       }),
       knownRoute: (hostname) => knownRoute(store, config, hostname),
       tokens,
+      attaches: attachGate(tokenVerifier.verifier, store, clock, controlConfig),
+      onAttachRefused: attachAudit({ store, clock, log }),
       attestations: {
         hold: (hold) => store.holdAttestation({ ...hold, holder: edgeId }),
         step: (id, step) => store.stepAttestation(id, step),

@@ -22,6 +22,7 @@ export {
   type ServiceView,
   setupPath,
 } from "./admin/mod.ts";
+export { AuditBudget } from "./audit_budget.ts";
 export { controlApp, controlPaths } from "./app.ts";
 export {
   type ControlConfig,

@@ -27,6 +27,7 @@ import { offerToAgent, type PrivateOfferTaken } from "./private_offers.ts";
 import { offline } from "./session_offers.ts";
 import { Sessions } from "./sessions.ts";
 import type { ServiceGuard } from "./service_guard.ts";
+import type { EdgeRelay } from "./relay.ts";
 import { type EdgeStatus, edgeStatus } from "./status.ts";
 import { seedOf } from "./seed.ts";
 import { TcpServices } from "./tcp_services.ts";
@@ -48,6 +49,7 @@ export interface EdgeOptions {
   /** Who judges agents, given what of this edge takes part. */
   readonly registry: (parts: RegistryParts) => AgentRegistry;
   readonly certificates: CertificateStore | undefined;
+  readonly relay: EdgeRelay;
   readonly control: EdgeContext["control"];
   readonly knownRoute: EdgeContext["knownRoute"];
 }
@@ -125,8 +127,15 @@ export class Edge implements EdgePlane {
       suites: suitesOf(config),
       urls: (claims) => this.#urls(claims),
     });
-    const { certificates } = options;
-    this.#listener = new EdgeListener({ context, gate: this.#gate, limits: viewers, proxies, certificates });
+    const { certificates, relay } = options;
+    this.#listener = new EdgeListener({
+      context,
+      gate: this.#gate,
+      relay,
+      limits: viewers,
+      proxies,
+      certificates,
+    });
   }
 
   /** Port that is really listened on. */
@@ -170,7 +179,7 @@ export class Edge implements EdgePlane {
   }
 
   status(): EdgeStatus {
-    const { edgeId, version, clock } = this.#options;
+    const { edgeId, version, clock, relay } = this.#options;
     return edgeStatus({
       edgeId,
       version,
@@ -178,13 +187,16 @@ export class Edge implements EdgePlane {
       viewers: this.#listener.openViewers,
       udpFlows: this.#udp.flows,
       sessions: this.sessions.all,
+      relayed: relay.channels,
+      now: clock.now(),
       wall: clock.wall(),
     });
   }
 
   /** Brings the gauges up to date; call before they are read. */
   observe(): void {
-    const { metrics, buffers } = this.#options;
+    const { metrics, buffers, relay } = this.#options;
+    relay.observe();
     const sessions = this.sessions.all;
     const online = sessions.filter((session) => session.isOnline);
     metrics.streamsOpen.set(sessions.reduce((sum, session) => sum + session.channel.openStreams, 0));
@@ -232,6 +244,12 @@ export class Edge implements EdgePlane {
   /** Cuts every session of an agent, because its machine was revoked. */
   cutAgent(agentId: string): void {
     this.sessions.cutAgent(agentId, new PosternError("machine_revoked"));
+    this.#options.relay.cutAgent(agentId);
+  }
+
+  /** Cuts the private channels of an owner, or of all: the tokens were revoked. */
+  cutTenant(owner: string | undefined): void {
+    this.#options.relay.cutTenant(owner);
   }
 
   /** Cuts what an agent has for one tunnel: its machine failed to prove itself again. */
@@ -278,6 +296,7 @@ export class Edge implements EdgePlane {
     metrics.drains.inc({ reason: "shutdown" });
     this.#stopUpkeep?.();
     this.#gate.close();
+    this.#options.relay.drain();
     this.#tcp.stopAccepting();
     await this.#listener.stopAccepting();
     return true;
@@ -300,13 +319,14 @@ export class Edge implements EdgePlane {
     this.#state = "stopped";
   }
 
-  /** Resolves when all sessions are gone, or at `endAt`. */
+  /** Resolves when all sessions and private channels are gone, or at `endAt`: then those are told. */
   async #drainSessions(endAt: number): Promise<void> {
-    const { config, clock } = this.#options;
+    const { config, clock, relay } = this.#options;
     let cancel = () => {};
     const late = new Promise<void>((resolve) => cancel = clock.schedule(endAt, resolve));
-    await Promise.race([this.sessions.drain(config.drainTimeoutMs), late]);
+    await Promise.race([Promise.all([this.sessions.drain(config.drainTimeoutMs), relay.closed()]), late]);
     cancel();
+    relay.close();
   }
 
   #upkeep(): void {

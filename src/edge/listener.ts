@@ -9,6 +9,7 @@ import { type TrustedProxies, withoutPort } from "./client_ip.ts";
 import type { Admission } from "./connection_limits.ts";
 import type { EdgeContext } from "./context.ts";
 import { ProxyFront } from "./proxy_front.ts";
+import type { EdgeRelay } from "./relay.ts";
 import { readFirstBytes } from "./first_bytes.ts";
 import { Http2ViewerConnection } from "./http2_viewer_connection.ts";
 import { passThrough, tlsDestination } from "./tls_pass_through.ts";
@@ -18,6 +19,7 @@ import type { ViewerGate } from "./viewer_gate.ts";
 export interface ListenerOptions {
   readonly context: EdgeContext;
   readonly gate: AgentGate;
+  readonly relay: EdgeRelay;
   readonly limits: Pick<ViewerGate, "admit">;
   readonly proxies: TrustedProxies;
   /** Absent: no TLS ends here. */
@@ -262,9 +264,9 @@ export class EdgeListener {
   }
 
   async #viewer(served: Served, socket: ByteStream, scheme: "http" | "https"): Promise<void> {
-    const { context, gate, proxies } = this.#options;
+    const { context, gate, relay, proxies } = this.#options;
     context.metrics.viewerConnectionsTotal.inc({ protocol: scheme });
-    const viewer = new ViewerConnection({ context, gate, proxies, socket, scheme });
+    const viewer = new ViewerConnection({ context, gate, relay, proxies, socket, scheme });
     served.viewer = viewer;
     if (this.#stopping) viewer.stop();
     await viewer.run();

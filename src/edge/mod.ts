@@ -15,4 +15,12 @@ export { AgentSession, type SessionChannel, type SessionPump } from "./agent_ses
 export { offerToAgent, type PrivateOfferTaken } from "./private_offers.ts";
 export { Guards } from "./guards.ts";
 export { Sessions } from "./sessions.ts";
-export type { EdgeStatus, SessionStatus } from "./status.ts";
+export { type EdgeStatus, type RelayedStatus, relayedStatus, type SessionStatus } from "./status.ts";
+export {
+  type AttachGate,
+  type AttachRefusal,
+  type AttachRequest,
+  type EdgeRelay,
+  type RelayedChannel,
+  RelayGate,
+} from "./relay.ts";

@@ -2,6 +2,7 @@
 import type { ChannelState } from "../channel/mod.ts";
 import type { Tier } from "../identity/mod.ts";
 import type { AgentSession } from "./agent_session.ts";
+import type { RelayedChannel } from "./relay.ts";
 import type { ReauthStatus } from "./reauthentication.ts";
 
 export interface SessionStatus {
@@ -30,6 +31,23 @@ export interface SessionStatus {
   readonly remote: string;
 }
 
+/** A private channel that is relayed, as it looks from outside. */
+export interface RelayedStatus {
+  readonly channel_id: string;
+  readonly tenant: string;
+  readonly state: "reserved" | "waiting" | "paired";
+  readonly client_remote: string | null;
+  readonly server_remote: string | null;
+  readonly idle_timeout_seconds: number;
+  /** Wall-clock milliseconds since the Unix epoch. */
+  readonly since: number;
+  /** When a record passed last, or both halves were there. */
+  readonly active_at: number;
+  /** Bytes of records, sealed as they are. */
+  readonly bytes_from_client: number;
+  readonly bytes_from_server: number;
+}
+
 export interface EdgeStatus {
   readonly role: "edge";
   readonly edge_id: string;
@@ -39,6 +57,7 @@ export interface EdgeStatus {
   readonly viewer_connections: number;
   readonly udp_flows: number;
   readonly sessions: readonly SessionStatus[];
+  readonly relayed: readonly RelayedStatus[];
 }
 
 export function edgeStatus(facts: {
@@ -48,6 +67,9 @@ export function edgeStatus(facts: {
   viewers: number;
   udpFlows: number;
   sessions: readonly AgentSession[];
+  relayed: readonly RelayedChannel[];
+  /** Monotonic and wall clock. */
+  now: number;
   wall: number;
 }): EdgeStatus {
   return {
@@ -59,7 +81,26 @@ export function edgeStatus(facts: {
     viewer_connections: facts.viewers,
     udp_flows: facts.udpFlows,
     sessions: facts.sessions.map(sessionStatus),
+    relayed: relayedStatus(facts.relayed, facts),
   };
+}
+
+export function relayedStatus(
+  channels: readonly RelayedChannel[],
+  { now, wall }: { readonly now: number; readonly wall: number },
+): RelayedStatus[] {
+  return channels.map((channel) => ({
+    channel_id: channel.channelId,
+    tenant: channel.tenant,
+    state: channel.state,
+    client_remote: channel.clientRemote ?? null,
+    server_remote: channel.serverRemote ?? null,
+    idle_timeout_seconds: channel.idleTimeoutMs / 1_000,
+    since: Math.round(wall - now + channel.since),
+    active_at: Math.round(wall - now + channel.activeAt),
+    bytes_from_client: channel.bytesFromClient,
+    bytes_from_server: channel.bytesFromServer,
+  }));
 }
 
 function sessionStatus(session: AgentSession): SessionStatus {

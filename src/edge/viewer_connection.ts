@@ -7,6 +7,7 @@ import type { ByteStream } from "../ports/mod.ts";
 import { DEFAULT_CARRIER_PATH } from "../wire/websocket/mod.ts";
 import type { AgentGate } from "./agent_gate.ts";
 import { type TrustedProxies, withoutPort } from "./client_ip.ts";
+import { type EdgeRelay, isAttach } from "./relay.ts";
 import type { EdgeContext, Viewer } from "./context.ts";
 import { controlExchange } from "./control_exchange.ts";
 import { Departure } from "./departure.ts";
@@ -19,6 +20,7 @@ import { isControlHost, requestIdOf, viewerBehind } from "./viewer_identity.ts";
 export class ViewerConnection {
   readonly #context: EdgeContext;
   readonly #gate: AgentGate;
+  readonly #relay: EdgeRelay;
   readonly #proxies: TrustedProxies;
   readonly #socket: ByteStream;
   readonly #reader: SocketReader;
@@ -43,12 +45,14 @@ export class ViewerConnection {
   constructor(options: {
     context: EdgeContext;
     gate: AgentGate;
+    relay: EdgeRelay;
     proxies: TrustedProxies;
     socket: ByteStream;
     scheme: "http" | "https";
   }) {
     this.#context = options.context;
     this.#gate = options.gate;
+    this.#relay = options.relay;
     this.#proxies = options.proxies;
     this.#socket = options.socket;
     this.#reader = new SocketReader(options.socket, options.context.slabs);
@@ -110,7 +114,7 @@ export class ViewerConnection {
 
   readonly #onUpgradedBytes = (bytes: number): void => void (this.#upgradedBytes += bytes);
 
-  /** Whether this is an agent's carrier. */
+  /** Whether this is an agent's carrier, or a half of a private channel. */
   get isCarrier(): boolean {
     return this.#isCarrier;
   }
@@ -227,6 +231,10 @@ export class ViewerConnection {
       await this.#gate.accept(this.#socket, this.#reader, head);
       return false;
     }
+    if (isAttach(head.target)) {
+      await this.#attach(head);
+      return false;
+    }
     const result = await controlExchange({
       context: this.#context,
       viewer: this.#viewer(head),
@@ -239,6 +247,25 @@ export class ViewerConnection {
       keepAlive,
     });
     return result === "keep" && !this.#finishing;
+  }
+
+  async #attach(head: RequestHead): Promise<void> {
+    const viewer = this.#viewer(head);
+    if (viewer.proxied && !this.#context.viewers.admits(viewer.ip)) throw new PosternError("address_denied");
+    this.#isCarrier = true;
+    this.#watch.stop(); // from here on the relay's own limits count
+    const reader = this.#reader;
+    const leftover = reader.buffer.slice(reader.start, reader.end);
+    reader.take(reader.available);
+    await this.#relay.accept(this.#socket, {
+      target: head.target,
+      method: head.method,
+      httpVersion: `1.${head.minor}`,
+      header: (name) => head.headers.has(name) ? head.headers.getAll(name).join(", ") : null,
+      headers: (name) => head.headers.getAll(name),
+      ip: viewer.ip,
+      leftover,
+    });
   }
 
   #viewer(head: RequestHead): Viewer {

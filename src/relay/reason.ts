@@ -76,6 +76,7 @@ export function reasonOf(error: unknown): RelayReason {
   const own = REASON_OF_CODE.get(error.code);
   if (own !== undefined) return own;
   if (error.code === "replay_cache_full") return "attach_failed";
+  if (error.code === "machine_revoked") return "revoked";
   if (error.code === "websocket_message_too_large") return "record_too_large";
   if (error.code.startsWith("websocket_")) return "broken_frame";
   if (error.code.startsWith("connection_")) return "canceled";

@@ -11,6 +11,7 @@ import type { ErrorCode } from "../errors/mod.ts";
 import type { ChannelInitGrant } from "../grants/mod.ts";
 import type { Stage0Claims, Stage1Claims } from "../identity/mod.ts";
 import type { Revised } from "../ports/mod.ts";
+import type { PlainAttach } from "./relay_forward.ts";
 import type { MetricObject, TrafficTotals } from "../telemetry/mod.ts";
 
 export interface WorkerSetup {
@@ -100,5 +101,7 @@ export interface MainFunctions {
   deferralSpent: AttestationDesk["deferralSpent"];
   isAuthorizerHealthy: AttestationDesk["isHealthy"];
   knownRoute(hostname: string): Promise<KnownRoute | undefined>;
+  /** Takes a connection that attaches to a private channel. */
+  relay(attach: PlainAttach, port: MessagePort): void;
   control(request: PlainRequest, clientIp: string): Promise<PlainResponse>;
 }

@@ -14,6 +14,7 @@ import { Calls } from "./calls.ts";
 import { joinStreams } from "./stream_join.ts";
 import { LinkedChannel, NO_PUMP } from "./linked_channel.ts";
 import { WorkerLink } from "./link.ts";
+import { RelayForward } from "./relay_forward.ts";
 import type { MainFunctions, SessionFacts, WorkerFunctions, WorkerSetup } from "./protocol.ts";
 
 /** How often the main thread is told of echoes. */
@@ -67,6 +68,7 @@ export class WorkerEdge implements WorkerFunctions {
       edgeStatic,
       registry: (parts) => this.#registry(parts),
       certificates,
+      relay: new RelayForward((attach, port) => this.calls.hand([port], "relay", attach, port)),
       control: (request, clientIp) => this.#control(request, clientIp),
       knownRoute: (hostname) => this.calls.ask("knownRoute", hostname),
     });

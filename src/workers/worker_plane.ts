@@ -11,11 +11,13 @@ import {
   AgentSession,
   type AttestationDesk,
   type EdgePlane,
+  type EdgeRelay,
   type EdgeStatus,
   type KnownRoute,
   LocalRegistry,
   offerToAgent,
   type PrivateOfferTaken,
+  relayedStatus,
   Sessions,
   type TokenGate,
 } from "../edge/mod.ts";
@@ -25,12 +27,14 @@ import type { Clock, Log, Random, Revised } from "../ports/mod.ts";
 import {
   metricObjects,
   type Metrics,
+  requestIds,
   summedPage,
   summedTotals,
   type TrafficTotals,
 } from "../telemetry/mod.ts";
 import { HeldChannel } from "./held_channel.ts";
 import { NO_PUMP } from "./linked_channel.ts";
+import { relayForwarded } from "./relay_forward.ts";
 import type { MainFunctions, SessionFacts, WorkerSetup } from "./protocol.ts";
 import { ServicePortList } from "./service_port_list.ts";
 import { shareOf } from "./share.ts";
@@ -49,6 +53,7 @@ export interface WorkerPlaneOptions {
   readonly metrics: Metrics;
   readonly tokens: TokenGate;
   readonly attestations: AttestationDesk;
+  readonly relay: EdgeRelay;
   readonly control: (request: Request, clientIp: string) => Promise<Response>;
   readonly knownRoute: (hostname: string) => Promise<KnownRoute | undefined>;
   /** Module that a worker runs. */
@@ -114,7 +119,7 @@ export class WorkerPlane implements EdgePlane {
   }
 
   async status(): Promise<EdgeStatus> {
-    const { edgeId, version, clock } = this.#options;
+    const { edgeId, version, clock, relay } = this.#options;
     const parts = await this.#ofEach((worker) => worker.calls.ask("status"));
     return {
       role: "edge",
@@ -125,6 +130,7 @@ export class WorkerPlane implements EdgePlane {
       viewer_connections: parts.reduce((sum, part) => sum + part.viewer_connections, 0),
       udp_flows: parts.reduce((sum, part) => sum + part.udp_flows, 0),
       sessions: parts.flatMap((part) => part.sessions),
+      relayed: relayedStatus(relay.channels, { now: clock.now(), wall: clock.wall() }),
     };
   }
 
@@ -133,7 +139,8 @@ export class WorkerPlane implements EdgePlane {
   }
 
   async metricsPage(): Promise<string> {
-    const { metrics } = this.#options;
+    const { metrics, relay } = this.#options;
+    relay.observe();
     const online = this.sessions.all.filter((session) => session.isOnline);
     metrics.services.set({ state: "online" }, new Set(online.map((session) => session.tunnelId)).size);
     metrics.services.set({ state: "offline" }, this.sessions.size - online.length);
@@ -146,7 +153,12 @@ export class WorkerPlane implements EdgePlane {
   }
 
   cutAgent(agentId: string): void {
+    this.#options.relay.cutAgent(agentId);
     this.#tell((worker) => worker.calls.tell("cutAgent", agentId));
+  }
+
+  cutTenant(owner: string | undefined): void {
+    this.#options.relay.cutTenant(owner);
   }
 
   cutWeaker(tunnelId: string): void {
@@ -186,11 +198,16 @@ export class WorkerPlane implements EdgePlane {
     if (this.#state === "stopped" || this.#state === "draining") return;
     this.#state = "draining";
     for (const cancel of this.#pending) cancel();
-    const { config } = this.#options;
+    const { config, clock, relay } = this.#options;
+    relay.drain();
     const withinMs = config.drainTimeoutMs + STOP_SLACK_MS;
     await this.#ofEach((worker) => worker.calls.askWithin(withinMs, "stopAccepting"));
     await this.#ofEach((worker) => worker.calls.askWithin(withinMs, "settle"));
+    // Before their workers close the connections, endpoints of private channels are told.
+    const cancel = clock.schedule(clock.now() + config.drainTimeoutMs, () => relay.close());
     await this.#ofEach((worker) => worker.calls.askWithin(withinMs, "finish"));
+    cancel();
+    relay.close();
     this.#tell((worker) => worker.end());
     this.#state = "stopped";
   }
@@ -291,8 +308,9 @@ export class WorkerPlane implements EdgePlane {
   /** What a worker may call. */
   #functionsFor(worker: WorkerHandle): MainFunctions {
     const registry = this.#registry;
-    const { knownRoute, attestations } = this.#options;
+    const { knownRoute, attestations, relay, random } = this.#options;
     return {
+      relay: (attach, port) => void relayForwarded(relay, attach, port, requestIds(random)),
       async admit(token, place) {
         const agent = await registry.admit(token, place);
         return { claims: agent.claims, ticket: worker.keep(agent) };

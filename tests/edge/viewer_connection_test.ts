@@ -7,6 +7,7 @@ import { Deadlines, Slabs } from "../../src/driver/mod.ts";
 import { UnreadBudget } from "../../src/mux/mod.ts";
 import { OpenRequests } from "../../src/edge/open_requests.ts";
 import type { AgentGate } from "../../src/edge/agent_gate.ts";
+import type { EdgeRelay } from "../../src/edge/relay.ts";
 import { AgentSession } from "../../src/edge/agent_session.ts";
 import { TrustedProxies } from "../../src/edge/client_ip.ts";
 import { Guards } from "../../src/edge/guards.ts";
@@ -105,6 +106,7 @@ class Setup {
         control: () => Promise.reject(new Error("not asked")),
       },
       gate: {} as AgentGate,
+      relay: {} as EdgeRelay,
       proxies: new TrustedProxies([]),
       socket: edge,
       scheme: "http",
