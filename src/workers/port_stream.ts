@@ -22,6 +22,7 @@ export class PortStream implements ByteStream {
   #writeEnded = false;
   #broken = false;
   #closed = false;
+  readonly #over = Promise.withResolvers<void>();
   #wakeReader = () => {};
   #wakeWriter = () => {};
 
@@ -29,6 +30,11 @@ export class PortStream implements ByteStream {
     this.remoteAddress = remoteAddress;
     this.#port = port;
     port.onmessage = ({ data }: MessageEvent<Message>) => this.#receive(data);
+  }
+
+  /** Resolves when either side has closed. What came before is still there to be read. */
+  get closed(): Promise<void> {
+    return this.#over.promise;
   }
 
   async read(into: Uint8Array): Promise<number | null> {
@@ -109,6 +115,7 @@ export class PortStream implements ByteStream {
   }
 
   #wake(): void {
+    this.#over.resolve();
     this.#wakeReader();
     this.#wakeWriter();
   }

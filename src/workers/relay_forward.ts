@@ -5,11 +5,13 @@
 import type { AttachRequest, EdgeRelay } from "../edge/mod.ts";
 import { codeOf, errorOf, PosternError } from "../errors/mod.ts";
 import { errorResponseOf } from "../http1/mod.ts";
-import type { ByteStream } from "../ports/mod.ts";
+import type { ByteStream, Clock } from "../ports/mod.ts";
 import { PortStream } from "./port_stream.ts";
 
 /** Bytes that are read at once. */
 const COPY_BYTES = 65_536;
+/** Time for the last bytes to an endpoint that takes them, and for it to close. */
+const LINGER_MS = 2_000;
 
 /** An attach as it crosses threads. */
 export interface PlainAttach {
@@ -40,11 +42,13 @@ const HEADERS = [
 export class RelayForward implements EdgeRelay {
   readonly channels = [];
   readonly #hand: (attach: PlainAttach, port: MessagePort) => void;
+  readonly #clock: Clock;
   readonly #open = new Set<ByteStream>();
   #draining = false;
   #onIdle: () => void = () => {};
 
-  constructor(hand: (attach: PlainAttach, port: MessagePort) => void) {
+  constructor(clock: Clock, hand: (attach: PlainAttach, port: MessagePort) => void) {
+    this.#clock = clock;
     this.#hand = hand;
   }
 
@@ -59,10 +63,16 @@ export class RelayForward implements EdgeRelay {
       port2,
     );
     this.#open.add(stream);
+    const answers = copy(far, stream);
+    let cancel = () => {};
+    // The main thread is done with it: whatever the endpoint does, it does not stay.
+    far.closed.then(() => cancel = this.#clock.schedule(this.#clock.now() + LINGER_MS, () => stream.close()));
     try {
-      await Promise.all([copy(stream, far), copy(far, stream)]);
+      await Promise.all([copy(stream, far), answers]);
     } finally {
       far.close();
+      await far.closed;
+      cancel();
       stream.close();
       this.#open.delete(stream);
       if (this.#open.size === 0) this.#onIdle();
@@ -91,7 +101,7 @@ export async function relayForwarded(
   relay: Pick<EdgeRelay, "accept">,
   attach: PlainAttach,
   port: MessagePort,
-  newRequestId: () => string,
+  { clock, newRequestId }: { readonly clock: Clock; readonly newRequestId: () => string },
 ): Promise<void> {
   const stream = new PortStream(port, attach.remoteAddress);
   const headers = (name: string) => attach.headers.filter(([of]) => of === name).map(([, value]) => value);
@@ -103,12 +113,17 @@ export async function relayForwarded(
     });
   } catch (error) {
     const answer = errorResponseOf(errorOf(error), { requestId: newRequestId(), close: true, accept: null });
+    const cancel = clock.schedule(clock.now() + LINGER_MS, () => stream.close());
     try {
       for (let at = 0; at < answer.length;) at += await stream.write(answer.subarray(at));
       await stream.closeWrite();
+      const sink = new Uint8Array(COPY_BYTES);
+      while (await stream.read(sink) !== null);
     } catch {
       // The worker's side is gone.
-      return stream.close();
+    } finally {
+      cancel();
+      stream.close();
     }
   }
 }

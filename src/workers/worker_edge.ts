@@ -68,7 +68,7 @@ export class WorkerEdge implements WorkerFunctions {
       edgeStatic,
       registry: (parts) => this.#registry(parts),
       certificates,
-      relay: new RelayForward((attach, port) => this.calls.hand([port], "relay", attach, port)),
+      relay: new RelayForward(systemClock, (attach, port) => this.calls.hand([port], "relay", attach, port)),
       control: (request, clientIp) => this.#control(request, clientIp),
       knownRoute: (hostname) => this.calls.ask("knownRoute", hostname),
     });

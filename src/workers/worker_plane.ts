@@ -308,9 +308,10 @@ export class WorkerPlane implements EdgePlane {
   /** What a worker may call. */
   #functionsFor(worker: WorkerHandle): MainFunctions {
     const registry = this.#registry;
-    const { knownRoute, attestations, relay, random } = this.#options;
+    const { knownRoute, attestations, relay, random, clock } = this.#options;
+    const newRequestId = requestIds(random);
     return {
-      relay: (attach, port) => void relayForwarded(relay, attach, port, requestIds(random)),
+      relay: (attach, port) => void relayForwarded(relay, attach, port, { clock, newRequestId }),
       async admit(token, place) {
         const agent = await registry.admit(token, place);
         return { claims: agent.claims, ticket: worker.keep(agent) };
