@@ -8,7 +8,7 @@ import type { TokenVerifier } from "./tokens/mod.ts";
 
 export function attachGate(
   verifier: Pick<TokenVerifier, "verify">,
-  store: Pick<Store, "isRevoked" | "machine" | "consumeOnce">,
+  store: Pick<Store, "isRevoked" | "machine" | "tunnel" | "consumeOnce">,
   clock: Clock,
   config: Pick<ControlConfig, "edgeAudience" | "issuer" | "tokens">,
 ): AttachGate {
@@ -26,12 +26,15 @@ export function attachGate(
         "Cannot accept attach token: channels are granted by this edge's own control",
       );
     },
-    async spend({ tenant, agent_id, iat, jti, exp }) {
+    async spend({ tenant, agent_id, tunnel_id, iat, jti, exp }) {
       if (await store.isRevoked({ owner: tenant, startedAtMs: iat * 1_000 })) {
         throw new PosternError("token_revoked");
       }
       if (agent_id !== undefined && (await store.machine(agent_id))?.state === "revoked") {
         throw new PosternError("machine_revoked");
+      }
+      if (tunnel_id !== undefined && await store.tunnel(tunnel_id) === undefined) {
+        throw new PosternError("tunnel_deleted");
       }
       await consumeAttachToken(store, jti, exp);
     },

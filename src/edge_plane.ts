@@ -40,6 +40,7 @@ export async function makePlane(
   const { config, metrics, log, clock } = common;
   const relay = new RelayGate({
     config: config.relay,
+    edgeId: common.edgeId,
     attaches,
     clock,
     log,

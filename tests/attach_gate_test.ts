@@ -21,7 +21,7 @@ const claims: AttachClaims = {
   tenant: "owner",
 };
 
-type AskedStore = Pick<Store, "isRevoked" | "machine" | "consumeOnce">;
+type AskedStore = Pick<Store, "isRevoked" | "machine" | "tunnel" | "consumeOnce">;
 
 function gateOf(said: Partial<AttachClaims>, store: Partial<AskedStore> = {}) {
   const asked: string[] = [];
@@ -36,6 +36,7 @@ function gateOf(said: Partial<AttachClaims>, store: Partial<AskedStore> = {}) {
     {
       isRevoked: () => Promise.resolve(false),
       machine: () => Promise.resolve(undefined),
+      tunnel: () => Promise.resolve(undefined),
       consumeOnce: (kind, id) => Promise.resolve(asked.push(`${kind} ${id}`) > 0),
       ...store,
     },
@@ -55,10 +56,10 @@ Deno.test("attachGate() takes tokens of the edge's own control only, whoever els
   assert.equal(await foreign.then(() => "taken", codeOf), "token_wrong_issuer");
 });
 
-Deno.test("attachGate() spends nothing for a tenant or machine that was revoked, and fails closed", async () => {
-  const spend = async (store: Partial<AskedStore>, agent_id?: string) => {
+Deno.test("attachGate() spends nothing for a tenant, machine or service that was taken back, and fails closed", async () => {
+  const spend = async (store: Partial<AskedStore>, agent_id?: string, tunnel_id?: string) => {
     const { gate, asked } = gateOf({}, store);
-    const code = await gate.spend({ ...claims, agent_id }).then(() => "spent", codeOf);
+    const code = await gate.spend({ ...claims, agent_id, tunnel_id }).then(() => "spent", codeOf);
     return [code, asked.length];
   };
   const machine = (state: string): Pick<AskedStore, "machine"> => ({
@@ -67,6 +68,9 @@ Deno.test("attachGate() spends nothing for a tenant or machine that was revoked,
   assert.deepEqual(await spend({}), ["spent", 1]);
   assert.deepEqual(await spend(machine("active"), "agent-1"), ["spent", 1]);
   assert.deepEqual(await spend(machine("revoked"), "agent-1"), ["machine_revoked", 0]);
+  const tunnel = () => Promise.resolve({} as Awaited<ReturnType<Store["tunnel"]>>);
+  assert.deepEqual(await spend({ tunnel }, undefined, "tunnel-1"), ["spent", 1]);
+  assert.deepEqual(await spend({}, undefined, "tunnel-1"), ["tunnel_deleted", 0]);
   assert.deepEqual(await spend({ isRevoked: () => Promise.resolve(true) }), ["token_revoked", 0]);
   assert.deepEqual(await spend({ consumeOnce: () => Promise.resolve(false) }), ["token_replayed", 0]);
   const away = () => Promise.reject(new PosternError("store_unavailable"));

@@ -215,6 +215,8 @@ function composed(
       issuer: config.issuer,
       audience: config.edgeAudience,
       tenant: tunnel.owner,
+      tunnelId: tunnel.tunnelId,
+      edgeId: edge.edgeId,
       channelId,
       psk,
       initExpireAtS,

@@ -234,6 +234,7 @@ export class Edge implements EdgePlane {
   /** Cuts everything that a tunnel has, because it was deleted or its owner's tokens were revoked. */
   cutTunnel(tunnelId: string, code: "tunnel_deleted" | "token_revoked"): void {
     this.sessions.cutTunnel(tunnelId, new PosternError(code));
+    this.#options.relay.cutTunnel(tunnelId);
   }
 
   /** Cuts the sessions of a tunnel whose agents have no TPM, because it demands one now. */

@@ -33,6 +33,8 @@ export interface EdgeRelay {
   observe(): void;
   /** Ends the channels of a tenant, or of all: its tokens were revoked. */
   cutTenant(tenant: string | undefined): void;
+  /** Ends the channels of a service: it was deleted, or may not be served any more. */
+  cutTunnel(tunnelId: string): void;
   /** Ends the channels of which a half was granted to this agent: its machine was revoked. */
   cutAgent(agentId: string): void;
   /** Takes nobody any more, and ends whoever waits. Pairs stay until {@link close}. */
@@ -67,6 +69,8 @@ export interface AttachRequest extends UpgradeRequestHead {
 
 export interface RelayGateOptions {
   readonly config: EdgeConfig["relay"];
+  /** Which edge this is: grants lead both halves to one. */
+  readonly edgeId: string;
   readonly attaches: AttachGate;
   readonly clock: Clock;
   readonly log: Log;
@@ -205,10 +209,21 @@ export class RelayGate implements EdgeRelay {
     this.#pairing.cut((of) => tenant === undefined || of === tenant, "revoked");
   }
 
+  cutTunnel(tunnelId: string): void {
+    this.#cut(({ tunnel_id }) => tunnel_id === tunnelId);
+  }
+
   cutAgent(agentId: string): void {
-    for (const connection of [...this.#connections]) {
-      if (connection.claims?.agent_id === agentId) connection.leave("revoked");
+    this.#cut(({ agent_id }) => agent_id === agentId);
+  }
+
+  /** Both halves of a channel hear why, whichever of them is meant. */
+  #cut(isMeant: (claims: AttachClaims) => boolean): void {
+    const channels = new Set<string>();
+    for (const { claims } of this.#connections) {
+      if (claims !== undefined && isMeant(claims)) channels.add(claims.channel_id);
     }
+    if (channels.size > 0) this.#pairing.cut((_tenant, channelId) => channels.has(channelId), "revoked");
   }
 
   drain(): void {
@@ -226,13 +241,14 @@ export class RelayGate implements EdgeRelay {
 
   /** Everything that does not spend the token comes first. */
   async #judge(connection: RelayConnection, token: string, record?: AttachRecord): Promise<void> {
-    const { attaches, clock } = this.#options;
+    const { attaches, clock, edgeId } = this.#options;
     const claims = await attaches.verify(token);
     connection.claims = claims;
     if (record !== undefined && record.channel_id !== claims.channel_id) {
       throw relayRefusal("channel_mismatch");
     }
     if (record !== undefined && record.role !== claims.role) throw relayRefusal("role_mismatch");
+    if ((claims.edge_id ?? edgeId) !== edgeId) throw relayRefusal("elsewhere");
     this.#rearm(); // its place may end before its connection's time does
     const reserved = this.#pairing.reserve(connection.half, factsOf(claims, clock), clock.now());
     if (!reserved) throw relayRefusal(connection.reason ?? "timeout");

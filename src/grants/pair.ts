@@ -13,6 +13,9 @@ export interface PairRequest {
   readonly audience: readonly string[];
   /** Owner of the service: whom the channel counts for. */
   readonly tenant: string;
+  /** The service itself, and the edge that both endpoints have to come to. */
+  readonly tunnelId?: string;
+  readonly edgeId?: string;
   readonly channelId: string;
   /** 32 bytes. Fresh for each channel; the same one when tokens are issued again. */
   readonly psk: Uint8Array;
@@ -68,6 +71,8 @@ export async function composeGrantPair(
         idle_timeout: idleTimeoutSeconds,
         tenant,
         ...(request[role]?.agentId === undefined ? {} : { agent_id: request[role].agentId }),
+        ...(request.tunnelId === undefined ? {} : { tunnel_id: request.tunnelId }),
+        ...(request.edgeId === undefined ? {} : { edge_id: request.edgeId }),
       },
       keys,
       { ...issue, ttlSeconds },

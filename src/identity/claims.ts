@@ -178,6 +178,10 @@ export const attachSchema = z.object({
   tenant: identifier,
   /** The agent that this half is for, where control knows it: its channels end when its machine is revoked. */
   agent_id: identifier.optional(),
+  /** The service that the channel is for: its channels end with it. */
+  tunnel_id: identifier.optional(),
+  /** The edge that both halves have to come to. */
+  edge_id: identifier.optional(),
 }).refine(({ exp, init_exp }) => exp <= init_exp, {
   path: ["exp"],
   error: "must not be after init_exp",

@@ -28,6 +28,8 @@ export const RELAY_REASONS = {
   init_exp_mismatch: { closeCode: 1008, code: "relay_window_mismatch" },
   idle_timeout_mismatch: { closeCode: 1008, code: "relay_idle_mismatch" },
   tenant_mismatch: { closeCode: 1008, code: "relay_tenant_mismatch" },
+  /** The grant leads to another edge, and so does that of the other half. */
+  elsewhere: { closeCode: 1008, code: "relay_elsewhere" },
   /** No token that holds within the time for it. */
   timeout: { closeCode: 1008, code: "relay_attach_timeout" },
   /** The connection ended by itself before it was attached, or broke off. Nobody is left to be told. */
@@ -76,7 +78,7 @@ export function reasonOf(error: unknown): RelayReason {
   const own = REASON_OF_CODE.get(error.code);
   if (own !== undefined) return own;
   if (error.code === "replay_cache_full") return "attach_failed";
-  if (error.code === "machine_revoked") return "revoked";
+  if (error.code === "machine_revoked" || error.code === "tunnel_deleted") return "revoked";
   if (error.code === "websocket_message_too_large") return "record_too_large";
   if (error.code.startsWith("websocket_")) return "broken_frame";
   if (error.code.startsWith("connection_")) return "canceled";

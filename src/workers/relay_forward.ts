@@ -81,6 +81,7 @@ export class RelayForward implements EdgeRelay {
 
   observe(): void {}
   cutTenant(): void {}
+  cutTunnel(): void {}
   cutAgent(): void {}
 
   drain(): void {

@@ -149,6 +149,7 @@ export class WorkerPlane implements EdgePlane {
   }
 
   cutTunnel(tunnelId: string, code: "tunnel_deleted" | "token_revoked"): void {
+    this.#options.relay.cutTunnel(tunnelId);
     this.#tell((worker) => worker.calls.tell("cutTunnel", tunnelId, code));
   }
 

@@ -86,6 +86,7 @@ export class RelayFixture {
     this.#bufferBytes = bufferBytes;
     this.gate = new RelayGate({
       config: edgeDefaults({ state_directory: "/nonexistent", ...settings }).relay,
+      edgeId: "edge-1",
       attaches: this.tokens,
       clock: this.clock,
       log: (_level, event, fields = {}) => void this.logged.push({ event, fields }),

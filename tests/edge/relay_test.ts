@@ -161,6 +161,15 @@ Deno.test("RelayGate: halves whose tokens differ are not joined, and the token o
   assert.equal(client.reason, undefined);
 });
 
+Deno.test("RelayGate: a grant that leads to another edge is told so, and its token kept", async () => {
+  const relay = new RelayFixture();
+  assert.equal((await relay.attach("client", { edge_id: "edge-2" })).reason, "elsewhere");
+  assert.equal((await relay.attach("client", { edge_id: "edge-2" }, "header")).over, "relay_elsewhere");
+  assert.equal(relay.tokens.spent.size, 0);
+  const [client] = await relay.pair({ edge_id: "edge-1" });
+  assert.ok(client.isPaired);
+});
+
 Deno.test("RelayGate: what is away refuses, and nobody is let in", async () => {
   const relay = new RelayFixture();
   relay.tokens.failure = new PosternError("store_unavailable");
@@ -405,6 +414,14 @@ Deno.test("RelayGate: revocation cuts the channels of a tenant or agent, also th
   relay.gate.cutAgent("agent-7");
   await settle();
   assert.equal(theirs[0].reason, "revoked");
+  assert.deepEqual(theirs[1].reason, "revoked", "both hear why");
+  const service = await relay.pair({ tunnel_id: "tunnel-1", channel_id: "service-0123456789" });
+  relay.gate.cutTunnel("tunnel-2");
+  await settle();
+  assert.equal(service[0].reason, undefined);
+  relay.gate.cutTunnel("tunnel-1");
+  await settle();
+  assert.deepEqual(service.map(({ reason }) => reason), ["revoked", "revoked"]);
   const all = await relay.pair({ channel_id: "everybody-0123456789" });
   relay.gate.cutTenant(undefined);
   await settle();

@@ -28,6 +28,8 @@ const request: PairRequest = {
   issuer,
   audience: ["postern-edge"],
   tenant: "alice",
+  tunnelId: "tunnel-1",
+  edgeId: "edge-1",
   channelId: newChannelId(countingRandom(5)),
   psk: new Uint8Array(32).fill(3),
   initExpireAtS: nowSeconds + 120,
@@ -70,6 +72,8 @@ Deno.test("composeGrantPair() makes both sides of one window, id and key, with a
       init_exp: request.initExpireAtS,
       idle_timeout: 60,
       tenant: "alice",
+      tunnel_id: "tunnel-1",
+      edge_id: "edge-1",
       // Each half names the agent that it is for: its channels end when its machine is revoked.
       ...(role === "server" ? { agent_id: "agent-1" } : {}),
     });

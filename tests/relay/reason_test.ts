@@ -24,6 +24,7 @@ const CODES: Record<RelayReason, ErrorCode> = {
   init_exp_mismatch: "relay_window_mismatch",
   idle_timeout_mismatch: "relay_idle_mismatch",
   tenant_mismatch: "relay_tenant_mismatch",
+  elsewhere: "relay_elsewhere",
   timeout: "relay_attach_timeout",
   canceled: "connection_closed",
   attach_failed: "relay_attach_failed",

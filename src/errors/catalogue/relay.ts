@@ -102,6 +102,16 @@ export const RELAY_ERRORS = {
     cause: "The token counts for another owner than the other half of the channel.",
     remedy: issuer,
   },
+  relay_elsewhere: {
+    title: "The channel is relayed by another edge",
+    blame: "operator",
+    retryable: true,
+    status: 421,
+    cause:
+      "The grant leads both endpoints to one edge, and the attach came to another one of the same deployment. The token was not spent.",
+    remedy:
+      "As the operator, set `edge_host` of each edge to a name that leads to it alone: behind a load balancer the public host leads to any.",
+  },
   relay_attach_timeout: {
     title: "Attach took too long",
     blame: "peer",
