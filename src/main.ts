@@ -257,7 +257,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       }),
       knownRoute: (hostname) => knownRoute(store, config, hostname),
       tokens,
-      attaches: attachGate(tokenVerifier.verifier, store, clock, controlConfig),
+      attaches: attachGate(keyset, store, clock, controlConfig),
       onAttachRefused: attachAudit({ store, clock, log }),
       attestations: {
         hold: (hold) => store.holdAttestation({ ...hold, holder: edgeId }),

@@ -3,64 +3,78 @@ import { attachAudit } from "../src/attach_audit.ts";
 import { attachGate } from "../src/attach_gate.ts";
 import type { AttachRefusal } from "../src/edge/mod.ts";
 import { codeOf, PosternError } from "../src/errors/mod.ts";
-import type { AttachClaims } from "../src/identity/mod.ts";
+import { type AttachClaims, issueAttach } from "../src/identity/mod.ts";
 import type { AuditEntry, Store } from "../src/ports/mod.ts";
-import type { TokenVerifier } from "../src/tokens/mod.ts";
+import { countingRandom, issuer, newKeyset, nowMs, nowSeconds } from "./identity/support.ts";
 import { settle, VirtualClock } from "./support/virtual_clock.ts";
 
-const claims: AttachClaims = {
-  iss: "https://edge.test",
+/** As the edge's own control says it. */
+const said = {
+  iss: issuer,
   aud: ["postern-edge"],
-  iat: 1_000,
-  exp: 1_060,
-  jti: "token-0123456789",
   channel_id: "channel-0123456789",
   role: "client",
-  init_exp: 1_120,
+  init_exp: nowSeconds + 120,
   idle_timeout: 60,
   tenant: "owner",
+} as const;
+const claims: AttachClaims = {
+  ...said,
+  aud: [...said.aud],
+  iat: nowSeconds,
+  exp: nowSeconds + 60,
+  jti: "token-0123456789",
 };
 
 type AskedStore = Pick<Store, "isRevoked" | "machine" | "tunnel" | "consumeOnce">;
 
-function gateOf(said: Partial<AttachClaims>, store: Partial<AskedStore> = {}) {
-  const asked: string[] = [];
+async function gateOf(store: Partial<AskedStore> = {}) {
+  const spent: string[] = [];
+  const keyset = await newKeyset();
   const gate = attachGate(
-    {
-      // deno-lint-ignore require-await -- as the verifier does
-      async verify(kind: string) {
-        asked.push(kind);
-        return { ...claims, ...said };
-      },
-    } as Pick<TokenVerifier, "verify">,
+    keyset,
     {
       isRevoked: () => Promise.resolve(false),
       machine: () => Promise.resolve(undefined),
       tunnel: () => Promise.resolve(undefined),
-      consumeOnce: (kind, id) => Promise.resolve(asked.push(`${kind} ${id}`) > 0),
+      consumeOnce: (kind, id) => Promise.resolve(spent.push(`${kind} ${id}`) > 0),
       ...store,
     },
-    new VirtualClock(),
+    new VirtualClock(nowMs),
     {
       edgeAudience: ["postern-edge"],
-      issuer: "https://edge.test",
+      issuer,
       tokens: { clockSkewMs: 30_000 } as Parameters<typeof attachGate>[3]["tokens"],
     },
   );
-  return { gate, asked };
+  return { gate, spent, keyset };
 }
 
-Deno.test("attachGate() takes tokens of the edge's own control only, whoever else may publish", async () => {
-  assert.equal((await gateOf({}).gate.verify("token")).jti, claims.jti);
-  const foreign = gateOf({ iss: "https://elsewhere.test" }).gate.verify("token");
-  assert.equal(await foreign.then(() => "taken", codeOf), "token_wrong_issuer");
+Deno.test("attachGate() takes attach tokens of the edge's own control only, while they last", async () => {
+  const { gate, keyset } = await gateOf();
+  const issue = { nowMs, random: countingRandom(), ttlSeconds: 60 };
+  const codeFor = async (token: string) => await gate.verify(token).then(() => "taken", codeOf);
+  const draft = { ...said, aud: [...said.aud] };
+  const { token, jti } = await issueAttach(draft, keyset, issue);
+  assert.equal((await gate.verify(token)).jti, jti);
+  const others: [string, string][] = [
+    [
+      "token_wrong_issuer",
+      (await issueAttach({ ...draft, iss: "https://elsewhere.test" }, keyset, issue)).token,
+    ],
+    ["token_wrong_audience", (await issueAttach({ ...draft, aud: ["somebody"] }, keyset, issue)).token],
+    ["token_unknown_key", (await issueAttach(draft, await newKeyset(9), issue)).token],
+    ["token_expired", (await issueAttach(draft, keyset, { ...issue, nowMs: nowMs - 91_000 })).token],
+    ["token_malformed", "no token at all"],
+  ];
+  for (const [code, token] of others) assert.equal(await codeFor(token), code);
 });
 
 Deno.test("attachGate() spends nothing for a tenant, machine or service that was taken back, and fails closed", async () => {
   const spend = async (store: Partial<AskedStore>, agent_id?: string, tunnel_id?: string) => {
-    const { gate, asked } = gateOf({}, store);
+    const { gate, spent } = await gateOf(store);
     const code = await gate.spend({ ...claims, agent_id, tunnel_id }).then(() => "spent", codeOf);
-    return [code, asked.length];
+    return [code, spent.length];
   };
   const machine = (state: string): Pick<AskedStore, "machine"> => ({
     machine: () => Promise.resolve({ state } as Awaited<ReturnType<Store["machine"]>>),
