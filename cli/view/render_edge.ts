@@ -1,5 +1,5 @@
 /** An edge's status as lines of text. Pure. */
-import type { EdgeStatus, SessionStatus } from "../../src/edge/mod.ts";
+import type { EdgeStatus, RelayedStatus, SessionStatus } from "../../src/edge/mod.ts";
 import { escapeControls } from "../../src/telemetry/mod.ts";
 import { bytesText, elapsedText, millisecondsText, tierText } from "./amount.ts";
 
@@ -18,8 +18,11 @@ interface ToldAttestation {
   readonly changed_at: number;
 }
 
-/** An edge of before tells no attestations. */
-export type ToldEdgeStatus = EdgeStatus & { readonly attestations?: readonly ToldAttestation[] };
+/** An edge of before tells neither attestations nor relayed channels. */
+export type ToldEdgeStatus = Omit<EdgeStatus, "relayed"> & {
+  readonly attestations?: readonly ToldAttestation[];
+  readonly relayed?: readonly RelayedStatus[];
+};
 
 /** Whether an admin page told what an edge of this version tells. */
 export function isEdgeStatus(status: object): status is ToldEdgeStatus {
@@ -29,7 +32,8 @@ export function isEdgeStatus(status: object): status is ToldEdgeStatus {
       typeof session === "object" && session !== null && Array.isArray(session.hostnames) &&
       Array.isArray(session.tls_hostnames) && Array.isArray(session.tcp_ports)
     ) &&
-    (facts.attestations === undefined || Array.isArray(facts.attestations));
+    (facts.attestations === undefined || Array.isArray(facts.attestations)) &&
+    (facts.relayed === undefined || Array.isArray(facts.relayed));
 }
 
 /** The lines, without line breaks; none is longer than `columns`, and all are printable. */
@@ -42,6 +46,10 @@ export function renderEdgeStatus(status: ToldEdgeStatus, columns: number): strin
   ];
   if (sessions.length === 0) lines.push("no agent is connected");
   if (sessions.length > maxListed) lines.push(`and ${sessions.length - maxListed} more`);
+  const { relayed = [] } = status;
+  if (relayed.length > 0) lines.push("", "private channels");
+  lines.push(...relayed.slice(0, maxListed).flatMap((channel) => relayedLines(channel, status.at)));
+  if (relayed.length > maxListed) lines.push(`and ${relayed.length - maxListed} more`);
   const failed = attestations.filter((one, at) => {
     const isNewest = !attestations.slice(0, at).some((newer) =>
       newer.tunnel_id === one.tunnel_id && newer.agent_id === one.agent_id
@@ -56,6 +64,18 @@ export function renderEdgeStatus(status: ToldEdgeStatus, columns: number): strin
 function failureLine({ agent_id, state, code, changed_at }: ToldAttestation, at: number): string {
   const why = code === null ? state : `${state}: ${code}`;
   return `     ${agent_id}  ${why}, ${elapsedText(at - changed_at)} ago`;
+}
+
+function relayedLines(channel: RelayedStatus, at: number): string[] {
+  const { client_remote: client, server_remote: server } = channel;
+  return [
+    `     ${channel.channel_id}  ${channel.state}, of ${channel.tenant}, last record ${
+      elapsedText(at - channel.active_at)
+    } ago`,
+    `     ${client ?? "no client"} -> ${bytesText(channel.bytes_from_client)}   ${server ?? "no server"} -> ${
+      bytesText(channel.bytes_from_server)
+    }`,
+  ];
 }
 
 function sessionLines(session: SessionStatus): string[] {

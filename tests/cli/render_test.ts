@@ -234,3 +234,36 @@ Deno.test("renderStatus() lists recent requests, escaped, with the service's nam
   const several = renderStatus({ ...online, recent: many }, { columns: 100, color: false, now: 5_000 });
   assert.equal(several.filter((line) => / {2}200 {2}web {2}GET /.test(line)).length, 8);
 });
+
+Deno.test("renderEdgeStatus() lists relayed channels with who is there, and nothing when there are none", () => {
+  const status = {
+    role: "edge" as const,
+    edge_id: "edge-1",
+    version: "0.1.0",
+    state: "serving",
+    at: 70_000,
+    viewer_connections: 1,
+    udp_flows: 0,
+    sessions: [],
+    relayed: [{
+      channel_id: "channel-1",
+      tenant: "owner\x1b",
+      state: "waiting" as const,
+      client_remote: "192.0.2.1:5",
+      server_remote: null,
+      idle_timeout_seconds: 60,
+      since: 1,
+      active_at: 10_000,
+      bytes_from_client: 2048,
+      bytes_from_server: 0,
+    }],
+  };
+  assert.ok(isEdgeStatus(status));
+  const lines = renderEdgeStatus(status, 100);
+  assert.deepEqual(lines.slice(-3), [
+    "private channels",
+    "     channel-1  waiting, of owner\\u001b, last record 1m ago",
+    "     192.0.2.1:5 -> 2.0 KiB   no server -> 0 B",
+  ]);
+  assert.ok(!renderEdgeStatus({ ...status, relayed: [] }, 100).includes("private channels"));
+});
