@@ -16,6 +16,7 @@ import {
   WireBuffers,
 } from "../src/driver/mod.ts";
 import type { PosternError } from "../src/errors/mod.ts";
+import type { ChannelInitGrant } from "../src/grants/mod.ts";
 import type { Clock, Log, Random, SealingCore } from "../src/ports/mod.ts";
 import { type AdminListener, createMetrics, type Metrics, noLog, serveAdmin } from "../src/telemetry/mod.ts";
 import { MAX_RECORD_BYTES } from "../src/wire/mod.ts";
@@ -27,6 +28,8 @@ import { ControlClient } from "./control_client.ts";
 import { proxyChooser } from "./egress.ts";
 import { checkMachineFile, machineFileIn } from "./machine_file.ts";
 import { measuredProvider } from "./measured_provider.ts";
+import { openPrivateParts, type PrivateParts, PrivateServer } from "./private/mod.ts";
+import type { PrivateTarget } from "./private_endpoint.ts";
 import { Registration } from "./registration.ts";
 import { Service } from "./service.ts";
 import type { Carrier } from "./session.ts";
@@ -68,6 +71,8 @@ export interface RunningAgent {
   /** Name of this agent, derived from its key. */
   readonly agentId: string;
   readonly tier: Tier;
+  /** What those who connect to its private services pin; undefined where it has none. */
+  readonly fingerprint: string | undefined;
   /** `host:port` of the admin listener, if there is one. */
   readonly adminAddress: string | undefined;
   /** Puts a new session in place of each one; open streams go on in the old ones. */
@@ -120,9 +125,27 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps = {}): Pro
     token: tokenFile === undefined ? undefined : () => tokenFile.read(),
     userAgent: `postern/${version}`,
   });
+  const buffers = new WireBuffers(deps.core ?? loadCore());
+  const network = deps.network;
+  const parts = {
+    config,
+    directory,
+    provider,
+    buffers,
+    caCerts,
+    proxyFor,
+    network,
+    clock,
+    random,
+    log,
+    version,
+  };
+  const hasPrivate = config.services.some((service) => service.private);
   return new Agent({
     config,
     deps,
+    buffers,
+    privateParts: hasPrivate ? await openPrivateParts(parts) : undefined,
     log,
     random,
     clock,
@@ -152,6 +175,9 @@ async function identityOf(
 interface AgentParts {
   readonly config: AgentConfig;
   readonly deps: AgentDeps;
+  readonly buffers: WireBuffers;
+  /** Of an agent that has private services. */
+  readonly privateParts: PrivateParts | undefined;
   readonly log: Log;
   readonly random: Random;
   readonly clock: Clock;
@@ -179,7 +205,9 @@ class Agent implements RunningAgent {
   readonly #callbacks = new Set<(status: AgentStatus) => void>();
   readonly #renewal: TokenRenewal | undefined;
   readonly #admin: AdminListener | undefined;
+  readonly #privateServer: PrivateServer | undefined;
   readonly #slabs: Slabs;
+  readonly #drainMs: number;
   #ticks = 0;
   #told = "";
   #queued = false;
@@ -188,6 +216,7 @@ class Agent implements RunningAgent {
   constructor(parts: AgentParts) {
     const { config, deps, log, random, clock, provider, store, control, tokenFile, version } = parts;
     this.#clock = clock;
+    this.#drainMs = config.drainTimeoutMs;
     this.#control = control;
     this.agentId = provider.agentId;
     this.tier = provider.kind;
@@ -207,7 +236,7 @@ class Agent implements RunningAgent {
       }),
       log,
     });
-    const buffers = new WireBuffers(deps.core ?? loadCore());
+    const { buffers, privateParts } = parts;
     const slabs = this.#slabs = new Slabs();
     const deadlines = new Deadlines(clock);
     const { origin, services } = config;
@@ -218,6 +247,10 @@ class Agent implements RunningAgent {
     this.#services = services.map((service) =>
       new Service({ config: service, origin, clock, deadlines, slabs, log, metrics, network, datagramBudget })
     );
+    const targets = new Map<PrivateTarget, Service>();
+    const server = this.#privateServer = privateParts === undefined
+      ? undefined
+      : new PrivateServer({ ...privateParts, log, serve: (target) => targets.get(target)! });
     this.#carriers = this.#services.map((service) => {
       const registration = new Registration({
         control,
@@ -226,6 +259,11 @@ class Agent implements RunningAgent {
         key: storedUnder(store, config.control, service),
         log,
       });
+      const target = privateTargetOf(service);
+      if (target !== undefined) targets.set(target, service);
+      const onGrant = target === undefined || server === undefined
+        ? undefined
+        : (grant: ChannelInitGrant) => server.accept(grant, target);
       const supervise = (carrier: CarrierPlace | undefined) =>
         new Supervisor({
           config,
@@ -242,6 +280,7 @@ class Agent implements RunningAgent {
           metrics,
           version,
           carrier,
+          onGrant,
           onChange: () => this.#changed(),
         });
       return new Carriers({ count: config.carriers, supervise, random, log });
@@ -263,9 +302,14 @@ class Agent implements RunningAgent {
       version,
       control: config.control.join(","),
       services: services.length,
+      fingerprint: server?.fingerprint,
       admin: this.#admin?.address,
     });
     this.#tick();
+  }
+
+  get fingerprint(): string | undefined {
+    return this.#privateServer?.fingerprint;
   }
 
   get adminAddress(): string | undefined {
@@ -315,11 +359,12 @@ class Agent implements RunningAgent {
 
   async stop(): Promise<void> {
     for (const service of this.#carriers) service.stop();
-    await this.done;
+    await Promise.all([this.done, this.#privateServer?.stop(this.#drainMs)]);
   }
 
   async #watch(): Promise<PosternError | undefined> {
     const outcomes = await Promise.all(this.#carriers.map((each) => each.done));
+    await this.#privateServer?.stop(this.#drainMs);
     for (const service of this.#services) service.close();
     this.#untick();
     this.#renewal?.stop();
@@ -374,6 +419,12 @@ function storedUnder(
 ): string {
   const keys = control.map((url) => [url, config.name ?? "", config.protocol, target].join(" "));
   return keys.find((key) => store.get(key) !== undefined) ?? keys[0];
+}
+
+/** Undefined for what is not private. */
+function privateTargetOf({ config, target }: Service): PrivateTarget | undefined {
+  if (!config.private || config.protocol === "tls") return undefined;
+  return { name: config.name ?? target, protocol: config.protocol, address: config.target };
 }
 
 /** One word for all services: what they agree on, else `degraded` while any of them is online. */

@@ -1,5 +1,6 @@
 /** What control is asked. */
 import type { SignedDocument } from "../src/pki/mod.ts";
+import { type ChannelAnswer, channelAnswer, type ChannelRequest } from "./private/channel_messages.ts";
 import {
   type AuthoritiesAnswer,
   authoritiesAnswer,
@@ -108,6 +109,11 @@ export class ControlClient {
 
   evidence(request: EvidenceRequest, signal: AbortSignal): Promise<EvidenceAnswer> {
     return this.#requests.post("attest/evidence", request, evidenceAnswer, signal, false);
+  }
+
+  /** A channel to a private service: the client's grant; the service's agent has the other one. */
+  initChannel(request: ChannelRequest, signal: AbortSignal): Promise<ChannelAnswer> {
+    return this.#requests.post("v1/channel/init", request, channelAnswer, signal, true);
   }
 
   /** Another management token out of the one that there is. */

@@ -184,7 +184,7 @@ export class Registration {
         ...(name === undefined ? {} : { requested_name: name }),
         ...(recreateToken === undefined ? {} : { recreate_token: recreateToken }),
         preferred_transports: ["wss"],
-        protocol: this.#service.protocol,
+        protocol: this.#service.private ? "private" : this.#service.protocol,
         weight: this.#service.weight,
         ...(requireTier === null || rules === undefined ? {} : { require_tier: requireTier }),
         ...(rules === undefined ? {} : { rules }),

@@ -71,7 +71,10 @@ export class Service {
     this.log = log;
     this.#metrics = options.metrics;
     this.#series = options.metrics.service("unnamed");
-    this.#kind = config.protocol === "tls" ? "tcp" : config.protocol;
+    // What is private passes as it is: the edge that would read HTTP has no part in it.
+    this.#kind = config.protocol === "tls" || (config.private && config.protocol === "http")
+      ? "tcp"
+      : config.protocol;
     this.target = formatAddress(config.target);
     this.#udp = config.protocol !== "udp" ? undefined : new UdpTarget({
       target: config.target,
@@ -115,6 +118,10 @@ export class Service {
       : new TcpConnection(this, stream, pump);
   }
 
+  /** What streams of it have to be. */
+  get kind(): StreamKind {
+    return this.#kind;
+  }
   /** Open flows of a udp service. */
   get udpFlows(): number {
     return this.#udp?.flows ?? 0;

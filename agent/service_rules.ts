@@ -12,7 +12,11 @@ import {
  * What the edge is to hold for the service; an empty object when nothing. Reads the file of users each time, so that a
  * new one counts from the next registration. Throws `secret_file_unreadable`, `secret_file_permissions`, `users_file_invalid`.
  */
-export async function rulesOf({ rules }: Pick<ServiceConfig, "rules">): Promise<ServiceRules> {
+export async function rulesOf(
+  { rules, private: isPrivate, connect }: Pick<ServiceConfig, "rules" | "private" | "connect">,
+): Promise<ServiceRules> {
+  // Always said: a list that was emptied has to be so at control as well.
+  if (isPrivate) return { connect: [...connect] };
   return present({
     allow: someOf(rules.allow),
     deny: someOf(rules.deny),

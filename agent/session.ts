@@ -7,16 +7,20 @@ import {
   type ChannelState,
   HandshakeInitiator,
   isTerminal,
+  type Offer,
+  type OfferAnswer,
   type ReadyMessage,
   type ReauthChallenge,
   type SuiteName,
 } from "../src/channel/mod.ts";
 import { generateX25519KeyPair } from "../src/crypto/mod.ts";
 import { ChannelPump, type WebSocketConnection, type WireBuffers } from "../src/driver/mod.ts";
-import { errorOf, PosternError } from "../src/errors/mod.ts";
+import { codeOf, errorOf, PosternError } from "../src/errors/mod.ts";
+import type { ChannelInitGrant } from "../src/grants/mod.ts";
 import type { ByteStream, Clock, MessageFraming, Random } from "../src/ports/mod.ts";
 import type { ResetReason } from "../src/wire/mod.ts";
 import type { Attested, Prover } from "./evidence.ts";
+import type { AcceptedGrant } from "./private_endpoint.ts";
 import type { Service } from "./service.ts";
 
 /** A carrier that stands; {@link WebSocketConnection} is one. */
@@ -40,6 +44,8 @@ export interface SessionOptions {
   readonly carrier?: CarrierPlace;
   readonly prover: Prover;
   readonly service: Service;
+  /** Takes the grant of a private channel to the service; absent where it is not private. */
+  readonly onGrant?: (grant: ChannelInitGrant) => Promise<AcceptedGrant>;
   readonly limits: ChannelLimits;
   readonly buffers: WireBuffers;
   readonly clock: Clock;
@@ -182,6 +188,23 @@ export class Session {
     }
   }
 
+  async #answerOffer(
+    { offer, grant }: Offer,
+    onGrant: NonNullable<SessionOptions["onGrant"]>,
+    pump: ChannelPump,
+  ): Promise<void> {
+    let answer: OfferAnswer;
+    try {
+      // Whoever takes it checks each of its fields.
+      const { staticKey } = await onGrant(grant as unknown as ChannelInitGrant);
+      answer = { staticKey };
+    } catch (error) {
+      answer = { error: codeOf(error) };
+    }
+    this.#channel?.answerOffer(offer, answer, this.#options.clock.now());
+    pump.wake();
+  }
+
   #noteAttestation(nextMs: number | undefined): void {
     const atMs = this.#options.clock.wall();
     const nextAtMs = nextMs === undefined ? undefined : atMs + nextMs;
@@ -201,6 +224,7 @@ export class Session {
       carrier,
       events,
       service,
+      onGrant,
     } = this.#options;
     return new Channel({
       core: buffers.core,
@@ -244,7 +268,11 @@ export class Session {
           this.#noteAttestation(ready.reauth_ms);
           events.onReady(this, ready);
         },
-        onOpen: (stream) => service.accept(stream, pump),
+        // Of a private service the edge is to read nothing, so it opens nothing either.
+        onOpen: (stream) => service.config.private ? "unknown_service" : service.accept(stream, pump),
+        ...(onGrant === undefined
+          ? {}
+          : { onOffer: (offer) => void this.#answerOffer(offer, onGrant, pump) }),
         onGoaway: (reason, deadlineMs) => events.onGoaway(this, reason, deadlineMs),
         onEcho: (rttMs) => {
           this.#isOnline = true;

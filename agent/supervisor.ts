@@ -26,12 +26,14 @@ import { publicNameOf } from "./public_name.ts";
 import type { Registration } from "./registration.ts";
 import { Retries } from "./retries.ts";
 import type { Service } from "./service.ts";
-import { type Carrier, Session, type SessionEvents } from "./session.ts";
+import { type Carrier, Session, type SessionEvents, type SessionOptions } from "./session.ts";
 import type { AgentState, AgentStatus, ServiceStatus } from "./status.ts";
 
 export interface SupervisorOptions {
   readonly config: AgentConfig;
   readonly service: Service;
+  /** As in {@link SessionOptions}. */
+  readonly onGrant?: SessionOptions["onGrant"];
   readonly registration: Registration;
   readonly control: Pick<ControlClient, "challenge" | "evidence">;
   readonly provider: EvidenceProvider;
@@ -318,6 +320,7 @@ export class Supervisor {
         random,
       }),
       service,
+      onGrant: this.#options.onGrant,
       limits,
       buffers,
       clock,

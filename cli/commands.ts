@@ -11,7 +11,14 @@ import {
 } from "./machine_commands.ts";
 import { adminCommand, auditCommand, tokenCommand } from "./operator_commands.ts";
 import { configCommand, diagCommand, edgeCommand, statusCommand } from "./process_commands.ts";
-import { agentCommand, httpCommand, tcpCommand, tlsCommand, udpCommand } from "./publish_commands.ts";
+import {
+  agentCommand,
+  httpCommand,
+  shareCommand,
+  tcpCommand,
+  tlsCommand,
+  udpCommand,
+} from "./publish_commands.ts";
 import {
   completionsCommand,
   explainCommand,
@@ -20,6 +27,7 @@ import {
   versionCommand,
 } from "./reference_commands.ts";
 import { connectorCommand, tunnelerCommand } from "./node_commands.ts";
+import { connectCommand } from "./private_commands.ts";
 import { upgradeCommand } from "./upgrade/command.ts";
 
 export const commands: readonly Command[] = [
@@ -27,7 +35,9 @@ export const commands: readonly Command[] = [
   tcpCommand,
   tlsCommand,
   udpCommand,
+  shareCommand,
   agentCommand,
+  connectCommand,
   connectorCommand,
   tunnelerCommand,
   edgeCommand,

@@ -132,6 +132,44 @@ export const tlsCommand: Command = {
   run: (call) => publish("tls", call),
 };
 
+/** Privately: without a public entry, to agents that connect. */
+export const shareCommand: Command = {
+  name: "share",
+  summary: "Share a local service with other agents, end to end encrypted, or publish it.",
+  details: [
+    "Example: postern share 5432 --private --name db",
+    "         postern connect db --listen 127.0.0.1:15432     on the other machine",
+    "",
+    "Without --private it is published, as by the command of its protocol.",
+  ],
+  arguments: [{ name: "TARGET", help: "PORT or HOST:PORT.", required: true }],
+  flags: [
+    {
+      name: "private",
+      help: "No public entry: agents reach it by `postern connect`, and the edge reads nothing.",
+    },
+    { ...nameFlag, help: "Name of the service, made up by control when absent." },
+    {
+      name: "protocol",
+      help: "What the service speaks; tcp when absent, which carries every protocol over TCP.",
+      placeholder: "tcp|http|udp",
+    },
+    {
+      name: "connect",
+      help: "Owners besides your own who may connect to it, when it is private.",
+      placeholder: "OWNER,...",
+      key: "services[].connect",
+    },
+    weightFlag,
+    requireTierFlag,
+    configFlag,
+    plainFlag,
+  ],
+  settings: "agent",
+  commonKeys: [...agentKeys, "private.pin", "private.padding"],
+  run: async (call) => (await import("./commands/agent.ts")).runShare(call),
+};
+
 export const udpCommand: Command = {
   name: "udp",
   summary: "Publish a local UDP service on a public port.",

@@ -16,7 +16,11 @@ import { untilStopped } from "../until_stopped.ts";
 import { createView } from "../view/view.ts";
 
 /** `postern PROTOCOL TARGET`: one service, in place of those in the file. */
-export async function runPublish(protocol: ServiceProtocol, call: Call): Promise<number> {
+export async function runPublish(
+  protocol: ServiceProtocol,
+  call: Call,
+  more: Readonly<Record<string, string>> = {},
+): Promise<number> {
   const target = formatAddress(parseTarget(protocol, call.arguments[0]));
   const {
     name,
@@ -33,11 +37,21 @@ export async function runPublish(protocol: ServiceProtocol, call: Call): Promise
     ...(weight !== undefined && { weight }),
     ...(requireTier !== undefined && { require_tier: requireTier }),
     ...(proxyProtocol !== undefined && { proxy_protocol: proxyProtocol }),
+    ...more,
   };
   for (const { key, flag } of settingsOf(ruleSettings)) {
     if (call.values[flag] !== undefined) service[`rules.${key}`] = call.values[flag];
   }
   return await run(call, await loadAgent(call, [service]));
+}
+
+/** `postern share TARGET [--private]`. Throws `config_value_invalid` for a protocol that is none. */
+export function runShare(call: Call): Promise<number> {
+  const { protocol = "tcp", connect } = call.values;
+  return runPublish(protocol as ServiceProtocol, call, {
+    ...(call.switches.has("private") && { private: "true" }),
+    ...(connect !== undefined && { connect }),
+  });
 }
 
 /** `postern agent --config FILE`. Throws `config_services_missing`. */

@@ -13,6 +13,7 @@ import {
   serviceName,
   size,
   targetAddress,
+  textList,
   toggle,
   tpmAddressOrOff,
   url,
@@ -34,6 +35,8 @@ const maxServices = 128;
 const maxCarriers = 8;
 /** Most addresses of control. */
 const maxControls = 8;
+/** Most owners in one list; control takes no more. */
+const maxOwners = 64;
 /** Most hosts that are taken out of the proxy's way. */
 const maxNoProxyRules = 256;
 
@@ -77,6 +80,18 @@ export const serviceSettings = {
     "Agents that may publish the name: tpm = only such as attest with a TPM; bound-key = any, also with a key in a file " +
       "(weaker). As it was when absent.",
     tierSchema.options.join("|"),
+  ),
+  private: setting(
+    toggle(),
+    "false",
+    "Whether the service has no public entry: agents reach it by `postern connect`, end to end encrypted.",
+    "BOOL",
+  ),
+  connect: setting(
+    textList(maxOwners, 128, "names of owners"),
+    "",
+    "Owners besides its own who may connect to a private service.",
+    "OWNER,...",
   ),
   rules: ruleSettings,
 } as const;
@@ -181,6 +196,28 @@ export const agentSettings = {
       path(),
       "File with the one-time token that gives this node its identity; not looked at once it has one.",
       "FILE",
+    ),
+  },
+  /** Of private channels, at either end. */
+  private: {
+    listen: optional(
+      targetAddress(),
+      "Where `postern connect` offers a private service to programs of this machine.",
+      "HOST:PORT",
+    ),
+    /** Who issues grants can put another machine in the place of one that is not pinned. */
+    pin: setting(
+      textList(64, 64, "fingerprints"),
+      "",
+      "Fingerprints of which the other endpoint must have one; any when empty.",
+      "FINGERPRINT,...",
+    ),
+    /** Up to twice the bytes for small records, next to nothing for bulk. */
+    padding: setting(
+      word("off", "buckets"),
+      "off",
+      "buckets = the relay sees lengths of records rounded up to 128 bytes, 256, 512 and so on.",
+      "off|buckets",
     ),
   },
   services: list(serviceSettings, maxServices, "What this agent publishes."),

@@ -95,7 +95,16 @@ export const agentSchema: Schema<typeof agentSettings, AgentConfig> = {
       "origin.max_connections must not be below origin.max_idle_connections",
     );
     const names = new Set<string>();
-    for (const { name, protocol, proxyProtocol, rules } of values.services) {
+    for (const { name, protocol, proxyProtocol, rules, private: isPrivate, connect } of values.services) {
+      refuseIf(
+        isPrivate && protocol === "tls",
+        "a private service speaks http, tcp or udp; TLS passes as tcp",
+      );
+      refuseIf(
+        isPrivate && proxyProtocol !== "off",
+        "a private service has no proxy_protocol: no edge sees who connects",
+      );
+      refuseIf(!isPrivate && connect.length > 0, "connect is for private services");
       refuseIf(
         proxyProtocol !== "off" && protocol !== "tcp" && protocol !== "tls",
         "proxy_protocol is for tcp and tls services; viewers of an http service share its connections, and " +
@@ -112,6 +121,12 @@ export const agentSchema: Schema<typeof agentSettings, AgentConfig> = {
       );
       const may = ruleKeysOf(protocol);
       for (const [rule, value] of Object.entries(rules)) {
+        if (isPrivate) {
+          refuseIf(
+            isGiven(value),
+            `a private service has no rules (${keyOfProperty(rule)}): no edge sees its traffic`,
+          );
+        }
         if (may.has(rule)) continue;
         refuseIf(
           isGiven(value),

@@ -1,5 +1,11 @@
 /** An edge's end of channels, in memory: opens streams at the agent and keeps what comes back. */
-import { Channel, CHANNEL_LIMITS, type ChannelLimits, HandshakeResponder } from "../../src/channel/mod.ts";
+import {
+  Channel,
+  CHANNEL_LIMITS,
+  type ChannelLimits,
+  HandshakeResponder,
+  type OfferAnswer,
+} from "../../src/channel/mod.ts";
 import { generateX25519KeyPair } from "../../src/crypto/mod.ts";
 import {
   ChannelPump,
@@ -19,7 +25,7 @@ import { MAX_RECORD_BYTES, type ResetReason, streamClass, type StreamKind } from
 import { WebSocketFraming } from "../../src/wire/websocket/mod.ts";
 import { loadCore } from "../../wasm/mod.ts";
 import { Service } from "../../agent/service.ts";
-import { type Carrier, Session, type SessionEvents } from "../../agent/session.ts";
+import { type Carrier, Session, type SessionEvents, type SessionOptions } from "../../agent/session.ts";
 import { settle, VirtualClock } from "../support/virtual_clock.ts";
 import { memoryStreamPair } from "../support/memory_stream.ts";
 
@@ -120,6 +126,7 @@ export class FakeEdge {
   stage1: string | undefined;
   replaces: string | undefined;
   error: PosternError | undefined;
+  readonly offerAnswers: OfferAnswer[] = [];
   echoes = 0;
   readonly #pump: ChannelPump;
   readonly #cut: () => void;
@@ -171,6 +178,7 @@ export class FakeEdge {
           }, now());
         },
         onOpen: () => "unknown_service",
+        onOfferAnswer: (_offer, answer) => this.offerAnswers.push(answer),
         onEcho: () => this.echoes++,
         onEnd: (error) => this.error = error,
       },
@@ -225,6 +233,7 @@ export async function openTunnel(
   service: Partial<ServiceConfig> & { target: ServiceConfig["target"] },
   origin: Partial<AgentConfig["origin"]> = {},
   datagramNetwork?: DatagramNetwork,
+  onGrant?: SessionOptions["onGrant"],
 ): Promise<Tunnel> {
   const clock = new VirtualClock();
   const edge = new FakeEdge({ clock });
@@ -240,6 +249,7 @@ export async function openTunnel(
       again: () => Promise.resolve({ token: STAGE1, tier: "bound-key" }),
     },
     service: published,
+    onGrant,
     limits: CHANNEL_LIMITS,
     buffers,
     clock,
@@ -278,6 +288,8 @@ export function makeService(
       proxyProtocol: "off",
       weight: 100,
       requireTier: null,
+      private: false,
+      connect: [],
       rules: NO_RULES,
       ...service,
     },

@@ -158,6 +158,8 @@ Deno.test("resolve() reads services from the file, and given items replace them"
     proxyProtocol: "off",
     weight: 7,
     requireTier: null,
+    private: false,
+    connect: [],
   });
   assert.deepEqual([rules.allow, rules.deny], [[], []]);
   const port = resolve(agentSchema, { file: yaml("services:\n  - target: 3000\n") });

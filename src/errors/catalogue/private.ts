@@ -89,6 +89,15 @@ export const PRIVATE_ERRORS = {
     remedy:
       "Start `postern connect` again; it listens for what the service speaks. `--stdio` is for tcp and http services.",
   },
+  private_stream_cut: {
+    title: "Connection to the private service was cut",
+    blame: "peer",
+    retryable: true,
+    exit: 1,
+    cause:
+      "The one connection of `postern connect --stdio` ended before both sides had said their last byte.",
+    remedy: "Look at `reason`: `origin_refused` means that nothing listens at the target of the other agent.",
+  },
   private_channel_limit: {
     title: "Agent has as many private channels as it may",
     blame: "operator",
