@@ -30,7 +30,9 @@ export function commandHelp(command: Command, all: boolean): string {
   }
   const common = new Set(command.commonKeys);
   const defaults = new Map(settingsFor(command).map(({ key, setting }) => [key, setting.shownDefault]));
-  const isCommon = (flag: Flag) => flag.key === undefined || !defaults.has(flag.key) || common.has(flag.key);
+  const own = new Set(command.flags);
+  const isCommon = (flag: Flag) =>
+    own.has(flag) || flag.key === undefined || !defaults.has(flag.key) || common.has(flag.key);
   const flags = flagsFor(command);
   const listed = all ? flags : flags.filter(isCommon);
   lines.push("", "Flags:");
