@@ -37,6 +37,8 @@ export class PrivateConnector {
   readonly #abort = new AbortController();
   readonly #waiting = new Set<() => void>();
   #current: PrivateSession | undefined;
+  /** What control refused the grant with, when it did. */
+  #refusal: PosternError | undefined;
   /** Those that drain. */
   readonly #sessions = new Set<PrivateSession>();
   #failure: PosternError | undefined;
@@ -125,8 +127,14 @@ export class PrivateConnector {
   async #once(): Promise<PosternError | undefined> {
     const { grant, clock, log, service } = this.#options;
     let session: PrivateSession;
+    let granted: ChannelInitGrant;
     try {
-      session = new PrivateSession({ ...this.#options, grant: await grant(this.#abort.signal) });
+      granted = await grant(this.#abort.signal);
+    } catch (error) {
+      return this.#refusal = errorOf(error, `Cannot ask for private channel: ${String(error)}`);
+    }
+    try {
+      session = new PrivateSession({ ...this.#options, grant: granted });
       this.#sessions.add(session);
       session.ended.then(() => this.#sessions.delete(session));
       if (this.#abort.signal.aborted) session.close();
@@ -154,10 +162,10 @@ export class PrivateConnector {
     return outcome === undefined ? undefined : outcome.error ?? new PosternError("peer_closed");
   }
 
-  /** A relay that breaks one channel must not end the program: once a channel stood, only a wrong peer and a refused token do. */
+  /** A relay that breaks one channel must not end the program: once a channel stood, only a wrong peer and control do. */
   #isFinal(error: PosternError): boolean {
     if (error.retryable) return false;
-    return !this.#succeeded || error.facts.exit === REFUSED_EXIT || error.code.startsWith("token_");
+    return !this.#succeeded || error === this.#refusal || error.facts.exit === REFUSED_EXIT;
   }
 
   #wakeAll(): void {

@@ -22,6 +22,7 @@ import { errorOf, PosternError } from "../../src/errors/mod.ts";
 import { type ChannelInitGrant, pskOf } from "../../src/grants/mod.ts";
 import type { MuxStream, StreamHandler } from "../../src/mux/mod.ts";
 import type { Clock, Random } from "../../src/ports/mod.ts";
+import { toldReason } from "../../src/relay/mod.ts";
 import type { ResetReason, StreamKind, StreamOpening } from "../../src/wire/mod.ts";
 import type { Carrier } from "../session.ts";
 import type { EndpointIdentity } from "./endpoint_identity.ts";
@@ -159,6 +160,7 @@ export class PrivateSession {
         const pump = this.#pump = new ChannelPump({ ...carrier, buffers, clock });
         this.#channel = this.#makeChannel(pump);
         await pump.run(this.#channel, carrier.leftover);
+        this.#explain(carrier.framing.peerReason);
       }
     } catch (error) {
       this.#error ??= errorOf(error, `Cannot open private channel: ${String(error)}`);
@@ -166,6 +168,19 @@ export class PrivateSession {
     this.#isOnline = false;
     this.#stayOffline(this.#error ?? new PosternError("channel_closed"));
     return this.#error;
+  }
+
+  /** What the relay said as it closed. Anybody on the path could have: it is shown to people and decides nothing. */
+  #explain(words: string | undefined): void {
+    const told = this.#error?.code === "peer_closed" ? toldReason(words ?? "") : undefined;
+    if (told === undefined) return;
+    this.#error = new PosternError(
+      "peer_closed",
+      `Cannot go on: the relay ended the channel (${told.message})`,
+      {
+        detail: { relay: told.code },
+      },
+    );
   }
 
   #makeChannel(pump: ChannelPump): Channel {

@@ -135,6 +135,7 @@ export class PrivateResponder {
     checkWindow(terms, clock.wall());
     const suite = suiteOfId(body[0], this.#allowed);
     this.#state = newState(this.#options, suite, false);
+    this.#options.psk.fill(0); // the handshake has its own copy, and wipes it
     if (this.#state.readMessage(body.subarray(1)).length > 0) {
       throw new PosternError("handshake_malformed", "Cannot read payload: there is to be none");
     }

@@ -63,10 +63,14 @@ export class MemoryRelay {
     };
   };
 
-  /** All channels break off. */
-  cut(): void {
-    for (const { stream } of this.#halves) stream.close();
+  /** All channels break off; with words as a relay has them, in order. */
+  async cut(words?: string): Promise<void> {
+    const halves = [...this.#halves];
     this.#halves.clear();
+    for (const { stream, framing } of halves) {
+      if (words !== undefined) await stream.write(framing.closing(1001, words));
+      stream.close();
+    }
   }
 
   holds(marker: Uint8Array): boolean {

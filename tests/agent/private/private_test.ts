@@ -176,7 +176,7 @@ Deno.test("PrivateConnector comes back by a new grant when the relay breaks off,
   const all = await scene();
   await all.until(() => all.connector.session);
   const first = all.connector.session!;
-  all.relay.cut();
+  await all.relay.cut();
   await all.until(() => all.connector.session === undefined);
   const waiting = all.connector.acquire(new AbortController().signal);
   await all.until(() => all.connector.session, 10);
@@ -184,6 +184,22 @@ Deno.test("PrivateConnector comes back by a new grant when the relay breaks off,
   assert.notEqual(second.channelId, first.channelId);
   assert.equal(all.issued, 2);
   assert.equal(all.relay.spent.size, 4);
+  await all.close();
+});
+
+Deno.test("PrivateSession tells what the relay said as it closed, and does not believe more than that it closed", async () => {
+  const all = await scene();
+  await all.until(() => all.connector.session);
+  const session = all.connector.session!;
+  let error: PosternError | undefined;
+  session.ended.then((ended) => error = ended);
+  await all.relay.cut("idle_timeout");
+  await all.until(() => error);
+  assert.deepEqual([error!.code, error!.detail.relay], ["peer_closed", "relay_idle"]);
+  await all.until(() => all.connector.session, 10);
+  await all.relay.cut("revoked");
+  await all.until(() => all.connector.session === undefined);
+  await all.until(() => all.connector.session, 10);
   await all.close();
 });
 

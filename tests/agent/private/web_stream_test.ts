@@ -9,7 +9,7 @@ const code = (expected: ErrorCode) => (error: unknown) =>
   error instanceof PosternError && error.code === expected;
 
 /** A program's stream at one end, and who it talks to. */
-async function opened() {
+function opened() {
   const pair = new MuxPair();
   const stream = webStream((handler) => pair.a.mux.open(OPENING, handler));
   pair.settle();
@@ -23,7 +23,7 @@ async function opened() {
 }
 
 Deno.test("webStream() carries bytes both ways and ends each direction by itself", async () => {
-  const { stream, far, turn } = await opened();
+  const { stream, far, turn } = opened();
   const writer = stream.writable.getWriter();
   const written = writer.write(utf8("question")).then(() => writer.close());
   await turn();
@@ -38,7 +38,7 @@ Deno.test("webStream() carries bytes both ways and ends each direction by itself
 });
 
 Deno.test("webStream() gives credit back only for what the program has read", async () => {
-  const { pair, stream, far, turn } = await opened();
+  const { pair, stream, far, turn } = opened();
   far.stream.offer(new Uint8Array(100_000));
   await turn();
   assert.equal(pair.a.mux.unread, 100_000);
@@ -53,7 +53,7 @@ Deno.test("webStream() gives credit back only for what the program has read", as
 });
 
 Deno.test("webStream() keeps a writer waiting while the peer takes nothing", async () => {
-  const { stream, far, turn } = await opened();
+  const { stream, far, turn } = opened();
   const writer = stream.writable.getWriter();
   let done = false;
   const written = writer.write(new Uint8Array(1_000_000)).then(() => done = true);
@@ -67,7 +67,7 @@ Deno.test("webStream() keeps a writer waiting while the peer takes nothing", asy
 });
 
 Deno.test("webStream() fails both directions with private_stream_cut and the reason when it is cut", async () => {
-  const { stream, far, turn } = await opened();
+  const { stream, far, turn } = opened();
   const writer = stream.writable.getWriter();
   writer.closed.catch(() => {});
   const reading = new Response(stream.readable).text();
@@ -87,7 +87,7 @@ Deno.test("webStream() fails both directions with private_stream_cut and the rea
 
 Deno.test("webStream() cuts the stream when the program cancels or aborts", async () => {
   for (const act of ["cancel", "abort"] as const) {
-    const { stream, far, turn } = await opened();
+    const { stream, far, turn } = opened();
     if (act === "cancel") await stream.readable.cancel();
     else await stream.writable.abort();
     await turn();
