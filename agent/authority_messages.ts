@@ -28,7 +28,15 @@ export const authoritiesAnswer = z.object({
     activate_at: instant,
     nodes_left: z.int(),
   }).optional(),
+  warnings: z.array(z.object({
+    code: z.string().max(64),
+    kind: z.string().max(32),
+    sha256: z.string().max(64),
+    expires_at: instant,
+  })).max(256).default([]),
 });
+/** PKCS #10, PEM. */
+export const authorityRequested = z.object({ request: z.string().max(8_192) });
 export type AuthoritiesAnswer = z.infer<typeof authoritiesAnswer>;
 
 export interface RevokeIdentityRequest {

@@ -4,6 +4,7 @@ import { type ChannelAnswer, channelAnswer, type ChannelRequest } from "./privat
 import {
   type AuthoritiesAnswer,
   authoritiesAnswer,
+  authorityRequested,
   type IdentityRevoked,
   identityRevoked,
   type RevokeIdentityRequest,
@@ -184,6 +185,16 @@ export class ControlClient {
   /** The authorities of nodes; for operators, like the two below. */
   authorities(signal: AbortSignal): Promise<AuthoritiesAnswer> {
     return this.#requests.get("api/admin/ca", authoritiesAnswer, signal, true);
+  }
+
+  /** The request of an issuing CA whose root is offline. For operators. */
+  requestAuthority(signal: AbortSignal): Promise<{ request: string }> {
+    return this.#requests.post("api/admin/ca/request", {}, authorityRequested, signal, true);
+  }
+
+  /** @param certificate PEM. For operators. */
+  importAuthority(certificate: string, signal: AbortSignal): Promise<AuthoritiesAnswer> {
+    return this.#requests.post("api/admin/ca/import", { certificate }, authoritiesAnswer, signal, true);
   }
 
   rotateAuthorities(what: "issuing" | "root", signal: AbortSignal): Promise<AuthoritiesAnswer> {

@@ -54,6 +54,12 @@ export function controlEvents(
       void nodes.changed();
       fellows().announce({ kind: "node_trust_changed" });
     },
+    onAuthoritiesEnd(endings) {
+      metrics.authorityEnds.reset();
+      for (const { kind, endsAtMs } of endings.toSorted((a, b) => b.endsAtMs - a.endsAtMs)) {
+        metrics.authorityEnds.set({ kind }, endsAtMs / 1_000); // the earliest of a kind stays
+      }
+    },
     onIdentity: (step, result) => metrics.identities.inc({ step, result }),
     onAdministrator: () =>
       void state.writeBootstrap(undefined).catch((error) =>

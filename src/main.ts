@@ -8,6 +8,7 @@ import { carrierUrlOf, controlUrlOf, type EdgeConfig, isLoopbackHost, trustDomai
 import {
   controlApp,
   type ControlDeps,
+  endingWarnings,
   NodeAuthorities,
   openKeyset,
   PolicyBook,
@@ -271,7 +272,11 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       workerEntry: deps.workerEntry,
     });
     await operatorToken.write();
-    const readiness = new Readiness({ edge, store, clock });
+    const warnings = () => {
+      const endings = endingWarnings(identities.state, clock.wall(), config.identity.expiryWarningMs);
+      return [...new Set(endings.map(({ code }) => code))];
+    };
+    const readiness = new Readiness({ edge, store, clock, warnings });
     await startPlane(edge, config);
     let admin: AdminListener | undefined;
     try {

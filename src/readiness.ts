@@ -11,10 +11,20 @@ export class Readiness {
   readonly #edge: Pick<EdgePlane, "isReady">;
   readonly #store: Pick<Store, "probe">;
   readonly #clock: Clock;
+  readonly #warnings: () => readonly string[];
   #probedAt = -Infinity;
   #writes: Promise<boolean> = Promise.resolve(false);
 
-  constructor(parts: { edge: Pick<EdgePlane, "isReady">; store: Pick<Store, "probe">; clock: Clock }) {
+  constructor(
+    parts: {
+      edge: Pick<EdgePlane, "isReady">;
+      store: Pick<Store, "probe">;
+      clock: Clock;
+      /** Codes of what an operator should look at, though everything works. */
+      warnings: () => readonly string[];
+    },
+  ) {
+    this.#warnings = parts.warnings;
     this.#edge = parts.edge;
     this.#store = parts.store;
     this.#clock = parts.clock;
@@ -24,7 +34,9 @@ export class Readiness {
   async answer(): Promise<Response> {
     const checks = { edge: this.#edge.isReady, store: await this.#storeWrites() };
     const ready = checks.edge && checks.store;
-    return Response.json({ status: ready ? "ready" : "not ready", checks }, { status: ready ? 200 : 503 });
+    const warnings = this.#warnings();
+    const told = warnings.length === 0 ? { checks } : { checks, warnings };
+    return Response.json({ status: ready ? "ready" : "not ready", ...told }, { status: ready ? 200 : 503 });
   }
 
   #storeWrites(): Promise<boolean> {

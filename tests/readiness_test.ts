@@ -9,9 +9,11 @@ Deno.test("Readiness asks the store for a write every five seconds, however ofte
   const clock = new VirtualClock();
   let probes = 0;
   let works = true;
+  const warnings: string[] = [];
   const readiness = new Readiness({
     edge: { isReady: true },
     clock,
+    warnings: () => warnings,
     store: {
       probe() {
         probes++;
@@ -31,12 +33,16 @@ Deno.test("Readiness asks the store for a write every five seconds, however ofte
   clock.advance(5_000);
   assert.equal((await readiness.answer()).status, 200);
   assert.equal(probes, 3);
+  warnings.push("ca_expires_soon");
+  const warned = await readiness.answer();
+  assert.equal(warned.status, 200, "what ends soon works until then");
+  assert.deepEqual((await warned.json()).warnings, ["ca_expires_soon"]);
 });
 
 Deno.test("Readiness gives a store two seconds", async () => {
   const clock = new VirtualClock();
   const store = { probe: () => new Promise<void>(() => {}) };
-  const answer = new Readiness({ edge: { isReady: true }, store, clock }).answer();
+  const answer = new Readiness({ edge: { isReady: true }, store, clock, warnings: () => [] }).answer();
   await clock.advanceAsync(2_000);
   assert.equal((await answer).status, 503);
 });
@@ -47,7 +53,7 @@ Deno.test("Readiness says that a store is not ready that another writer holds", 
   const { DatabaseSync } = await import("node:sqlite");
   const other = new DatabaseSync(folder.file("postern.db"));
   const clock = new VirtualClock();
-  const readiness = new Readiness({ edge: { isReady: true }, store, clock });
+  const readiness = new Readiness({ edge: { isReady: true }, store, clock, warnings: () => [] });
   other.exec("BEGIN IMMEDIATE");
   assert.equal((await readiness.answer()).status, 503);
   other.exec("ROLLBACK");
@@ -78,7 +84,7 @@ Deno.test("Readiness says that a store is not ready while the disk is full", asy
 async function fillDisk(path: string): Promise<void> {
   const clock = new VirtualClock();
   const store = openSqliteStore(`${path}/postern.db`);
-  const readiness = new Readiness({ edge: { isReady: true }, store, clock });
+  const readiness = new Readiness({ edge: { isReady: true }, store, clock, warnings: () => [] });
   const status = async () => (await readiness.answer()).status;
   assert.equal(await status(), 200);
   const filler = await Deno.open(`${path}/filler`, { write: true, create: true });

@@ -3,19 +3,24 @@ import { PosternError } from "../../src/errors/mod.ts";
 import { severities } from "../../src/pki/mod.ts";
 import { escapeControls } from "../../src/telemetry/mod.ts";
 import type { Call } from "../command.ts";
+import { readText, signIssuing, writeNew } from "./ca_sign.ts";
 import { withOperatorClient } from "../operator_client.ts";
 
-type Action = "show" | "rotate" | "revoke";
+type Action = "show" | "rotate" | "request" | "sign" | "import" | "revoke";
 
 /** Flags of each action beside those of every operator's command. */
 const ACTIONS: Readonly<Record<Action, readonly string[]>> = {
   show: [],
   rotate: ["plan", "apply", "root"],
+  request: ["out", "force"],
+  sign: ["request", "root-key-file", "root-cert-file", "days", "out", "force"],
+  import: ["certificate"],
   revoke: ["serial", "key-sha256", "node", "severity", "reason"],
 };
 
 /**
- * `postern ca show`, `postern ca rotate --plan|--apply [--root]`, `postern ca revoke --serial|--key-sha256|--node VALUE --reason TEXT`.
+ * `postern ca show`, `postern ca rotate --plan|--apply [--root]`, `postern ca request --out FILE`, `postern ca sign --request FILE --root-key-file FILE
+ * --root-cert-file FILE --out FILE [--days N]`, `postern ca import --certificate FILE`, `postern ca revoke --serial|--key-sha256|--node VALUE --reason TEXT`.
  * Throws `cli_flag_unknown`, `cli_flag_value_missing`, `config_value_invalid`, and what control refuses with.
  */
 export async function runCa(call: Call): Promise<number> {
@@ -26,6 +31,12 @@ export async function runCa(call: Call): Promise<number> {
       return await withOperatorClient(call, async (client) => tell(call, await client.authorities(never)));
     case "rotate":
       return await rotate(call);
+    case "request":
+      return await request(call);
+    case "sign":
+      return await signIssuing(call);
+    case "import":
+      return await importIssuing(call);
     case "revoke":
       return await revoke(call);
     default:
@@ -44,6 +55,26 @@ async function rotate(call: Call): Promise<number> {
     for (const line of planOf(now, what)) call.terminal.out(`${escapeControls(line)}\n`);
     return 0;
   });
+}
+
+/** The key stays at control; what is written is to be carried to where the root's key is. */
+async function request(call: Call): Promise<number> {
+  const out = demanded(call, "request", "out", "the new file for the request");
+  const { request } = await withOperatorClient(call, (client) => client.requestAuthority(never));
+  await writeNew(call, out, request);
+  const told =
+    `request in ${out}; sign it where the root's key is: postern ca sign --request ${out} --root-key-file FILE`;
+  call.terminal.out(`${call.switches.has("json") ? JSON.stringify({ file: out }) : escapeControls(told)}\n`);
+  return 0;
+}
+
+async function importIssuing(call: Call): Promise<number> {
+  const file = demanded(call, "import", "certificate", "what `postern ca sign` has written");
+  const certificate = await readText(file);
+  return await withOperatorClient(
+    call,
+    async (client) => tell(call, await client.importAuthority(certificate, never)),
+  );
 }
 
 async function revoke(call: Call): Promise<number> {
@@ -76,7 +107,12 @@ function planOf(now: AuthoritiesAnswer, what: "issuing" | "root"): string[] {
     `3. retire   the old one, once all of its ${now.nodes} nodes have renewed or ended`,
     ...(now.root_key_here
       ? ["Steps 2 and 3 are done by control when they are due. Start with: postern ca rotate --apply"]
-      : ["The key of the root is not in STATE/ca of this control: put it back for step 1."]),
+      : [
+        "The key of the root is not in STATE/ca of this control: put it back for step 1, or have an issuing CA signed where it is:",
+        "  postern ca request --out issuing.csr     at this control",
+        "  postern ca sign --request issuing.csr --root-key-file FILE --root-cert-file FILE --out issuing.pem     there",
+        "  postern ca import --certificate issuing.pem     at this control: begins step 1",
+      ]),
   ];
 }
 
@@ -115,6 +151,9 @@ function tell(call: Call, now: AuthoritiesAnswer): number {
     ),
     now.root_key_here ? "the key of the root is at this control" : "the key of the root is offline",
     ...rotationLines(now),
+    ...now.warnings.map(({ code, kind, sha256, expires_at }) =>
+      `warning[${code}]: ${kind.replace("_", " ")} ${sha256} ends ${expires_at}; postern explain ${code}`
+    ),
   ];
   for (const text of lines) call.terminal.out(`${escapeControls(text)}\n`);
   return 0;
@@ -128,6 +167,13 @@ function checkFlags(call: Call, action: Action): void {
   throw new PosternError("cli_flag_unknown", `Cannot run postern ca ${action}: it takes no --${wrong}`, {
     detail: { command: "ca" },
   });
+}
+
+/** Throws `cli_flag_value_missing`. */
+function demanded(call: Call, action: Action, flag: string, what: string): string {
+  const value = call.values[flag];
+  if (value === undefined) throw missing(action, `--${flag} names ${what}`);
+  return value;
 }
 
 function missing(action: Action, state: string): PosternError {

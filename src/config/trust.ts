@@ -94,6 +94,12 @@ export const identitySettings = {
     "Time for which a new authority of nodes is published before it issues.",
     "DURATION",
   ),
+  expiryWarningMs: setting(
+    duration(0, 3_650 * dayMs),
+    "30d",
+    "How long before a root, an issuing CA or the trust bundle ends there are warnings of it.",
+    "DURATION",
+  ),
 } as const;
 
 /** How long a proof of a machine is good for. Each further one costs a quote of its TPM: about a second of that. */

@@ -12,6 +12,10 @@ export interface AuthorityVault {
       keys: { readonly privateKey: CryptoKey; readonly publicKey: Uint8Array },
     ) => Promise<Uint8Array>,
   ): Promise<Uint8Array>;
+  /** The request of the key that waits for an issuing CA's certificate, DER; `make` is called where there is none. */
+  request(make: (keys: CryptoKeyPair) => Promise<Uint8Array>): Promise<Uint8Array>;
+  /** Keeps the key that waits as that of this issuing CA, DER; false when the certificate is for another key. Idempotent. */
+  adopt(certificate: Uint8Array): Promise<boolean>;
   /** Certificates, DER, whose keys are here. */
   certificates(kind: VaultKind): Promise<Uint8Array[]>;
   /** Destroys a key. Idempotent. */

@@ -1,10 +1,12 @@
 /** Authorities over HTTP. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
-import { instant } from "../bytes/mod.ts";
-import { isAccepted } from "../pki/mod.ts";
+import { der, instant } from "../bytes/mod.ts";
+import { chainOfPem, isAccepted } from "../pki/mod.ts";
 import { adminAuthority } from "./admin/mod.ts";
+import { endingWarnings } from "./authority_expiry.ts";
 import { advanceRotation, rotationView, startRotation } from "./ca_rotation.ts";
-import { caRoute, rotateCaRoute } from "./ca_routes.ts";
+import { importIssuing, requestIssuing } from "./ca_request.ts";
+import { caRoute, importCaRoute, requestCaRoute, rotateCaRoute } from "./ca_routes.ts";
 import type { ControlDeps } from "./config.ts";
 import type { ControlEnv } from "./http.ts";
 
@@ -24,6 +26,23 @@ export function addCaRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): vo
     else await advanceRotation(deps);
     return context.json(await told(deps), 200);
   });
+
+  app.openapi(requestCaRoute, async (context) => {
+    const { actor } = await requireAdmin(context, "operator");
+    const request = await requestIssuing(deps, actor);
+    return context.json({ request: der.toPem("CERTIFICATE REQUEST", request) }, 200);
+  });
+
+  app.openapi(importCaRoute, async (context) => {
+    const { actor } = await requireAdmin(context, "operator");
+    await importIssuing(deps, actor, certificateOf(context.req.valid("json").certificate));
+    return context.json(await told(deps), 200);
+  });
+}
+
+/** PEM, or whatever else was sent: then it is refused by its code. */
+function certificateOf(pem: string): Uint8Array {
+  return chainOfPem(pem)[0];
 }
 
 async function told(deps: ControlDeps) {
@@ -48,6 +67,9 @@ async function told(deps: ControlDeps) {
       here: one.certificate.sha256 === issuer?.sha256,
     })),
     root_key_here: view.hasRootKey,
+    warnings: endingWarnings(state, nowMs, deps.config.identity.expiryWarningMs).map((
+      { code, kind, sha256, endsAtMs },
+    ) => ({ code, kind, sha256, expires_at: instant(endsAtMs) })),
     nodes: view.nodes,
     ...(view.rotation === undefined ? {} : {
       rotation: {

@@ -9,6 +9,7 @@
  * Each step is one write of the shared state, so that a control that is killed goes on from where it was; keys are made before
  * the write that names them, and destroyed after the write that retires them.
  */
+import type { Certificate } from "../attestation/ek/mod.ts";
 import { toBase64Url } from "../bytes/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 import { type Authority, isAccepted, type TrustBundle } from "../pki/mod.ts";
@@ -22,9 +23,11 @@ const keptRetiredMs = 86_400_000;
 const maxAttempts = 8;
 const idBytes = 9;
 
-type RotationDeps = Pick<ControlDeps, "store" | "clock" | "random" | "config" | "identities" | "log"> & {
-  readonly events: Pick<ControlDeps["events"], "onNodeTrustChanged">;
-};
+export type RotationDeps =
+  & Pick<ControlDeps, "store" | "clock" | "random" | "config" | "identities" | "log">
+  & {
+    readonly events: Pick<ControlDeps["events"], "onNodeTrustChanged">;
+  };
 
 export interface RotationView {
   readonly rotation?: Rotation;
@@ -53,12 +56,14 @@ export async function rotationView(deps: RotationDeps): Promise<RotationView> {
 
 /**
  * Publishes a new issuing CA beside that of this control, with `root` under a new root.
+ * @param imported an issuing CA whose key is here, certified elsewhere: the root's key is not needed
  * @throws PosternError `ca_rotation_running`, `ca_root_offline`, `ca_unavailable`
  */
 export async function startRotation(
   deps: RotationDeps,
   by: string,
   what: Rotation["what"],
+  imported?: Certificate,
 ): Promise<Rotation> {
   const { identities, clock, random, config } = deps;
   for (let attempt = 0; attempt < maxAttempts; attempt++) {
@@ -70,12 +75,7 @@ export async function startRotation(
     if (issuer === undefined) {
       throw new PosternError("ca_unavailable", "Cannot rotate authorities: this control has no issuing CA");
     }
-    const root = await newestRoot(deps);
-    if (root === undefined) {
-      throw new PosternError("ca_root_offline", "Cannot rotate authorities: the key of the root is not here");
-    }
-    const above = what === "root" ? await identities.makeRoot() : root;
-    const next = await identities.makeIssuing(above);
+    const { next, root } = imported === undefined ? await made(deps, what) : { next: imported };
     const nowMs = clock.wall();
     const rotation: Rotation = {
       id: toBase64Url(random(idBytes)),
@@ -89,7 +89,7 @@ export async function startRotation(
     };
     const { roots, issuers } = kept(deps, state.bundle);
     const isWritten = await identities.change(state, { rotation }, {
-      roots: what === "root" ? [...roots, identities.accepted(above.certificate)] : roots,
+      roots: root === undefined ? roots : [...roots, identities.accepted(root)],
       issuers: [...issuers, identities.accepted(next)],
     });
     if (isWritten) {
@@ -97,9 +97,24 @@ export async function startRotation(
       deps.events.onNodeTrustChanged?.();
       return rotation;
     }
-    await identities.forgetKey(next.sha256);
+    if (imported === undefined) await identities.forgetKey(next.sha256);
   }
   throw new PosternError("store_busy", "Cannot rotate authorities: other processes keep writing them");
+}
+
+/** A new issuing CA, and the new root that it is under if one is asked for. */
+async function made(
+  deps: RotationDeps,
+  what: Rotation["what"],
+): Promise<{ readonly next: Certificate; readonly root?: Certificate }> {
+  const { identities } = deps;
+  const root = await newestRoot(deps);
+  if (root === undefined) {
+    throw new PosternError("ca_root_offline", "Cannot rotate authorities: the key of the root is not here");
+  }
+  if (what === "issuing") return { next: await identities.makeIssuing(root) };
+  const above = await identities.makeRoot();
+  return { next: await identities.makeIssuing(above), root: above.certificate };
 }
 
 /** Takes the step that is due, if one is. For whoever runs a control, again and again. */

@@ -34,7 +34,21 @@ export const caResponseSchema = z.object({
   root_key_here: z.boolean(),
   nodes: z.int().openapi({ description: "Nodes with a certificate of this control's issuing CA." }),
   rotation: rotation.optional(),
+  warnings: z.array(z.object({
+    code: z.enum(["ca_expires_soon", "ca_expired"]),
+    kind: z.enum(["root", "issuing", "trust_bundle"]),
+    sha256,
+    expires_at: instantSchema,
+  })).openapi({ description: "What ends within `identity.expiry_warning`, the next one first." }),
 }).openapi("CaResponse");
+
+export const caRequestResponseSchema = z.object({
+  request: z.string().openapi({ description: "PKCS #10, PEM." }),
+}).openapi("CaRequestResponse");
+
+export const importCaRequestSchema = z.object({
+  certificate: z.string().min(1).max(16_384).openapi({ description: "Of the issuing CA, PEM." }),
+}).openapi("ImportCaRequest");
 
 export const rotateCaRequestSchema = z.object({
   what: z.enum(["issuing", "root"]).default("issuing"),

@@ -5,6 +5,7 @@ import type { EdgeConfig } from "../config/mod.ts";
 import type { Clock, Log, Random, Revised, Store } from "../ports/mod.ts";
 import type { GrantDelivery } from "./grant_delivery.ts";
 import type { OidcProvider } from "./admin/oidc.ts";
+import type { Ending } from "./authority_expiry.ts";
 import type { AskEdges } from "./edge_question.ts";
 import type { MachineTrust } from "./machine_trust.ts";
 import type { NodeAuthorities } from "./node_authorities.ts";
@@ -194,6 +195,8 @@ export interface ControlEvents {
   onEnrollment?(outcome: string): void;
   /** Trust bundle or revocation list of nodes is another one: everybody checks open connections again. */
   onNodeTrustChanged?(): void;
+  /** For metrics: when what counts as an authority of nodes ends; told every minute. */
+  onAuthoritiesEnd?(endings: readonly Ending[]): void;
   /** For metrics: `identity.enroll` or `identity.renew`, and `ok` or an error code. */
   onIdentity?(step: string, outcome: string): void;
   /** For metrics: a token was judged for an edge elsewhere: `ok` or why not. */

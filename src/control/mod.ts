@@ -62,6 +62,7 @@ export { stateOf } from "./machine_state.ts";
 export { deleteMachine, machineOf, machinePage, restoreMachine, revokeMachine } from "./machines.ts";
 export type { Credential, EkTemplateName, JudgedKeys, MachineTrust, ShownKeys } from "./machine_trust.ts";
 export type { AuthorityVault, VaultKind } from "./authority_vault.ts";
+export { endingWarnings } from "./authority_expiry.ts";
 export { NodeAuthorities } from "./node_authorities.ts";
 export {
   applyPolicy,

@@ -200,6 +200,16 @@ export class NodeAuthorities {
     return privateKey && { certificate, privateKey };
   }
 
+  /** As {@link AuthorityVault.request}. */
+  async request(make: Parameters<AuthorityVault["request"]>[0]): Promise<Uint8Array> {
+    return await this.#deps.vault.request(make);
+  }
+
+  /** As {@link AuthorityVault.adopt}. */
+  async adopt(certificate: Uint8Array): Promise<boolean> {
+    return await this.#deps.vault.adopt(certificate);
+  }
+
   /** Makes an issuing CA under a root, with its key in the vault. */
   async makeIssuing(root: Authority): Promise<Certificate> {
     return await makeIssuing(this.#deps, root);

@@ -1,7 +1,8 @@
-/** What control does by itself: rotation of keys and authorities, and freeing abandoned names. */
+/** What control does by itself: rotation of keys and authorities, warnings of their end, and freeing abandoned names. */
 import { codeOf, PosternError } from "../errors/mod.ts";
 import { defaultRotation, Keyset, type RotationPolicy } from "../identity/mod.ts";
 import type { Clock, Random, Store } from "../ports/mod.ts";
+import { EndingLog, endingsOf, endingWarnings } from "./authority_expiry.ts";
 import { advanceRotation } from "./ca_rotation.ts";
 import type { ControlDeps } from "./config.ts";
 import { deleteAbandoned } from "./tunnel_deletion.ts";
@@ -58,11 +59,20 @@ export async function sweepAbandoned(deps: ControlDeps): Promise<number> {
   return deleted;
 }
 
-/** Does both every {@link upkeepIntervalMs} until the returned function is called. Failures are logged. */
+/** Does all of it every {@link upkeepIntervalMs} until the returned function is called. Failures are logged. */
 export function startUpkeep(deps: ControlDeps & { readonly clock: Clock }): () => void {
   let cancel = () => {};
   let stopped = false;
+  const said = new EndingLog(deps.log);
+  const lookAtEndings = () => {
+    const nowMs = deps.clock.wall();
+    const { state } = deps.identities;
+    said.say(endingWarnings(state, nowMs, deps.config.identity.expiryWarningMs), nowMs);
+    deps.events.onAuthoritiesEnd?.(endingsOf(state, nowMs));
+  };
+  lookAtEndings();
   const pass = async () => {
+    lookAtEndings();
     try {
       await keepKeyset(deps, deps.keyset);
       await sweepAbandoned(deps);

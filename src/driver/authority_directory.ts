@@ -4,12 +4,14 @@
  */
 import { P256, spkiOfKey } from "../x509/mod.ts";
 import { chainOfPem, pemOfChain, readNodeCertificate } from "../pki/mod.ts";
-import { der } from "../bytes/mod.ts";
+import { der, toHex } from "../bytes/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 import { openPrivateDirectory } from "./private_directory.ts";
 import { readPrivate, replacePrivate } from "./private_file.ts";
 
 const MAX_FILE_BYTES = 16_384;
+/** Of the key that waits for the certificate of an issuing CA. */
+const REQUEST = "request";
 
 export class AuthorityDirectory {
   readonly path: string;
@@ -29,8 +31,7 @@ export class AuthorityDirectory {
     const pem = await readPrivate(path, MAX_FILE_BYTES);
     if (pem === undefined) return undefined;
     try {
-      const base64 = pem.replace(/-----(BEGIN|END) PRIVATE KEY-----/g, "").replace(/\s/g, "");
-      return await crypto.subtle.importKey("pkcs8", Uint8Array.fromBase64(base64), P256, false, ["sign"]);
+      return await crypto.subtle.importKey("pkcs8", pemBytes(path, pem), P256, false, ["sign"]);
     } catch (cause) {
       throw new PosternError("ca_state_unusable", `Cannot use ${path}: it holds no P-256 key`, { cause });
     }
@@ -56,6 +57,40 @@ export class AuthorityDirectory {
     return certificate;
   }
 
+  /** Certificate and request are no secrets; the key never leaves the directory. Throws `ca_state_unusable`, `state_unwritable`. */
+  async request(make: (keys: CryptoKeyPair) => Promise<Uint8Array>): Promise<Uint8Array> {
+    const [keyPath, path] = [`${this.path}/${REQUEST}.key`, `${this.path}/${REQUEST}.csr`];
+    const kept = await readPrivate(path, MAX_FILE_BYTES);
+    if (kept !== undefined && await readPrivate(keyPath, MAX_FILE_BYTES) !== undefined) {
+      return pemBytes(path, kept);
+    }
+    const pair = await crypto.subtle.generateKey(P256, true, ["sign", "verify"]);
+    const request = await make(pair);
+    const pkcs8 = new Uint8Array(await crypto.subtle.exportKey("pkcs8", pair.privateKey));
+    await replacePrivate(keyPath, der.toPem("PRIVATE KEY", pkcs8));
+    pkcs8.fill(0);
+    await replacePrivate(path, der.toPem("CERTIFICATE REQUEST", request));
+    return request;
+  }
+
+  /** Throws `ca_state_unusable`, `state_unwritable`. */
+  async adopt(bytes: Uint8Array): Promise<boolean> {
+    const certificate = readNodeCertificate(bytes);
+    const stem = this.#stem("issuing", certificate.sha256);
+    if (await readPrivate(`${stem}.key`, MAX_FILE_BYTES) !== undefined) return true;
+    const keyPath = `${this.path}/${REQUEST}.key`;
+    const pem = await readPrivate(keyPath, MAX_FILE_BYTES);
+    if (pem === undefined) return false;
+    const key = await crypto.subtle.importKey("pkcs8", pemBytes(keyPath, pem), P256, true, ["sign"]);
+    const { d: _secret, key_ops: _use, ...jwk } = await crypto.subtle.exportKey("jwk", key);
+    const spki = await spkiOfKey(await crypto.subtle.importKey("jwk", jwk, P256, true, ["verify"]));
+    if (toHex(spki) !== toHex(certificate.key.spki)) return false;
+    await replacePrivate(`${stem}.key`, pem);
+    await replacePrivate(`${stem}.pem`, pemOfChain([bytes]));
+    await this.#removeAll(`${this.path}/${REQUEST}`, [".csr", ".key"]);
+    return true;
+  }
+
   async certificates(kind: string): Promise<Uint8Array[]> {
     const names = (await Array.fromAsync(Deno.readDir(this.path))).map(({ name }) => name);
     const found: Uint8Array[] = [];
@@ -69,9 +104,13 @@ export class AuthorityDirectory {
   }
 
   async remove(kind: string, certificateSha256: string): Promise<void> {
-    for (const ending of [".key", ".pem"]) {
+    await this.#removeAll(this.#stem(kind, certificateSha256), [".key", ".pem"]);
+  }
+
+  async #removeAll(stem: string, endings: readonly string[]): Promise<void> {
+    for (const ending of endings) {
       try {
-        await Deno.remove(`${this.#stem(kind, certificateSha256)}${ending}`);
+        await Deno.remove(`${stem}${ending}`);
       } catch (error) {
         if (error instanceof Deno.errors.NotFound) continue;
         throw new PosternError("state_unwritable", `Cannot remove a key from ${this.path}`, { cause: error });
@@ -81,5 +120,13 @@ export class AuthorityDirectory {
 
   #stem(kind: string, certificateSha256: string): string {
     return `${this.path}/${kind}-${certificateSha256.slice(0, 16)}`;
+  }
+}
+
+function pemBytes(path: string, pem: string): Uint8Array<ArrayBuffer> {
+  try {
+    return der.fromPem(pem);
+  } catch (cause) {
+    throw new PosternError("ca_state_unusable", `Cannot use ${path}: it is no PEM`, { cause });
   }
 }

@@ -1,6 +1,7 @@
 /** Identities of nodes: SPIFFE ids, certificates, who is believed, and what was taken back. Pure. */
 export { type Authority, issueAuthority, issueNode, selfSigned, type Validity } from "./authority.ts";
 export { chainOfPem, pemOfChain, readNodeCertificate } from "./certificate.ts";
+export { checkIssuingCertificate } from "./issuing_check.ts";
 export { makeCsr, maxCsrBytes, type ProvenCsr, readCsr } from "./csr.ts";
 export {
   checkNodeCertificate,

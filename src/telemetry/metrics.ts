@@ -72,6 +72,8 @@ export interface Metrics {
   readonly nodeHeartbeats: Counter<"role" | "result">;
   /** Certificates of nodes that were renewed on a channel that stands. */
   readonly nodeRenewals: Counter<"result">;
+  /** When what counts as an authority of nodes ends, the earliest of each kind; Unix seconds. */
+  readonly authorityEnds: Gauge<"kind">;
   readonly queuedBytes: Gauge;
   readonly unreadBytes: Gauge;
   /** Value 1, with what runs as labels. */
@@ -184,6 +186,11 @@ export function createMetrics(): Metrics {
     nodeRenewals: counter("node_renewals_total", "Node certificates renewed on channels, by result.", [
       "result",
     ]),
+    authorityEnds: gauge(
+      "node_authority_not_after_timestamp_seconds",
+      "When the first root, issuing CA or trust bundle of nodes ends, by kind.",
+      ["kind"],
+    ),
     identities: counter("node_identities_total", "Identities of nodes by step and result.", [
       "step",
       "result",

@@ -148,6 +148,8 @@ Deno.test("GET /openapi.json describes every route with its request and answers"
     "POST /api/admin/accounts/delete",
     "POST /api/admin/accounts/invite",
     "POST /api/admin/accounts/role",
+    "POST /api/admin/ca/import",
+    "POST /api/admin/ca/request",
     "POST /api/admin/ca/rotate",
     "POST /api/admin/drain",
     "POST /api/admin/login",

@@ -75,6 +75,39 @@ Deno.test("a node enrolls with the token of postern enroll-token; postern ca sho
     (await run("ca", "rotate", "--plan")).out,
     /3\. retire {3}the old one, once all of its 2 nodes/,
   );
+  // The root's key is taken away; a request goes to where it is, and a certificate comes back.
+  const ca = `${stack.edge.tokenPath.replace(/\/[^/]*$/, "")}/ca`;
+  const rootName = `root-${shown.roots[0].sha256.slice(0, 16)}`;
+  for (const ending of ["key", "pem"]) {
+    await Deno.copyFile(`${ca}/${rootName}.${ending}`, folder.file(`root.${ending}`));
+  }
+  await Deno.remove(`${ca}/${rootName}.key`);
+  assert.equal((await run("ca", "rotate", "--apply")).error, "error[ca_root_offline");
+  assert.match((await run("ca", "rotate", "--plan")).out, /postern ca import --certificate issuing\.pem/);
+  const [csr, pem] = [folder.file("issuing.csr"), folder.file("issuing.pem")];
+  assert.match((await run("ca", "request", "--out", csr)).out, /^request in /);
+  assert.equal((await run("ca", "request", "--out", csr)).error, "error[secret_file_exists");
+  const sign = (key: string) =>
+    run(
+      "ca",
+      "sign",
+      "--request",
+      csr,
+      "--root-key-file",
+      key,
+      "--root-cert-file",
+      folder.file("root.pem"),
+      "--out",
+      pem,
+    );
+  assert.equal((await run("ca", "sign", "--request", csr)).error, "error[cli_flag_value_missing");
+  assert.equal((await sign(folder.file("root.pem"))).error, "error[ca_state_unusable");
+  assert.match((await sign(folder.file("root.key"))).out, /^issuing CA [0-9a-f]{64} for localhost until /);
+  assert.equal((await run("ca", "import", "--certificate", csr)).error, "error[peer_certificate_malformed");
+  assert.match(
+    (await run("ca", "import", "--certificate", pem)).out,
+    /rotation of the issuing by operator: published/,
+  );
   assert.match((await run("ca", "rotate", "--apply")).out, /rotation of the issuing by operator: published/);
   assert.match((await run("ca", "rotate", "--plan")).out, /^A rotation is under way/);
 

@@ -5,6 +5,7 @@ import { P256, spkiOfKey } from "../../src/x509/mod.ts";
 
 export class MemoryVault implements AuthorityVault {
   readonly #kept = new Map<string, { readonly certificate: Uint8Array; readonly key: CryptoKey }>();
+  #waiting: { readonly pair: CryptoKeyPair; readonly request: Uint8Array } | undefined;
 
   privateKey(kind: VaultKind, sha256: string): Promise<CryptoKey | undefined> {
     return Promise.resolve(this.#kept.get(`${kind} ${sha256}`)?.key);
@@ -21,6 +22,27 @@ export class MemoryVault implements AuthorityVault {
       key: pair.privateKey,
     });
     return certificate;
+  }
+
+  async request(make: Parameters<AuthorityVault["request"]>[0]): Promise<Uint8Array> {
+    if (this.#waiting === undefined) {
+      const pair = await crypto.subtle.generateKey(P256, true, ["sign", "verify"]);
+      this.#waiting = { pair, request: await make(pair) };
+    }
+    return this.#waiting.request;
+  }
+
+  async adopt(bytes: Uint8Array): Promise<boolean> {
+    const certificate = readNodeCertificate(bytes);
+    const name = `issuing ${certificate.sha256}`;
+    if (this.#kept.has(name)) return true;
+    const pair = this.#waiting?.pair;
+    if (pair === undefined || (await spkiOfKey(pair.publicKey)).toHex() !== certificate.key.spki.toHex()) {
+      return false;
+    }
+    this.#kept.set(name, { certificate: bytes, key: pair.privateKey });
+    this.#waiting = undefined;
+    return true;
   }
 
   certificates(kind: VaultKind): Promise<Uint8Array[]> {

@@ -80,3 +80,10 @@ export function toPem(label: string, der: Uint8Array): string {
   const lines = der.toBase64().match(/.{1,64}/g) ?? [];
   return `-----BEGIN ${label}-----\n${lines.join("\n")}\n-----END ${label}-----\n`;
 }
+
+/** The bytes of the first block of a PEM text. Throws SyntaxError. */
+export function fromPem(text: string): Uint8Array<ArrayBuffer> {
+  const match = /-----BEGIN ([A-Z0-9 ]+)-----([A-Za-z0-9+/=\s]*)-----END \1-----/.exec(text);
+  if (match === null) throw new SyntaxError("Cannot decode PEM: there is no block");
+  return Uint8Array.fromBase64(match[2]);
+}

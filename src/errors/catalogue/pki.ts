@@ -317,6 +317,38 @@ export const PKI_ERRORS = {
     cause: "The certificate in control's answer is for another key or another node than the one that asked.",
     remedy: "Check what is between node and control plane, and that both run compatible versions.",
   },
+  ca_certificate_refused: {
+    title: "Certificate is not that of an issuing CA of this cluster",
+    blame: "operator",
+    retryable: false,
+    status: 400,
+    exit: 3,
+    cause:
+      "The certificate that is imported was not signed by a root that counts, is not for the key that waits at this control, or " +
+      "is no authority for nodes. The message says which.",
+    remedy:
+      "Sign the request of `postern ca request` of this very control with `postern ca sign`, where the root's key is, and import " +
+      "what that writes.",
+  },
+  ca_expires_soon: {
+    title: "An authority of nodes ends soon",
+    blame: "operator",
+    retryable: false,
+    cause:
+      "A root, an issuing CA or the whole trust bundle ends within `identity.expiry_warning`. Nothing renews it by itself.",
+    remedy:
+      "Rotate it: `postern ca rotate --apply` (`--root` for a root), or `postern ca request` where the root's key is offline. " +
+      "`postern ca show` tells what ends when.",
+  },
+  ca_expired: {
+    title: "An authority of nodes has ended",
+    blame: "operator",
+    retryable: false,
+    cause:
+      "A root, an issuing CA or the whole trust bundle is over: nodes do not believe certificates under it any more.",
+    remedy:
+      "Rotate it now: `postern ca rotate --apply`. Nodes whose root is over have to be enrolled again with new tokens.",
+  },
   ca_unavailable: {
     title: "Control plane cannot issue certificates",
     blame: "operator",
