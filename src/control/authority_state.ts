@@ -21,6 +21,8 @@ const rotationSchema = z.object({
   /** When the new one issues: nodes have the bundle by then. */
   activate_at_ms: z.number(),
   activated_at_ms: z.number().optional(),
+  /** Since when no certificate of the old one counts any more. */
+  drained_at_ms: z.number().optional(),
 });
 export type Rotation = z.infer<typeof rotationSchema>;
 

@@ -4,7 +4,7 @@
  * ```
  *   (none) --start--> published --publish time--> activated --nobody is left--> (none), the old one retired
  *          a new issuing CA, and      the new one issues;       all certificates of the old one
- *          root, in the bundle        both are believed         were renewed or have ended
+ *          root, in the bundle        both are believed         were renewed or have ended, a minute ago
  * ```
  * Each step is one write of the shared state, so that a control that is killed goes on from where it was; keys are made before
  * the write that names them, and destroyed after the write that retires them.
@@ -18,6 +18,8 @@ import type { ControlDeps } from "./config.ts";
 
 /** Least time for which the new one issues before the old one may go: other controls have seen it by then. */
 const minActiveMs = 60_000;
+/** Who was given the last new certificate has shown it on its open channels by then: else those would be cut. */
+const settleMs = 60_000;
 /** How long after its end an authority stays in the bundle, besides the grace time of identities. */
 const keptRetiredMs = 86_400_000;
 const maxAttempts = 8;
@@ -140,7 +142,13 @@ export async function advanceRotation(
   if (nowMs < (rotation.activated_at_ms ?? nowMs) + minActiveMs || identities.issuer === undefined) {
     return "waiting";
   }
-  if (await store.liveCertificates(rotation.from, nowMs) > 0) return "waiting";
+  const isDrained = await store.liveCertificates(rotation.from, nowMs) === 0;
+  if (isDrained !== (rotation.drained_at_ms !== undefined)) {
+    const { drained_at_ms: _before, ...rest } = rotation;
+    await identities.change(state, { rotation: isDrained ? { ...rest, drained_at_ms: nowMs } : rest });
+    return "waiting";
+  }
+  if (rotation.drained_at_ms === undefined || nowMs < rotation.drained_at_ms + settleMs) return "waiting";
   if (!await identities.change(state, { rotation: undefined }, retired(deps, state.bundle, rotation))) {
     return "waiting";
   }

@@ -9,7 +9,7 @@ import {
   type NodeTimes,
   startRenewalLoop,
 } from "../nodes/mod.ts";
-import { type SignedDocument } from "../pki/mod.ts";
+import { readNodeCertificate, type SignedDocument } from "../pki/mod.ts";
 import { P256, spkiOfKey } from "../x509/mod.ts";
 import { AuditBudget } from "./audit_budget.ts";
 import type { ControlDeps } from "./config.ts";
@@ -129,6 +129,7 @@ export class NodeDesk {
     const { deps } = this.#options;
     try {
       await deps.identities.refresh(maxAgeMs);
+      await this.#followIssuer();
       const { list, document } = await deps.identities.revocations();
       const { bundle } = deps.identities;
       const now = `${bundle.version} ${list.version} ${list.issuedAtMs}`;
@@ -141,6 +142,16 @@ export class NodeDesk {
     } catch (error) {
       deps.log("warn", "node trust not read", { code: codeOf(error) });
     }
+  }
+
+  /** After a rotation its own certificate must not be of the issuing CA that is retired: nobody counts it in the store. */
+  async #followIssuer(): Promise<void> {
+    const { deps, controlId } = this.#options;
+    const { issuer } = deps.identities;
+    const [, own] = this.#identity.credentials.chain;
+    if (issuer === undefined || readNodeCertificate(own).sha256 === issuer.sha256) return;
+    this.#identity.replaceCredentials(await certifyItself(deps, controlId));
+    deps.log("info", "control's own certificate is of the new issuing CA", { issuer_sha256: issuer.sha256 });
   }
 
   #trustFor(node: HostedNode): HostMessage {

@@ -54,6 +54,8 @@ Deno.test("a rotation ends the warnings of the issuing CA, and that of the root 
     clock.advance(deps.config.identity.publishMs);
     assert.equal(await advanceRotation(deps), "activated");
     clock.advance(120_000);
+    assert.equal(await advanceRotation(deps), "waiting");
+    clock.advance(60_000);
     assert.equal(await advanceRotation(deps), "retired");
   };
   clock.advance(340 * dayMs);

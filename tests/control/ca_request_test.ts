@@ -72,6 +72,8 @@ Deno.test("an issuing CA is requested, certified where the root is, imported, an
   assert.equal(renewed.status, 200, JSON.stringify(renewed.json));
   assert.equal(deps.identities.issuer?.sha256, issuing.sha256);
   clock.advance(120_000);
+  assert.equal(await advanceRotation(deps), "waiting");
+  clock.advance(60_000);
   assert.equal(await advanceRotation(deps), "retired");
   assert.deepEqual(
     (await control.store.auditEntries(50)).filter(({ action }) => action.startsWith("ca.")).map((

@@ -79,6 +79,8 @@ export interface ControlOptions {
   ) => ControlDeps["oidc"];
   readonly delivery?: ControlDeps["delivery"];
   readonly vault?: MemoryVault;
+  /** Where the wall clock starts; the first day of 2026 unless given. */
+  readonly wallMs?: number;
   /** Counts unless given: it comes around after 256 bytes. */
   readonly random?: ControlDeps["random"];
 }
@@ -91,7 +93,7 @@ export const noDelivery: ControlDeps["delivery"] = {
 
 /** Opens a control plane; `await using` closes it. */
 export async function openControl(options: ControlOptions = {}) {
-  const clock = new VirtualClock();
+  const clock = new VirtualClock(options.wallMs);
   const random = options.random ?? countingRandom(7);
   const store = openSqliteStore(":memory:", { wall: () => clock.wall(), ...options.store });
   const keyset = await openKeyset({ store, clock, random });
