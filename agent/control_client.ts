@@ -1,4 +1,5 @@
 /** What control is asked. */
+import { toBase64Url } from "../src/bytes/mod.ts";
 import type { SignedDocument } from "../src/pki/mod.ts";
 import { type ChannelAnswer, channelAnswer, type ChannelRequest } from "./private/channel_messages.ts";
 import {
@@ -32,6 +33,7 @@ import {
 } from "./control_messages.ts";
 import { ControlRequests, type ControlRequestsOptions } from "./control_requests.ts";
 import {
+  type EkProof,
   type IdentityAnswer,
   identityAnswer,
   type IdentityRenewRequest,
@@ -160,8 +162,15 @@ export class ControlClient {
   }
 
   /** This node's first certificate, for a one-time token. */
-  enrollIdentity(token: string, csr: string, signal: AbortSignal): Promise<IdentityAnswer> {
-    return this.#requests.post("v1/identity/enroll", { token, csr }, identityAnswer, signal, false);
+  enrollIdentity(
+    token: string,
+    csr: string,
+    signal: AbortSignal,
+    ekProof?: EkProof,
+  ): Promise<IdentityAnswer> {
+    const { enrollmentId, proof } = ekProof ?? {};
+    const byTpm = proof === undefined ? {} : { enrollment_id: enrollmentId, proof: toBase64Url(proof) };
+    return this.#requests.post("v1/identity/enroll", { token, csr, ...byTpm }, identityAnswer, signal, false);
   }
 
   async renewalNonce(signal: AbortSignal): Promise<string> {

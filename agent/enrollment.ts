@@ -34,6 +34,22 @@ export async function enroll(
   token: string,
   signal: AbortSignal,
 ): Promise<EnrolledMachine> {
+  const { enrollmentId, proof } = await proveEk(tpm, control, token, signal);
+  const finished = await control.finishEnrollment({
+    enrollment_id: enrollmentId,
+    proof: toBase64Url(proof),
+  }, signal);
+  checkAgent(tpm, finished.agent_id);
+  return { agentId: tpm.agentId, labels: finished.labels };
+}
+
+/** That this machine's TPM took part: what is sent with what the token is for. Throws as {@link enroll}. */
+export async function proveEk(
+  tpm: EnrollingTpm,
+  control: Pick<ControlClient, "beginEnrollment">,
+  token: string,
+  signal: AbortSignal,
+): Promise<{ readonly enrollmentId: string; readonly proof: Uint8Array }> {
   const begun = await control.beginEnrollment({
     token,
     ek_certificates: tpm.ek.certificates.map(toBase64Url),
@@ -42,18 +58,11 @@ export async function enroll(
   }, signal);
   checkAgent(tpm, begun.agent_id);
   const secret = await tpm.activate(begun.credential_blob, begun.encrypted_secret, signal);
-  let proof;
   try {
-    proof = proofOf(secret, begun, tpm);
+    return { enrollmentId: begun.enrollment_id, proof: proofOf(secret, begun, tpm) };
   } finally {
     secret.fill(0);
   }
-  const finished = await control.finishEnrollment({
-    enrollment_id: begun.enrollment_id,
-    proof: toBase64Url(proof),
-  }, signal);
-  checkAgent(tpm, finished.agent_id);
-  return { agentId: tpm.agentId, labels: finished.labels };
 }
 
 function proofOf(

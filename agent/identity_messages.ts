@@ -19,6 +19,11 @@ const signedDocument: z.ZodType<SignedDocument> = z.object({
 });
 const bundles = z.array(signedDocument).min(1).max(64);
 
+/** That the TPM of an endorsement key took part in an enrollment, for a token that is bound to it. */
+export interface EkProof {
+  readonly enrollmentId: string;
+  readonly proof: Uint8Array;
+}
 export const identityAnswer = z.object({
   certificate_chain: z.array(bytes).min(1).max(4),
   trust_bundles: bundles,

@@ -9,6 +9,7 @@ import { startRenewalLoop, takeTrust } from "../../src/nodes/mod.ts";
 import { makeCsr, type SignedDocument, signRenewal } from "../../src/pki/mod.ts";
 import type { Clock, Log, Random } from "../../src/ports/mod.ts";
 import type { ControlClient } from "../control_client.ts";
+import type { EkProof } from "../identity_messages.ts";
 import { checkAnswered, firstTrust, keptTrust, pinOf, type ProvenTrust } from "./answered_identity.ts";
 import {
   type KeptIdentity,
@@ -56,6 +57,8 @@ export interface EnrolledIdentityOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** For a token that is bound to a TPM, by this machine's; absent without one. */
+  readonly proveEk?: (token: string) => Promise<EkProof>;
   /** Of each renewal: `ok`, or why not. */
   readonly onRenewal?: (result: string) => void;
 }
@@ -107,7 +110,7 @@ export class EnrolledIdentity extends NodeIdentity {
     const keys = kept === undefined || kept.identity !== undefined ? await makeNodeKeys() : kept.keys;
     if (!isThere) await writeIdentityFile(path, { keys }, files);
     const csr = toBase64Url(await makeCsr(keys));
-    const answer = await firstOf(options.controls, (control) => control.enrollIdentity(token, csr, never));
+    const answer = await answered(options, token, csr);
     const trust = firstTrust(answer, pin, clock.wall());
     await checkAnswered(answer.certificate_chain, trust, keys, clock.wall());
     await writeIdentityFile(path, {
@@ -270,6 +273,17 @@ export class EnrolledIdentity extends NodeIdentity {
       }
     });
   }
+}
+
+/** With the TPM only where the token asks for it: whether it does, control says, and the token is still good. */
+async function answered({ controls, proveEk }: EnrolledIdentityOptions, token: string, csr: string) {
+  try {
+    return await firstOf(controls, (control) => control.enrollIdentity(token, csr, never));
+  } catch (error) {
+    if (proveEk === undefined || codeOf(error) !== "enrollment_ek_proof_missing") throw error;
+  }
+  const proof = await proveEk(token);
+  return await firstOf(controls, (control) => control.enrollIdentity(token, csr, never, proof));
 }
 
 /** @param replace what this node cannot read is given up as well, but not before control has answered */

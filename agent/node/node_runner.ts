@@ -17,6 +17,7 @@ import { version as programVersion } from "../../src/version.ts";
 import { ControlClient } from "../control_client.ts";
 import { proxyChooser } from "../egress.ts";
 import {
+  ekProver,
   EnrolledIdentity,
   type EnrolledIdentityOptions,
   hostKeyFileIn,
@@ -88,6 +89,7 @@ export async function openNode(
     clock,
     random,
     log,
+    ...(config.tpm === null ? {} : { proveEk: ekProver(config, config.tpm, api, { clock, random }) }),
     onRenewal: (result: string) => metrics.nodeRenewals.inc({ result }),
   };
   const identity: EnrolledIdentity = await EnrolledIdentity.load(options) ??

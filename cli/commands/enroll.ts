@@ -1,4 +1,5 @@
 import {
+  ekProver,
   EnrolledIdentity,
   hostKeyFileIn,
   hostKeyOf,
@@ -116,6 +117,9 @@ async function enrollNode(
       path,
       files,
       controls: [control],
+      ...(config.tpm === null
+        ? {}
+        : { proveEk: ekProver(config, config.tpm, control, { clock: systemClock, random: systemRandom }) }),
       clock: systemClock,
       random: systemRandom,
       log: noLog,

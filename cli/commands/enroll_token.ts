@@ -71,7 +71,8 @@ async function issue(
     return 0;
   }
   const labels = facts.labels === undefined ? "as the machine has" : facts.labels.join(", ") || "none";
-  const node = facts.role === undefined ? undefined : `${facts.role} ${facts.id}`;
+  const byTpm = facts.ek_sha256 === undefined ? "" : ` by the TPM of EK ${facts.ek_sha256}`;
+  const node = facts.role === undefined ? undefined : `${facts.role} ${facts.id}${byTpm}`;
   const bound = facts.ek_sha256 === undefined ? "any machine" : `the machine of EK ${facts.ek_sha256}`;
   const whom = node ?? `${bound}, labels ${labels}`;
   const where = request.wrap_to === undefined ? out : `${out}, which only the host of that key can open`;
@@ -81,41 +82,38 @@ async function issue(
 }
 
 function requestOf(call: Call): Parameters<ControlClient["issueEnrollmentToken"]>[0] {
-  const { label, ek, role, id } = call.values;
+  const { label, role, id } = call.values;
   if (role !== undefined || id !== undefined) return nodeRequestOf(call);
   const isBare = call.switches.has("no-labels");
   if (isBare && label !== undefined) throw invalid("--no-labels", "--label says the opposite");
   const labels = isBare ? [] : label?.split(",");
-  const ekSha256 = ek?.toLowerCase().replaceAll(":", "");
-  if (ekSha256 !== undefined && !/^[0-9a-f]{64}$/.test(ekSha256)) {
-    throw invalid("--ek", "expected 64 hex digits");
-  }
-  return {
-    ...(labels === undefined ? {} : { labels }),
-    ...(ekSha256 === undefined ? {} : { ek_sha256: ekSha256 }),
-    ...boundsOf(call),
-  };
+  return { ...(labels === undefined ? {} : { labels }), ...boundsOf(call) };
 }
 
 /** For a node: what concerns machines has no place there. */
 function nodeRequestOf(call: Call): Parameters<ControlClient["issueEnrollmentToken"]>[0] {
-  const { label, ek, role, id } = call.values;
+  const { label, role, id } = call.values;
   if (role === undefined || id === undefined) throw invalid("--role", "it goes with --id");
   if (!isNodeRole(role)) throw invalid("--role", `expected ${nodeRoles.join(", ")}`);
   if (!isNodeId(id)) throw invalid("--id", "expected 1 to 64 letters, digits and ._-");
-  if (label !== undefined || ek !== undefined || call.switches.has("no-labels")) {
-    throw invalid("--role", "labels and --ek are for machines with a TPM");
+  if (label !== undefined || call.switches.has("no-labels")) {
+    throw invalid("--role", "labels are for machines with a TPM");
   }
   return { role, id, ...boundsOf(call) };
 }
 
-/** Until when, and by which host. */
-function boundsOf(call: Call): { ttl_seconds?: number; wrap_to?: string } {
-  const { ttl, "wrap-to": wrapTo } = call.values;
+/** Until when, by which TPM and by which host. */
+function boundsOf(call: Call): { ttl_seconds?: number; ek_sha256?: string; wrap_to?: string } {
+  const { ttl, ek, "wrap-to": wrapTo } = call.values;
+  const ekSha256 = ek?.toLowerCase().replaceAll(":", "");
+  if (ekSha256 !== undefined && !/^[0-9a-f]{64}$/.test(ekSha256)) {
+    throw invalid("--ek", "expected 64 hex digits");
+  }
   // A mistyped key is found here, whoever control is.
   if (wrapTo !== undefined) parseHostKey(wrapTo);
   return {
     ...(ttl === undefined ? {} : { ttl_seconds: secondsOf(ttl) }),
+    ...(ekSha256 === undefined ? {} : { ek_sha256: ekSha256 }),
     ...(wrapTo === undefined ? {} : { wrap_to: wrapTo }),
   };
 }

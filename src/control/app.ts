@@ -5,7 +5,7 @@ import { PosternError } from "../errors/mod.ts";
 import { addAdminRoutes, ADMIN_PAGE_PATHS, ADMIN_RATE_GROUPS } from "./admin/mod.ts";
 import { answerChallenge, openChallenge } from "./attestation.ts";
 import { addCaRoutes } from "./ca_app.ts";
-import { caRoute, rotateCaRoute } from "./ca_routes.ts";
+import { caRoute, importCaRoute, requestCaRoute, rotateCaRoute } from "./ca_routes.ts";
 import type { ControlDeps, RateGroup } from "./config.ts";
 import {
   bearerOf,
@@ -94,6 +94,8 @@ const GROUPS: Readonly<Record<string, RateGroup>> = {
   [identityRenewRoute.path]: "identity",
   [caRoute.path]: "admin",
   [rotateCaRoute.path]: "admin",
+  [requestCaRoute.path]: "admin",
+  [importCaRoute.path]: "admin",
   [verifyTokenRoute.path]: "verify",
   [trustBundleRoute.path]: "identity",
   [revocationsRoute.path]: "identity",

@@ -1,4 +1,5 @@
 /** When authorities end, and whether somebody has to act: nothing renews a root, and a rotation takes an operator. */
+import { instant } from "../bytes/mod.ts";
 import { type AcceptedAuthority, isAccepted } from "../pki/mod.ts";
 import type { Log } from "../ports/mod.ts";
 import type { AuthorityState } from "./authority_state.ts";
@@ -75,7 +76,7 @@ export class EndingLog {
         code,
         kind,
         sha256,
-        ends_at: new Date(endsAtMs).toISOString(),
+        ends_at: instant(endsAtMs),
       });
     }
   }

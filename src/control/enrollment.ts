@@ -41,6 +41,8 @@ const openSchema = z.object({
   ak_public: z.string(),
   ak_name: z.string(),
   proof_sha256: z.string(),
+  /** Begun with a token of a node, which is bound to this EK: it lets no machine in. */
+  for_node: z.boolean().optional(),
 });
 type Open = z.infer<typeof openSchema>;
 
@@ -95,33 +97,71 @@ export function finishEnrollment(
   proof: Uint8Array,
 ): Promise<MachineRecord> {
   return audited(deps, "machine.enroll", async (facts) => {
-    const record = await deps.store.takeOpenEnrollment(enrollmentId);
-    if (record === undefined) {
-      throw new PosternError("enrollment_unknown", "Cannot finish enrollment: it is not open");
-    }
-    const begun = openSchema.parse(JSON.parse(record.body));
-    Object.assign(facts, {
-      tokenId: record.tokenId,
-      agentId: begun.agent_id,
-      ekSha256: begun.ek_sha256,
-      isKnown: true,
-    });
-    if (deps.clock.wall() >= record.expiresAtMs) {
-      throw new PosternError("enrollment_expired", "Cannot finish enrollment: its time is over");
-    }
-    if (!equalConstantTime(fromHex(sha256(proof)), fromHex(begun.proof_sha256))) {
-      throw new PosternError(
-        "enrollment_proof_invalid",
-        "Cannot finish enrollment: the TPM has not given out the secret",
-      );
+    const { record, begun } = await proven(deps, enrollmentId, proof, facts);
+    if (begun.for_node === true) {
+      facts.reason = "for a node";
+      throw tokenRefused();
     }
     return machineOf(await enroll(deps, record, begun), facts);
   });
 }
 
+/**
+ * Whether the TPM of this EK takes part in a node's enrollment: what {@link beginEnrollment} began with the same token.
+ * Throws `enrollment_unknown`, `enrollment_expired`, `enrollment_proof_invalid`, `enrollment_token_foreign`.
+ */
+export async function checkEkProof(
+  deps: Pick<ControlDeps, "store" | "clock">,
+  token: { readonly tokenId: string; readonly ekSha256: string },
+  { enrollmentId, proof }: EkProof,
+): Promise<void> {
+  const { record, begun } = await proven(deps, enrollmentId, proof, {});
+  if (record.tokenId !== token.tokenId || begun.for_node !== true) {
+    throw new PosternError("enrollment_unknown", "Cannot enroll node: the proof is of another enrollment");
+  }
+  // The token may have been issued anew for another TPM since; what was judged is what counts.
+  if (begun.ek_sha256 !== token.ekSha256) throw foreign();
+}
+
+export interface EkProof {
+  readonly enrollmentId: string;
+  /** As `enrollmentProof` makes it. */
+  readonly proof: Uint8Array;
+}
+
+/** An enrollment that was begun, and ends here whatever comes of it. */
+async function proven(
+  deps: Pick<ControlDeps, "store" | "clock">,
+  enrollmentId: string,
+  proof: Uint8Array,
+  facts: AuditFacts,
+): Promise<{ readonly record: OpenEnrollment; readonly begun: Open }> {
+  const record = await deps.store.takeOpenEnrollment(enrollmentId);
+  if (record === undefined) {
+    throw new PosternError("enrollment_unknown", "Cannot finish enrollment: it is not open");
+  }
+  const begun = openSchema.parse(JSON.parse(record.body));
+  Object.assign(facts, {
+    tokenId: record.tokenId,
+    agentId: begun.agent_id,
+    ekSha256: begun.ek_sha256,
+    isKnown: true,
+  });
+  if (deps.clock.wall() >= record.expiresAtMs) {
+    throw new PosternError("enrollment_expired", "Cannot finish enrollment: its time is over");
+  }
+  if (!equalConstantTime(fromHex(sha256(proof)), fromHex(begun.proof_sha256))) {
+    throw new PosternError(
+      "enrollment_proof_invalid",
+      "Cannot finish enrollment: the TPM has not given out the secret",
+    );
+  }
+  return { record, begun };
+}
+
 async function open(
   deps: ControlDeps,
-  { tokenId }: EnrollmentToken,
+  { tokenId, node }: EnrollmentToken,
   shown: ShownKeys,
   keys: JudgedKeys,
   { agentId, ekSha256 }: { agentId: string; ekSha256: string },
@@ -139,6 +179,7 @@ async function open(
     ak_public: toBase64Url(shown.akPublic),
     ak_name: toBase64Url(keys.akName),
     proof_sha256: sha256(proof),
+    ...(node === undefined ? {} : { for_node: true }),
   };
   const expiresAtMs = clock.wall() + enrollmentMs;
   await store.putOpenEnrollment(
@@ -209,21 +250,24 @@ function checkToken(
   ekSha256: string,
   facts: AuditFacts,
 ): void {
-  if (record.node !== undefined) {
+  if (record.node !== undefined && record.ekSha256 === undefined) {
     facts.reason = "for a node without a TPM";
     throw tokenRefused();
   }
-  if ((record.usedBy ?? agentId) !== agentId) {
+  // Which key of a node has used it is judged where that key is shown.
+  if (record.node === undefined && (record.usedBy ?? agentId) !== agentId) {
     facts.reason = `used by ${record.usedBy}`;
     throw tokenRefused();
   }
-  if ((record.ekSha256 ?? ekSha256) !== ekSha256) {
-    throw new PosternError("enrollment_token_foreign", "Cannot enroll machine: its token is for another TPM");
-  }
+  if ((record.ekSha256 ?? ekSha256) !== ekSha256) throw foreign();
 }
 
 function tokenRefused(): PosternError {
   return new PosternError("enrollment_token_refused", "Cannot enroll machine: its token is not valid");
+}
+
+function foreign(): PosternError {
+  return new PosternError("enrollment_token_foreign", "Cannot enroll: the token is for another TPM");
 }
 
 function revoked(): PosternError {

@@ -59,8 +59,8 @@ export const enrollmentTokenRequestSchema = z.object({
   }),
 }).refine((request) => (request.role === undefined) === (request.id === undefined), {
   error: "needs role and id, or neither",
-}).refine((request) => request.role === undefined || (request.labels ?? request.ek_sha256) === undefined, {
-  error: "labels and ek_sha256 are for machines, role and id for nodes",
+}).refine((request) => request.role === undefined || request.labels === undefined, {
+  error: "labels are for machines, role and id for nodes",
 }).openapi("EnrollmentTokenRequest");
 
 export const enrollmentTokenResponseSchema = z.object({

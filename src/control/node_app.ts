@@ -29,8 +29,9 @@ export function addNodeRoutes(app: OpenAPIHono<ControlEnv>, controlDeps: Control
   };
 
   app.openapi(identityEnrollRoute, async (context) => {
-    const { token, csr } = context.req.valid("json");
-    return context.json(toldOf(await enrollNode(deps, token, csr)), 200);
+    const { token, csr, enrollment_id: enrollmentId, proof } = context.req.valid("json");
+    const ekProof = enrollmentId === undefined || proof === undefined ? undefined : { enrollmentId, proof };
+    return context.json(toldOf(await enrollNode(deps, token, csr, ekProof)), 200);
   });
 
   app.openapi(renewalNonceRoute, async (context) => {

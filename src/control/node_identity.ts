@@ -17,6 +17,7 @@ import {
 import type { IdentityRecord } from "../ports/mod.ts";
 import type { AuditBudget } from "./audit_budget.ts";
 import type { ControlDeps } from "./config.ts";
+import { checkEkProof, type EkProof } from "./enrollment.ts";
 import { shownToken } from "./enrollment_token.ts";
 import type { RenewalNonces } from "./renewal_nonce.ts";
 
@@ -47,6 +48,7 @@ interface Facts {
   id?: string;
   tokenId?: string;
   serial?: string;
+  ekSha256?: string;
   /** Whether a token or a key was proved. */
   isKnown?: boolean;
   /** Whether the audit has to have it, refusals aside. */
@@ -59,13 +61,29 @@ interface Facts {
  * Spends a token for the key of a request. The key that used a token may come again with it until the token is over: its first
  * answer may have been lost.
  * @throws PosternError `enrollment_token_malformed`, `enrollment_token_refused`, `enrollment_token_expired`, `csr_*`,
- * `peer_certificate_revoked`, `identity_limit_reached`, `ca_unavailable`
+ * `peer_certificate_revoked`, `identity_limit_reached`, `ca_unavailable`, `enrollment_ek_proof_missing`, and what `checkEkProof` throws
+ * @param ekProof for a token that is bound to an endorsement key
  */
-export function enrollNode(deps: NodeIdentityDeps, token: string, csr: Uint8Array): Promise<IssuedIdentity> {
+export function enrollNode(
+  deps: NodeIdentityDeps,
+  token: string,
+  csr: Uint8Array,
+  ekProof?: EkProof,
+): Promise<IssuedIdentity> {
   return audited(deps, "identity.enroll", async (facts) => {
     const nowMs = deps.clock.wall();
     // The token first: nobody without one has requests judged.
-    const { tokenId, role, id } = await heldToken(deps, token, nowMs, facts);
+    const { tokenId, role, id, ekSha256 } = await heldToken(deps, token, nowMs, facts);
+    if (ekSha256 !== undefined) {
+      facts.ekSha256 = ekSha256;
+      if (ekProof === undefined) {
+        throw new PosternError(
+          "enrollment_ek_proof_missing",
+          "Cannot enroll node: its token is for one TPM, which has to take part",
+        );
+      }
+      await checkEkProof(deps, { tokenId, ekSha256 }, ekProof);
+    }
     const { publicKey, uris } = readCsr(csr);
     checkAskedName(deps, { role, id }, uris);
     await checkNotRevoked(deps, { role, id }, publicKey);
@@ -214,7 +232,7 @@ async function heldToken(deps: NodeIdentityDeps, token: string, nowMs: number, f
     throw tokenRefused();
   }
   facts.isKnown = true;
-  const { node, expiresAtMs, tokenId } = shown.record;
+  const { node, expiresAtMs, tokenId, ekSha256 } = shown.record;
   if (node === undefined || !isNodeRole(node.role)) {
     facts.reason = "for a machine with a TPM";
     throw tokenRefused();
@@ -223,7 +241,7 @@ async function heldToken(deps: NodeIdentityDeps, token: string, nowMs: number, f
   if (nowMs >= expiresAtMs) {
     throw new PosternError("enrollment_token_expired", "Cannot enroll node: the time of its token is over");
   }
-  return { tokenId, role: node.role, id: node.id };
+  return { tokenId, role: node.role, id: node.id, ekSha256 };
 }
 
 function checkAskedName(
@@ -316,7 +334,7 @@ async function audited<T>(
 }
 
 async function audit(deps: ControlDeps, action: string, facts: Facts, outcome: string): Promise<void> {
-  const { role, id, tokenId, serial, reason } = facts;
+  const { role, id, tokenId, serial, ekSha256, reason } = facts;
   const subject = role === undefined ? "unknown" : `${role}/${id}`;
   deps.log(outcome === "ok" ? "info" : "warn", "node identity", {
     step: action,
@@ -333,6 +351,7 @@ async function audit(deps: ControlDeps, action: string, facts: Facts, outcome: s
     detail: {
       ...(tokenId === undefined ? {} : { token_id: tokenId }),
       ...(serial === undefined ? {} : { serial }),
+      ...(ekSha256 === undefined ? {} : { ek_sha256: ekSha256 }),
       ...(reason === undefined ? {} : { reason }),
     },
   });

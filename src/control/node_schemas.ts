@@ -40,6 +40,14 @@ const signedDocument = z.object({
 export const identityEnrollRequestSchema = z.object({
   token: managementTokenSchema.openapi({ description: "An enrollment token of a role and an id." }),
   csr,
+  enrollment_id: z.string().min(1).max(64).optional().openapi({
+    description: "Of /v1/enroll/begin with the same token, where that is bound to an endorsement key.",
+  }),
+  proof: z.string().length(43).pipe(bytes(32)).optional().openapi({
+    description: "HMAC-SHA-256 under the secret that the TPM gave out, as for /v1/enroll/finish.",
+  }),
+}).refine(({ enrollment_id, proof }) => (enrollment_id === undefined) === (proof === undefined), {
+  error: "needs enrollment_id and proof, or neither",
 }).openapi("IdentityEnrollRequest");
 
 export const identityResponseSchema = z.object({

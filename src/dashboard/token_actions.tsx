@@ -21,9 +21,8 @@ export function addTokenActions(app: Hono<DashboardEnv>, deps: DashboardDeps): v
     const ek = form.text("ek_sha256").toLowerCase();
     const wrapTo = form.text("wrap_to");
     const request = {
-      ...(kind === "machine"
-        ? { ...(labels.length === 0 ? {} : { labels }), ...(ek === "" ? {} : { ek_sha256: ek }) }
-        : { role: kind, id: form.text("id") }),
+      ...(kind === "machine" ? (labels.length === 0 ? {} : { labels }) : { role: kind, id: form.text("id") }),
+      ...(ek === "" ? {} : { ek_sha256: ek }),
       ...(minutes === undefined ? {} : { ttl_seconds: minutes * 60 }),
       ...(wrapTo === "" ? {} : { wrap_to: wrapTo }),
       delivery: form.isChecked("by_link") ? "link" : "answer",

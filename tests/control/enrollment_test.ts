@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { noEkTrust } from "../../src/attestation/ek/mod.ts";
 import { toBase64Url } from "../../src/bytes/mod.ts";
 import { tpmTrust } from "../../src/control/mod.ts";
+import { makeCsr } from "../../src/pki/mod.ts";
+import { makeKeys } from "../support/made_cluster.ts";
 import { MadeMachine, madeTrust, tokenFor } from "./made_machines.ts";
 import { assertProblem, type Control, type ControlOptions, defaultLimits, openControl } from "./support.ts";
 
@@ -279,4 +281,43 @@ Deno.test("POST /v1/enroll/tokens is for operators: authorization_required, role
   assert.equal(json.token_id, json.token.split(".")[1]);
   assert.equal((await ask({ management_token: operator })).json.expires_at, "2026-01-01T01:00:00.000Z");
   assertProblem(await ask({}, operator), 503, "enrollment_tokens_full");
+});
+
+Deno.test("a node's token that is bound to a TPM lets the node in by that TPM only: enrollment_ek_proof_missing", async () => {
+  await using control = await open();
+  const token = await tokenFor(control, { role: "connector", id: "c1", ek_sha256: one.ekSha256 });
+  const csr = toBase64Url(await makeCsr(await makeKeys()));
+  const enroll = (proof: object = {}, by = csr) =>
+    control.post("/v1/identity/enroll", { token, csr: by, ...proof });
+  const begin = async (machine = one, by = token) =>
+    await control.post("/v1/enroll/begin", machine.begin(by));
+  assertProblem(await enroll(), 403, "enrollment_ek_proof_missing");
+  assertProblem(await enroll({ enrollment_id: "x" }), 400, "request_invalid");
+  assertProblem(await begin(two), 403, "enrollment_token_foreign");
+  // The same EK, but begun to let the machine in; and the other way round.
+  const ofMachine = await tokenFor(control, { ek_sha256: one.ekSha256 });
+  assertProblem(await enroll(one.finish((await begin(one, ofMachine)).json)), 403, "enrollment_unknown");
+  const asMachine = await control.post("/v1/enroll/finish", one.finish((await begin()).json));
+  assertProblem(asMachine, 403, "enrollment_token_refused");
+  // A proof by the wrong TPM, a late one, one of another token of the same TPM.
+  assertProblem(await enroll(two.finish((await begin()).json)), 403, "enrollment_proof_invalid");
+  const late = one.finish((await begin()).json);
+  control.clock.advance(60_000);
+  assertProblem(await enroll(late), 403, "enrollment_expired");
+  const another = await tokenFor(control, { role: "connector", id: "c2", ek_sha256: one.ekSha256 });
+  assertProblem(await enroll(one.finish((await begin(one, another)).json)), 403, "enrollment_unknown");
+
+  const proof = one.finish((await begin()).json);
+  const { status, json } = await enroll(proof);
+  assert.equal(status, 200, JSON.stringify(json));
+  assert.equal(json.spiffe_id, "spiffe://tunnel.example/connector/c1");
+  const line = await lastAudit(control);
+  assert.deepEqual([line.action, line.outcome, line.ek_sha256], ["identity.enroll", "ok", one.ekSha256]);
+  assertProblem(await enroll(proof), 403, "enrollment_unknown");
+  assert.equal((await enroll(one.finish((await begin()).json))).status, 200, "the same key may come again");
+  const other = toBase64Url(await makeCsr(await makeKeys()));
+  assertProblem(await enroll(one.finish((await begin()).json), other), 403, "enrollment_token_refused");
+  const labelled = { role: "connector", id: "c3", labels: ["a"] };
+  const operator = await control.tokenOf("ops", "operator");
+  assertProblem(await control.post("/v1/enroll/tokens", labelled, operator), 400, "request_invalid");
 });

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readIdentityFile } from "../../agent/identity/identity_file.ts";
 import { identityFileIn, plainFiles } from "../../agent/identity/mod.ts";
+import { readCertificate } from "../../src/attestation/ek/mod.ts";
 import { pemOfChain, readNodeCertificate } from "../../src/pki/mod.ts";
 import { der } from "../../src/bytes/mod.ts";
 import { freePort } from "../support/ports.ts";
@@ -57,7 +58,7 @@ class Nodes implements AsyncDisposable {
     });
   }
 
-  async token(role: string, id: string, file = role): Promise<void> {
+  async token(role: string, id: string, file = role, flags: string[] = []): Promise<void> {
     const process = startPostern([
       "enroll-token",
       `--out=${this.folder.file(`${file}.token`)}`,
@@ -65,6 +66,7 @@ class Nodes implements AsyncDisposable {
       `--id=${id}`,
       `--control=http://127.0.0.1:${this.port}`,
       `--token-file=${this.operatorToken}`,
+      ...flags,
     ], this.folder);
     this.#started.push(process);
     const { code, stderr } = await process.finished();
@@ -95,7 +97,7 @@ class Nodes implements AsyncDisposable {
       if (row?.status === "ONLINE") return true;
       await new Promise((resolve) => setTimeout(resolve, 1_000));
       return false;
-    }, 30_000);
+    }, 90_000);
   }
 
   async isReady(port: number): Promise<boolean> {
@@ -150,9 +152,16 @@ Deno.test("connector and tunneler enroll, are online once echoes went all the wa
   await using nodes = await Nodes.make();
   await using tpm = await Swtpm.start({ name: "first" });
   const sealing = { tpm: tpm.address, identity_seal: "tpm" };
-  let edge = await nodes.edge();
+  const trusting = { "attestation.roots_directory": tpm.rootsDirectory };
+  let edge = await nodes.edge(trusting);
   await nodes.token("connector", "c1");
-  await nodes.token("tunneler", "t1");
+  // Nobody gets in by it without this very TPM.
+  await nodes.token("tunneler", "t1", "tunneler", [
+    `--ek=${readCertificate(tpm.certificates.p384!).keySha256}`,
+  ]);
+  const without = await nodes.node("tunneler").finished();
+  assert.match(without.stderr, /enrollment_ek_proof_missing/);
+  await Deno.remove(nodes.folder.file("tunneler"), { recursive: true });
   let connector = nodes.node("connector");
   await nodes.ready("connector");
   let tunneler = nodes.node("tunneler", sealing);
@@ -180,7 +189,7 @@ Deno.test("connector and tunneler enroll, are online once echoes went all the wa
   await nodes.ready("tunneler");
   await edge.stop("SIGKILL");
   await nodes.ready("connector", false);
-  edge = await nodes.edge();
+  edge = await nodes.edge(trusting);
   await nodes.ready("connector");
   await nodes.ready("tunneler");
   for (const process of [connector, tunneler, edge]) assert.ok(!process.hasEnded);

@@ -50,7 +50,7 @@ const EnrollmentForm: FC<{ csrf: string }> = ({ csrf }) => (
           <Field
             id="ek"
             label="Endorsement key"
-            hint="For machines: only this TPM may use the token. SHA-256 of the key, 64 hex digits."
+            hint="Only this TPM may use the token. SHA-256 of the key, 64 hex digits."
           >
             <input id="ek" name="ek_sha256" maxlength={64} aria-describedby="ek-hint" />
           </Field>

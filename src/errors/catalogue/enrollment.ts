@@ -79,6 +79,16 @@ export const ENROLLMENT_ERRORS = {
     cause: "The token was never issued, or another machine has used it: each lets one machine in.",
     remedy: "Ask an operator for a token of this machine's own: `postern enroll-token --out FILE`.",
   },
+  enrollment_ek_proof_missing: {
+    title: "Token of this node is bound to a TPM",
+    blame: "peer",
+    retryable: false,
+    status: 403,
+    exit: 3,
+    cause: "The operator has bound the token to one endorsement key, and no TPM took part in the enrollment.",
+    remedy:
+      "Name the TPM of this host (`tpm: /dev/tpmrm0`, or `--tpm`) and enroll again with the same token.",
+  },
   enrollment_token_expired: {
     title: "Enrollment token has expired",
     blame: "peer",

@@ -1,5 +1,7 @@
 import type { IdentityControl } from "../../../agent/identity/mod.ts";
+import { toBase64Url } from "../../../src/bytes/mod.ts";
 import {
+  type EkProof,
   identityAnswer,
   type IdentityRenewRequest,
   nonceAnswer,
@@ -25,8 +27,12 @@ export function inProcess(
   };
   const client = {
     renewals: 0,
-    enrollIdentity: (token: string, csr: string) =>
-      ask(identityAnswer, () => control.post("/v1/identity/enroll", { token, csr })),
+    enrollIdentity: (token: string, csr: string, _signal: AbortSignal, ekProof?: EkProof) => {
+      const byTpm = ekProof === undefined
+        ? {}
+        : { enrollment_id: ekProof.enrollmentId, proof: toBase64Url(ekProof.proof) };
+      return ask(identityAnswer, () => control.post("/v1/identity/enroll", { token, csr, ...byTpm }));
+    },
     renewalNonce: async () => (await ask(nonceAnswer, () => control.post("/v1/identity/nonce", {}))).nonce,
     renewIdentity: (request: IdentityRenewRequest) => {
       client.renewals++;
