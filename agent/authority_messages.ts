@@ -39,6 +39,22 @@ export const authoritiesAnswer = z.object({
 export const authorityRequested = z.object({ request: z.string().max(8_192) });
 export type AuthoritiesAnswer = z.infer<typeof authoritiesAnswer>;
 
+export interface NodeRuleRequest {
+  readonly connector: string;
+  readonly tunneler: string;
+}
+const selector = z.string().max(128);
+export const nodeRulesAnswer = z.object({
+  rules: z.array(z.object({
+    connector: selector,
+    tunneler: selector,
+    added_by: z.string().max(256),
+    added_at: instant,
+  })),
+});
+export type NodeRulesAnswer = z.infer<typeof nodeRulesAnswer>;
+export const nodeRulesChanged = z.object({ changed: z.boolean() });
+
 export interface RevokeIdentityRequest {
   readonly kind: string;
   readonly value: string;

@@ -8,6 +8,10 @@ import {
   authorityRequested,
   type IdentityRevoked,
   identityRevoked,
+  type NodeRuleRequest,
+  type NodeRulesAnswer,
+  nodeRulesAnswer,
+  nodeRulesChanged,
   type RevokeIdentityRequest,
 } from "./authority_messages.ts";
 import {
@@ -212,6 +216,19 @@ export class ControlClient {
 
   revokeIdentity(request: RevokeIdentityRequest, signal: AbortSignal): Promise<IdentityRevoked> {
     return this.#requests.post("v1/revocations", request, identityRevoked, signal, true);
+  }
+
+  /** Which tunnelers may come to which connectors; for operators, like the two below. */
+  nodeRules(signal: AbortSignal): Promise<NodeRulesAnswer> {
+    return this.#requests.get("api/admin/node-rules", nodeRulesAnswer, signal, true);
+  }
+
+  allowNodes(rule: NodeRuleRequest, signal: AbortSignal): Promise<{ readonly changed: boolean }> {
+    return this.#requests.post("api/admin/node-rules/allow", rule, nodeRulesChanged, signal, true);
+  }
+
+  disallowNodes(rule: NodeRuleRequest, signal: AbortSignal): Promise<{ readonly changed: boolean }> {
+    return this.#requests.post("api/admin/node-rules/disallow", rule, nodeRulesChanged, signal, true);
   }
 
   /** A page of machines in the order of their agent ids; for operators, like the four below. */

@@ -26,7 +26,7 @@ import {
   helpCommand,
   versionCommand,
 } from "./reference_commands.ts";
-import { connectorCommand, tunnelerCommand } from "./node_commands.ts";
+import { connectorCommand, nodesCommand, tunnelerCommand } from "./node_commands.ts";
 import { connectCommand } from "./private_commands.ts";
 import { upgradeCommand } from "./upgrade/command.ts";
 
@@ -50,6 +50,7 @@ export const commands: readonly Command[] = [
   adminCommand,
   machinesCommand,
   machineCommand,
+  nodesCommand,
   caCommand,
   policyCommand,
   auditCommand,

@@ -77,10 +77,10 @@ export const enrollTokenCommand: Command = {
     {
       name: "label",
       short: "l",
-      help: "Label of the machine, may be repeated; an enrolled one keeps its own when absent.",
+      help: "Label of the machine or node, may be repeated; an enrolled one keeps its own when absent.",
       placeholder: "LABEL,...",
     },
-    { name: "no-labels", help: "Take all labels from a machine that is enrolled already." },
+    { name: "no-labels", help: "Take all labels from a machine or node that is enrolled already." },
     {
       name: "role",
       placeholder: "edge|connector|tunneler|control",

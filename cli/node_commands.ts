@@ -1,6 +1,6 @@
-/** The commands that run connectors and tunnelers. */
+/** The commands that run connectors and tunnelers, and say who may come to whom. */
 import type { Command } from "./command.ts";
-import { configFlag } from "./flags.ts";
+import { configFlag, jsonFlag, operatorFlags } from "./flags.ts";
 
 export const connectorCommand: Command = {
   name: "connector",
@@ -62,4 +62,34 @@ export const tunnelerCommand: Command = {
     "log.format",
   ],
   run: async (call) => (await import("./commands/node.ts")).runNode("tunneler", call),
+};
+
+export const nodesCommand: Command = {
+  name: "nodes",
+  summary: "Say which tunnelers may come to which connectors.",
+  details: [
+    "Example: postern nodes allow --connector c1 --tunneler t1",
+    "         postern nodes allow --connector 'eu-*' --tunneler label=office",
+    "         postern nodes disallow --connector c1 --tunneler t1",
+    "         postern nodes rules",
+    "",
+    "A selector is an id, a pattern of ids with *, or label=NAME for nodes whose enrollment token had that label. What no rule",
+    "allows is refused; a rule that is taken away cuts whoever was let in by it alone.",
+    "Asks control with an operator's token: that of the edge on this machine unless --token-file names another.",
+  ],
+  arguments: [
+    {
+      name: "ACTION",
+      help: "allow, disallow or rules.",
+      required: true,
+      words: ["allow", "disallow", "rules"],
+    },
+  ],
+  flags: [
+    { name: "connector", help: "Connectors of the rule.", placeholder: "SELECTOR" },
+    { name: "tunneler", help: "Tunnelers of the rule.", placeholder: "SELECTOR" },
+    ...operatorFlags,
+    jsonFlag,
+  ],
+  run: async (call) => (await import("./commands/nodes.ts")).runNodes(call),
 };

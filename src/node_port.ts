@@ -1,6 +1,6 @@
 /** Where connectors and tunnelers come to an edge's control. */
 import type { EdgeConfig } from "./config/mod.ts";
-import { type ControlDeps, NodeDesk, TunnelerPairs } from "./control/mod.ts";
+import { type ControlDeps, NodeDesk } from "./control/mod.ts";
 import { codeOf } from "./errors/mod.ts";
 import type { Clock } from "./ports/mod.ts";
 import type { Metrics } from "./telemetry/mod.ts";
@@ -27,7 +27,7 @@ export class NodePort {
 
   /** @param undo runs before it throws. Throws `ca_unavailable`, `listen_failed`. */
   async open(deps: Deps, undo: () => Promise<void>): Promise<void> {
-    const { listen, pairs, maxConnected } = this.#config.nodes;
+    const { listen, maxConnected } = this.#config.nodes;
     const metrics = this.#metrics;
     this.#deps = deps;
     if (listen === null) return;
@@ -36,7 +36,6 @@ export class NodePort {
         listen,
         controlId: this.#controlId,
         deps,
-        pairs: new TunnelerPairs(pairs),
         maxNodes: maxConnected,
         onHandshake: (result) => metrics.nodeHandshakes.inc({ result }),
         onHeartbeat: (role) => metrics.nodeHeartbeats.inc({ role, result: "ok" }),

@@ -1,8 +1,9 @@
 /** A connector: tunnelers come to it by mutual TLS, and it tells control about them and itself. */
 import { instant } from "../../src/bytes/mod.ts";
 import type { AgentConfig } from "../../src/config/mod.ts";
-import { HostedNodes, type HostMessage } from "../../src/nodes/mod.ts";
+import { HostedNodes, type HostMessage, RefusalBook } from "../../src/nodes/mod.ts";
 import { formatSpiffeId, type SignedDocument } from "../../src/pki/mod.ts";
+import { matchesNodeId } from "../../src/policy/mod.ts";
 import {
   callControl,
   demandAddresses,
@@ -25,18 +26,24 @@ export async function startConnector(config: AgentConfig, deps: NodeDeps): Promi
   const parts = await openNode("connector", config, deps);
   const { identity, clock, random, log, metrics } = parts;
   /** Control's word on who may come: nobody before it was heard, and as it was heard last while control is away. */
-  let allowed: ReadonlySet<string> = new Set();
+  let allowed: readonly string[] = [];
+  const refused = new RefusalBook();
   const nodes: HostedNodes = new HostedNodes({
     listen: config.node.listen,
     identity,
     expected: {
       expectedRole: "tunneler",
-      policy: ({ id }) => allowed.has("*") || allowed.has(id) ? undefined : "not of this connector",
+      policy: ({ id }) =>
+        allowed.some((pattern) => matchesNodeId(pattern, id))
+          ? undefined
+          : "no rule lets it come to this connector",
     },
     clock,
     random,
     log,
     maxNodes: MAX_TUNNELERS,
+    onRefused: (code, address, node) =>
+      refused.add({ code, address, ...(node === undefined ? {} : { node }) }),
     onHandshake: (result) => metrics.nodeHandshakes.inc({ result }),
     onHeartbeat: () => metrics.nodeHeartbeats.inc({ role: "tunneler", result: "ok" }),
     onRenewal: (result) => metrics.nodeRenewals.inc({ result }),
@@ -44,11 +51,11 @@ export async function startConnector(config: AgentConfig, deps: NodeDeps): Promi
     onRelayedEcho: (node, nonce) => control.link?.answerEcho(nonce, node.peer.id),
   });
   const control = callControl(parts, {
-    onWelcome: (tunnelers) => {
-      allowed = new Set(tunnelers);
-      // Those that may not come any more are judged again, and cut.
-      identity.replaceTrust(identity.trust);
+    onAccess: (tunnelers) => {
+      allowed = tunnelers;
+      nodes.judge();
     },
+    refusals: () => refused.take(clock.now()),
     tunnelers: () =>
       nodes.all.filter(({ isOnline }) => isOnline).map(({ peer, facts }) => ({
         id: peer.id,

@@ -3,7 +3,7 @@ import type { AgentConfig } from "../../src/config/mod.ts";
 import { readSecretFile } from "../../src/config/mod.ts";
 import { openPrivateDirectory, readAuthorities, systemClock, systemRandom } from "../../src/driver/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
-import { NodeCaller, type NodeFacts, type TunnelerReport } from "../../src/nodes/mod.ts";
+import { NodeCaller, type NodeFacts, type NodeRefusal, type TunnelerReport } from "../../src/nodes/mod.ts";
 import type { NodeRole } from "../../src/pki/mod.ts";
 import type { Clock, Log, Random } from "../../src/ports/mod.ts";
 import {
@@ -146,7 +146,8 @@ export function callControl(
   hooks: {
     readonly tunnelers?: () => readonly TunnelerReport[];
     readonly onTunnelerEcho?: (tunneler: string, nonce: string) => void;
-    readonly onWelcome?: (allowed: readonly string[]) => void;
+    readonly onAccess?: (tunnelers: readonly string[]) => void;
+    readonly refusals?: () => readonly NodeRefusal[];
   },
 ): NodeCaller {
   const { role } = identity.id;

@@ -9,7 +9,7 @@ import { withOperatorClient } from "../operator_client.ts";
 
 /**
  * `postern enroll-token --out FILE [--label LABEL]... [--ek SHA256] [--ttl DURATION]`, for a node
- * `postern enroll-token --out FILE --role ROLE --id ID [--ttl DURATION]`, both with `[--wrap-to HOST-KEY]`. The token goes into the file and nowhere
+ * `postern enroll-token --out FILE --role ROLE --id ID [--label LABEL]... [--ttl DURATION]`, both with `[--wrap-to HOST-KEY]`. The token goes into the file and nowhere
  * else; with `--link` in the place of --out, a link that shows it once is printed. Throws `cli_flag_value_missing`, `config_value_invalid`, `host_key_malformed`, `secret_file_exists`, and what control refuses with.
  */
 export async function runEnrollToken(call: Call): Promise<number> {
@@ -82,24 +82,27 @@ async function issue(
 }
 
 function requestOf(call: Call): Parameters<ControlClient["issueEnrollmentToken"]>[0] {
-  const { label, role, id } = call.values;
+  const { role, id } = call.values;
   if (role !== undefined || id !== undefined) return nodeRequestOf(call);
-  const isBare = call.switches.has("no-labels");
-  if (isBare && label !== undefined) throw invalid("--no-labels", "--label says the opposite");
-  const labels = isBare ? [] : label?.split(",");
+  const labels = labelsOf(call);
   return { ...(labels === undefined ? {} : { labels }), ...boundsOf(call) };
 }
 
-/** For a node: what concerns machines has no place there. */
+/** For a node. */
 function nodeRequestOf(call: Call): Parameters<ControlClient["issueEnrollmentToken"]>[0] {
-  const { label, role, id } = call.values;
+  const { role, id } = call.values;
   if (role === undefined || id === undefined) throw invalid("--role", "it goes with --id");
   if (!isNodeRole(role)) throw invalid("--role", `expected ${nodeRoles.join(", ")}`);
   if (!isNodeId(id)) throw invalid("--id", "expected 1 to 64 letters, digits and ._-");
-  if (label !== undefined || call.switches.has("no-labels")) {
-    throw invalid("--role", "labels are for machines with a TPM");
-  }
-  return { role, id, ...boundsOf(call) };
+  const labels = labelsOf(call);
+  return { role, id, ...(labels === undefined ? {} : { labels }), ...boundsOf(call) };
+}
+
+/** Undefined: whoever is enrolled already keeps its labels. */
+function labelsOf({ values: { label }, switches }: Call): string[] | undefined {
+  const isBare = switches.has("no-labels");
+  if (isBare && label !== undefined) throw invalid("--no-labels", "--label says the opposite");
+  return isBare ? [] : label?.split(",");
 }
 
 /** Until when, by which TPM and by which host. */

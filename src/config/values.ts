@@ -336,17 +336,6 @@ function itemsOf(raw: unknown, maxItems: number): string[] | undefined {
   return items.map((item) => typeof item === "string" ? item.trim() : "").filter((item) => item !== "");
 }
 
-/** Which tunnelers may come to which connectors; a flag or variable separates the pairs by commas. */
-export function nodePairs(maxItems: number): z.ZodType<readonly string[], unknown> {
-  return notation(`at most ${maxItems} of CONNECTOR/TUNNELER, either of them may be *`, (raw) => {
-    const pairs = itemsOf(raw, maxItems);
-    const isEnd = (text: string) => text === "*" || isNodeId(text);
-    return pairs?.every((pair) => pair.split("/").length === 2 && pair.split("/").every(isEnd))
-      ? Object.freeze(pairs)
-      : undefined;
-  });
-}
-
 /** Id of a node within its role. */
 export function nodeId(): z.ZodType<string, unknown> {
   return notation("an id of letters, digits and ._-", (raw) => {

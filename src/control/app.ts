@@ -32,6 +32,8 @@ import {
   restoreMachineRoute,
   revokeMachineRoute,
 } from "./machine_routes.ts";
+import { addNodeAccessRoutes } from "./node_access_app.ts";
+import { allowNodesRoute, disallowNodesRoute, nodeRulesRoute } from "./node_access_routes.ts";
 import { addNodeRoutes } from "./node_app.ts";
 import {
   identityEnrollRoute,
@@ -96,6 +98,9 @@ const GROUPS: Readonly<Record<string, RateGroup>> = {
   [rotateCaRoute.path]: "admin",
   [requestCaRoute.path]: "admin",
   [importCaRoute.path]: "admin",
+  [nodeRulesRoute.path]: "admin",
+  [allowNodesRoute.path]: "admin",
+  [disallowNodesRoute.path]: "admin",
   [verifyTokenRoute.path]: "verify",
   [trustBundleRoute.path]: "identity",
   [revocationsRoute.path]: "identity",
@@ -151,6 +156,7 @@ export function controlApp(deps: ControlDeps): OpenAPIHono<ControlEnv> {
   addAttestationRoutes(app, deps);
   addMachineRoutes(app, deps);
   addNodeRoutes(app, deps);
+  addNodeAccessRoutes(app, deps);
   addCaRoutes(app, deps);
   addPolicyRoutes(app, deps);
   addGrantRoutes(app, deps, limiter);

@@ -40,7 +40,7 @@ const labels = z.array(label).max(maxLabels);
 export const enrollmentTokenRequestSchema = z.object({
   labels: labels.optional().openapi({
     description:
-      "What the machine is labelled with: chooses its policy. Absent: an enrolled one keeps its labels.",
+      "What the machine or node is labelled with: chooses its policy, and rules name nodes by it. Absent: an enrolled one keeps its labels.",
   }),
   ek_sha256: ekSha256.optional().openapi({ description: "Only the TPM of this endorsement key may use it." }),
   role: nodeRoleSchema.optional().openapi({
@@ -59,8 +59,6 @@ export const enrollmentTokenRequestSchema = z.object({
   }),
 }).refine((request) => (request.role === undefined) === (request.id === undefined), {
   error: "needs role and id, or neither",
-}).refine((request) => request.role === undefined || request.labels === undefined, {
-  error: "labels are for machines, role and id for nodes",
 }).openapi("EnrollmentTokenRequest");
 
 export const enrollmentTokenResponseSchema = z.object({

@@ -74,7 +74,6 @@ export {
   policyVersions,
 } from "./policies.ts";
 export { NodeDesk } from "./node_desk.ts";
-export { TunnelerPairs } from "./tunneler_pairs.ts";
 export { PolicyBook, policyChooser } from "./policy_book.ts";
 export { startRevocationWatch } from "./revocation_watch.ts";
 export { tpmTrust } from "./tpm_trust.ts";

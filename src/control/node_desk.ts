@@ -15,11 +15,14 @@ import { AuditBudget } from "./audit_budget.ts";
 import type { ControlDeps } from "./config.ts";
 import { HeardNodes } from "./heard_nodes.ts";
 import { renewOnChannel } from "./node_identity.ts";
-import type { TunnelerPairs } from "./tunneler_pairs.ts";
+import { NodeAccessBook } from "./node_access.ts";
+import { RefusalAudit } from "./refusal_audit.ts";
 import type { Clock } from "../ports/mod.ts";
 
 /** What others wrote into the database is looked at so often, besides being announced. */
 const refreshEveryMs = 15_000;
+/** Refusals become lines of the audit so often. */
+const auditEveryMs = 10_000;
 /** Of control's own certificate. */
 const ownLifeMs = 24 * 3_600_000;
 
@@ -28,7 +31,6 @@ export interface NodeDeskOptions {
   /** Name of this control in its own certificate. */
   readonly controlId: string;
   readonly deps: ControlDeps & { readonly clock: Clock };
-  readonly pairs: TunnelerPairs;
   readonly maxNodes: number;
   readonly times?: NodeTimes;
   readonly onHandshake?: (result: string) => void;
@@ -41,6 +43,8 @@ export class NodeDesk {
   readonly #identity: NodeIdentity;
   readonly #nodes: HostedNodes;
   readonly #heard: HeardNodes;
+  readonly #access: NodeAccessBook;
+  readonly #refusals: RefusalAudit;
   readonly #cancel: (() => void)[] = [];
   #isOver = false;
   /** What was sent to all last. */
@@ -48,11 +52,18 @@ export class NodeDesk {
   #trust: { readonly revocations: SignedDocument };
   #checking: Promise<void> = Promise.resolve();
 
-  private constructor(options: NodeDeskOptions, identity: NodeIdentity, revocations: SignedDocument) {
+  private constructor(
+    options: NodeDeskOptions,
+    identity: NodeIdentity,
+    revocations: SignedDocument,
+    access: NodeAccessBook,
+  ) {
     this.#options = options;
     this.#identity = identity;
     this.#trust = { revocations };
-    const { deps, listen, maxNodes, times, onHandshake, onHeartbeat, onRenewal, pairs } = options;
+    const { deps, listen, maxNodes, times, onHandshake, onHeartbeat, onRenewal } = options;
+    this.#access = access;
+    const refusals = this.#refusals = new RefusalAudit(deps);
     const budget = new AuditBudget(deps.clock.now.bind(deps.clock));
     this.#heard = new HeardNodes(deps);
     this.#nodes = new HostedNodes({
@@ -65,7 +76,12 @@ export class NodeDesk {
       maxNodes,
       ...(times === undefined ? {} : { times }),
       onHandshake: (result) => onHandshake?.(result),
-      tunnelersOf: ({ role, id }) => role === "connector" ? pairs.tunnelersOf(id) : [],
+      onRefused: (code, address, node) => refusals.refused(code, address, node),
+      onRefusals: ({ peer }, told) => {
+        // Nobody comes to a tunneler.
+        if (peer.role === "connector") refusals.told(peer, told);
+      },
+      tunnelersOf: ({ role, id }) => role === "connector" ? access.tunnelersOf(id) : [],
       onEstablished: (node) => node.send(this.#trustFor(node)),
       onHeartbeat: (node) => {
         if (node.bundleVersion < identity.trust.bundle.version) node.send(this.#trustFor(node));
@@ -78,7 +94,7 @@ export class NodeDesk {
         this.#heard.hear({ role, id, version, ...(privateIp === undefined ? {} : { privateIp }) });
       },
       onTunnelerEcho: (node, { id, version, private_ip: privateIp }) => {
-        if (node.peer.role !== "connector" || !pairs.allows(node.peer.id, id)) return;
+        if (node.peer.role !== "connector" || !access.allows(node.peer.id, id)) return;
         onHeartbeat?.("tunneler");
         this.#heard.hear({
           role: "tunneler",
@@ -92,6 +108,7 @@ export class NodeDesk {
       ...(onRenewal === undefined ? {} : { onRenewal }),
     });
     this.#refreshLater();
+    this.#auditLater();
     this.#renew();
   }
 
@@ -101,7 +118,9 @@ export class NodeDesk {
     const credentials = await certifyItself(deps, controlId);
     const { list, document } = await deps.identities.revocations();
     const identity = new NodeIdentity(credentials, { bundle: deps.identities.bundle, revocations: list });
-    return new NodeDesk(options, identity, document);
+    const access = new NodeAccessBook(deps.store);
+    await access.refresh();
+    return new NodeDesk(options, identity, document, access);
   }
 
   get port(): number {
@@ -123,11 +142,13 @@ export class NodeDesk {
     await this.#checking;
     await this.#nodes.close();
     await this.#heard.close();
+    this.#refusals.flush();
   }
 
   async #check(maxAgeMs: number): Promise<void> {
     const { deps } = this.#options;
     try {
+      if (await this.#access.refresh()) this.#tellAccess();
       await deps.identities.refresh(maxAgeMs);
       await this.#followIssuer();
       const { list, document } = await deps.identities.revocations();
@@ -164,6 +185,21 @@ export class NodeDesk {
       trust_bundles: newer.map(writable),
       revocations: writable(this.#trust.revocations),
     };
+  }
+
+  /** Each connector cuts by it whoever may not come any more. */
+  #tellAccess(): void {
+    for (const node of this.#nodes.all) {
+      const { role, id } = node.peer;
+      if (role === "connector") node.send({ type: "access", tunnelers: [...this.#access.tunnelersOf(id)] });
+    }
+  }
+
+  #auditLater(): void {
+    this.#schedule(auditEveryMs, () => {
+      this.#refusals.flush();
+      this.#auditLater();
+    });
   }
 
   #refreshLater(): void {

@@ -73,7 +73,7 @@ export function enrollNode(
   return audited(deps, "identity.enroll", async (facts) => {
     const nowMs = deps.clock.wall();
     // The token first: nobody without one has requests judged.
-    const { tokenId, role, id, ekSha256 } = await heldToken(deps, token, nowMs, facts);
+    const { tokenId, role, id, labels, ekSha256 } = await heldToken(deps, token, nowMs, facts);
     if (ekSha256 !== undefined) {
       facts.ekSha256 = ekSha256;
       if (ekProof === undefined) {
@@ -102,6 +102,8 @@ export function enrollNode(
       throw new PosternError("identity_limit_reached", "Cannot enroll node: as many as may be are enrolled");
     }
     facts.isNotable = true;
+    // Rules may name the node by them.
+    if (labels !== undefined) deps.events.onNodeTrustChanged?.();
     return await answer(deps, certificate, issuer, 0);
   });
 }
@@ -232,7 +234,7 @@ async function heldToken(deps: NodeIdentityDeps, token: string, nowMs: number, f
     throw tokenRefused();
   }
   facts.isKnown = true;
-  const { node, expiresAtMs, tokenId, ekSha256 } = shown.record;
+  const { node, labels, expiresAtMs, tokenId, ekSha256 } = shown.record;
   if (node === undefined || !isNodeRole(node.role)) {
     facts.reason = "for a machine with a TPM";
     throw tokenRefused();
@@ -241,7 +243,7 @@ async function heldToken(deps: NodeIdentityDeps, token: string, nowMs: number, f
   if (nowMs >= expiresAtMs) {
     throw new PosternError("enrollment_token_expired", "Cannot enroll node: the time of its token is over");
   }
-  return { tokenId, role: node.role, id: node.id, ekSha256 };
+  return { tokenId, role: node.role, id: node.id, labels, ekSha256 };
 }
 
 function checkAskedName(

@@ -3,6 +3,7 @@ import { createRoute, OpenAPIHono } from "@hono/zod-openapi";
 import { ADMIN_ROUTES } from "./admin/mod.ts";
 import { MACHINE_ROUTES } from "./machine_routes.ts";
 import { CA_ROUTES } from "./ca_routes.ts";
+import { NODE_ACCESS_ROUTES } from "./node_access_routes.ts";
 import { NODE_ROUTES } from "./node_routes.ts";
 import { GRANT_ROUTES } from "./grant_routes.ts";
 import { POLICY_ROUTES } from "./policy_routes.ts";
@@ -138,6 +139,7 @@ export const ROUTES = [
   jwksRoute,
   ...MACHINE_ROUTES,
   ...NODE_ROUTES,
+  ...NODE_ACCESS_ROUTES,
   ...CA_ROUTES,
   ...POLICY_ROUTES,
   ...GRANT_ROUTES,

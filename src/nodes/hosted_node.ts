@@ -26,6 +26,7 @@ import {
   readCallerMessage,
   type TunnelerReport,
 } from "./messages.ts";
+import type { NodeRefusal } from "./refusal_book.ts";
 
 /** From the handshake to the hello. */
 const helloTimeoutMs = 10_000;
@@ -66,6 +67,8 @@ export interface HostedNodeOptions {
   /** An echo of one of its tunnelers came back by way of it. */
   readonly onTunnelerEcho?: (node: HostedNode, tunneler: TunnelerReport) => void;
   readonly onHeartbeat?: (node: HostedNode, bundleVersion: number) => void;
+  /** Whom a connector refused since it told last. */
+  readonly onRefusals?: (node: HostedNode, refusals: readonly NodeRefusal[]) => void;
   /** An echo that was relayed to this node came back: the nonce is the one of {@link HostedNode.relayEcho}. */
   readonly onRelayedEcho?: (node: HostedNode, nonce: string) => void;
   /** Certifies the key of a request, DER; absent: this host does not renew. */
@@ -172,6 +175,11 @@ export class HostedNode {
     });
   }
 
+  /** What is expected of it may have changed. */
+  judge(): void {
+    this.#watch?.judge();
+  }
+
   /** When its channel was ended: resolves when it was told, or does not listen. */
   get told(): Promise<void> {
     return this.#told;
@@ -230,6 +238,8 @@ export class HostedNode {
         return this.#identity(message.chain.map(fromBase64Url), message.proof);
       case "renew":
         return await this.#renew(fromBase64Url(message.csr));
+      case "refused":
+        return this.#options.onRefusals?.(this, message.refusals);
       case "close":
         return this.end("ok");
       default:

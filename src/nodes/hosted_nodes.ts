@@ -6,6 +6,9 @@ import type { HostMessage } from "./messages.ts";
 
 export { type HostedNode };
 
+/** Codes by which a peer that proved who it was does not count any more. */
+const refusedCode = /^(peer|revocations)_/;
+
 export interface HostedNodesOptions extends
   Pick<
     HostedNodeOptions,
@@ -14,6 +17,7 @@ export interface HostedNodesOptions extends
     | "onEcho"
     | "onTunnelerEcho"
     | "onHeartbeat"
+    | "onRefusals"
     | "onRelayedEcho"
     | "renew"
     | "onRenewal"
@@ -26,6 +30,8 @@ export interface HostedNodesOptions extends
   readonly log: Log;
   readonly maxNodes: number;
   readonly onHandshake: (result: string) => void;
+  /** Whoever was not let in, or was cut since it does not count any more; `claimed` is proved by nobody before the channel. */
+  readonly onRefused?: (code: string, address: string, claimed: string | undefined) => void;
   readonly onEstablished?: (node: HostedNode) => void;
 }
 
@@ -39,16 +45,19 @@ export class HostedNodes {
   /** Listens when it returns. Throws `listen_failed`. */
   constructor(options: HostedNodesOptions) {
     this.#options = options;
-    const { listen, identity, clock, log, expected, maxNodes, onHandshake } = options;
+    const { listen, identity, clock, log, expected, maxNodes, onHandshake, onRefused } = options;
+    // Policy is asked when a node has said hello: it is told that it is not approved.
+    const { policy: _policy, ...proof } = expected;
     this.#listener = new MutualTlsListener({
       listen,
       identity,
       clock,
       log,
-      expected,
+      expected: proof,
       maxConnections: maxNodes,
       onHandshake,
-      onConnection: async (connection) => {
+      ...(onRefused === undefined ? {} : { onRefused }),
+      onConnection: async (connection, address) => {
         const node: HostedNode = new HostedNode({
           ...options,
           connection,
@@ -56,9 +65,18 @@ export class HostedNodes {
         });
         const code = await node.serve();
         const { spiffeId } = node.peer;
-        if (this.#nodes.get(spiffeId) === node) this.#nodes.delete(spiffeId);
+        const isKnown = this.#nodes.get(spiffeId) === node;
+        if (isKnown) this.#nodes.delete(spiffeId);
+        const isRefused = refusedCode.test(code);
+        if (isRefused) {
+          onHandshake(code);
+          onRefused?.(code, address, spiffeId);
+        }
         const level = code === "ok" || this.#isClosing ? "info" : "warn";
-        log(level, "node channel ended", { node: spiffeId, code });
+        log(level, isRefused && node.facts === undefined ? "node refused" : "node channel ended", {
+          node: spiffeId,
+          code,
+        });
       },
     });
   }
@@ -73,6 +91,11 @@ export class HostedNodes {
 
   byId(id: string): HostedNode | undefined {
     return this.all.find(({ peer }) => peer.id === id);
+  }
+
+  /** Policy changed: all are judged again, and those who may not be here any more are cut. */
+  judge(): void {
+    for (const node of this.#nodes.values()) node.judge();
   }
 
   broadcast(message: HostMessage): void {

@@ -11,6 +11,8 @@
  *   heartbeat  every 10 s, with its tunnelers     ->
  *                                                <- echo        a nonce; for a tunneler, by way of its connector
  *   echo       the same nonce: only now online    ->
+ *   refused    whom it did not let in             ->
+ *                                                <- access      who may come to a connector, whenever that changed
  *                                                <- trust       bundles and revocations, whenever the host has newer ones
  *   identity   renewed certificate, with a proof  <-> identity  as well
  *   renew      a request for the next certificate ->
@@ -19,7 +21,8 @@
  * ```
  */
 import { z } from "zod";
-import { isNodeId } from "../pki/mod.ts";
+import { isNodeId, parseSpiffeId } from "../pki/mod.ts";
+import { maxToldRefusals } from "./refusal_book.ts";
 
 export const nodeProtocolVersion = 1;
 
@@ -45,6 +48,10 @@ const document = z.object({
   payload: z.string(),
   signatures: z.array(z.object({ by: z.string(), signature: z.string() })),
 });
+
+/** Ids of tunnelers that may come to this connector, with `*` for any number of characters. */
+const patterns = z.array(z.string().regex(/^[A-Za-z0-9._*-]{1,64}$/)).max(10_000);
+const spiffeId = z.string().max(384).refine(isSpiffeId);
 
 const tunnelerReport = z.strictObject({
   id,
@@ -79,6 +86,15 @@ const callerMessage = z.discriminatedUnion("type", [
   }),
   echo,
   identity,
+  z.strictObject({
+    type: z.literal("refused"),
+    refusals: z.array(z.strictObject({
+      code,
+      node: spiffeId.optional(),
+      address: ip.optional(),
+      count: counter,
+    })).min(1).max(maxToldRefusals),
+  }),
   z.strictObject({ type: z.literal("renew"), csr: base64url.max(3_000) }),
   close,
 ]);
@@ -91,9 +107,9 @@ const hostMessage = z.discriminatedUnion("type", [
     nonce,
     heartbeat_ms: z.int().min(100).max(3_600_000),
     offline_ms: z.int().min(200).max(7_200_000),
-    /** Ids of tunnelers that may come to this connector; `*` is any of the cluster. */
-    tunnelers: z.array(z.union([id, z.literal("*")])).max(10_000),
+    tunnelers: patterns,
   }),
+  z.strictObject({ type: z.literal("access"), tunnelers: patterns }),
   echo,
   identity,
   z.strictObject({
@@ -119,4 +135,12 @@ export function readCallerMessage(value: unknown): CallerMessage | undefined {
 /** Undefined for what is no message of a host. */
 export function readHostMessage(value: unknown): HostMessage | undefined {
   return hostMessage.safeParse(value).data;
+}
+
+function isSpiffeId(text: string): boolean {
+  try {
+    return parseSpiffeId(text).id !== "";
+  } catch {
+    return false;
+  }
 }

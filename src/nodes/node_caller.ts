@@ -85,11 +85,11 @@ export class NodeCaller {
       const link = new NodeLink({
         ...this.#options,
         connection,
-        onWelcome: (allowed) => {
+        onWelcome: () => {
           this.#backoff.reset();
           this.#link = link;
           log("info", "node channel established", { host: link.host });
-          onWelcome?.(allowed);
+          onWelcome?.();
         },
       });
       const stop = () => link.end("ok");

@@ -21,6 +21,7 @@ import {
   type TrustMessage,
   type TunnelerReport,
 } from "./messages.ts";
+import type { NodeRefusal } from "./refusal_book.ts";
 import { takeTrust } from "./taken_trust.ts";
 
 /** From the handshake to the welcome. */
@@ -37,8 +38,12 @@ export interface NodeLinkOptions {
   readonly facts: NodeFacts;
   /** Those that are online here, for the host: their heartbeats go with ours. */
   readonly tunnelers?: () => readonly TunnelerReport[];
-  /** Once: the host let us in. `allowed` are the tunnelers that may come to us. */
-  readonly onWelcome?: (allowed: readonly string[]) => void;
+  /** Once: the host let us in. */
+  readonly onWelcome?: () => void;
+  /** Patterns of the tunnelers that may come to us: at first, and whenever they changed. */
+  readonly onAccess?: (tunnelers: readonly string[]) => void;
+  /** Whom we refused, for the host's audit: asked at each heartbeat. */
+  readonly refusals?: () => readonly NodeRefusal[];
   readonly onHeartbeat?: (result: string) => void;
   /** An echo for one of our tunnelers: it is relayed, and answered by {@link NodeLink.answerEcho}. */
   readonly onTunnelerEcho?: (tunneler: string, nonce: string) => void;
@@ -167,6 +172,8 @@ export class NodeLink {
     switch (message.type) {
       case "welcome":
         return this.#welcomed(message);
+      case "access":
+        return this.#options.onAccess?.(message.tunnelers);
       case "echo":
         return this.#echo(message.nonce, message.tunneler);
       case "identity":
@@ -184,19 +191,22 @@ export class NodeLink {
 
   #welcomed(message: Extract<HostMessage, { type: "welcome" }>): void {
     if (this.#welcome !== undefined || message.protocol !== nodeProtocolVersion) throw unexpected();
-    const { identity, onWelcome } = this.#options;
+    const { identity, onWelcome, onAccess } = this.#options;
     this.#welcome = message;
     // Renewed while this channel was being made, or later: the host learns of each new certificate.
     const show = () => this.#send(identityMessage(identity.credentials, message.nonce));
     this.#forget = identity.onCredentials(show);
     if (identity.credentials !== this.#credentials) show();
-    onWelcome?.(message.tunnelers);
+    onWelcome?.();
+    onAccess?.(message.tunnelers);
     this.#deadline(message.offline_ms);
     this.#beat();
   }
 
   #beat(): void {
-    const { clock, tunnelers, onHeartbeat } = this.#options;
+    const { clock, tunnelers, refusals, onHeartbeat } = this.#options;
+    const refused = refusals?.() ?? [];
+    if (refused.length > 0) this.#send({ type: "refused", refusals: refused.map((one) => ({ ...one })) });
     const { heartbeat_ms } = this.#welcome!;
     this.#cancelBeat = clock.schedule(clock.now() + heartbeat_ms, () => this.#beat());
     this.#frames.write({

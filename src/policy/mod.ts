@@ -23,4 +23,5 @@ export {
   versionOf,
 } from "./pcr_policy.ts";
 export { tellsOfMachine } from "./machine_refusals.ts";
+export { matchesNodeId, type NodeAccess, parseNodeSelector, tunnelersOf } from "./node_access.ts";
 export { type PolicyChange, policyChanges } from "./policy_changes.ts";

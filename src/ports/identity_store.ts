@@ -21,6 +21,8 @@ export interface IdentityRecord {
   readonly nodeId: string;
   /** The key that it was last certified for. */
   readonly keySha256: string;
+  /** As its enrollment token gave them: rules name nodes by them. */
+  readonly labels: readonly string[];
   /** The one before: an answer that was lost is asked for again with it. Absent after an enrollment. */
   readonly previousKeySha256?: string;
   readonly enrolledAtMs: number;
@@ -54,7 +56,7 @@ export interface IdentityStore {
   saveAuthorities(value: string, revision: number): Promise<boolean>;
   /**
    * Spends the token and writes node and certificate: all or nothing. One key gets in by a token, and may come again with it
-   * until the token is over. A node that was enrolled before has the new key only.
+   * until the token is over. A node that was enrolled before has the new key only, and the labels of the token if that has any.
    */
   enrollNode(tokenId: string, certificate: NodeCertificate, maxNodes: number): Promise<NodeEnrolled>;
   /** Writes the certificate when the node's key, or the one before it, is `provenKeySha256`. */

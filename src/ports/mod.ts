@@ -44,6 +44,7 @@ export type {
   MachineStore,
   OpenEnrollment,
 } from "./machine_store.ts";
+export type { LabelledNode, NodeAccessRecord, NodeAccessStore, NodeRule } from "./node_access_store.ts";
 export type { NodePresence, NodePresenceStore, PresentRole } from "./node_presence_store.ts";
 export type { PolicyRecord, PolicyStore } from "./policy_store.ts";
 export type { Random } from "./random.ts";

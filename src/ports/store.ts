@@ -12,6 +12,7 @@ import type { EdgeStore } from "./edge_store.ts";
 import type { GrantStore } from "./grant_store.ts";
 import type { IdentityStore } from "./identity_store.ts";
 import type { MachineStore } from "./machine_store.ts";
+import type { NodeAccessStore } from "./node_access_store.ts";
 import type { NodePresenceStore } from "./node_presence_store.ts";
 import type { PolicyStore } from "./policy_store.ts";
 import type { Revised } from "./revised.ts";
@@ -48,6 +49,7 @@ export interface Store
     SettingStore,
     AuditStore,
     NodePresenceStore,
+    NodeAccessStore,
     EdgeStore,
     AdminStore,
     GrantStore,

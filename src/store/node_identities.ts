@@ -10,6 +10,7 @@ import type {
   RevokedIdentityRecord,
 } from "../ports/mod.ts";
 import { tokenOf } from "./machines.ts";
+import { countNodeAccess } from "./node_access.ts";
 import type { Row, Sql, SqlDatabase } from "./sql.ts";
 
 /** Most nodes that {@link SqlNodeIdentities.nodes} returns at once. */
@@ -61,11 +62,14 @@ export class SqlNodeIdentities implements IdentityStore {
       const isRight = token?.node?.role === role && token.node.id === nodeId &&
         this.#limits.wall() < token.expiresAtMs && (token.usedBy ?? user) === user;
       if (!isRight) return "token_refused";
-      const isKnown = await nodeOf(sql, role, nodeId) !== undefined;
-      if (!isKnown && await sql.number("SELECT count(*) FROM node_identities") >= maxNodes) return "too_many";
+      const known = await nodeOf(sql, role, nodeId);
+      if (known === undefined && await sql.number("SELECT count(*) FROM node_identities") >= maxNodes) {
+        return "too_many";
+      }
+      const labels = JSON.stringify(token.labels ?? known?.labels ?? []);
       await sql.run(
-        `INSERT INTO node_identities VALUES (?, ?, ?, NULL, ?, ?, ?, ?) ON CONFLICT (role, node_id) DO UPDATE SET
-         key_sha256 = excluded.key_sha256, previous_key = NULL, enrolled_at = excluded.enrolled_at,
+        `INSERT INTO node_identities VALUES (?, ?, ?, NULL, ?, ?, ?, ?, ?) ON CONFLICT (role, node_id) DO UPDATE SET
+         key_sha256 = excluded.key_sha256, previous_key = NULL, enrolled_at = excluded.enrolled_at, labels = excluded.labels,
          renewed_at = excluded.renewed_at, not_after = excluded.not_after, issuer_sha256 = excluded.issuer_sha256`,
         role,
         nodeId,
@@ -74,7 +78,9 @@ export class SqlNodeIdentities implements IdentityStore {
         issuedAtMs,
         notAfterMs,
         issuerSha256,
+        labels,
       );
+      if (labels !== JSON.stringify(known?.labels ?? [])) await countNodeAccess(sql);
       await insert(sql, certificate);
       await sql.run("UPDATE enrolment_tokens SET used_by = ? WHERE token_id = ?", user, tokenId);
       return "enrolled";
@@ -213,6 +219,7 @@ function knownNode(row: Row): IdentityRecord {
     role: String(row.role),
     nodeId: String(row.node_id),
     keySha256: String(row.key_sha256),
+    labels: JSON.parse(String(row.labels)),
     ...(row.previous_key === null ? {} : { previousKeySha256: String(row.previous_key) }),
     enrolledAtMs: Number(row.enrolled_at),
     renewedAtMs: Number(row.renewed_at),

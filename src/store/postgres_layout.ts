@@ -312,6 +312,16 @@ const STEPS: readonly (readonly string[])[] = [
     `CREATE INDEX pending_pairs_by_owner ON pending_pairs (owner)`,
     `CREATE INDEX pending_pairs_by_end ON pending_pairs (init_expire_at)`,
   ],
+  [
+    `ALTER TABLE node_identities ADD COLUMN labels text NOT NULL DEFAULT '[]'`,
+    `CREATE TABLE node_rules (
+      connector   text COLLATE "C" NOT NULL,
+      tunneler    text COLLATE "C" NOT NULL,
+      added_by    text NOT NULL,
+      added_at    bigint NOT NULL,
+      PRIMARY KEY (connector, tunneler)
+    )`,
+  ],
 ];
 
 /** The layout that this program writes. */

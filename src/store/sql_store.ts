@@ -15,6 +15,7 @@ import { SqlAttestations } from "./attestations.ts";
 import { SqlAudit } from "./audit.ts";
 import { SqlEdges } from "./edges.ts";
 import { SqlMachines } from "./machines.ts";
+import { SqlNodeAccess } from "./node_access.ts";
 import { SqlNodeIdentities } from "./node_identities.ts";
 import { SqlNodePresences } from "./node_presences.ts";
 import { SqlOnce } from "./once.ts";
@@ -63,6 +64,8 @@ export interface StoreOptions {
   readonly maxRoutes?: number;
   /** Nodes of mutual TLS before new ones are refused. */
   readonly maxNodePresences?: number;
+  /** Rules of who may come to whom among nodes. */
+  readonly maxNodeRules?: number;
   /** Accounts of administrators. */
   readonly maxAdminAccounts?: number;
   /** Invites of administrators that can still be used before new ones are refused. */
@@ -90,6 +93,7 @@ const defaultMaxAttestationsPerAgent = 16;
 const defaultMaxFamilies = 48_000;
 const defaultMaxRoutes = 48_000;
 const defaultMaxNodePresences = 100_000;
+const defaultMaxNodeRules = 1_000;
 const defaultMaxAdminAccounts = 1_000;
 const defaultMaxAdminInvites = 256;
 const defaultMaxDeliveries = 10_000;
@@ -139,6 +143,7 @@ export function sqlStore(opened: SqlDatabase, options: StoreOptions): Store {
   });
   const routes = new SqlRoutes(database, options.maxRoutes ?? defaultMaxRoutes);
   const presences = new SqlNodePresences(database, options.maxNodePresences ?? defaultMaxNodePresences);
+  const nodeAccess = new SqlNodeAccess(database, options.maxNodeRules ?? defaultMaxNodeRules);
   const accounts = new SqlAdminAccounts(database, {
     wall: time.wall,
     maxAccounts: options.maxAdminAccounts ?? defaultMaxAdminAccounts,
@@ -228,6 +233,10 @@ export function sqlStore(opened: SqlDatabase, options: StoreOptions): Store {
     nodePresences: (role, limit, afterId) => presences.nodePresences(role, limit, afterId),
     countNodePresences: (role, sinceMs) => presences.countNodePresences(role, sinceMs),
     forgetNodePresence: (role, id) => presences.forgetNodePresence(role, id),
+    nodeAccessRevision: () => nodeAccess.nodeAccessRevision(),
+    nodeAccess: () => nodeAccess.nodeAccess(),
+    allowNodes: (rule) => nodeAccess.allowNodes(rule),
+    disallowNodes: (connector, tunneler) => nodeAccess.disallowNodes(connector, tunneler),
     announceEdge: (edge) => edges.announceEdge(edge),
     announceServed: (instanceId, tunnels) => edges.announceServed(instanceId, tunnels),
     withdrawEdge: (instanceId) => edges.withdrawEdge(instanceId),

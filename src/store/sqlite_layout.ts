@@ -349,6 +349,17 @@ const STEPS: readonly string[] = [
   CREATE INDEX pending_pairs_by_owner ON pending_pairs (owner);
   CREATE INDEX pending_pairs_by_end ON pending_pairs (init_expire_at);
   `,
+  `
+  ALTER TABLE node_identities ADD COLUMN labels TEXT NOT NULL DEFAULT '[]';
+
+  CREATE TABLE node_rules (
+    connector     TEXT NOT NULL,
+    tunneler      TEXT NOT NULL,
+    added_by      TEXT NOT NULL,
+    added_at      INTEGER NOT NULL,
+    PRIMARY KEY (connector, tunneler)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
 
 /** The layout that this program writes. */

@@ -36,6 +36,45 @@ export function identityStoreContract(kind: string, makeHarness: () => Promise<S
       await body(await harness.open(), harness);
     });
 
+  test("allowNodes() keeps rules until they are disallowed, and every change is another revision", async (store) => {
+    const rule = (connector: string, tunneler = "*") => ({
+      connector,
+      tunneler,
+      addedBy: "ops",
+      addedAtMs: contractStartMs,
+    });
+    assert.deepEqual(await store.nodeAccess(), { revision: 0, value: { rules: [], labelled: [] } });
+    assert.equal(await store.allowNodes(rule("c2")), true);
+    assert.equal(await store.allowNodes(rule("c1", "B")), true);
+    assert.equal(await store.allowNodes(rule("c1", "B")), false);
+    assert.equal(await store.allowNodes(rule("c1", "a")), true);
+    assert.equal(await store.nodeAccessRevision(), 3);
+    await assert.rejects(store.allowNodes(rule("c3")), (error) => codeOf(error) === "node_rules_full");
+    const { revision, value } = await store.nodeAccess();
+    assert.equal(revision, 3);
+    assert.deepEqual(value.rules, [rule("c1", "B"), rule("c1", "a"), rule("c2")]);
+    assert.equal(await store.disallowNodes("c1", "B"), true);
+    assert.equal(await store.disallowNodes("c1", "B"), false);
+    assert.equal(await store.nodeAccessRevision(), 4);
+  });
+
+  test("enrollNode() gives a node the labels of its token, and keeps them where a later one says none", async (store) => {
+    const labelled = async (n: number, labels?: readonly string[]) => {
+      await store.putEnrollmentToken({ ...nodeToken(`t${n}`), labels });
+      assert.equal(await store.enrollNode(`t${n}`, certificateOf(n), 9), "enrolled");
+      return (await store.nodeIdentity("connector", "c1"))?.labels;
+    };
+    assert.deepEqual(await labelled(1), []);
+    assert.equal(await store.nodeAccessRevision(), 0);
+    assert.deepEqual(await labelled(2, ["eu", "rack"]), ["eu", "rack"]);
+    assert.deepEqual(await labelled(3), ["eu", "rack"]);
+    assert.equal(await store.nodeAccessRevision(), 1);
+    const { value: { labelled: nodes } } = await store.nodeAccess();
+    assert.deepEqual(nodes, [{ role: "connector", nodeId: "c1", labels: ["eu", "rack"] }]);
+    assert.deepEqual(await labelled(4, []), []);
+    assert.deepEqual(await store.nodeAccess(), { revision: 2, value: { rules: [], labelled: [] } });
+  });
+
   test("saveAuthorities() has one writer for each revision", async (store) => {
     assert.equal(await store.loadAuthorities(), undefined);
     assert.equal(await store.saveAuthorities("a", 0), true);
@@ -61,6 +100,7 @@ export function identityStoreContract(kind: string, makeHarness: () => Promise<S
     assert.deepEqual(await store.nodeIdentity("connector", "c1"), {
       role: "connector",
       nodeId: "c1",
+      labels: [],
       keySha256: certificateOf(1).keySha256,
       enrolledAtMs: again.issuedAtMs,
       renewedAtMs: again.issuedAtMs,

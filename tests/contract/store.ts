@@ -20,6 +20,7 @@ export const contractLimits = {
   maxRoutes: 4,
   maxAuditEntries: 5,
   maxNodePresences: 3,
+  maxNodeRules: 3,
   maxAdminAccounts: 3,
   maxAdminInvites: 2,
   maxDeliveries: 2,

@@ -125,7 +125,7 @@ Deno.test("POST /v1/enroll/tokens takes role and id together, and nothing of mac
       { id: "c1" },
       { role: "owner", id: "c1" },
       { role: "edge", id: "a/b" },
-      { role: "edge", id: "e1", labels: ["x"] },
+      { role: "edge", id: "e1", ek_sha256: "a".repeat(64) },
     ]
   ) {
     refused(await ask(body), 400, "request_invalid");

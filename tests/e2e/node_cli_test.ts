@@ -111,6 +111,19 @@ Deno.test("a node enrolls with the token of postern enroll-token; postern ca sho
   assert.match((await run("ca", "rotate", "--apply")).out, /rotation of the issuing by operator: published/);
   assert.match((await run("ca", "rotate", "--plan")).out, /^A rotation is under way/);
 
+  assert.equal((await run("nodes", "allow", "--connector", "c1")).error, "error[cli_flag_value_missing");
+  assert.equal((await run("nodes", "rules", "--connector", "c1")).error, "error[cli_flag_unknown");
+  const rule = ["--connector", "c*", "--tunneler", "label=office"];
+  assert.equal(
+    (await run("nodes", "allow", ...rule)).out,
+    "tunneler label=office to connector c*: allowed\n",
+  );
+  assert.match(
+    (await run("nodes", "rules")).out,
+    /^tunneler label=office to connector c\* {2}by operator at 20\S+\n$/,
+  );
+  assert.deepEqual(JSON.parse((await run("nodes", "disallow", ...rule, "--json")).out).changed, true);
+
   const value = `spiffe://${facts.trust_domain}/connector/c1`;
   assert.equal((await run("ca", "revoke", "--node", value)).error, "error[cli_flag_value_missing");
   assert.equal((await run("ca", "revoke", "--reason", "x")).error, "error[cli_flag_value_missing");

@@ -73,6 +73,10 @@ class Nodes implements AsyncDisposable {
     assert.equal(code, 0, stderr);
   }
 
+  async allow(connector: string, tunneler: string, what = "allow"): Promise<void> {
+    await this.api("POST", `/api/admin/node-rules/${what}`, { connector, tunneler });
+  }
+
   get operatorToken(): string {
     return this.folder.file("edge/management.token");
   }
@@ -162,6 +166,7 @@ Deno.test("connector and tunneler enroll, are online once echoes went all the wa
   const without = await nodes.node("tunneler").finished();
   assert.match(without.stderr, /enrollment_ek_proof_missing/);
   await Deno.remove(nodes.folder.file("tunneler"), { recursive: true });
+  await nodes.allow("c1", "t1");
   let connector = nodes.node("connector");
   await nodes.ready("connector");
   let tunneler = nodes.node("tunneler", sealing);
@@ -200,6 +205,7 @@ Deno.test("a connector's certificate is no tunneler's, and a revoked node is cut
   await nodes.edge();
   await nodes.token("connector", "c1");
   await nodes.token("tunneler", "t1");
+  await nodes.allow("*", "t*");
   const connector = nodes.node("connector");
   await nodes.ready("connector");
   const { stderr } = await Process.run("openssl", {
@@ -227,14 +233,16 @@ Deno.test("a connector's certificate is no tunneler's, and a revoked node is cut
   assert.ok(!tunneler.hasEnded);
 });
 
-Deno.test("certificates are renewed while channels stand, and policy says which tunneler may come", async () => {
+Deno.test("certificates are renewed while channels stand, and rules say which tunneler may come, at once", async () => {
   await using nodes = await Nodes.make();
-  await nodes.edge({ "identity.connector": "60s", "identity.tunneler": "60s", "nodes.pairs": "c1/t1" });
+  await nodes.edge({ "identity.connector": "60s", "identity.tunneler": "60s" });
   await nodes.token("connector", "c1");
   await nodes.token("tunneler", "t1");
   const connector = nodes.node("connector");
   const tunneler = nodes.node("tunneler");
   await nodes.ready("connector");
+  await tunneler.waitFor(/node channel lost.*peer_policy_denied/);
+  await nodes.allow("c1", "t1");
   await nodes.ready("tunneler");
   const before = [await nodes.serialOf("connector"), await nodes.serialOf("tunneler")];
   await connector.waitFor(/node certificate renewed/, 70_000);
@@ -243,13 +251,18 @@ Deno.test("certificates are renewed while channels stand, and policy says which 
   assert.notEqual(await nodes.serialOf("tunneler"), before[1]);
   assert.ok(await nodes.isReady(nodes.admins.connector) && await nodes.isReady(nodes.admins.tunneler));
   for (const { stderr } of [connector, tunneler]) assert.doesNotMatch(stderr, /node channel lost.*expired/);
-  await nodes.token("tunneler", "t2", "second");
-  nodes.node("tunneler", {
-    state_directory: nodes.folder.file("second"),
-    admin_listen: "off",
-    "node.enrollment_token_file": nodes.folder.file("second.token"),
-  });
-  await connector.waitFor(/node refused.*peer_policy_denied/);
+  await nodes.allow("c1", "t1", "disallow");
+  await connector.waitFor(/node channel ended.*peer_policy_denied/);
+  await nodes.ready("tunneler", false);
+  await eventually("the refusal is in the audit", async () => {
+    const { lines } = await nodes.api("GET", "/v1/audit?limit=100") as { lines: Record<string, unknown>[] };
+    const isThere = lines.some(({ action, subject, outcome }) =>
+      action === "node.refuse" && subject === "spiffe://localhost/tunneler/t1" &&
+      outcome === "peer_policy_denied"
+    );
+    if (!isThere) await new Promise((resolve) => setTimeout(resolve, 1_000));
+    return isThere;
+  }, 30_000);
 });
 
 Deno.test("a node without identity, or without addresses, says what it lacks", async () => {

@@ -80,6 +80,7 @@ export class RunningNodes implements AsyncDisposable {
       }),
       { clock: nodes.clock, log: nodes.logged.log },
     );
+    await nodes.api("POST", "/api/admin/node-rules/allow", { connector: "*", tunneler: "*" });
     return nodes;
   }
 

@@ -28,6 +28,8 @@ export interface MutualTlsOptions {
   readonly identity: NodeIdentity;
   readonly clock: Clock;
   readonly expected: ExpectedPeer;
+  /** What the peer showed, before it is judged. */
+  readonly onPresented?: (presented: PresentedPeer) => void;
   /** {@link HANDSHAKE_TIMEOUT_MS} unless given. */
   readonly timeoutMs?: number;
 }
@@ -47,7 +49,7 @@ export interface MutualTlsConnection {
  */
 export async function acceptMutualTls(
   tcp: ByteStream,
-  { identity, clock, expected, timeoutMs = HANDSHAKE_TIMEOUT_MS }: MutualTlsOptions,
+  { identity, clock, expected, onPresented, timeoutMs = HANDSHAKE_TIMEOUT_MS }: MutualTlsOptions,
 ): Promise<MutualTlsConnection> {
   const bounded = new HandshakeBudget(tcp, MAX_HANDSHAKE_BYTES);
   const { stream, presented } = await acceptTls(bounded, {
@@ -58,6 +60,7 @@ export async function acceptMutualTls(
     asksForCertificate: true,
   });
   try {
+    onPresented?.(presented ?? NOTHING);
     const peer = judgePresented(presented ?? NOTHING, identity.trust, {
       ...expected,
       nowMs: clock.wall(),
@@ -111,6 +114,7 @@ export async function connectMutualTls(
         `Cannot speak TLS with ${tcp.remoteAddress}: it does not speak ${NODE_PROTOCOL}`,
       );
     }
+    options.onPresented?.(presented);
     const peer = judgePresented(presented, identity.trust, {
       ...expected,
       nowMs: clock.wall(),

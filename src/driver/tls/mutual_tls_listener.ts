@@ -5,6 +5,7 @@ import { acceptEach } from "../accept_loop.ts";
 import { TcpStream } from "../tcp_stream.ts";
 import { acceptMutualTls, type ExpectedPeer, type MutualTlsConnection } from "./mutual_tls.ts";
 import type { NodeIdentity } from "./node_identity.ts";
+import { claimedName, type PresentedPeer } from "./presented_peer.ts";
 
 /** Handshakes at the same time: each costs a signature and some 100 KiB. */
 const MAX_HANDSHAKES = 64;
@@ -20,9 +21,11 @@ export interface MutualTlsListenerOptions {
   readonly expected: ExpectedPeer;
   /** Connections that are open, handshakes included. */
   readonly maxConnections: number;
-  readonly onConnection: (connection: MutualTlsConnection) => Promise<void>;
+  readonly onConnection: (connection: MutualTlsConnection, address: string) => Promise<void>;
   /** Of every handshake: `ok`, or why not. */
   readonly onHandshake: (result: string) => void;
+  /** Whoever was refused, with the SPIFFE id that its certificate claims. */
+  readonly onRefused?: (code: string, address: string, claimed: string | undefined) => void;
 }
 
 export class MutualTlsListener {
@@ -91,17 +94,23 @@ export class MutualTlsListener {
   async #serve(tcp: ByteStream, hostname: string): Promise<void> {
     const { identity, clock, expected, onConnection, onHandshake, log } = this.#options;
     let connection: MutualTlsConnection;
+    let presented: PresentedPeer | undefined;
     try {
-      connection = await acceptMutualTls(tcp, { identity, clock, expected });
+      connection = await acceptMutualTls(tcp, {
+        identity,
+        clock,
+        expected,
+        onPresented: (shown) => presented = shown,
+      });
     } catch (error) {
-      if (this.#isOpen) this.#refused(hostname, codeOf(error), error);
+      if (this.#isOpen) this.#refused(hostname, codeOf(error), error, presented && claimedName(presented));
       return;
     }
     this.#handshakes.delete(tcp);
     this.#open.add(tcp);
     onHandshake("ok");
     try {
-      await onConnection(connection);
+      await onConnection(connection, hostname);
     } catch (error) {
       log("warn", "node connection failed", { node: connection.peer.spiffeId, code: codeOf(error) });
     } finally {
@@ -109,12 +118,15 @@ export class MutualTlsListener {
     }
   }
 
-  #refused(address: string, code: string, error?: unknown): void {
-    const reason = error instanceof PosternError ? error.detail?.reason : undefined;
-    this.#options.onHandshake(code);
-    this.#options.log("warn", "node refused", {
+  #refused(address: string, code: string, error?: unknown, claimed?: string): void {
+    const { onHandshake, onRefused, log } = this.#options;
+    const reason = error instanceof PosternError ? error.detail.reason : undefined;
+    onHandshake(code);
+    onRefused?.(code, address, claimed);
+    log("warn", "node refused", {
       address,
       code,
+      node: claimed,
       ...(typeof reason === "string" ? { reason } : {}),
     });
   }

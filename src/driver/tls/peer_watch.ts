@@ -16,6 +16,8 @@ export interface WatchedPeer {
    * the old one counts on.
    */
   renew(chain: readonly Uint8Array[]): void;
+  /** What is expected of it may have changed. */
+  judge(): void;
   /** It is over: nobody is told any more. */
   end(): void;
 }
@@ -73,6 +75,7 @@ export function watchPeer(options: PeerWatchOptions): WatchedPeer {
     get peer() {
       return peer;
     },
+    judge: again,
     renew(shown) {
       if (isOver) {
         throw new PosternError("connection_closed", "Cannot renew the peer: its connection is over");

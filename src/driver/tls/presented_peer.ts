@@ -1,7 +1,14 @@
 /** What a peer showed in a TLS handshake, and whether it is who it should be. */
 import type { PeerCertificate, TLSSocket } from "node:tls";
 import { PosternError } from "../../errors/mod.ts";
-import { checkPeerCertificate, type PeerExpectation, type VerifiedPeer } from "../../pki/mod.ts";
+import {
+  checkPeerCertificate,
+  formatSpiffeId,
+  parseSpiffeId,
+  type PeerExpectation,
+  readNodeCertificate,
+  type VerifiedPeer,
+} from "../../pki/mod.ts";
 import type { NodeTrust } from "./node_identity.ts";
 
 /** Leaf, issuing CA, root: what follows is not looked at. */
@@ -41,6 +48,15 @@ function doubtOf(socket: TLSSocket): string | undefined {
   if (typeof handle?.verifyError !== "function") return "the TLS library cannot be asked";
   const said = handle.verifyError();
   return said === "" || said === undefined || said === null ? undefined : String(said).slice(0, 100);
+}
+
+/** The SPIFFE id that a certificate claims: for the log of a refusal, never to be believed. */
+export function claimedName({ chain: [leaf] }: PresentedPeer): string | undefined {
+  try {
+    return leaf && formatSpiffeId(parseSpiffeId(readNodeCertificate(leaf).extensions.uris[0] ?? ""));
+  } catch {
+    return undefined;
+  }
 }
 
 /**

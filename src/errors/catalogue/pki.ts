@@ -143,7 +143,8 @@ export const PKI_ERRORS = {
     ...refused,
     cause:
       "The certificate holds, but the relationship of the two nodes is not approved, or could not be judged.",
-    remedy: "Approve the relationship, if it is wanted.",
+    remedy:
+      "Approve it, if it is wanted: `postern nodes allow --connector ID --tunneler ID`. The audit of control names both.",
   },
   revocations_stale: {
     title: "Revocation list is too old",

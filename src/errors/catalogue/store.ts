@@ -102,6 +102,16 @@ export const STORE_ERRORS = {
       "4096 of one owner do, of all anonymous tunnels together: what others may have is kept for them.",
     remedy: "Answer the challenges that are open, or ask for a new token. Agents of this program do.",
   },
+  node_rules_full: {
+    title: "No room for another rule of nodes",
+    blame: "operator",
+    retryable: false,
+    status: 409,
+    exit: 2,
+    cause: "There are 1,000 rules of which tunnelers may come to which connectors already.",
+    remedy:
+      "Take rules away with `postern nodes disallow`, or put them together: a rule may name nodes by a label, or with `*`.",
+  },
   revocations_full: {
     title: "No room to remember revocations",
     blame: "operator",
