@@ -5,12 +5,13 @@ set -eu
 
 usage() {
   cat <<'END'
-Usage: install.sh [--binary FILE] [--sha256 HEX] [--role edge|agent|both] [--root DIR] [--dry-run]
+Usage: install.sh [--binary FILE] [--sha256 HEX] [--role ROLE] [--root DIR] [--dry-run]
        install.sh --uninstall [--purge] [--root DIR] [--dry-run]
 
   --binary FILE   executable to install (default: dist/postern of this checkout)
   --sha256 HEX    what it must hash to (default: the file beside it with .sha256 added)
-  --role ROLE     which units and configuration files (default: both)
+  --role ROLE     which unit and configuration file: edge, agent, connector, tunneler, or both, which
+                  is edge and agent (default: both)
   --root DIR      install below DIR, for images and packages
   --dry-run       say what would be done
   --uninstall     stop and remove executable and units; configuration and state stay
@@ -56,8 +57,8 @@ while [ $# -gt 0 ]; do
 done
 case $role in
   both) roles='edge agent' ;;
-  edge | agent) roles=$role ;;
-  *) fail "--role is edge, agent or both" 2 ;;
+  edge | agent | connector | tunneler) roles=$role ;;
+  *) fail "--role is edge, agent, both, connector or tunneler" 2 ;;
 esac
 [ -z "$purge" ] || [ -n "$uninstall" ] || fail "--purge goes with --uninstall" 2
 [ -n "$root" ] || [ -n "$dry" ] || [ "$(id -u)" -eq 0 ] || fail "it needs root, or --root DIR"
@@ -99,14 +100,14 @@ system() {
 }
 
 if [ -n "$uninstall" ]; then
-  for each in edge agent; do
+  for each in edge agent connector tunneler; do
     if [ -e "$units/postern-$each.service" ]; then system disable --now "postern-$each.service"; fi
     remove "$units/postern-$each.service"
   done
   remove "$target"
   if [ -n "$purge" ]; then
     remove "$etc"
-    for each in edge agent; do
+    for each in edge agent connector tunneler; do
       for kept in lib lib/private cache cache/private; do remove "$root/var/$kept/postern-$each"; done
     done
   fi
@@ -144,8 +145,8 @@ done
 [ -n "$changed$reload" ] || say "everything is in place already"
 
 for each in $roles; do
-  if [ "$each" = agent ] && [ ! -e "$etc/agent.token" ]; then
-    say "next: put the token of this machine into /etc/postern/agent.token, mode 600"
+  if [ "$each" != edge ] && [ ! -e "$etc/$each.token" ]; then
+    say "next: put the token of this machine into /etc/postern/$each.token, mode 600"
   fi
   say "next: edit /etc/postern/$each.yaml, then systemctl enable --now postern-$each"
 done

@@ -103,6 +103,22 @@ Deno.test("install.sh --role installs one role", async () => {
   assert.equal(Object.keys(stage.files()).length, 3);
 });
 
+Deno.test("install.sh --role installs a connector or a tunneler, says which token it lacks, and takes it away again", async () => {
+  for (const role of ["connector", "tunneler"]) {
+    await using stage = await Stage.make();
+    const { code, stdout } = await stage.install("--role", role);
+    assert.equal(code, 0);
+    assert.deepEqual(Object.keys(stage.files()).sort(), [
+      `/etc/postern/${role}.yaml`,
+      `/etc/systemd/system/postern-${role}.service`,
+      "/usr/local/bin/postern",
+    ]);
+    assert.match(stdout, new RegExp(`into /etc/postern/${role}\\.token, mode 600`));
+    assert.equal((await stage.run("--uninstall", "--purge")).code, 0);
+    assert.deepEqual(stage.files(), {});
+  }
+});
+
 Deno.test("install.sh refuses an executable without digest or with another one, and installs nothing", async () => {
   await using stage = await Stage.make();
   await Deno.writeTextFile(stage.binary, "changed on the way");

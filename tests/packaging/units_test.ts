@@ -6,7 +6,8 @@ import { TempDir } from "../support/temp_dir.ts";
 
 const packaging = new URL("../../packaging/", import.meta.url);
 const read = (name: string) => Deno.readTextFileSync(new URL(name, packaging));
-const units = ["systemd/postern-edge.service", "systemd/postern-agent.service"] as const;
+const units = ["edge", "agent", "connector", "tunneler"].map((role) => `systemd/postern-${role}.service`);
+const roleOf = (unit: string) => /postern-(\w+)\./.exec(unit)![1];
 
 /** Assignments of a unit file, all values of a key in order. */
 function assignments(text: string): Map<string, string[]> {
@@ -60,7 +61,7 @@ for (const name of units) {
       }
     }
     assert.deepEqual(assignments(read(name)).get("EnvironmentFile"), [
-      `-/etc/postern/${name.includes("edge") ? "edge" : "agent"}.env`,
+      `-/etc/postern/${roleOf(name)}.env`,
     ]);
   });
 
@@ -70,7 +71,7 @@ for (const name of units) {
     const text = read(name).replace(/^(ExecStart|ExecReload)=\S+/gm, "$1=/bin/true");
     const file = name.slice(name.lastIndexOf("/") + 1);
     const unit = await folder.write(file, text);
-    if (file.includes("agent")) await folder.write(`${file}.d/tpm.conf`, read("systemd/tpm.conf"));
+    if (!file.includes("edge")) await folder.write(`${file}.d/tpm.conf`, read("systemd/tpm.conf"));
     const { code, stdout, stderr } = await Process.run("systemd-analyze", {
       args: ["verify", "--man=no", unit],
     });
@@ -83,7 +84,7 @@ Deno.test("units: what a restart would not make right ends the service: exit cod
   const codes = (name: string) =>
     assignments(read(`systemd/postern-${name}.service`)).get("RestartPreventExitStatus");
   assert.deepEqual(codes("edge"), ["2"]);
-  assert.deepEqual(codes("agent"), ["2 3 4"]);
+  for (const role of ["agent", "connector", "tunneler"]) assert.deepEqual(codes(role), ["2 3 4"]);
   for (const code of ["ek_roots_unusable", "ek_revocations_unusable", "database_url_invalid"] as const) {
     assert.equal(CATALOGUE[code].exit, 2, code);
   }
@@ -95,6 +96,19 @@ Deno.test("agent.service: control's token reaches the agent as a credential only
   assert.deepEqual(unit.get("LoadCredential"), ["token:/etc/postern/agent.token"]);
   assert.ok(unit.get("Environment")?.includes("POSTERN_TOKEN_FILE=%d/token"));
 });
+
+for (const role of ["connector", "tunneler"]) {
+  Deno.test(`${role}.service: the one-time token is a credential, and may be gone after the first start`, () => {
+    const unit = assignments(read(`systemd/postern-${role}.service`));
+    assert.deepEqual(unit.get("ExecStart"), [
+      `/usr/local/bin/postern ${role} --config /etc/postern/${role}.yaml`,
+    ]);
+    assert.deepEqual(unit.get("LoadCredential"), [`enrollment:/etc/postern/${role}.token`]);
+    assert.deepEqual(unit.get("SetCredential"), ["enrollment:none"]);
+    assert.ok(unit.get("Environment")?.includes("POSTERN_NODE_ENROLLMENT_TOKEN_FILE=%d/enrollment"));
+    assert.ok(!unit.has("AssertPathExists"));
+  });
+}
 
 Deno.test("tpm.conf: the agent gets at the TPM by a path that it may open, and at no other device", () => {
   const unit = assignments(read("systemd/tpm.conf"));
@@ -109,6 +123,13 @@ Deno.test("packaging/etc: the first configuration files are valid", () => {
   resolve(edgeSchema, { file: parseConfigFile(read("etc/edge.yaml"), "edge.yaml") });
   const agent = resolve(agentSchema, { file: parseConfigFile(read("etc/agent.yaml"), "agent.yaml") });
   assert.equal(agent.config.services.length, 1);
+  for (const role of ["connector", "tunneler"]) {
+    const { config: { node } } = resolve(agentSchema, {
+      file: parseConfigFile(read(`etc/${role}.yaml`), `${role}.yaml`),
+    });
+    assert.equal(node.control.length, 1);
+    assert.equal(node.connector.length, role === "tunneler" ? 1 : 0);
+  }
 });
 
 Deno.test("packaging: nothing in here looks like a secret", () => {
@@ -119,6 +140,8 @@ Deno.test("packaging: nothing in here looks like a secret", () => {
       "systemd/tpm.conf",
       "etc/edge.yaml",
       "etc/agent.yaml",
+      "etc/connector.yaml",
+      "etc/tunneler.yaml",
       "Dockerfile",
       "install.sh",
     ]
