@@ -1,6 +1,6 @@
 /**
- * `deno task demo --cluster [--check]`: two edges with control on one PostgreSQL. One edge is killed, and its service comes
- * back at the other; what is revoked at one is cut at the other.
+ * `deno task demo --cluster [--check]`: two edges with control on one PostgreSQL, an agent, and a connector and a tunneler over
+ * mutual TLS. One edge is killed, and what it held comes back at the other; what is revoked at one is cut at the other.
  */
 import { ControlClient, type RunningAgent, startAgent } from "../../agent/mod.ts";
 import { agentDefaults, edgeDefaults } from "../../src/config/mod.ts";
@@ -15,6 +15,7 @@ import { TempDir } from "../../tests/support/temp_dir.ts";
 import { print, printError } from "../print.ts";
 import { aptCommand, missingRows } from "../test/packages.ts";
 import { ask, freeOr } from "./loopback.ts";
+import { DemoNodes } from "./nodes.ts";
 import { startOrigin } from "./origin.ts";
 
 const NAME = "hello";
@@ -57,6 +58,7 @@ export async function clusterDemo(options: ClusterDemoOptions): Promise<number> 
     if (!options.checking) return await demo.serve(options.interrupted);
     await demo.outlastKill();
     await demo.revokeElsewhere();
+    await demo.revokeCertificate();
     await demo.verifyAudit();
     print("The cluster demo works.");
     return 0;
@@ -75,6 +77,10 @@ class ClusterDemo implements AsyncDisposable {
   readonly #port: number;
   readonly #other: RunningEdge;
   readonly #agents: RunningAgent[] = [];
+  /** Of edge-one, for connectors and tunnelers. */
+  readonly #nodePort = freePort();
+  #nodes: DemoNodes | undefined;
+  #nodeOperator: ControlClient | undefined;
   #killed: Process | undefined;
 
   private constructor(
@@ -104,6 +110,7 @@ class ClusterDemo implements AsyncDisposable {
         admin_listen: "off",
         state_directory: folder.file("edge-two"),
         edge_id: "edge-two",
+        "nodes.listen": "127.0.0.1:0",
         database_url_file: file,
         drain_timeout: "2s",
         grace: GRACE,
@@ -125,8 +132,7 @@ class ClusterDemo implements AsyncDisposable {
   async untilOnline(): Promise<void> {
     pass(
       "two edges, one PostgreSQL",
-      `ports ${this.#port} and ${this.#other.port}, dashboard ${await this.#dashboard()}; ` +
-        "connectors and tunnelers over mutual TLS are not in this demo yet",
+      `ports ${this.#port} and ${this.#other.port}, dashboard ${await this.#dashboard()}`,
     );
     const agent = await this.#startAgent("agent", NAME);
     const { control, edge } = agent.status();
@@ -134,6 +140,42 @@ class ClusterDemo implements AsyncDisposable {
     pass("agent online", `at ${edge}, by control at ${control}`);
     expect(await this.#status(this.#port, NAME) === 200, "no answer");
     pass("request through edge-one", "200");
+    await this.#startNodes();
+  }
+
+  /** Enrolled at edge-two, connected to edge-one first. */
+  async #startNodes(): Promise<void> {
+    const operator = this.#nodeOperator = this.#operator(this.#other.port);
+    const nodes = this.#nodes = await DemoNodes.start({
+      folder: this.#folder,
+      log: this.#log,
+      control: `http://127.0.0.1:${this.#other.port},http://127.0.0.1:${this.#port}`,
+      nodePorts: [this.#nodePort, this.#other.nodesPort!],
+      operator,
+      signal: step,
+    });
+    await this.#until("echo of connector and tunneler", () => Promise.resolve(nodes.areOnline));
+    await this.#until(
+      "ONLINE",
+      async () => (await this.#nodeStates()).every((state) => state === "ONLINE"),
+      500,
+    );
+    pass("connector and tunneler by mutual TLS", `${nodes.names}: ONLINE, echoes of control came back`);
+  }
+
+  /** What control tells of both. */
+  async #nodeStates(): Promise<string[]> {
+    const token = (await Deno.readTextFile(this.#other.tokenPath)).trim();
+    const states: string[] = [];
+    for (const role of ["connectors", "tunnelers"]) {
+      const response = await fetch(`http://127.0.0.1:${this.#other.port}/api/admin/${role}`, {
+        headers: { authorization: `Bearer ${token}` },
+        signal: step(),
+      });
+      const rows: { status: string }[] = (await response.json())[role];
+      states.push(rows[0]?.status ?? "not heard");
+    }
+    return states;
   }
 
   async outlastKill(): Promise<void> {
@@ -147,6 +189,11 @@ class ClusterDemo implements AsyncDisposable {
     const tookMs = Math.round(performance.now() - startedAt);
     const { control } = agent.status();
     pass("edge-one killed", `the service is back at edge-two after ${tookMs} ms, by control at ${control}`);
+    await this.#until("nodes at edge-two", () => Promise.resolve(this.#nodes?.areOnline ?? false));
+    pass(
+      "connector and tunneler",
+      `ONLINE by edge-two ${Math.round(performance.now() - startedAt)} ms after the kill`,
+    );
     await this.#startFirst();
     const operator = this.#operator(this.#other.port);
     try {
@@ -190,6 +237,30 @@ class ClusterDemo implements AsyncDisposable {
     }
   }
 
+  /** What `postern ca revoke --serial` does, at the edge that the nodes are not connected to. */
+  async revokeCertificate(): Promise<void> {
+    const nodes = this.#nodes!;
+    const operator = this.#operator(this.#port);
+    try {
+      const startedAt = performance.now();
+      const serial = await nodes.revokeTunneler(operator);
+      let state = "online";
+      await this.#until("end of the tunneler's channel", async () => {
+        state = await nodes.tunnelerState();
+        return state !== "online";
+      });
+      const tookMs = Math.round(performance.now() - startedAt);
+      pass(
+        "certificate revoked at edge-one",
+        `${
+          serial.slice(0, 8)
+        }… of the tunneler: its channel to the connector was cut, seen after ${tookMs} ms (${state})`,
+      );
+    } finally {
+      operator.close();
+    }
+  }
+
   async verifyAudit(): Promise<void> {
     const words = ["audit", "verify", `--control=http://127.0.0.1:${this.#port}`];
     await using verifying = startPostern(
@@ -218,11 +289,11 @@ class ClusterDemo implements AsyncDisposable {
   edge-two       http://${NAME}.localhost:${port}/   dashboard http://localhost:${port}/dashboard
   As an operator --control http://127.0.0.1:${port} --token-file ${tokenPath}
 
+  connector and tunneler   ${this.#nodes?.names}
+
   Kill edge-one, and see the service come back at edge-two (edges do not forward: ask the one that holds it):
 
     kill -9 ${this.#killed?.pid}
-
-  Not in this demo yet: connectors and tunnelers over mutual TLS.
 `);
     await Promise.race([interrupted, this.#other.finished]);
     unwatch();
@@ -231,6 +302,8 @@ class ClusterDemo implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#nodes?.[Symbol.asyncDispose]();
+    this.#nodeOperator?.close();
     for (const agent of this.#agents) await agent.stop();
     await this.#killed?.stop("SIGKILL");
     await this.#other.stop();
@@ -238,6 +311,7 @@ class ClusterDemo implements AsyncDisposable {
   }
 
   async #startFirst(): Promise<void> {
+    await this.#shareAuthorities();
     const process = this.#killed = startPostern([
       "edge",
       ...flagsOf({
@@ -245,6 +319,7 @@ class ClusterDemo implements AsyncDisposable {
         admin_listen: "off",
         state_directory: this.#folder.file("edge-one"),
         edge_id: "edge-one",
+        "nodes.listen": `127.0.0.1:${this.#nodePort}`,
         database_url_file: this.#databaseUrlFile,
         drain_timeout: "2s",
         grace: GRACE,
@@ -255,6 +330,16 @@ class ClusterDemo implements AsyncDisposable {
       await answer?.body?.cancel();
       return answer?.status === 200;
     });
+  }
+
+  /** Both controls issue certificates of nodes: with one issuing CA, as where `ca` was copied to the second machine. */
+  async #shareAuthorities(): Promise<void> {
+    const [from, to] = ["edge-two", "edge-one"].map((edge) => this.#folder.file(`${edge}/ca`));
+    await Deno.mkdir(to, { recursive: true, mode: 0o700 });
+    await Deno.chmod(this.#folder.file("edge-one"), 0o700);
+    for await (const { name } of Deno.readDir(from)) {
+      if (!name.startsWith("root")) await Deno.copyFile(`${from}/${name}`, `${to}/${name}`);
+    }
   }
 
   async #startAgent(
