@@ -61,7 +61,11 @@ export const caCommand: Command = {
       placeholder: "SHA256",
     },
     { name: "node", help: "Take this node back, whatever key it has.", placeholder: "SPIFFE-ID" },
-    { name: "severity", help: "Whether open streams may end; cut when absent.", placeholder: "drain|cut" },
+    {
+      name: "severity",
+      help: "Channels that stand end after 30 s (drain), or at once (cut, when absent).",
+      placeholder: "drain|cut",
+    },
     { name: "reason", help: "Why it is taken back; kept, and shown to operators.", placeholder: "TEXT" },
     ...operatorFlags,
     jsonFlag,

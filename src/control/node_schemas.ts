@@ -99,7 +99,9 @@ export const revokeIdentityRequestSchema = z.object({
     description: "A certificate by its serial number, a key by its SHA-256, or a node by its SPIFFE id.",
   }),
   value: z.string().min(1).max(384),
-  severity: z.enum(severities).default("cut").openapi({ description: "Whether open streams may end." }),
+  severity: z.enum(severities).default("cut").openapi({
+    description: "Channels that stand end after 30 s (drain), or at once (cut).",
+  }),
   reason: z.string().min(1).max(maxReasonChars).openapi({ example: "stolen" }),
   management_token: managementTokenSchema.optional().openapi({
     description: "An operator's token, unless it is the Bearer.",

@@ -125,6 +125,11 @@ export class HostedNode {
     return this.#bundleVersion;
   }
 
+  /** Whether it was revoked, and has only the time that its open work may take. */
+  get isDraining(): boolean {
+    return this.#watch?.isDraining ?? false;
+  }
+
   /** Whether an echo came back, and within the time of a channel. */
   get isOnline(): boolean {
     const at = this.#lastEchoAtMs;
@@ -331,6 +336,8 @@ export class HostedNode {
   }
 
   #arm(afterMs: number): void {
+    // What was on its way is read to its end.
+    if (this.#ended !== undefined) return;
     const { clock } = this.#options;
     this.#cancel();
     this.#cancel = clock.schedule(

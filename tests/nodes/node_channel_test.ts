@@ -3,7 +3,13 @@ import { writeAll } from "../../src/driver/mod.ts";
 import { codeOf } from "../../src/errors/mod.ts";
 import { FrameStream } from "../../src/nodes/frame_stream.ts";
 import { identityMessage } from "../../src/nodes/identity_proof.ts";
-import { makeCsr, readCsr, signRevocations, signTrustBundle } from "../../src/pki/mod.ts";
+import {
+  checkPeerCertificate,
+  makeCsr,
+  readCsr,
+  signRevocations,
+  signTrustBundle,
+} from "../../src/pki/mod.ts";
 import { issueNode } from "../../src/pki/mod.ts";
 import { makeKeys, pemOfKey } from "../support/made_cluster.ts";
 import { memoryStreamPair } from "../support/memory_stream.ts";
@@ -154,6 +160,44 @@ Deno.test("trust that the host has newer reaches the node, and a revoked host or
   await another.settle();
   assert.equal(another.hostCode, "peer_certificate_revoked");
   assert.equal(another.callerCode, "peer_certificate_revoked", "the node is told why");
+});
+
+Deno.test("a node that is revoked with severity drain has 30 s and gets no other channel; cut is at once", async () => {
+  const value = "spiffe://tunnel.test/connector/c1";
+  const revoked = (pair: NodePair, severity: "drain" | "cut") =>
+    pair.hostIdentity.replaceTrust({
+      bundle: pair.cluster.bundle(),
+      revocations: pair.cluster.revocations({ kind: "id", value, severity }),
+    });
+  const pair = await NodePair.make();
+  revoked(pair, "drain");
+  await pair.settle();
+  assert.ok(pair.host.isDraining && pair.host.isOnline);
+  await pair.advance(29_000);
+  // Lists are signed anew all the time: that does not give it more of it.
+  revoked(pair, "drain");
+  await pair.settle();
+  assert.equal(pair.hostCode, undefined);
+  await pair.advance(2_000);
+  assert.equal(pair.hostCode, "peer_certificate_revoked");
+  assert.equal(pair.callerCode, "peer_certificate_revoked", "it is told why");
+  assert.equal(pair.clock.pending, 0);
+
+  const harder = await NodePair.make();
+  revoked(harder, "drain");
+  await harder.advance(5_000);
+  revoked(harder, "cut");
+  await harder.settle();
+  assert.equal(harder.hostCode, "peer_certificate_revoked");
+
+  const again = await NodePair.make();
+  revoked(again, "drain");
+  const { chain } = again.callerIdentity.credentials;
+  const { bundle, revocations } = again.hostIdentity.trust;
+  const nowMs = again.clock.wall();
+  assert.throws(() => checkPeerCertificate(chain, bundle, revocations, { nowMs, usage: "client" }), {
+    code: "peer_certificate_revoked",
+  });
 });
 
 Deno.test("a bundle that nobody proves ends the channel", async () => {

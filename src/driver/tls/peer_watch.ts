@@ -1,5 +1,5 @@
 /** A handshake is judged once; a connection lasts. Those that stand are judged again whenever what they stand by changes. */
-import { PosternError } from "../../errors/mod.ts";
+import { codeOf, errorOf, PosternError } from "../../errors/mod.ts";
 import { checkNodeCertificate, peerClockSkewMs, readPresented, type VerifiedPeer } from "../../pki/mod.ts";
 import type { Clock } from "../../ports/mod.ts";
 import type { ExpectedPeer, MutualTlsConnection } from "./mutual_tls.ts";
@@ -8,9 +8,14 @@ import type { NodeIdentity } from "./node_identity.ts";
 /** How often those that stand are judged though nothing changed: revocation lists grow old without being told. */
 const EVERY_MS = 30_000;
 
+/** Time for open work of a peer that was revoked with severity `drain`. */
+const REVOCATION_DRAIN_MS = 30_000;
+
 export interface WatchedPeer {
   /** As it was judged last. */
   readonly peer: VerifiedPeer;
+  /** Whether it was revoked, and has only the time that its open work may take. */
+  readonly isDraining: boolean;
   /**
    * Takes the chain of a renewed certificate, whose key the peer has proved. Throws what `checkPeerCertificate` throws, and then
    * the old one counts on.
@@ -38,6 +43,8 @@ export function watchPeer(options: PeerWatchOptions): WatchedPeer {
   let { peer } = connection;
   let leaf = readPresented(connection.chain);
   let isOver = false;
+  /** On the monotonic clock: when a peer that drains is over. */
+  let drainedAtMs: number | undefined;
   let cancel = () => {};
   const judge = (shown: typeof leaf) =>
     checkNodeCertificate(shown, identity.trust.bundle, identity.trust.revocations, {
@@ -57,7 +64,12 @@ export function watchPeer(options: PeerWatchOptions): WatchedPeer {
     if (isOver) return;
     try {
       peer = judge(leaf);
+      drainedAtMs = undefined;
     } catch (error) {
+      if (mayDrain(error)) {
+        drainedAtMs ??= clock.now() + REVOCATION_DRAIN_MS;
+        if (clock.now() < drainedAtMs) return arm();
+      }
       end();
       onRefused(error);
       return;
@@ -67,13 +79,17 @@ export function watchPeer(options: PeerWatchOptions): WatchedPeer {
   const arm = () => {
     cancel();
     const endsInMs = peer.endsAtMs + peerClockSkewMs + 1_000 - clock.wall();
-    cancel = clock.schedule(clock.now() + Math.max(1, Math.min(EVERY_MS, endsInMs)), again);
+    const drainsInMs = drainedAtMs === undefined ? EVERY_MS : drainedAtMs - clock.now();
+    cancel = clock.schedule(clock.now() + Math.max(1, Math.min(EVERY_MS, endsInMs, drainsInMs)), again);
   };
   const forget = identity.onTrust(again);
   arm();
   return {
     get peer() {
       return peer;
+    },
+    get isDraining() {
+      return drainedAtMs !== undefined;
     },
     judge: again,
     renew(shown) {
@@ -87,4 +103,9 @@ export function watchPeer(options: PeerWatchOptions): WatchedPeer {
     },
     end,
   };
+}
+
+/** All else counts at once: a certificate that is over, a policy that changed, a revocation that cuts. */
+function mayDrain(error: unknown): boolean {
+  return codeOf(error) === "peer_certificate_revoked" && errorOf(error).detail.severity === "drain";
 }
