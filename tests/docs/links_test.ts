@@ -10,6 +10,7 @@ const PAGES = [
   "docs/http.md",
   "docs/operator-guide.md",
   "docs/protocol.md",
+  "docs/threat-model.md",
   "packaging/README.md",
   "bench/README.md",
   "wasm/README.md",
