@@ -16,7 +16,7 @@ import { loadAgent, loadEdge, readBoundedFile } from "../load.ts";
 import { applyUpgrade, recoverUpgrade, type Service } from "../upgrade/apply.ts";
 import { ProgramFiles, type UpgradeRecord } from "../upgrade/program_files.ts";
 import { checkMayStart, runCommand, statusAt, versionOf } from "../upgrade/running.ts";
-import { besideOf, openSource, readSource, sourceOf } from "../upgrade/source.ts";
+import { besideOf, openSource, readSource, releaseClient, sourceOf } from "../upgrade/source.ts";
 
 const actions = ["check", "apply", "rollback", "recover"] as const;
 type Action = typeof actions[number];
@@ -42,7 +42,8 @@ export async function runUpgrade(call: Call): Promise<number> {
   if (action === "check") {
     await checkMayStart();
     const files = await ProgramFiles.at(path);
-    const { manifest, artifact, from } = await look(call, config, files);
+    using client = await releaseClient(config.upgrade.caFile);
+    const { manifest, artifact, from } = await look(call, config, files, client);
     tell(call, artifact === undefined ? "current" : "available", from, manifest.version);
     return 0;
   }
@@ -58,7 +59,8 @@ export async function runUpgrade(call: Call): Promise<number> {
   if (action === "rollback") return await goBack(call, config, files);
   // Before the version is asked: what an interrupted upgrade left is not what ran here.
   await recoverUpgrade(files);
-  const found = await look(call, config, files);
+  using client = await releaseClient(config.upgrade.caFile);
+  const found = await look(call, config, files, client);
   const { manifest, artifact, from, learned } = found;
   if (artifact === undefined) {
     const record = await files.record();
@@ -76,7 +78,7 @@ export async function runUpgrade(call: Call): Promise<number> {
     );
   }
   let shown = 0;
-  const parts = openSource(besideOf(found.source, artifact.file));
+  const parts = openSource(besideOf(found.source, artifact.file), client);
   await applyUpgrade(files, { manifest, artifact, from, parts, learned }, service, {
     step: (step) => call.terminal.err(`${step}\n`),
     progress: (bytes, size) => {
@@ -102,7 +104,12 @@ function actionOf(call: Call): Action {
 }
 
 /** Fetches, verifies and judges the manifest; nothing is changed. */
-async function look(call: Call, config: AgentConfig | EdgeConfig, files: ProgramFiles): Promise<Found> {
+async function look(
+  call: Call,
+  config: AgentConfig | EdgeConfig,
+  files: ProgramFiles,
+  client: Deno.HttpClient | undefined,
+): Promise<Found> {
   const { upgrade, adminListen } = config;
   const [from, keyFile] = [
     call.values.manifest ?? upgrade.manifestUrl,
@@ -118,7 +125,7 @@ async function look(call: Call, config: AgentConfig | EdgeConfig, files: Program
   const known = record?.trust?.pinned === pinnedHash ? record.trust : undefined;
   const keys: readonly ReleaseKey[] = known?.keys.map(releaseKeyOf) ?? pinned;
   const source = sourceOf(from);
-  const manifest = openManifest(await readSource(source, maxManifestBytes), keys);
+  const manifest = openManifest(await readSource(source, maxManifestBytes, client), keys);
   const version = await versionOf(files.program);
   const id = adminListen === null ? undefined : (await statusAt(formatAddress(adminListen)))?.id;
   const artifact = decideUpgrade(manifest, upgrade, {

@@ -46,6 +46,7 @@ export const upgradeCommand: Command = {
     "upgrade.pin",
     "upgrade.manifest_url",
     "upgrade.key_file",
+    "upgrade.ca_file",
     "upgrade.labels",
     "upgrade.restart",
     "upgrade.ready_timeout",

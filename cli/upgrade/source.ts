@@ -1,5 +1,6 @@
 /** Where releases come from: https, a file, or http from this machine. Bounded in size and time. */
 import { isLoopbackHost } from "../../src/config/mod.ts";
+import { badAuthorities, readAuthorities } from "../../src/driver/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
 
 /** Longest silence of a server. */
@@ -23,11 +24,29 @@ export function besideOf(manifest: URL, file: string): URL {
   return url;
 }
 
+/**
+ * What asks https servers: with these authorities beside the public ones; undefined where the public ones will do. Throws
+ * `ca_certificates_invalid`.
+ */
+export async function releaseClient(caFile: string | null): Promise<Deno.HttpClient | undefined> {
+  if (caFile === null) return undefined;
+  const caCerts = [await readAuthorities(caFile)];
+  try {
+    return Deno.createHttpClient({ caCerts });
+  } catch (cause) {
+    throw badAuthorities(cause);
+  }
+}
+
 /** A text of at most `maxBytes`. Throws `upgrade_unreachable`, `upgrade_file_too_large`. */
-export async function readSource(url: URL, maxBytes: number): Promise<string> {
+export async function readSource(
+  url: URL,
+  maxBytes: number,
+  client?: Deno.HttpClient,
+): Promise<string> {
   const decoder = new TextDecoder();
   let [text, bytes] = ["", 0];
-  for await (const part of openSource(url)) {
+  for await (const part of openSource(url, client)) {
     bytes += part.length;
     if (bytes > maxBytes) {
       throw new PosternError(
@@ -41,12 +60,14 @@ export async function readSource(url: URL, maxBytes: number): Promise<string> {
 }
 
 /** The bytes, as they come. Throws `upgrade_unreachable`, `upgrade_source_refused`. */
-export async function* openSource(url: URL): AsyncGenerator<Uint8Array> {
+export async function* openSource(url: URL, client?: Deno.HttpClient): AsyncGenerator<Uint8Array> {
   const stop = new AbortController();
   const total = setTimeout(() => stop.abort(), totalTimeoutMs);
   let idle = setTimeout(() => stop.abort(), idleTimeoutMs);
   try {
-    const stream = url.protocol === "file:" ? (await Deno.open(url)).readable : await get(url, stop.signal);
+    const stream = url.protocol === "file:"
+      ? (await Deno.open(url)).readable
+      : await get(url, stop.signal, client);
     const reader = stream.getReader();
     try {
       for (;;) {
@@ -69,10 +90,18 @@ export async function* openSource(url: URL): AsyncGenerator<Uint8Array> {
   }
 }
 
-async function get(from: URL, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+async function get(
+  from: URL,
+  signal: AbortSignal,
+  client: Deno.HttpClient | undefined,
+): Promise<ReadableStream<Uint8Array>> {
   let url = from;
   for (let hops = 0; hops <= maxRedirects; hops++) {
-    const response = await fetch(url, { redirect: "manual", signal });
+    const response = await fetch(url, {
+      redirect: "manual",
+      signal,
+      ...(client === undefined ? {} : { client }),
+    });
     if (response.status === 200 && response.body !== null) return response.body;
     await response.body?.cancel();
     const target = response.headers.get("location");

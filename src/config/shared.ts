@@ -95,6 +95,11 @@ export const upgradeSettings = {
     "URL",
   )),
   keyFile: optional(path(), "Ed25519 public keys in PEM that releases are signed with.", "FILE"),
+  caFile: optional(
+    path(),
+    "Certificate authorities in PEM that the server of releases may have instead of public ones.",
+    "FILE",
+  ),
   labels: setting(
     textList(64, 64, "labels"),
     "",

@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { type ReleaseManifest, signManifest } from "../../src/release/mod.ts";
 import { type MadeKey, makeKey, makeManifest } from "../release/made_release.ts";
+import type { KeyPair } from "../support/certificates.ts";
 import { freePort } from "../support/ports.ts";
 import { TempDir } from "../support/temp_dir.ts";
 import { type Ended, postern } from "./program.ts";
@@ -19,12 +20,15 @@ export class UpgradeMachine implements AsyncDisposable {
   /** What the server answers instead of a file, by path. */
   readonly answers = new Map<string, () => Response>();
   readonly asked: string[] = [];
+  readonly #scheme: string;
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
 
-  private constructor(folder: TempDir) {
+  /** @param tls certificate and key of the server of releases; without it speaks http */
+  private constructor(folder: TempDir, tls?: Pick<KeyPair, "cert" | "key">) {
     this.folder = folder;
+    this.#scheme = tls === undefined ? "http" : "https";
     this.program = folder.file("bin/postern");
-    this.#server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
+    this.#server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {}, ...tls }, async (request) => {
       const { pathname } = new URL(request.url);
       this.asked.push(pathname);
       const answer = this.answers.get(pathname);
@@ -37,8 +41,8 @@ export class UpgradeMachine implements AsyncDisposable {
     });
   }
 
-  static async make(): Promise<UpgradeMachine> {
-    const machine = new UpgradeMachine(await TempDir.make("upgrade"));
+  static async make(tls?: Pick<KeyPair, "cert" | "key">): Promise<UpgradeMachine> {
+    const machine = new UpgradeMachine(await TempDir.make("upgrade"), tls);
     await machine.folder.write("bin/postern", programText("1.0.0"), 0o755);
     await machine.folder.write("release.pub", machine.key.publicPem);
     await machine.folder.write("service.ts", serviceText);
@@ -47,7 +51,7 @@ export class UpgradeMachine implements AsyncDisposable {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.#server.addr.port}/manifest.json`;
+    return `${this.#scheme}://127.0.0.1:${this.#server.addr.port}/manifest.json`;
   }
 
   /** Publishes a program and its manifest. */

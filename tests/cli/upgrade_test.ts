@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { CertificateAuthority } from "../support/certificates.ts";
 import { makeKey } from "../release/made_release.ts";
 import { postern } from "./program.ts";
 import { programText, UpgradeMachine } from "./upgrade_machine.ts";
@@ -112,6 +113,52 @@ Deno.test("postern upgrade --apply refuses releases that are not for this machin
   const bare = await postern(["upgrade", "--check", `--program=${machine.program}`]);
   assert.equal(codeIn(bare.stderr), "upgrade_not_configured");
   await refuses(machine, "upgrade_source_refused", "--manifest=http://192.0.2.1/manifest.json");
+});
+
+Deno.test("postern upgrade --apply takes releases over https from a server of an authority of one's own, and no forged, held back or expired one", async () => {
+  await using authority = await CertificateAuthority.make();
+  const { cert, key } = await authority.issue({ names: ["IP:127.0.0.1"] });
+  await using machine = await UpgradeMachine.make({ cert, key });
+  await machine.start();
+  const caFile = `--upgrade-ca-file=${authority.ca.certPath}`;
+  const manifestPath = machine.folder.file("dist/manifest.json");
+
+  await machine.publish("1.1.0");
+  await refuses(machine, "upgrade_unreachable");
+  await machine.folder.write("empty.pem", "");
+  await refuses(machine, "ca_certificates_invalid", `--upgrade-ca-file=${machine.folder.file("empty.pem")}`);
+  const signed = await Deno.readTextFile(manifestPath);
+  await Deno.writeTextFile(manifestPath, signed.replace('"percent": 100', '"percent": 99'));
+  assert.notEqual(await Deno.readTextFile(manifestPath), signed);
+  await refuses(machine, "release_signature_invalid", caFile);
+  await machine.publish("1.1.0", {
+    created: new Date(Date.now() - 172_800_000).toISOString(),
+    expires: new Date(Date.now() - 1).toISOString(),
+  });
+  await refuses(machine, "release_expired", caFile);
+  await machine.publish("0.9.9");
+  await refuses(machine, "release_downgrade", caFile);
+  machine.answers.set(
+    "/manifest.json",
+    () => new Response(null, { status: 302, headers: { location: "http://192.0.2.1/manifest.json" } }),
+  );
+  await refuses(machine, "upgrade_source_refused", caFile);
+  machine.answers.clear();
+
+  const old = (await machine.publish("1.1.0"), await Deno.readTextFile(manifestPath));
+  await machine.publish("1.2.0");
+  const apply = await machine.upgrade("--apply", caFile);
+  assert.deepEqual([apply.code, await machine.running()], [0, "1.2.0"], apply.stderr);
+  await Deno.writeTextFile(manifestPath, old);
+  const replayed = await machine.upgrade("--apply", caFile);
+  assert.equal(codeIn(replayed.stderr), "release_replayed");
+  assert.equal(await machine.installed(), "1.2.0");
+  const pinned = await machine.upgrade("--apply", caFile, "--upgrade-pin=1.1.0");
+  assert.deepEqual([pinned.code, await machine.running()], [0, "1.1.0"], pinned.stderr);
+  assert.equal(
+    codeIn((await machine.upgrade("--apply", caFile, "--upgrade-pin=1.0.5")).stderr),
+    "release_not_pinned",
+  );
 });
 
 Deno.test("postern upgrade tells what it lacks: a program, a restart, a previous one, the right to start programs, the lock", async () => {
