@@ -55,6 +55,7 @@ export type {
   Revocation,
   RevocationQuery,
   RevocationStore,
+  RevokedThing,
   SingleUseStore,
   TokenFamily,
   TokenFamilyStore,

@@ -21,6 +21,25 @@ export interface Revocation {
   readonly forgetAtMs: number;
 }
 
+/** What was revoked, of every kind, as administrators see it. */
+export interface RevokedThing {
+  /** Besides those of tokens: the EK of a machine; a node by its name, one certificate of it, or its key. */
+  readonly kind: Revocation["kind"] | "ek" | "node" | "certificate" | "key";
+  /** Besides those of tokens: SHA-256 of the EK, or of the key; SPIFFE id; serial number. */
+  readonly id: string;
+  readonly revokedAtMs: number;
+  /** Of tokens. */
+  readonly owner?: string;
+  /** Absent: until it is taken back. */
+  readonly forgetAtMs?: number;
+  /** Not of tokens. */
+  readonly reason?: string;
+  /** Of nodes: whether open streams may end. */
+  readonly severity?: "drain" | "cut";
+  /** Of nodes. */
+  readonly by?: string;
+}
+
 /** What is asked of a token. Absent parts are not looked at. */
 export interface RevocationQuery {
   readonly jti?: string;
@@ -37,8 +56,8 @@ export interface RevocationStore {
    */
   revoke(revocation: Revocation): Promise<void>;
   isRevoked(query: RevocationQuery): Promise<boolean>;
-  /** What is remembered, in the order of kind and id, after `after` when given. */
-  revocations(limit: number, after?: Pick<Revocation, "kind" | "id">): Promise<Revocation[]>;
+  /** What is remembered of every kind, in the order of kind and id, after `after` when given. */
+  revocations(limit: number, after?: Pick<RevokedThing, "kind" | "id">): Promise<RevokedThing[]>;
 }
 
 /** A family of management tokens that was given out. */

@@ -1,7 +1,7 @@
 /** What was revoked before its time. Bounded, for one owner and for all; what is out of date goes first. */
 import { PosternError } from "../errors/mod.ts";
-import type { Revocation, RevocationQuery, RevocationStore } from "../ports/mod.ts";
-import type { SqlDatabase } from "./sql.ts";
+import type { Revocation, RevocationQuery, RevocationStore, RevokedThing } from "../ports/mod.ts";
+import type { Row, SqlDatabase } from "./sql.ts";
 
 export interface RevocationLimits {
   /** Wall clock, Unix milliseconds. */
@@ -17,7 +17,7 @@ export interface RevocationLimits {
 /** Most revocations that are returned at once. */
 const maxRevocationPage = 1_000;
 /** Before all others. */
-const first = { kind: "family", id: "" } as const;
+const first = { kind: "certificate", id: "" } as const;
 
 export class SqlRevocations implements RevocationStore {
   readonly #database: SqlDatabase;
@@ -76,22 +76,41 @@ export class SqlRevocations implements RevocationStore {
     return found > 0;
   }
 
-  async revocations(limit: number, after: Pick<Revocation, "kind" | "id"> = first): Promise<Revocation[]> {
+  async revocations(
+    limit: number,
+    after: Pick<RevokedThing, "kind" | "id"> = first,
+  ): Promise<RevokedThing[]> {
     const rows = await this.#database.all(
-      `SELECT kind, id, owner, revoked_at, forget_at FROM revocations
-       WHERE forget_at > ? AND (kind > ? OR (kind = ? AND id > ?)) ORDER BY kind, id LIMIT ?`,
+      everyKind,
       this.#limits.wall(),
       after.kind,
       after.kind,
       after.id,
       Math.min(limit, maxRevocationPage),
     );
-    return rows.map((row) => ({
-      kind: row.kind as Revocation["kind"],
-      id: String(row.id),
-      owner: String(row.owner),
-      revokedAtMs: Number(row.revoked_at),
-      forgetAtMs: Number(row.forget_at),
-    }));
+    return rows.map(thingOf);
   }
+}
+
+/** From the tables that decide, not from a copy. */
+const everyKind = `SELECT kind, id, owner, revoked_at, forget_at, reason, severity, revoked_by FROM (
+    SELECT kind, id, owner, revoked_at, forget_at, NULL AS reason, NULL AS severity, NULL AS revoked_by
+      FROM revocations WHERE forget_at > ?
+    UNION ALL SELECT 'ek', ek_sha256, NULL, revoked_at, NULL, reason, NULL, NULL FROM revoked_eks
+    UNION ALL SELECT CASE kind WHEN 'id' THEN 'node' WHEN 'serial' THEN 'certificate' ELSE 'key' END,
+      value, NULL, revoked_at, NULL, reason, severity, revoked_by FROM revoked_identities
+  ) AS everything WHERE kind > ? OR (kind = ? AND id > ?) ORDER BY kind, id LIMIT ?`;
+
+function thingOf(row: Row): RevokedThing {
+  const { kind, id, owner, revoked_at, forget_at, reason, severity, revoked_by } = row;
+  return {
+    kind: kind as RevokedThing["kind"],
+    id: String(id),
+    revokedAtMs: Number(revoked_at),
+    ...(owner === null ? {} : { owner: String(owner) }),
+    ...(forget_at === null ? {} : { forgetAtMs: Number(forget_at) }),
+    ...(reason === null ? {} : { reason: String(reason) }),
+    ...(severity === null ? {} : { severity: severity as RevokedThing["severity"] }),
+    ...(revoked_by === null ? {} : { by: String(revoked_by) }),
+  };
 }

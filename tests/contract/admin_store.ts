@@ -119,6 +119,20 @@ export function adminStoreContract(kind: string, makeHarness: () => Promise<Stor
     assert.deepEqual(all.map(({ kind, id }) => `${kind} ${id}`), ["family f1", "owner alice", "token t1"]);
     assert.deepEqual(await store.revocations(9, all[0]), all.slice(1));
     assert.deepEqual(await store.revocations(1, all[1]), all.slice(2));
+    await store.revokeMachine({ ekSha256: "ab".repeat(32) }, { atMs: startMs, reason: "lost" });
+    const by = { severity: "cut", atMs: startMs, by: "op", reason: "stolen" } as const;
+    await store.revokeIdentity({ kind: "id", value: "spiffe://a/edge/b", ...by });
+    await store.revokeIdentity({ kind: "serial", value: "0a", ...by });
+    await store.revokeIdentity({ kind: "key", value: "cd".repeat(32), ...by, severity: "drain" });
+    const every = await store.revocations(9);
+    assert.deepEqual(
+      every.map(({ kind }) => kind),
+      ["certificate", "ek", "family", "key", "node", "owner", "token"],
+    );
+    assert.deepEqual(every[1], { kind: "ek", id: "ab".repeat(32), revokedAtMs: startMs, reason: "lost" });
+    const { kind, id } = every[3];
+    assert.deepEqual([kind, id, every[3].severity], ["key", "cd".repeat(32), "drain"]);
+    assert.deepEqual(await store.revocations(9, { kind, id }), every.slice(4));
   });
 
   test("addAdminAccount() keeps names and subjects unique, and a limit", async (store) => {

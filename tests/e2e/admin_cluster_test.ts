@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
+import { readIdentityFile } from "../../agent/identity/identity_file.ts";
+import { identityFileIn, plainFiles } from "../../agent/identity/mod.ts";
+import { startConnector } from "../../agent/node/mod.ts";
+import { agentDefaults } from "../../src/config/mod.ts";
+import { codeOf } from "../../src/errors/mod.ts";
+import { readNodeCertificate } from "../../src/pki/mod.ts";
+import { AttestedStack } from "../support/attested_stack.ts";
 import { LoopbackServer } from "../support/loopback_server.ts";
 import { Postgres } from "../support/postgres.ts";
 import { eventually, type Stack, startStack } from "../support/stack.ts";
+import { Swtpm } from "../support/swtpm.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
 /** Between two questions: they are limited. */
@@ -101,4 +109,114 @@ Deno.test("operators at one edge see the channels of another edge of the databas
   const [line] = (await atEast.ask("/api/admin/audit?limit=1")).entries;
   assert.deepEqual([line.action, line.subject], ["admin.resume", "east"]);
   assert.equal((await atWest.ask("/api/admin/drain", { edge_id: "north" })).code, "edge_unknown");
+});
+
+Deno.test("what is revoked at one edge of the database by agent, EK, token, certificate or key is cut at the other one, and stays out after a restart", async () => {
+  await using server = await Postgres.start();
+  await using folder = await TempDir.make("admin-cluster");
+  await using origin = new LoopbackServer(() => new Response("hello"));
+  await using tpm = await Swtpm.start();
+  const database_url_file = await folder.write("database.url", `${server.url}\n`);
+  await Deno.chmod(database_url_file, 0o600);
+  const shared = { database_url_file, edge_host: "127.0.0.1" };
+  await using east = await AttestedStack.start(tpm, {
+    edge: { ...shared, edge_id: "east", "nodes.listen": "127.0.0.1:0" },
+  });
+  // Without a key of the cluster's authorities: it revokes all the same.
+  await using west = await startStack({ edge: { ...shared, edge_id: "west" } });
+  const token_file = east.stack.edge.tokenPath;
+  const asked = new AskedEdge(west, (await Deno.readTextFile(token_file)).trim());
+  const serve = [{ name: "vault", target: `127.0.0.1:${origin.port}` }];
+  const revoke = async (path: string, body: unknown) => {
+    const told = await asked.ask(path, body);
+    assert.ok(told.code === undefined, JSON.stringify(told));
+    return told;
+  };
+
+  const agentId = await east.enroll(tpm);
+  let agent = await east.serve(tpm, serve);
+  await revoke("/v1/machines/revoke", { agent_id: agentId, reason: "stolen" });
+  assert.equal(codeOf(await agent.done), "machine_revoked");
+  const { ek_sha256 } = await asked.ask(`/v1/machines/${agentId}`);
+  await revoke("/v1/machines/restore", { agent_id: agentId });
+  agent = await east.serve(tpm, serve);
+  await revoke("/v1/machines/revoke", { ek_sha256, reason: "stolen" });
+  assert.equal(codeOf(await agent.done), "machine_revoked");
+
+  const owned = await asked.ask("/auth/token/issue", { owner: "alice" });
+  const owners = await folder.write("alice.token", owned.management_token);
+  await Deno.chmod(owners, 0o600);
+  const ofAlice = { token_file: owners, token_renewal: "false" };
+  const shop = [{ name: "shop", target: `127.0.0.1:${origin.port}` }];
+  await east.stack.addAgent(shop, ofAlice);
+  await revoke("/auth/token/revoke", { owner: "alice" });
+  // It waits for another token in its file.
+  const isToldRevoked = ({ lines }: Stack) => lines.some(({ fields }) => fields.code === "token_revoked");
+  await eventually("the owner's channel is cut", () => isToldRevoked(east.stack));
+
+  for (const kind of ["certificate", "key"]) {
+    const issued = await asked.ask("/api/admin/tokens", { role: "connector", id: `by-${kind}` });
+    const file = await folder.write(`${kind}.token`, issued.token);
+    await Deno.chmod(file, 0o600);
+    const lines: string[] = [];
+    const connector = await startConnector(
+      agentDefaults({
+        control: `http://127.0.0.1:${east.stack.port}`,
+        admin_listen: "off",
+        state_directory: folder.file(`node-${kind}`),
+        "node.control": `127.0.0.1:${east.stack.edge.nodesPort}`,
+        "node.listen": "127.0.0.1:0",
+        "node.private_ip": "127.0.0.1",
+        "node.enrollment_token_file": file,
+      }),
+      { log: (_level, event, fields) => lines.push(`${event} ${JSON.stringify(fields)}`) },
+    );
+    try {
+      const row = async () =>
+        (await asked.ask("/api/admin/connectors")).connectors.find(({ id }: { id: string }) =>
+          id === `by-${kind}`
+        );
+      await eventually("the connector is online", async () => {
+        await new Promise((resolve) => setTimeout(resolve, paceMs));
+        return (await row())?.status === "ONLINE";
+      });
+      const { chain } = (await readIdentityFile(
+        identityFileIn(folder.file(`node-${kind}`)),
+        plainFiles,
+      ))!.identity!;
+      const { serial, keySha256 } = readNodeCertificate(chain[0]);
+      const value = kind === "key" ? keySha256 : serial;
+      const reason = "stolen";
+      await revoke("/v1/revocations", {
+        kind: kind === "key" ? "key" : "serial",
+        value,
+        severity: "cut",
+        reason,
+      });
+      await eventually(
+        "the connector is told",
+        () => lines.some((line) => /certificate_revoked|identity_revoked/.test(line)),
+      );
+    } finally {
+      await connector.stop();
+    }
+  }
+
+  const kinds = (await asked.ask("/api/admin/revocations")).revocations.map((
+    { kind }: { kind: string },
+  ) => kind);
+  assert.deepEqual(kinds, ["certificate", "ek", "key", "owner"]);
+
+  await east.stack.edge.stop();
+  await using again = await startStack({
+    edge: { ...shared, edge_id: "east", "attestation.roots_directory": tpm.rootsDirectory },
+  });
+  const machine = await again.startAgent(serve, {
+    token_file: again.edge.tokenPath,
+    tpm: tpm.address,
+    token_renewal: "false",
+  });
+  assert.equal(codeOf(await machine.done), "machine_revoked");
+  await again.startAgent(shop, ofAlice);
+  await eventually("the owner's token is refused", () => isToldRevoked(again));
 });

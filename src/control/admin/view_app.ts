@@ -2,7 +2,7 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { instant } from "../../bytes/mod.ts";
 import { PosternError } from "../../errors/mod.ts";
-import type { AuditEntry, Revocation } from "../../ports/mod.ts";
+import type { AuditEntry, RevokedThing } from "../../ports/mod.ts";
 import type { ControlDeps, LiveChannel } from "../config.ts";
 import type { ControlEnv } from "../http.ts";
 import { toldMachine } from "../machine_app.ts";
@@ -143,12 +143,10 @@ export function addAdminViewRoutes(
     const found = await deps.store.revocations(limit + 1, after === undefined ? undefined : cursorOf(after));
     const { rows, next } = pageOf(found, limit, ({ kind, id }) => `${kind}:${id}`);
     return context.json({
-      revocations: rows.map(({ kind, id, owner, revokedAtMs, forgetAtMs }) => ({
-        kind,
-        id,
-        owner,
+      revocations: rows.map(({ revokedAtMs, forgetAtMs, ...revoked }) => ({
+        ...revoked,
         revoked_at: instant(revokedAtMs),
-        kept_until: instant(forgetAtMs),
+        ...(forgetAtMs === undefined ? {} : { kept_until: instant(forgetAtMs) }),
       })),
       ...(next === undefined ? {} : { next }),
     }, 200);
@@ -220,9 +218,9 @@ export function addAdminViewRoutes(
 }
 
 /** Throws `request_invalid`. */
-function cursorOf(text: string): Pick<Revocation, "kind" | "id"> {
-  const [, kind, id] = /^(token|family|owner):(.+)$/.exec(text) ?? [];
-  if (id !== undefined) return { kind: kind as Revocation["kind"], id };
+function cursorOf(text: string): Pick<RevokedThing, "kind" | "id"> {
+  const [, kind, id] = /^(token|family|owner|ek|node|certificate|key):(.+)$/.exec(text) ?? [];
+  if (id !== undefined) return { kind: kind as RevokedThing["kind"], id };
   throw new PosternError("request_invalid", "Cannot read request: after: is not what an answer said");
 }
 

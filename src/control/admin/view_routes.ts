@@ -107,7 +107,7 @@ export const policyDiffRoute = createRoute({
 export const adminRevocationsRoute = createRoute({
   method: "get",
   path: "/api/admin/revocations",
-  summary: "List what was revoked of management tokens",
+  summary: "List what was revoked: tokens, machines by their EK, and nodes",
   tags,
   security: bearer,
   request: { query: pageQuerySchema },

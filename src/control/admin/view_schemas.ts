@@ -159,11 +159,19 @@ export const policyDiffResponseSchema = z.object({
 
 export const revocationsResponseSchema = z.object({
   revocations: z.array(z.object({
-    kind: z.enum(["token", "family", "owner"]),
-    id: z.string(),
-    owner: z.string(),
+    kind: z.enum(["token", "family", "owner", "ek", "node", "certificate", "key"]),
+    id: z.string().openapi({
+      description:
+        "Of the token or family, its owner, SHA-256 of the EK or key, SPIFFE id, or serial number.",
+    }),
+    owner: z.string().optional().openapi({ description: "Of tokens." }),
+    reason: z.string().optional(),
+    severity: z.enum(["drain", "cut"]).optional().openapi({
+      description: "Of nodes: whether open streams may end.",
+    }),
+    by: z.string().optional(),
     revoked_at: instantSchema,
-    kept_until: instantSchema,
+    kept_until: instantSchema.optional().openapi({ description: "Absent: until it is taken back." }),
   })),
   next,
 }).openapi("AdminRevocationsResponse");
