@@ -30,6 +30,7 @@ export type RateGroup =
   | "read"
   | "login"
   | "account"
+  | "code"
   | "admin"
   | "health";
 
@@ -115,6 +116,8 @@ export const controlDefaults: Omit<
       login: { perMinute: 12, burst: 12 },
       // Passwords for one account, from wherever they come.
       account: { perMinute: 6, burst: 12 },
+      // Codes of one account, of which three in a million are right at a time: one guess in some 200 days.
+      code: { perMinute: 1, burst: 6 },
       admin: { perMinute: 600, burst: 200 },
       // Balancers ask every second or so, some of them from one address.
       health: { perMinute: 1_200, burst: 200 },

@@ -17,6 +17,8 @@ export {
   overviewOf,
   type Page,
   policyDiff,
+  qrModules,
+  quietModules,
   type RequireAdmin,
   servicePage,
   type ServiceView,

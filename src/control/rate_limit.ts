@@ -44,7 +44,9 @@ export class RateLimiter {
       throw new PosternError(
         "rate_limited",
         `Cannot serve request: too many came ${
-          group === "account" || group === "grant_owner" ? "for this account" : "from this address"
+          group === "account" || group === "code" || group === "grant_owner"
+            ? "for this account"
+            : "from this address"
         }`,
         {
           detail: { retry_after_seconds: seconds },

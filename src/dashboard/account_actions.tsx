@@ -1,13 +1,15 @@
 /** What forms do about accounts: all of it by the API. */
 import type { Hono } from "hono";
+import { codeOf } from "../errors/mod.ts";
 import { acting } from "./acting.ts";
 import { askApi } from "./api_call.ts";
 import { withDone } from "./done.tsx";
 import type { DashboardEnv } from "./env.ts";
 import { readForm } from "./form.ts";
 import { adminFrame } from "./frames.ts";
+import { FactorPage } from "./pages/session.tsx";
 import { RevealPage } from "./pages/tokens.tsx";
-import { pageOf } from "./responses.ts";
+import { pageOf, refusalOf, statusOf } from "./responses.ts";
 import type { DashboardDeps } from "./visit.ts";
 
 /** Unless said. */
@@ -54,6 +56,43 @@ export function addAccountActions(app: Hono<DashboardEnv>, deps: DashboardDeps):
     const request = { current_password: form.secret("current"), new_password: form.secret("next") };
     await askApi(deps, context, "/api/admin/password", request, form.text("csrf"));
     return context.redirect(withDone("/dashboard/account", "password_changed"), 303);
+  });
+
+  app.post("/dashboard/account/factor/begin", async (context) => {
+    const { form, admin } = await acting(context, deps.requireAdmin, "viewer");
+    const request = { current_password: form.secret("factor_current") };
+    const told = await askApi(deps, context, "/api/admin/factor/begin", request, form.text("csrf"));
+    const setup = { secret: String(told.secret), url: String(told.url) };
+    const frame = await adminFrame(deps, context, admin);
+    return context.html(pageOf(<FactorPage frame={frame} csrf={form.text("csrf")} setup={setup} />));
+  });
+
+  app.post("/dashboard/account/factor/confirm", async (context) => {
+    const { form, admin } = await acting(context, deps.requireAdmin, "viewer");
+    const csrf = form.text("csrf");
+    try {
+      await askApi(deps, context, "/api/admin/factor/confirm", { code: form.text("code") }, csrf);
+    } catch (error) {
+      if (codeOf(error) !== "admin_code_refused" && codeOf(error) !== "admin_code_required") throw error;
+      const frame = await adminFrame(deps, context, admin);
+      const page = <FactorPage frame={frame} csrf={csrf} refusal={refusalOf(error)} />;
+      return context.html(pageOf(page), statusOf(error));
+    }
+    return context.redirect(withDone("/dashboard/account", "factor_added"), 303);
+  });
+
+  app.post("/dashboard/account/factor/remove", async (context) => {
+    const form = await readForm(context);
+    const request = { current_password: form.secret("factor_current"), code: form.text("code") };
+    await askApi(deps, context, "/api/admin/factor/remove", request, form.text("csrf"));
+    return context.redirect(withDone("/dashboard/account", "factor_removed"), 303);
+  });
+
+  app.post("/dashboard/accounts/factor/remove", async (context) => {
+    const form = await readForm(context);
+    const request = { account_id: form.text("account_id") };
+    await askApi(deps, context, "/api/admin/accounts/factor/remove", request, form.text("csrf"));
+    return context.redirect(withDone("/dashboard/accounts", "factor_removed"), 303);
   });
 
   app.post("/dashboard/account/everywhere", async (context) => {

@@ -15,6 +15,8 @@ const texts = {
   account_changed: "The account is changed.",
   account_deleted: "The account is deleted, and its sessions are over.",
   password_changed: "The password is changed. All other sessions of the account are over.",
+  factor_added: "Every login of the account takes a code from now on. All other sessions of it are over.",
+  factor_removed: "The second factor is gone: a login takes the password alone.",
   signed_out: "All other sessions of the account are over.",
 } as const;
 export type Done = keyof typeof texts;

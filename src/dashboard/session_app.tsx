@@ -37,7 +37,9 @@ export function addSessionPages(app: Hono<DashboardEnv>, deps: DashboardDeps): v
     const name = form.text("name");
     const back = ownPath(form.text("back"));
     try {
-      await askApi(deps, context, "/api/admin/login", { name, password: form.secret("password") });
+      const code = form.text("code");
+      const password = form.secret("password");
+      await askApi(deps, context, "/api/admin/login", { name, password, ...(code === "" ? {} : { code }) });
     } catch (error) {
       const refusal = refusalOf(error);
       const page = (

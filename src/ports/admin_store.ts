@@ -49,6 +49,14 @@ export interface AdminSession {
   readonly expiresAtMs: number;
 }
 
+/** What an authenticator app and we have in common (RFC 6238). */
+export interface AdminTotp {
+  /** 20 bytes, base64url. Secret, and kept as it is: codes are computed of it. */
+  readonly secret: string;
+  /** A code of it was seen: from then on one is needed. */
+  readonly isConfirmed: boolean;
+}
+
 /** A secret that somebody may fetch once. What is kept of it opens only with a secret that is not kept. */
 export interface Delivery {
   /** SHA-256 of the secret in the link: 64 lower-case hex digits. */
@@ -75,6 +83,14 @@ export interface AdminStore {
   ): Promise<"changed" | "unknown" | "last_owner">;
   /** With all its sessions. */
   deleteAdminAccount(accountId: string): Promise<"deleted" | "unknown" | "last_owner">;
+  adminTotp(accountId: string): Promise<AdminTotp | undefined>;
+  /** Takes the place of one that was not confirmed; false where one is. */
+  proposeAdminTotp(accountId: string, secret: string, atMs: number): Promise<boolean>;
+  /** Spends the step, and confirms the secret: true for one caller, and never for a step again or one before it. */
+  spendAdminTotp(accountId: string, step: number): Promise<boolean>;
+  removeAdminTotp(accountId: string): Promise<boolean>;
+  /** Accounts with a second factor that is confirmed. */
+  adminTotpAccounts(): Promise<string[]>;
   /** Throws `admin_invites_full` rather than forget one that can still be used. */
   putAdminInvite(invite: AdminInvite): Promise<void>;
   /** Role of an invite that can be used now. */

@@ -6,6 +6,7 @@ export type {
   AdminRole,
   AdminSession,
   AdminStore,
+  AdminTotp,
   Delivery,
 } from "./admin_store.ts";
 export type { Announcement, AnnouncementStore } from "./announcement_store.ts";

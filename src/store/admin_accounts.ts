@@ -1,6 +1,13 @@
 /** Accounts of administrators, and the invites that make them. */
 import { PosternError } from "../errors/mod.ts";
-import type { AdminAccount, AdminAccountChange, AdminInvite, AdminRole, AdminStore } from "../ports/mod.ts";
+import type {
+  AdminAccount,
+  AdminAccountChange,
+  AdminInvite,
+  AdminRole,
+  AdminStore,
+  AdminTotp,
+} from "../ports/mod.ts";
 import type { Row, Sql, SqlDatabase } from "./sql.ts";
 
 const columns = "account_id, name, role, password_hash, subject, created_by, created_at";
@@ -22,6 +29,11 @@ type AccountParts = Pick<
   | "addAdminAccount"
   | "changeAdminAccount"
   | "deleteAdminAccount"
+  | "adminTotp"
+  | "proposeAdminTotp"
+  | "spendAdminTotp"
+  | "removeAdminTotp"
+  | "adminTotpAccounts"
   | "putAdminInvite"
   | "adminInvite"
   | "acceptAdminInvite"
@@ -81,9 +93,54 @@ export class SqlAdminAccounts implements AccountParts {
         accountId,
       );
       await sql.run("DELETE FROM admin_sessions WHERE account_id = ?", accountId);
+      await sql.run("DELETE FROM admin_totp WHERE account_id = ?", accountId);
       await sql.run("DELETE FROM admin_accounts WHERE account_id = ?", accountId);
       return "deleted";
     });
+  }
+
+  async adminTotp(accountId: string): Promise<AdminTotp | undefined> {
+    const row = await this.#database.get(
+      "SELECT secret, last_step FROM admin_totp WHERE account_id = ?",
+      accountId,
+    );
+    return row && { secret: String(row.secret), isConfirmed: Number(row.last_step) >= 0 };
+  }
+
+  async proposeAdminTotp(accountId: string, secret: string, atMs: number): Promise<boolean> {
+    return await this.#database.transaction(async (sql) => {
+      const kept = await sql.number(
+        "SELECT count(*) FROM admin_totp WHERE account_id = ? AND last_step >= 0",
+        accountId,
+      );
+      if (kept > 0) return false;
+      await sql.run("DELETE FROM admin_totp WHERE account_id = ?", accountId);
+      await sql.run(
+        "INSERT INTO admin_totp (account_id, secret, last_step, created_at) VALUES (?, ?, -1, ?)",
+        accountId,
+        secret,
+        atMs,
+      );
+      return true;
+    });
+  }
+
+  async spendAdminTotp(accountId: string, step: number): Promise<boolean> {
+    return await this.#database.run(
+      "UPDATE admin_totp SET last_step = ? WHERE account_id = ? AND last_step < ?",
+      step,
+      accountId,
+      step,
+    ) > 0;
+  }
+
+  async removeAdminTotp(accountId: string): Promise<boolean> {
+    return await this.#database.run("DELETE FROM admin_totp WHERE account_id = ?", accountId) > 0;
+  }
+
+  async adminTotpAccounts(): Promise<string[]> {
+    const rows = await this.#database.all("SELECT account_id FROM admin_totp WHERE last_step >= 0");
+    return rows.map(({ account_id }) => String(account_id));
   }
 
   async putAdminInvite(invite: AdminInvite): Promise<void> {

@@ -322,6 +322,14 @@ const STEPS: readonly (readonly string[])[] = [
       PRIMARY KEY (connector, tunneler)
     )`,
   ],
+  [
+    `CREATE TABLE admin_totp (
+      account_id text COLLATE "C" PRIMARY KEY,
+      secret     text NOT NULL,
+      last_step  bigint NOT NULL,
+      created_at bigint NOT NULL
+    )`,
+  ],
 ];
 
 /** The layout that this program writes. */

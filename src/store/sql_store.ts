@@ -251,6 +251,11 @@ export function sqlStore(opened: SqlDatabase, options: StoreOptions): Store {
     changeAdminAccount: (accountId, change) => accounts.changeAdminAccount(accountId, change),
     deleteAdminAccount: (accountId) => accounts.deleteAdminAccount(accountId),
     putAdminInvite: (invite) => accounts.putAdminInvite(invite),
+    adminTotp: (accountId) => accounts.adminTotp(accountId),
+    proposeAdminTotp: (accountId, secret, atMs) => accounts.proposeAdminTotp(accountId, secret, atMs),
+    spendAdminTotp: (accountId, step) => accounts.spendAdminTotp(accountId, step),
+    removeAdminTotp: (accountId) => accounts.removeAdminTotp(accountId),
+    adminTotpAccounts: () => accounts.adminTotpAccounts(),
     adminInvite: (secretSha256, nowMs) => accounts.adminInvite(secretSha256, nowMs),
     acceptAdminInvite: (secretSha256, nowMs, account) =>
       accounts.acceptAdminInvite(secretSha256, nowMs, account),

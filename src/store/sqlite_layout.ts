@@ -360,6 +360,15 @@ const STEPS: readonly string[] = [
     PRIMARY KEY (connector, tunneler)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- A step of -1: no code of it was seen yet.
+  CREATE TABLE admin_totp (
+    account_id    TEXT PRIMARY KEY,
+    secret        TEXT NOT NULL,
+    last_step     INTEGER NOT NULL,
+    created_at    INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
 
 /** The layout that this program writes. */

@@ -135,6 +135,25 @@ export function adminStoreContract(kind: string, makeHarness: () => Promise<Stor
     assert.deepEqual(await store.revocations(9, { kind, id }), every.slice(4));
   });
 
+  test("a second factor counts once a code of it was spent, and each step once", async (store) => {
+    await store.addAdminAccount(accountOf());
+    assert.equal(await store.adminTotp("adm_1"), undefined);
+    assert.equal(await store.spendAdminTotp("adm_1", 5), false);
+    assert.ok(await store.proposeAdminTotp("adm_1", "AAAA", startMs));
+    assert.ok(await store.proposeAdminTotp("adm_1", "BBBB", startMs));
+    assert.deepEqual(await store.adminTotp("adm_1"), { secret: "BBBB", isConfirmed: false });
+    assert.deepEqual(await store.adminTotpAccounts(), []);
+    const spent = await Promise.all([7, 7, 7].map((step) => store.spendAdminTotp("adm_1", step)));
+    assert.deepEqual(spent.sort(), [false, false, true]);
+    assert.deepEqual(await store.adminTotp("adm_1"), { secret: "BBBB", isConfirmed: true });
+    assert.equal(await store.proposeAdminTotp("adm_1", "CCCC", startMs), false);
+    assert.equal(await store.spendAdminTotp("adm_1", 6), false);
+    assert.ok(await store.spendAdminTotp("adm_1", 8));
+    assert.deepEqual(await store.adminTotpAccounts(), ["adm_1"]);
+    assert.ok(await store.removeAdminTotp("adm_1"));
+    assert.equal(await store.removeAdminTotp("adm_1"), false);
+  });
+
   test("addAdminAccount() keeps names and subjects unique, and a limit", async (store) => {
     assert.equal(await store.addAdminAccount(accountOf()), "added");
     assert.equal(await store.addAdminAccount(accountOf({ accountId: "adm_2" })), "name_taken");

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { fromBase64Url } from "../../src/bytes/mod.ts";
+import { base32Of, totpCode, totpStep } from "../../src/crypto/mod.ts";
 import {
   Browser,
   channelOf,
@@ -108,4 +110,45 @@ Deno.test("owner of services sees only those, by a management token, and nothing
   assert.match(revoked.headers.get("Location")!, /^\/dashboard\/login\?.*over=/);
   await browser.post("/dashboard/mine/logout", { csrf });
   assert.equal(browser.cookies.size, 0);
+});
+
+Deno.test("second factor: added by password and a code of the app, asked for at the login, and removed", async () => {
+  await using open = await openDashboard();
+  const { clock, store } = open.control;
+  clock.advance(300_000);
+  const ann = await firstOwner(open);
+  const csrf = await ann.csrf();
+  const begin = await ann.post("/dashboard/account/factor/begin", { factor_current: password, csrf });
+  assert.equal(begin.status, 200, begin.text);
+  const [, secret] = /<code class="secret" id="secret">([A-Z2-7]{32})</.exec(begin.text)!;
+  assert.match(begin.text, /<svg class="qr" role="img" aria-label="QR code for the app"/);
+  const [{ accountId }] = await store.adminAccounts();
+  const code = async () => {
+    const kept = fromBase64Url((await store.adminTotp(accountId))!.secret);
+    assert.equal(base32Of(kept), secret);
+    return totpCode(kept, totpStep(clock.wall()));
+  };
+  const confirm = (code: string) => ann.post("/dashboard/account/factor/confirm", { code, csrf });
+  const refused = await confirm("000000");
+  assert.equal(refused.status, 401);
+  assert.match(wordsOf(refused.text), /Code is not valid .* What the app shows/);
+  assert.ok(!refused.text.includes(secret), "it is shown once");
+  const confirmed = await confirm(await code());
+  assert.equal(confirmed.headers.get("Location"), "/dashboard/account?done=factor_added");
+  assert.match(wordsOf((await ann.get("/dashboard/account")).text), /every login takes a code/);
+  assert.match(wordsOf((await ann.get("/dashboard/accounts")).text), /by password and code Remove/);
+
+  const other = new Browser(open);
+  const login = (code: string) => other.post("/dashboard/login", { name: "ann", password, code });
+  assert.match(wordsOf((await login("")).text), /A code is needed besides the password/);
+  clock.advance(30_000);
+  assert.equal((await login(await code())).status, 303);
+  clock.advance(30_000);
+  const fields = { factor_current: password, csrf, code: await code() };
+  const removed = await ann.post("/dashboard/account/factor/remove", fields);
+  assert.equal(removed.headers.get("Location"), "/dashboard/account?done=factor_removed");
+  const again = new Browser(open);
+  assert.equal((await again.post("/dashboard/login", { name: "ann", password })).status, 303);
+  const gone = await ann.post("/dashboard/accounts/factor/remove", { account_id: accountId, csrf });
+  assert.equal(gone.status, 404);
 });

@@ -1,4 +1,5 @@
 /** Administrators: who they are, and what they see and do. */
+export { qrModules, quietModules } from "./qr.ts";
 export { firstInvite, type Invite, inviteAdmin } from "./accounts.ts";
 export { addAdminRoutes, ADMIN_PAGE_PATHS, ADMIN_RATE_GROUPS, ADMIN_ROUTES } from "./app.ts";
 export {

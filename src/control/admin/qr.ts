@@ -8,7 +8,7 @@ import { PosternError } from "../../errors/mod.ts";
 const eccPerBlock = [10, 16, 26, 18, 24, 16, 18, 22, 22, 26, 30, 22, 22, 24, 24];
 const blockCounts = [1, 1, 1, 2, 2, 4, 4, 4, 5, 5, 5, 8, 9, 9, 10];
 /** Light modules around the code (9.1). */
-const quietModules = 4;
+export const quietModules = 4;
 /** Level M in the format information (table 12). */
 const levelBits = 0;
 

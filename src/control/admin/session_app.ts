@@ -2,6 +2,7 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { instant } from "../../bytes/mod.ts";
+import { utf8 } from "../../bytes/mod.ts";
 import type { AdminAccount, AdminSession } from "../../ports/mod.ts";
 import { AuditBudget } from "../audit_budget.ts";
 import type { ControlDeps } from "../config.ts";
@@ -16,9 +17,13 @@ import {
   type RequireAdmin,
   setSessionCookie,
 } from "./authority.ts";
-import { actorOf, HashTurns, judgePassword, type LoginDeps } from "./login.ts";
+import { actorOf, HashTurns, type LoginDeps } from "./login.ts";
+import { qrSvg } from "./qr.ts";
+import { confirmFactor, judgeLogin, proposeFactor, removeFactor, removeOwnFactor } from "./second_factor.ts";
 import {
   accountsRoute,
+  beginFactorRoute,
+  confirmFactorRoute,
   deleteAccountRoute,
   inviteRoute,
   loginRoute,
@@ -26,6 +31,8 @@ import {
   meRoute,
   passwordRoute,
   refreshRoute,
+  removeFactorOfRoute,
+  removeFactorRoute,
   roleRoute,
   setupRoute,
 } from "./session_routes.ts";
@@ -50,10 +57,10 @@ export function addAdminSessionRoutes(
   };
 
   app.openapi(loginRoute, async (context) => {
-    const { name, password, session = "cookie" } = context.req.valid("json");
+    const { name, password, code, session = "cookie" } = context.req.valid("json");
     // Nobody is signed in by another page, under a name that is not theirs.
     if (session === "cookie") checkOrigin(context);
-    const account = await judgePassword(login, { name, password, clientIp: clientIpOf(context) });
+    const account = await judgeLogin(login, { name, password, code, clientIp: clientIpOf(context) });
     return context.json(await signIn(context, account, session), 200);
   });
 
@@ -95,6 +102,7 @@ export function addAdminSessionRoutes(
       role,
       account_id: account.accountId,
       name: account.name,
+      second_factor: (await deps.store.adminTotp(account.accountId))?.isConfirmed ?? false,
       ...(csrfToken === undefined ? {} : { csrf_token: csrfToken }),
       session_ends_at: instant(session.expiresAtMs),
       sessions: sessions.map((one) => ({
@@ -118,15 +126,55 @@ export function addAdminSessionRoutes(
     return context.json({ sessions }, 200);
   });
 
+  const ownAccount = async (context: Context<ControlEnv>): Promise<SignedIn> => {
+    const { signedIn } = await requireAdmin(context, "viewer");
+    if (signedIn === undefined) throw authorizationRequired();
+    return signedIn;
+  };
+
+  app.openapi(beginFactorRoute, async (context) => {
+    const { account } = await ownAccount(context);
+    const { current_password: password } = context.req.valid("json");
+    const { secret, url } = await proposeFactor(login, account, {
+      password,
+      clientIp: clientIpOf(context),
+      place: deps.config.publicDomain,
+    });
+    return context.json({ secret, url, qr_svg: qrSvg(utf8(url)) }, 200);
+  });
+
+  app.openapi(confirmFactorRoute, async (context) => {
+    const { account, session: { sessionId } } = await ownAccount(context);
+    const { code } = context.req.valid("json");
+    const sessions = await confirmFactor(login, account, { code, clientIp: clientIpOf(context), sessionId });
+    return context.json({ sessions }, 200);
+  });
+
+  app.openapi(removeFactorRoute, async (context) => {
+    const { account } = await ownAccount(context);
+    const { current_password: password, code } = context.req.valid("json");
+    await removeOwnFactor(login, account, { password, code, clientIp: clientIpOf(context) });
+    return context.json({ account_id: account.accountId }, 200);
+  });
+
+  app.openapi(removeFactorOfRoute, async (context) => {
+    const { actor } = await requireAdmin(context, "owner");
+    const { account_id } = context.req.valid("json");
+    await removeFactor(deps, actor, account_id);
+    return context.json({ account_id }, 200);
+  });
+
   app.openapi(accountsRoute, async (context) => {
     await requireAdmin(context, "owner");
     const accounts = await deps.store.adminAccounts();
+    const withFactor = new Set(await deps.store.adminTotpAccounts());
     return context.json({
       accounts: accounts.map((account) => ({
         account_id: account.accountId,
         name: account.name,
         role: account.role,
         password: account.passwordHash !== undefined,
+        second_factor: withFactor.has(account.accountId),
         provider: account.subject !== undefined,
         created_by: account.createdBy,
         created_at: instant(account.createdAtMs),

@@ -4,6 +4,9 @@ import { answers, bearer, body } from "../route_parts.ts";
 import {
   accountChangedSchema,
   accountsResponseSchema,
+  beginFactorRequestSchema,
+  beginFactorResponseSchema,
+  confirmFactorRequestSchema,
   deleteAccountRequestSchema,
   inviteRequestSchema,
   inviteResponseSchema,
@@ -14,6 +17,8 @@ import {
   meResponseSchema,
   passwordRequestSchema,
   refreshRequestSchema,
+  removeFactorOfRequestSchema,
+  removeFactorRequestSchema,
   roleRequestSchema,
   setupRequestSchema,
 } from "./session_schemas.ts";
@@ -76,6 +81,46 @@ export const passwordRoute = createRoute({
   responses: answers("It is changed.", logoutResponseSchema),
 });
 
+export const beginFactorRoute = createRoute({
+  method: "post",
+  path: "/api/admin/factor/begin",
+  summary: "Make a secret for an authenticator app, as the own second factor",
+  tags,
+  security: bearer,
+  request: { body: body(beginFactorRequestSchema) },
+  responses: answers("It counts once a code of it was seen.", beginFactorResponseSchema),
+});
+
+export const confirmFactorRoute = createRoute({
+  method: "post",
+  path: "/api/admin/factor/confirm",
+  summary: "Show a code of the app: a login takes one from now on; all other sessions end",
+  tags,
+  security: bearer,
+  request: { body: body(confirmFactorRequestSchema) },
+  responses: answers("It counts.", logoutResponseSchema),
+});
+
+export const removeFactorRoute = createRoute({
+  method: "post",
+  path: "/api/admin/factor/remove",
+  summary: "Take the own second factor away, by password and code",
+  tags,
+  security: bearer,
+  request: { body: body(removeFactorRequestSchema) },
+  responses: answers("It is gone.", accountChangedSchema),
+});
+
+export const removeFactorOfRoute = createRoute({
+  method: "post",
+  path: "/api/admin/accounts/factor/remove",
+  summary: "Take the second factor of an account away; for owners",
+  tags,
+  security: bearer,
+  request: { body: body(removeFactorOfRequestSchema) },
+  responses: answers("It is gone.", accountChangedSchema),
+});
+
 export const accountsRoute = createRoute({
   method: "get",
   path: "/api/admin/accounts",
@@ -122,6 +167,10 @@ export const ADMIN_SESSION_ROUTES = [
   logoutRoute,
   meRoute,
   passwordRoute,
+  beginFactorRoute,
+  confirmFactorRoute,
+  removeFactorRoute,
+  removeFactorOfRoute,
   accountsRoute,
   inviteRoute,
   roleRoute,

@@ -16,6 +16,7 @@ const role = z.enum(adminRoles).openapi({
 const accountId = z.string().min(1).max(64).openapi({ example: "adm_5nq3o2m1pXyR8t0a" });
 // Its length is judged with a code of its own; here only what may be read at all.
 const password = z.string().max(2 * MAX_PASSWORD_BYTES);
+const code = z.string().max(16).openapi({ example: "492039" });
 const sessionKind = z.enum(["cookie", "token"]).optional().openapi({
   description:
     "cookie (when absent): for browsers, by a page of this origin. token: for programs, as access and refresh token.",
@@ -24,6 +25,7 @@ const sessionKind = z.enum(["cookie", "token"]).optional().openapi({
 export const loginRequestSchema = z.object({
   name: z.string().min(1).max(63),
   password,
+  code: code.optional().openapi({ description: "Six digits, where the account has a second factor." }),
   session: sessionKind,
 }).openapi("AdminLoginRequest");
 
@@ -66,6 +68,7 @@ export const meResponseSchema = z.object({
   role,
   account_id: accountId.optional(),
   name: z.string().optional(),
+  second_factor: z.boolean().optional().openapi({ description: "Whether a login takes a code." }),
   csrf_token: z.string().optional(),
   session_ends_at: instantSchema.optional(),
   sessions: z.array(z.object({
@@ -84,6 +87,7 @@ export const accountsResponseSchema = z.object({
     name: z.string(),
     role,
     password: z.boolean().openapi({ description: "Whether it can sign in with a password." }),
+    second_factor: z.boolean().openapi({ description: "Whether a login takes a code besides." }),
     provider: z.boolean().openapi({ description: "Whether it signs in by the OpenID provider." }),
     created_by: z.string(),
     created_at: instantSchema,
@@ -111,3 +115,21 @@ export const passwordRequestSchema = z.object({
   current_password: password,
   new_password: password,
 }).openapi("AdminPasswordRequest");
+
+export const beginFactorRequestSchema = z.object({ current_password: password }).openapi(
+  "AdminFactorBeginRequest",
+);
+export const beginFactorResponseSchema = z.object({
+  secret: z.string().openapi({
+    description: "base32, for an authenticator app. It counts once a code was seen.",
+  }),
+  url: z.string().openapi({ description: "The same as otpauth://totp/…" }),
+  qr_svg: z.string(),
+}).openapi("AdminFactorBeginResponse");
+export const confirmFactorRequestSchema = z.object({ code }).openapi("AdminFactorConfirmRequest");
+export const removeFactorRequestSchema = z.object({ current_password: password, code }).openapi(
+  "AdminFactorRemoveRequest",
+);
+export const removeFactorOfRequestSchema = z.object({ account_id: accountId }).openapi(
+  "AdminFactorRemoveOfRequest",
+);

@@ -12,6 +12,7 @@ const roles = [
 
 export async function accounts({ deps: { control }, admin, nowMs, csrf, query }: Visit): Promise<View> {
   const found = await control.store.adminAccounts();
+  const withFactor = new Set(await control.store.adminTotpAccounts());
   const own = admin.signedIn?.account.accountId;
   const columns: Column<AdminAccount>[] = [
     {
@@ -24,7 +25,26 @@ export async function accounts({ deps: { control }, admin, nowMs, csrf, query }:
     },
     {
       title: "Signs in",
-      cell: ({ subject }) => subject === undefined ? "by password" : "by the OpenID provider",
+      cell: ({ subject, accountId, name }) =>
+        subject !== undefined
+          ? "by the OpenID provider"
+          : !withFactor.has(accountId)
+          ? "by password"
+          : (
+            <ActionForm
+              action="/dashboard/accounts/factor/remove"
+              csrf={csrf}
+              label={`Second factor of ${name}`}
+            >
+              <input type="hidden" name="account_id" value={accountId} />
+              <span class="row">
+                by password and code
+                <button type="submit" class="small" aria-label={`Remove the second factor of ${name}`}>
+                  Remove
+                </button>
+              </span>
+            </ActionForm>
+          ),
     },
     {
       title: "Made",

@@ -1,7 +1,9 @@
 /** Pages for whoever is not signed in: signing in, and making an account by a link. */
 import type { FC } from "hono/jsx";
+import { utf8 } from "../../bytes/mod.ts";
+import { qrModules, quietModules } from "../../control/mod.ts";
 import { type Frame, Page } from "../layout.tsx";
-import { Field, Note } from "../parts.tsx";
+import { ActionForm, Field, Note } from "../parts.tsx";
 
 interface Refusal {
   readonly title: string;
@@ -58,6 +60,9 @@ export const LoginPage: FC<LoginProps> = ({ frame, back, hasProvider, name, refu
             maxlength={1024}
           />
         </Field>
+        <Field id="code" label="Code" hint="Only where the account has an authenticator app.">
+          <CodeInput id="code" />
+        </Field>
         <button type="submit" class="main">Sign in</button>
         {hasProvider
           ? (
@@ -89,6 +94,89 @@ export const LoginPage: FC<LoginProps> = ({ frame, back, hasProvider, name, refu
     </section>
   </Page>
 );
+
+/** What a second factor is set up with: shown once, on the page that answers the form. */
+export interface Setup {
+  /** base32 */
+  readonly secret: string;
+  readonly url: string;
+}
+
+interface FactorProps {
+  readonly frame: Frame;
+  readonly csrf: string;
+  /** Absent when a code was refused: the app has the secret. */
+  readonly setup?: Setup;
+  readonly refusal?: Refusal;
+}
+
+export const FactorPage: FC<FactorProps> = ({ frame, csrf, setup, refusal }) => (
+  <Page frame={frame} title="Second factor">
+    <Refused refusal={refusal} />
+    {setup === undefined ? null : (
+      <section class="panel" aria-labelledby="app-title">
+        <header>
+          <h2 id="app-title">Into the authenticator app</h2>
+        </header>
+        <div class="body">
+          <QrCode text={setup.url} label="QR code for the app" />
+          <p>Or type this secret there. It is shown once.</p>
+          <code class="secret" id="secret">{setup.secret}</code>
+        </div>
+      </section>
+    )}
+    <section class="panel" aria-labelledby="confirm-title">
+      <header>
+        <h2 id="confirm-title">What the app shows</h2>
+      </header>
+      <div class="body">
+        <ActionForm action="/dashboard/account/factor/confirm" csrf={csrf} label="Confirm the app">
+          <div class="body">
+            <Field id="code" label="Code" hint="From then on every login takes one. All other sessions end.">
+              <CodeInput id="code" isRequired />
+            </Field>
+            <button type="submit" class="main">Confirm</button>
+          </div>
+        </ActionForm>
+      </div>
+    </section>
+  </Page>
+);
+
+/** Six digits of an app; browsers and phones know where to get them. */
+export const CodeInput: FC<{ id: string; isRequired?: boolean }> = ({ id, isRequired = false }) => (
+  <input
+    id={id}
+    name={id}
+    inputmode="numeric"
+    autocomplete="one-time-code"
+    pattern="[0-9]{6}"
+    maxlength={6}
+    required={isRequired}
+    aria-describedby={`${id}-hint`}
+  />
+);
+
+/** Dark on light whatever the page looks like: scanners need that. */
+const QrCode: FC<{ text: string; label: string }> = ({ text, label }) => {
+  const modules = qrModules(utf8(text));
+  const size = modules.length + 2 * quietModules;
+  const path = modules.flatMap((row, y) =>
+    row.flatMap((isDark, x) => isDark ? [`M${x + quietModules} ${y + quietModules}h1v1h-1z`] : [])
+  ).join("");
+  return (
+    <svg
+      class="qr"
+      role="img"
+      aria-label={label}
+      viewBox={`0 0 ${size} ${size}`}
+      shape-rendering="crispEdges"
+    >
+      <rect width={size} height={size} fill="#fff" />
+      <path d={path} fill="#000" />
+    </svg>
+  );
+};
 
 export const SetupPage: FC<{ frame: Frame; name?: string; refusal?: Refusal }> = (
   { frame, name, refusal },

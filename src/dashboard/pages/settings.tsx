@@ -1,9 +1,11 @@
 /** What runs here and by which rules; the account that is signed in. */
+import type { FC } from "hono/jsx";
 import { type NodeVersion, nodeVersions } from "../../control/mod.ts";
 import type { AdminSession } from "../../ports/mod.ts";
 import { doneParts } from "../done.tsx";
 import { formatCount, formatSpan } from "../format.ts";
 import { ActionForm, Badge, type Column, Facts, Field, Panel, Table, Time } from "../parts.tsx";
+import { CodeInput } from "./session.tsx";
 import { still, type View, type ViewPart, type Visit } from "../visit.ts";
 
 export async function settings(visit: Visit): Promise<View> {
@@ -110,7 +112,11 @@ export async function account(visit: Visit): Promise<View> {
   if (signedIn === undefined) {
     return { title: "Account", parts: [still("none", <p>This is a token, not an account.</p>)] };
   }
-  const sessions = await control.store.adminSessionsOf(signedIn.account.accountId);
+  const { accountId } = signedIn.account;
+  const [sessions, factor] = await Promise.all([
+    control.store.adminSessionsOf(accountId),
+    control.store.adminTotp(accountId),
+  ]);
   const columns: Column<AdminSession>[] = [
     {
       title: "From",
@@ -175,5 +181,45 @@ export async function account(visit: Visit): Promise<View> {
       </Panel>,
     ));
   }
+  if (signedIn.account.passwordHash !== undefined) {
+    parts.push(still("factor", <SecondFactor hasFactor={factor?.isConfirmed ?? false} csrf={csrf} />));
+  }
   return { title: "My account", hint: `${signedIn.account.name}, ${admin.role}`, parts };
 }
+
+const SecondFactor: FC<{ hasFactor: boolean; csrf: string }> = ({ hasFactor, csrf }) => (
+  <Panel
+    id="factor"
+    title="Second factor"
+    hint={hasFactor ? "every login takes a code of the app" : "a login takes the password alone"}
+  >
+    <div class="body">
+      <ActionForm
+        action={`/dashboard/account/factor/${hasFactor ? "remove" : "begin"}`}
+        csrf={csrf}
+        label="Second factor"
+      >
+        <div class="body">
+          <Field id="factor_current" label="Present password">
+            <input
+              id="factor_current"
+              name="factor_current"
+              type="password"
+              autocomplete="current-password"
+              required
+              maxlength={1024}
+            />
+          </Field>
+          {hasFactor
+            ? (
+              <Field id="code" label="Code" hint="What the app shows now.">
+                <CodeInput id="code" isRequired />
+              </Field>
+            )
+            : null}
+          <button type="submit">{hasFactor ? "Remove the app" : "Add an authenticator app"}</button>
+        </div>
+      </ActionForm>
+    </div>
+  </Panel>
+);

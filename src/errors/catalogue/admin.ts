@@ -22,6 +22,46 @@ export const ADMIN_ERRORS = {
     cause: "Checking a password is made expensive, and as many as may wait are waiting already.",
     remedy: "Try again in a few seconds. If it repeats, somebody is trying passwords: look at the audit log.",
   },
+  admin_code_required: {
+    title: "A code is needed besides the password",
+    blame: "peer",
+    retryable: false,
+    status: 401,
+    exit: 3,
+    cause: "Name and password are right, and the account has a second factor.",
+    remedy:
+      "Send the six digits that the authenticator app shows now, as `code`, together with name and password.",
+  },
+  admin_code_refused: {
+    title: "Code is not valid",
+    blame: "peer",
+    retryable: false,
+    status: 401,
+    exit: 3,
+    cause:
+      "The six digits are not those of now, half a minute ago or in half a minute; or they were used before, or newer ones were.",
+    remedy:
+      "Wait for the next code of the app, and see that the clocks of app and edge are right. Where the app is lost, an " +
+      "owner can take the second factor away; `postern admin reset --out FILE` makes a link for a new owner.",
+  },
+  admin_factor_present: {
+    title: "Account has a second factor already",
+    blame: "peer",
+    retryable: false,
+    status: 409,
+    exit: 2,
+    cause: "One authenticator app counts for an account, and a code of it was seen.",
+    remedy: "Remove the present second factor first.",
+  },
+  admin_factor_absent: {
+    title: "Account has no second factor",
+    blame: "peer",
+    retryable: false,
+    status: 404,
+    exit: 2,
+    cause: "It was not begun, or was taken away meanwhile.",
+    remedy: "Begin with the present password: the answer has a secret for the app.",
+  },
   admin_session_ended: {
     title: "Session is over",
     blame: "peer",

@@ -217,6 +217,10 @@ Deno.test("strangers and members see nothing of the admin API, whatever they ask
     "/api/admin/accounts/invite": { role: "viewer" },
     "/api/admin/accounts/role": { account_id: "a", role: "viewer" },
     "/api/admin/accounts/delete": { account_id: "a" },
+    "/api/admin/factor/begin": { current_password: "a" },
+    "/api/admin/factor/confirm": { code: "1" },
+    "/api/admin/factor/remove": { current_password: "a", code: "1" },
+    "/api/admin/accounts/factor/remove": { account_id: "a" },
     "/api/admin/password": { current_password: "a", new_password: "b" },
   };
   for (const route of ADMIN_ROUTES) {
