@@ -57,6 +57,11 @@ async function main(): Promise<void> {
     await page.goto(scene.url(path));
     await shoot(page, name);
   }
+  await page.goto(scene.url("/account"));
+  await page.getByRole("form", { name: "Second factor" }).getByLabel("Present password").fill(scenePassword);
+  await page.getByRole("button", { name: "Add an authenticator app" }).click();
+  await page.getByRole("img", { name: "QR code for the app" }).waitFor();
+  await shoot(page, "factor");
   await page.emulateMedia({ colorScheme: "dark" });
   await page.goto(scene.url());
   await shoot(page, "overview-dark");

@@ -17,6 +17,6 @@ export {
   type PasswordHash,
   SALT_BYTES,
 } from "./password_hash.ts";
-export { base32Of, TOTP_DIGITS, TOTP_PERIOD_SECONDS, TOTP_SECRET_BYTES, totpCode, totpStep } from "./totp.ts";
+export { base32Of, TOTP_SECRET_BYTES, totpCode, totpStep } from "./totp.ts";
 export { x25519 } from "./x25519.ts";
 export * from "./noise/mod.ts";

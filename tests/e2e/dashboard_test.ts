@@ -144,6 +144,10 @@ Deno.test("e2e dashboard: no page has a violation of axe in light or dark, or sc
   await page.goto(scene.url("/tokens"));
   await page.getByRole("button", { name: "Create enrollment token" }).click();
   await check(page, "/tokens/enrollment", problems);
+  await page.goto(scene.url("/account"));
+  await page.getByRole("form", { name: "Second factor" }).getByLabel("Present password").fill(scenePassword);
+  await page.getByRole("button", { name: "Add an authenticator app" }).click();
+  await check(page, "/account/factor/begin", problems);
   assert.deepEqual(problems, []);
   assert.deepEqual(complaints(browser).filter((line) => !line.includes("404")), []);
 });
