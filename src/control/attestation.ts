@@ -19,6 +19,7 @@ import {
   verifyStage0,
 } from "../identity/mod.ts";
 import type { AuditEntry, TunnelRecord } from "../ports/mod.ts";
+import { audit } from "./audit.ts";
 import type { ControlDeps } from "./config.ts";
 import { anonymousPrefix, expectationOf } from "./credentials.ts";
 import {
@@ -195,12 +196,14 @@ export async function answerChallenge(
     const stage1 = await issueStage1Token(deps, challenge, verdict, attestation?.attestationId);
     const reauth = attestation === undefined ? undefined : await issueReauthToken(deps, attestation);
     // A proof that says the same again is told by the attestation: as lines they would push all others out of the log.
-    if (standing === undefined) await audit(deps, challenge, verdict.agentId, "ok", { tier: verdict.tier });
+    if (standing === undefined) {
+      await auditEvidence(deps, challenge, verdict.agentId, "ok", { tier: verdict.tier });
+    }
     deps.events.onTokenIssued?.("stage1");
     deps.events.onEvidenceJudged?.("ok", verdict.tier);
     return { stage1, reauth };
   } catch (error) {
-    await audit(deps, challenge, "unproven", codeOf(error), refusalFacts(challenge, evidence, error));
+    await auditEvidence(deps, challenge, "unproven", codeOf(error), refusalFacts(challenge, evidence, error));
     deps.events.onEvidenceJudged?.(codeOf(error), kindOf(evidence));
     throw error;
   }
@@ -343,15 +346,14 @@ function refusalFacts(challenge: Challenge, evidence: Evidence, error: unknown):
   };
 }
 
-async function audit(
+async function auditEvidence(
   deps: ControlDeps,
   challenge: Challenge,
   agentId: string,
   outcome: string,
   facts: AuditEntry["detail"],
 ): Promise<void> {
-  await deps.store.appendAudit({
-    atMs: deps.clock.wall(),
+  await audit(deps, {
     actor: agentId,
     action: "agent.attest",
     subject: challenge.tunnel_id,

@@ -13,6 +13,7 @@ import type { Certificate } from "../attestation/ek/mod.ts";
 import { toBase64Url } from "../bytes/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 import { type Authority, isAccepted, type TrustBundle } from "../pki/mod.ts";
+import { audit } from "./audit.ts";
 import type { Rotation } from "./authority_state.ts";
 import type { ControlDeps } from "./config.ts";
 
@@ -95,7 +96,7 @@ export async function startRotation(
       issuers: [...issuers, identities.accepted(next)],
     });
     if (isWritten) {
-      await audit(deps, by, rotation, "published");
+      await auditStage(deps, by, rotation, "published");
       deps.events.onNodeTrustChanged?.();
       return rotation;
     }
@@ -136,7 +137,7 @@ export async function advanceRotation(
     const current = [...state.current.filter((one) => one !== rotation.from), rotation.to];
     // The old one goes on verifying; it issues no more.
     if (!await identities.change(state, { current, rotation: activated })) return "waiting";
-    await audit(deps, "control", activated, "activated");
+    await auditStage(deps, "control", activated, "activated");
     return "activated";
   }
   if (nowMs < (rotation.activated_at_ms ?? nowMs) + minActiveMs || identities.issuer === undefined) {
@@ -152,7 +153,7 @@ export async function advanceRotation(
   if (!await identities.change(state, { rotation: undefined }, retired(deps, state.bundle, rotation))) {
     return "waiting";
   }
-  await audit(deps, "control", rotation, "retired");
+  await auditStage(deps, "control", rotation, "retired");
   deps.events.onNodeTrustChanged?.();
   await forgetRetiredKeys(deps);
   return "retired";
@@ -216,15 +217,18 @@ async function forgetRetiredKeys({ identities, clock }: RotationDeps): Promise<v
   }
 }
 
-async function audit(deps: RotationDeps, actor: string, rotation: Rotation, stage: string): Promise<void> {
+async function auditStage(
+  deps: RotationDeps,
+  actor: string,
+  rotation: Rotation,
+  stage: string,
+): Promise<void> {
   const { id, what, from, to } = rotation;
   deps.log("info", "authorities rotate", { rotation: id, what, stage });
-  await deps.store.appendAudit({
-    atMs: deps.clock.wall(),
+  await audit(deps, {
     actor,
     action: "ca.rotate",
     subject: id,
-    outcome: "ok",
     detail: { what, stage, from_sha256: from, to_sha256: to },
   });
 }

@@ -13,6 +13,7 @@ import {
   verifyRecreate,
 } from "../identity/mod.ts";
 import { isForeignSubject } from "../tokens/mod.ts";
+import { audit } from "./audit.ts";
 import { controlAudience, type ControlDeps } from "./config.ts";
 
 /** Least that is left of a family when another token of it is issued. */
@@ -139,12 +140,10 @@ export async function grantManagementToken(
   { owner, role, ttlMs }: { readonly owner: string; readonly role?: Role; readonly ttlMs?: number },
 ): Promise<IssuedManagement> {
   const issued = await issueManagementToken(deps, owner, role, ttlMs);
-  await deps.store.appendAudit({
-    atMs: deps.clock.wall(),
+  await audit(deps, {
     actor: operator,
     action: "token.issue",
     subject: owner,
-    outcome: "ok",
     detail: { role: issued.claims.role, family: issued.claims.family },
   });
   deps.events.onTokenIssued?.("management");
@@ -224,12 +223,10 @@ export async function revokeTokens(
     await deps.store.knowsFamily(target);
   deps.events.onRevoked?.(kind === "owner" ? id : undefined, tunnelIds);
   const detail = { kind, tunnels: tunnelIds.length };
-  await deps.store.appendAudit({
-    atMs: revokedAtMs,
+  await audit(deps, {
     actor: by.sub,
     action: "token.revoke",
     subject: id,
-    outcome: "ok",
     detail,
   });
   return { tunnelIds, isKnown };

@@ -9,6 +9,7 @@ import { agentIdOf, enrollmentProof } from "../attestation/mod.ts";
 import { equalConstantTime, fromBase64Url, fromHex, toBase64Url, toHex } from "../bytes/mod.ts";
 import { codeOf, PosternError } from "../errors/mod.ts";
 import type { EnrollmentToken, MachineEnrolled, MachineRecord, OpenEnrollment } from "../ports/mod.ts";
+import { audit } from "./audit.ts";
 import type { AuditBudget } from "./audit_budget.ts";
 import type { ControlDeps } from "./config.ts";
 import { shownToken } from "./enrollment_token.ts";
@@ -283,15 +284,15 @@ async function audited<T>(
   const facts: AuditFacts = {};
   try {
     const result = await decide(facts);
-    await audit(deps, action, facts, "ok");
+    await auditStep(deps, action, facts, "ok");
     return result;
   } catch (error) {
-    await audit(deps, action, facts, codeOf(error));
+    await auditStep(deps, action, facts, codeOf(error));
     throw error;
   }
 }
 
-async function audit(
+async function auditStep(
   deps: EnrollmentDeps,
   action: string,
   facts: AuditFacts,
@@ -307,8 +308,7 @@ async function audit(
     reason,
   });
   if (facts.isKnown !== true && !deps.budget.take()) return;
-  await deps.store.appendAudit({
-    atMs: deps.clock.wall(),
+  await audit(deps, {
     actor: agentId ?? "unproven",
     action,
     subject: agentId ?? "unknown",

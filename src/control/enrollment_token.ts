@@ -4,6 +4,7 @@ import { equalConstantTime, fromHex, toBase64Url, toHex, utf8 } from "../bytes/m
 import { PosternError } from "../errors/mod.ts";
 import { type NodeRole, parseHostKey, wrapToken } from "../pki/mod.ts";
 import type { EnrollmentToken, Random } from "../ports/mod.ts";
+import { audit } from "./audit.ts";
 import type { ControlDeps } from "./config.ts";
 
 /** Bytes of the public id, and of the secret. */
@@ -58,12 +59,10 @@ export async function issueEnrollmentToken(
     expiresAtMs: createdAtMs + lifeMs,
   };
   await deps.store.putEnrollmentToken(record);
-  await deps.store.appendAudit({
-    atMs: createdAtMs,
+  await audit(deps, {
     actor: operator,
     action: node === undefined ? "machine.token" : "identity.token",
     subject: tokenId,
-    outcome: "ok",
     detail: {
       labels: labels?.join(",") ?? "kept",
       ek_sha256: ekSha256 ?? "any",

@@ -3,6 +3,7 @@ import { agentIdOfDigest } from "../attestation/mod.ts";
 import { fromHex } from "../bytes/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 import type { MachineKey, MachineRecord } from "../ports/mod.ts";
+import { audit } from "./audit.ts";
 import type { ControlDeps } from "./config.ts";
 
 /** Most machines in one answer, and how many unless said. */
@@ -50,7 +51,7 @@ export async function revokeMachine(
   const atMs = deps.clock.wall();
   const outcome = await deps.store.revokeMachine(key, { atMs, reason });
   if (outcome !== "unknown") deps.events.onMachineRevoked?.(agentId);
-  await audit(deps, operator, "machine.revoke", key, outcome, { reason });
+  await auditMachine(deps, operator, "machine.revoke", key, outcome, { reason });
   if (outcome === "unknown") throw unknown();
   deps.log("warn", "machine revoked", { agent_id: agentId, by: operator });
   return { agentId, already: outcome === "already" };
@@ -63,7 +64,7 @@ export async function restoreMachine(
   key: MachineKey,
 ): Promise<string> {
   const outcome = await deps.store.restoreMachine(key);
-  await audit(deps, operator, "machine.restore", key, outcome, {});
+  await auditMachine(deps, operator, "machine.restore", key, outcome, {});
   if (outcome === "unknown") throw unknown();
   if (outcome === "active") {
     throw new PosternError("machine_not_revoked", "Cannot restore machine: it is not revoked");
@@ -82,8 +83,7 @@ export async function deleteMachine(
   // Before its row is gone: the audit names its key.
   const ekSha256 = (await deps.store.machine(agentId))?.ekSha256;
   const outcome = await deps.store.deleteMachine(agentId);
-  await deps.store.appendAudit({
-    atMs: deps.clock.wall(),
+  await audit(deps, {
     actor: operator,
     action: "machine.delete",
     subject: agentId,
@@ -102,7 +102,7 @@ function agentIdOfKey(key: MachineKey): string {
   return "agentId" in key ? key.agentId : agentIdOfDigest(fromHex(key.ekSha256));
 }
 
-async function audit(
+async function auditMachine(
   { store, clock }: Pick<ControlDeps, "store" | "clock">,
   actor: string,
   action: string,
@@ -113,8 +113,7 @@ async function audit(
   const agentId = agentIdOfKey(key);
   const ekSha256 = "ekSha256" in key ? key.ekSha256 : (await store.machine(agentId))?.ekSha256;
   const isDone = outcome === "revoked" || outcome === "restored" || outcome === "already";
-  await store.appendAudit({
-    atMs: clock.wall(),
+  await audit({ store, clock }, {
     actor,
     action,
     subject: agentId,

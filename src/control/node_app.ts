@@ -3,6 +3,7 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import { instant, toBase64Url } from "../bytes/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 import { revokedValue, type SignedDocument } from "../pki/mod.ts";
+import { audit } from "./audit.ts";
 import { AuditBudget } from "./audit_budget.ts";
 import type { ControlDeps } from "./config.ts";
 import { bearerOf, requireOperator } from "./credentials.ts";
@@ -75,12 +76,10 @@ export function addNodeRoutes(app: OpenAPIHono<ControlEnv>, controlDeps: Control
     }
     const atMs = deps.clock.wall();
     const isNew = await deps.store.revokeIdentity({ kind, value: named, severity, atMs, by: sub, reason });
-    await deps.store.appendAudit({
-      atMs,
+    await audit(deps, {
       actor: sub,
       action: "identity.revoke",
       subject: named,
-      outcome: "ok",
       detail: { kind, severity, reason, already: !isNew },
     });
     if (isNew) deps.events.onNodeTrustChanged?.();

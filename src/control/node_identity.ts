@@ -15,6 +15,7 @@ import {
   type VerifiedPeer,
 } from "../pki/mod.ts";
 import type { IdentityRecord } from "../ports/mod.ts";
+import { audit } from "./audit.ts";
 import type { AuditBudget } from "./audit_budget.ts";
 import type { ControlDeps } from "./config.ts";
 import { checkEkProof, type EkProof } from "./enrollment.ts";
@@ -326,16 +327,16 @@ async function audited<T>(
   try {
     const result = await decide(facts);
     deps.events.onIdentity?.(action, "ok");
-    if (facts.isNotable === true) await audit(deps, action, facts, "ok");
+    if (facts.isNotable === true) await auditStep(deps, action, facts, "ok");
     return result;
   } catch (error) {
     deps.events.onIdentity?.(action, codeOf(error));
-    if (facts.isKnown === true || deps.budget.take()) await audit(deps, action, facts, codeOf(error));
+    if (facts.isKnown === true || deps.budget.take()) await auditStep(deps, action, facts, codeOf(error));
     throw error;
   }
 }
 
-async function audit(deps: ControlDeps, action: string, facts: Facts, outcome: string): Promise<void> {
+async function auditStep(deps: ControlDeps, action: string, facts: Facts, outcome: string): Promise<void> {
   const { role, id, tokenId, serial, ekSha256, reason } = facts;
   const subject = role === undefined ? "unknown" : `${role}/${id}`;
   deps.log(outcome === "ok" ? "info" : "warn", "node identity", {
@@ -344,8 +345,7 @@ async function audit(deps: ControlDeps, action: string, facts: Facts, outcome: s
     code: outcome === "ok" ? undefined : outcome,
     reason,
   });
-  await deps.store.appendAudit({
-    atMs: deps.clock.wall(),
+  await audit(deps, {
     actor: facts.isKnown === true ? subject : "unproven",
     action,
     subject,

@@ -18,6 +18,7 @@ import {
   versionOf,
 } from "../policy/mod.ts";
 import type { MachineRecord, Store } from "../ports/mod.ts";
+import { audit } from "./audit.ts";
 import type { ControlDeps } from "./config.ts";
 import { stateOf } from "./machine_state.ts";
 import { PolicyBook, policyOfRecord } from "./policy_book.ts";
@@ -160,12 +161,10 @@ export async function applyPolicy(
     would_fail: machines.filter((machine) => machine.outcome === "fail").length,
   };
   log("info", "policy applied", { policy: versionOf(policy), ...facts });
-  await store.appendAudit({
-    atMs: nowMs,
+  await audit({ store, clock }, {
     actor: operator.sub,
     action: "policy.apply",
     subject: versionOf(policy),
-    outcome: "ok",
     detail: facts,
   });
   return plan;

@@ -1,6 +1,7 @@
 /** Verdicts on tokens, for edges that share no database with control. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { PosternError } from "../errors/mod.ts";
+import { audit } from "./audit.ts";
 import { AuditBudget } from "./audit_budget.ts";
 import type { ControlDeps } from "./config.ts";
 import { bearerOf } from "./credentials.ts";
@@ -47,7 +48,7 @@ export function addVerdictRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps
     const edge = shown === undefined ? undefined : credentials.nameOf(shown);
     if (edge === undefined) {
       deps.events.onTokenJudged?.("verifier_credential_refused");
-      if (budget.take()) await audit("unproven", "verifier_credential_refused");
+      if (budget.take()) await auditVerdict("unproven", "verifier_credential_refused");
       throw new PosternError("verifier_credential_refused", "Cannot judge token: the credential is nobody's");
     }
     const verdict = await judgeToken({ ...deps, spent }, edge, context.req.valid("json").token);
@@ -62,23 +63,21 @@ export function addVerdictRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps
   async function note(edge: string, verdict: TokenVerdict): Promise<void> {
     if (!verdict.valid) {
       // An edge passes on what strangers bring.
-      if (budget.take()) await audit(`edge/${edge}`, verdict.error);
+      if (budget.take()) await auditVerdict(`edge/${edge}`, verdict.error);
       return;
     }
     const hour = Math.floor(deps.clock.wall() / auditEveryMs);
     if (told.get(edge) === hour) return;
     told.set(edge, hour);
-    await audit(`edge/${edge}`, "ok");
+    await auditVerdict(`edge/${edge}`, "ok");
   }
 
-  async function audit(actor: string, outcome: string): Promise<void> {
-    await deps.store.appendAudit({
-      atMs: deps.clock.wall(),
+  async function auditVerdict(actor: string, outcome: string): Promise<void> {
+    await audit(deps, {
       actor,
       action: "token.verify",
       subject: "token",
       outcome,
-      detail: {},
     });
   }
 }

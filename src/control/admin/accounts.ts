@@ -1,6 +1,7 @@
 /** Accounts of administrators: the first one by a link that only this machine shows, others by invites of an owner. */
 import { PosternError } from "../../errors/mod.ts";
 import type { AdminAccount, AdminAccountChange, AdminRole } from "../../ports/mod.ts";
+import { audit } from "../audit.ts";
 import type { ControlDeps } from "../config.ts";
 import { actorOf, hashOfPassword, judgePassword, type LoginDeps } from "./login.ts";
 import { freshId, freshSecret, hashOfSecret, secretPattern } from "./secret.ts";
@@ -40,12 +41,10 @@ export async function inviteAdmin(
     createdBy: by,
     expiresAtMs,
   });
-  await store.appendAudit({
-    atMs,
+  await audit({ store, clock }, {
     actor: by,
     action: "admin.invite",
     subject: role,
-    outcome: "ok",
     detail: { first: onlyFirst, expires_at_ms: expiresAtMs },
   });
   return { secret, role, expiresAtMs };
@@ -70,14 +69,14 @@ export async function acceptInvite(
   const { store, clock, random } = deps;
   const secretSha256 = secretPattern.test(secret) ? hashOfSecret(secret) : undefined;
   const atMs = clock.wall();
-  const audit = async (actor: string, subject: string, outcome: string) => {
+  const auditAttempt = async (actor: string, subject: string, outcome: string) => {
     if (outcome !== "ok" && !deps.budget.take()) return;
     const detail = { address: clientIp };
-    await store.appendAudit({ atMs, actor, action: "admin.account.create", subject, outcome, detail });
+    await audit({ store, clock }, { actor, action: "admin.account.create", subject, outcome, detail });
   };
   // Before the password is hashed: whoever has no invite costs nothing.
   if (secretSha256 === undefined || await store.adminInvite(secretSha256, atMs) === undefined) {
-    await audit("anonymous", "unknown", "admin_invite_refused");
+    await auditAttempt("anonymous", "unknown", "admin_invite_refused");
     throw inviteRefused();
   }
   const passwordHash = await hashOfPassword(deps, password);
@@ -85,14 +84,14 @@ export async function acceptInvite(
   const accepted = await store.acceptAdminInvite(secretSha256, clock.wall(), account);
   switch (accepted) {
     case "refused":
-      await audit("anonymous", "unknown", "admin_invite_refused");
+      await auditAttempt("anonymous", "unknown", "admin_invite_refused");
       throw inviteRefused();
     case "name_taken":
       throw new PosternError("admin_name_taken", "Cannot make account: another one has this name");
     case "too_many":
       throw new PosternError("admin_accounts_full", "Cannot make account: there are too many");
     default:
-      await audit(actorOf(accepted), accepted.accountId, "ok");
+      await auditAttempt(actorOf(accepted), accepted.accountId, "ok");
       return accepted;
   }
 }
@@ -100,14 +99,14 @@ export async function acceptInvite(
 /** Throws `admin_account_unknown`, `admin_last_owner`. */
 export async function changeRole(deps: Deps, by: string, accountId: string, role: AdminRole): Promise<void> {
   await change(deps, accountId, { role });
-  await audited(deps, by, "admin.account.role", accountId, { role });
+  await audit(deps, { actor: by, action: "admin.account.role", subject: accountId, detail: { role } });
 }
 
 /** Its sessions are over. Throws `admin_account_unknown`, `admin_last_owner`. */
 export async function deleteAccount(deps: Deps, by: string, accountId: string): Promise<void> {
   const outcome = await deps.store.deleteAdminAccount(accountId);
   if (outcome !== "deleted") throw unchanged(outcome);
-  await audited(deps, by, "admin.account.delete", accountId, {});
+  await audit(deps, { actor: by, action: "admin.account.delete", subject: accountId });
 }
 
 /**
@@ -128,22 +127,17 @@ export async function changePassword(
   const passwordHash = await hashOfPassword(deps, next);
   await change(deps, account.accountId, { passwordHash });
   const ended = await deps.store.closeAdminSessions(account.accountId, sessionId);
-  await audited(deps, actorOf(account), "admin.account.password", account.accountId, { sessions: ended });
+  await audit(deps, {
+    actor: actorOf(account),
+    action: "admin.account.password",
+    subject: account.accountId,
+    detail: { sessions: ended },
+  });
 }
 
 async function change({ store }: Deps, accountId: string, to: AdminAccountChange): Promise<void> {
   const outcome = await store.changeAdminAccount(accountId, to);
   if (outcome !== "changed") throw unchanged(outcome);
-}
-
-async function audited(
-  { store, clock }: Deps,
-  actor: string,
-  action: string,
-  subject: string,
-  detail: Readonly<Record<string, string | number>>,
-): Promise<void> {
-  await store.appendAudit({ atMs: clock.wall(), actor, action, subject, outcome: "ok", detail });
 }
 
 function unchanged(outcome: "unknown" | "last_owner"): PosternError {

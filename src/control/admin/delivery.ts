@@ -5,6 +5,7 @@
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import { concat, fromBase64Url, toBase64Url, utf8, utf8Decode } from "../../bytes/mod.ts";
 import { PosternError } from "../../errors/mod.ts";
+import { audit } from "../audit.ts";
 import type { AuditBudget } from "../audit_budget.ts";
 import type { ControlDeps } from "../config.ts";
 import { derivedSecret, freshSecret, hashOfSecret, secretPattern } from "./secret.ts";
@@ -49,8 +50,7 @@ export async function openDelivery(
   const atMs = clock.wall();
   const taken = secretPattern.test(secret) ? await store.takeDelivery(hashOfSecret(secret), atMs) : undefined;
   if (taken !== undefined || budget.take()) {
-    await store.appendAudit({
-      atMs,
+    await audit({ store, clock }, {
       actor: "anonymous",
       action: "token.reveal",
       subject: taken?.subject ?? "unknown",

@@ -10,6 +10,7 @@ import {
 } from "../../crypto/mod.ts";
 import { PosternError } from "../../errors/mod.ts";
 import type { AdminAccount } from "../../ports/mod.ts";
+import { audit } from "../audit.ts";
 import type { AuditBudget } from "../audit_budget.ts";
 import type { ControlDeps } from "../config.ts";
 import { adminPrefix } from "../credentials.ts";
@@ -72,8 +73,7 @@ export async function judgePassword(
   // What nobody is called may be a password, typed into the wrong field.
   const subject = account?.accountId ?? "unknown";
   if (deps.budget.take()) {
-    await deps.store.appendAudit({
-      atMs: deps.clock.wall(),
+    await audit(deps, {
       actor: "anonymous",
       action: "admin.login",
       subject,

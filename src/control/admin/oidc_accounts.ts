@@ -1,6 +1,7 @@
 /** The account of whoever comes by the OpenID provider: made at the first login, with the provider's groups at each. */
 import { PosternError } from "../../errors/mod.ts";
 import type { AdminAccount } from "../../ports/mod.ts";
+import { audit } from "../audit.ts";
 import type { ControlDeps } from "../config.ts";
 import { actorOf } from "./login.ts";
 import type { OidcPerson } from "./oidc.ts";
@@ -19,7 +20,7 @@ export async function accountOfPerson(deps: Deps, person: OidcPerson): Promise<A
   const outcome = await store.changeAdminAccount(known.accountId, { role: person.role });
   // Somebody has to be left who can manage accounts, whatever the groups say.
   if (outcome !== "changed") return known;
-  await audit(deps, known, "admin.account.role", { role: person.role });
+  await auditAccount(deps, known, "admin.account.role", { role: person.role });
   return { ...known, role: person.role };
 }
 
@@ -50,24 +51,22 @@ async function makeAccount(deps: Deps, { subject, role, name }: OidcPerson): Pro
       continue;
     }
     deps.events.onAdministrator?.();
-    await audit(deps, account, "admin.account.create", { role });
+    await auditAccount(deps, account, "admin.account.create", { role });
     return account;
   }
   throw new PosternError("admin_name_taken", "Cannot make account: another one has this name");
 }
 
-async function audit(
+async function auditAccount(
   { store, clock }: Deps,
   account: AdminAccount,
   action: string,
   detail: Readonly<Record<string, string>>,
 ): Promise<void> {
-  await store.appendAudit({
-    atMs: clock.wall(),
+  await audit({ store, clock }, {
     actor: actorOf(account),
     action,
     subject: account.accountId,
-    outcome: "ok",
     detail: { ...detail, by: "oidc" },
   });
 }

@@ -3,6 +3,7 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 import { codeOf, PosternError } from "../../errors/mod.ts";
+import { audit } from "../audit.ts";
 import { AuditBudget } from "../audit_budget.ts";
 import type { ControlDeps } from "../config.ts";
 import type { ControlEnv } from "../http.ts";
@@ -57,9 +58,8 @@ export function addAdminOidcRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDe
     deleteCookie(context, cookieName(context), { path: "/", secure: isSecure(context) });
     const clientIp = context.env?.clientIp ?? "unknown";
     const { code, state, iss } = context.req.query();
-    const audit = (actor: string, subject: string, outcome: string) =>
-      deps.store.appendAudit({
-        atMs: deps.clock.wall(),
+    const auditLogin = (actor: string, subject: string, outcome: string) =>
+      audit(deps, {
         actor,
         action: "admin.login",
         subject,
@@ -72,13 +72,13 @@ export function addAdminOidcRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDe
         await provider.finish(redirectUri(), attempt, { code, state, iss }),
       );
       const { secret } = await openSession(deps, account, "cookie", clientIp);
-      await audit(actorOf(account), account.accountId, "ok");
+      await auditLogin(actorOf(account), account.accountId, "ok");
       setSessionCookie(context, secret);
       context.header("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
       context.header("Referrer-Policy", "no-referrer");
       return context.html(backPage);
     } catch (error) {
-      if (budget.take()) await audit("anonymous", "unknown", codeOf(error));
+      if (budget.take()) await auditLogin("anonymous", "unknown", codeOf(error));
       throw error;
     }
   });

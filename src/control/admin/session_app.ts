@@ -4,6 +4,7 @@ import type { Context } from "hono";
 import { instant } from "../../bytes/mod.ts";
 import { utf8 } from "../../bytes/mod.ts";
 import type { AdminAccount, AdminSession } from "../../ports/mod.ts";
+import { audit } from "../audit.ts";
 import { AuditBudget } from "../audit_budget.ts";
 import type { ControlDeps } from "../config.ts";
 import { authorizationRequired } from "../credentials.ts";
@@ -87,7 +88,7 @@ export function addAdminSessionRoutes(
     const sessions = everywhere
       ? await deps.store.closeAdminSessions(accountId)
       : Number(await deps.store.closeAdminSession(sessionId));
-    await audited(actor, "admin.logout", accountId, { sessions });
+    await audit(deps, { actor, action: "admin.logout", subject: accountId, detail: { sessions } });
     clearSessionCookie(context);
     return context.json({ sessions }, 200);
   });
@@ -208,10 +209,11 @@ export function addAdminSessionRoutes(
   async function signIn(context: Context<ControlEnv>, account: AdminAccount, kind: AdminSession["kind"]) {
     const clientIp = clientIpOf(context);
     const { secret, ...signedIn } = await openSession(deps, account, kind, clientIp);
-    await audited(actorOf(account), "admin.login", account.accountId, {
-      address: clientIp,
-      session: signedIn.session.sessionId,
-      kind,
+    await audit(deps, {
+      actor: actorOf(account),
+      action: "admin.login",
+      subject: account.accountId,
+      detail: { address: clientIp, session: signedIn.session.sessionId, kind },
     });
     if (kind === "token") return await toldTokens(signedIn, secret);
     setSessionCookie(context, secret);
@@ -226,22 +228,6 @@ export function addAdminSessionRoutes(
       access_expires_at: instant(access.expiresAtMs),
       refresh_token: secret,
     };
-  }
-
-  async function audited(
-    actor: string,
-    action: string,
-    subject: string,
-    detail: Readonly<Record<string, string | number>>,
-  ): Promise<void> {
-    await deps.store.appendAudit({
-      atMs: deps.clock.wall(),
-      actor,
-      action,
-      subject,
-      outcome: "ok",
-      detail,
-    });
   }
 }
 

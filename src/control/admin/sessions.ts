@@ -3,6 +3,7 @@ import { networkOf } from "../../bytes/mod.ts";
 import { PosternError } from "../../errors/mod.ts";
 import { issueAdmin, verifyAdmin } from "../../identity/mod.ts";
 import type { AdminAccount, AdminSession } from "../../ports/mod.ts";
+import { audit } from "../audit.ts";
 import { controlAudience, type ControlDeps } from "../config.ts";
 import { expectationOf } from "../credentials.ts";
 import { freshId, freshSecret, hashOfSecret, secretPattern } from "./secret.ts";
@@ -94,8 +95,7 @@ export async function refreshSession(
   if (rotated === undefined) throw ended();
   if (rotated.outcome === "reused") {
     const { accountId, sessionId } = rotated.session;
-    await deps.store.appendAudit({
-      atMs: nowMs,
+    await audit(deps, {
       actor: "control",
       action: "admin.session.reuse",
       subject: accountId,

@@ -3,6 +3,7 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import { instant } from "../../bytes/mod.ts";
 import { PosternError } from "../../errors/mod.ts";
 import type { AuditEntry, RevokedThing } from "../../ports/mod.ts";
+import { audit } from "../audit.ts";
 import type { ControlDeps, LiveChannel } from "../config.ts";
 import type { ControlEnv } from "../http.ts";
 import { toldMachine } from "../machine_app.ts";
@@ -187,10 +188,15 @@ export function addAdminViewRoutes(
     const { edges, silent } = await drainAtEdges(deps, which, deadlineMs);
     const channels = edges.reduce((sum, edge) => sum + edge.channels, 0);
     const isWhole = silent.length === 0;
-    await audited(actor, "admin.drain", agent_id ?? tunnel_id ?? edge_id!, {
-      channels,
-      edges: edges.filter((edge) => edge.channels > 0).map(({ edgeId }) => edgeId).join(" "),
-      ...(isWhole ? {} : { silent_edges: silent.join(" ") }),
+    await audit(deps, {
+      actor,
+      action: "admin.drain",
+      subject: agent_id ?? tunnel_id ?? edge_id!,
+      detail: {
+        channels,
+        edges: edges.filter((edge) => edge.channels > 0).map(({ edgeId }) => edgeId).join(" "),
+        ...(isWhole ? {} : { silent_edges: silent.join(" ") }),
+      },
     });
     return context.json({
       channels,
@@ -203,18 +209,14 @@ export function addAdminViewRoutes(
     const { actor } = await requireAdmin(context, "operator");
     const { edge_id } = context.req.valid("json");
     const { silent } = await deps.askEdges({ kind: "resume" }, edge_id);
-    await audited(actor, "admin.resume", edge_id, silent.length === 0 ? {} : { silent_edges: edge_id });
+    await audit(deps, {
+      actor,
+      action: "admin.resume",
+      subject: edge_id,
+      detail: silent.length === 0 ? {} : { silent_edges: edge_id },
+    });
     return context.json({ edge_id, silent_edges: [...silent] }, 200);
   });
-
-  async function audited(
-    actor: string,
-    action: string,
-    subject: string,
-    detail: Readonly<Record<string, string | number>>,
-  ): Promise<void> {
-    await deps.store.appendAudit({ atMs: deps.clock.wall(), actor, action, subject, outcome: "ok", detail });
-  }
 }
 
 /** Throws `request_invalid`. */
