@@ -1,6 +1,6 @@
 /**
  * A machine with a program of version 1.0.0 whose service runs, and a server of releases: real files, a real service that is
- * restarted by a script, and the real `postern upgrade` in a process of its own.
+ * restarted by a script, and the real `postern upgrade`.
  */
 import { createHash } from "node:crypto";
 import { type ReleaseManifest, signManifest } from "../../src/release/mod.ts";
@@ -8,7 +8,7 @@ import { type MadeKey, makeKey, makeManifest } from "../release/made_release.ts"
 import type { KeyPair } from "../support/certificates.ts";
 import { freePort } from "../support/ports.ts";
 import { TempDir } from "../support/temp_dir.ts";
-import { type Ended, postern } from "./program.ts";
+import { type Ended, posternHere } from "./program.ts";
 
 const waitMs = 90_000;
 
@@ -95,10 +95,12 @@ export class UpgradeMachine implements AsyncDisposable {
   /** Runs `postern upgrade`; a flag among the words takes the place of the one in {@link flags}. */
   upgrade(...words: string[]): Promise<Ended> {
     const given = new Set(words.map((word) => word.split("=")[0]));
-    return postern(["upgrade", ...words, ...this.flags.filter((flag) => !given.has(flag.split("=")[0]))]);
+    return posternHere(["upgrade", ...words, ...this.flags.filter((flag) => !given.has(flag.split("=")[0]))]);
   }
 
+  /** Starts what is in place, unless it runs. */
   async start(): Promise<void> {
+    if (await this.running() === await this.installed()) return;
     await new Deno.Command(this.folder.file("restart.sh"), { stdin: "null", stdout: "null", stderr: "null" })
       .output();
     const until = Date.now() + waitMs;
@@ -154,11 +156,21 @@ esac
 `;
 }
 
+/** The one before was told to end, but on a busy machine it may hold its port for a while. */
 const serviceText = `const [version, port] = Deno.args;
-Deno.serve({ hostname: "127.0.0.1", port: Number(port) }, (request) =>
+const serve = () => Deno.serve({ hostname: "127.0.0.1", port: Number(port) }, (request) =>
   new URL(request.url).pathname === "/status"
     ? Response.json({ role: "agent", agent_id: "agent-a", version })
     : new Response("ready"));
+for (let isServing = false; !isServing;) {
+  try {
+    serve();
+    isServing = true;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
 `;
 
 /** What a service manager does. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { CertificateAuthority } from "../support/certificates.ts";
 import { makeKey } from "../release/made_release.ts";
-import { postern } from "./program.ts";
+import { postern, posternHere } from "./program.ts";
 import { programText, UpgradeMachine } from "./upgrade_machine.ts";
 
 /** The code that a command ended with. */
@@ -21,7 +21,7 @@ Deno.test("postern upgrade --check tells what there is and changes nothing; --ap
   }], check.stderr);
   assert.deepEqual([await machine.beside(), machine.asked], [[], ["/manifest.json"]]);
 
-  const apply = await machine.upgrade("--apply");
+  const apply = await postern(["upgrade", "--apply", ...machine.flags]);
   assert.deepEqual([apply.code, apply.stdout], [0, "1.1.0 runs; it was 1.0.0\n"], apply.stderr);
   assert.deepEqual([await machine.installed(), await machine.running()], ["1.1.0", "1.1.0"]);
   assert.equal(await Deno.readTextFile(`${machine.program}.previous`), programText("1.0.0"));
@@ -110,7 +110,7 @@ Deno.test("postern upgrade --apply refuses releases that are not for this machin
   await machine.publish("1.1.0", { rollout: { percent: 100, labels: ["canary"] } });
   await refuses(machine, "release_not_in_rollout");
   assert.deepEqual(machine.asked.filter((path) => path !== "/manifest.json"), []);
-  const bare = await postern(["upgrade", "--check", `--program=${machine.program}`]);
+  const bare = await posternHere(["upgrade", "--check", `--program=${machine.program}`]);
   assert.equal(codeIn(bare.stderr), "upgrade_not_configured");
   await refuses(machine, "upgrade_source_refused", "--manifest=http://192.0.2.1/manifest.json");
 });
@@ -165,7 +165,7 @@ Deno.test("postern upgrade tells what it lacks: a program, a restart, a previous
   await using machine = await UpgradeMachine.make();
   await machine.publish("1.1.0");
   const failing = async (words: string[], code: string, env = {}) =>
-    assert.equal(codeIn((await postern(["upgrade", ...words], env)).stderr), code);
+    assert.equal(codeIn((await posternHere(["upgrade", ...words], env)).stderr), code);
   await failing(["--check"], "upgrade_program_unknown");
   await failing(["--check", "--program=/nowhere/postern"], "upgrade_program_unknown");
   const without = machine.flags.filter((flag) => !flag.startsWith("--upgrade-restart"));
