@@ -73,8 +73,8 @@ export const attestationSettings = {
 
 /** Lifetimes of what nodes are known by. A stolen key is good for as long, unless it is revoked; each renewal is two writes. */
 export const identitySettings = {
-  connectorMs: setting(duration(60_000, 30 * dayMs), "5m", "Life of a connector's certificate.", "DURATION"),
-  tunnelerMs: setting(duration(60_000, 30 * dayMs), "30m", "Life of a tunneler's certificate.", "DURATION"),
+  connectorMs: setting(duration(20_000, 30 * dayMs), "5m", "Life of a connector's certificate.", "DURATION"),
+  tunnelerMs: setting(duration(20_000, 30 * dayMs), "30m", "Life of a tunneler's certificate.", "DURATION"),
   nodeMs: setting(
     duration(60_000, 30 * dayMs),
     "24h",

@@ -91,6 +91,8 @@ Deno.test("control at each of two edges names both, and knows what is online at 
   assert.equal(elsewhere.status().edge, "edge-one");
   await one.edge.stop("SIGKILL");
   await eventually("the agent is at the other edge", () => elsewhere.status().edge === edgeId);
+  // After half a minute without a word, which is a test of EdgeDirectory's; here somebody takes it out of the database.
+  await server.psql("DELETE FROM postern.edges WHERE edge_id = 'edge-one'");
   await eventually("the killed edge is gone", () => isLogged("other edge is gone"), 45_000);
   assert.deepEqual(await candidates(other.port), [edgeId]);
 });

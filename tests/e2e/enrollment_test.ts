@@ -11,7 +11,7 @@ import { systemClock, systemRandom } from "../../src/driver/mod.ts";
 import { codeOf, PosternError } from "../../src/errors/mod.ts";
 import { startEdge } from "../../src/main.ts";
 import { noLog } from "../../src/telemetry/mod.ts";
-import { postern } from "../cli/program.ts";
+import { postern, posternHere } from "../cli/program.ts";
 import { EkMaker } from "../support/ek_maker.ts";
 import { type Stack, startStack } from "../support/stack.ts";
 import { Swtpm } from "../support/swtpm.ts";
@@ -33,7 +33,7 @@ let tokens = 0;
 
 async function tokenOf(stack: Stack, ...words: string[]): Promise<string> {
   const file = stack.folder.file(`enroll-${tokens++}.token`);
-  const issued = await postern(["enroll-token", "--out", file, ...words], operatorOf(stack));
+  const issued = await posternHere(["enroll-token", "--out", file, ...words], operatorOf(stack));
   assert.equal(issued.code, 0, issued.stderr);
   return file;
 }
@@ -43,7 +43,7 @@ function enroll(stack: Stack, tpm: Pick<Swtpm, "address">, token: string, ...wor
   const directory = words.includes("--state-directory")
     ? []
     : ["--state-directory", stack.folder.file(`machine-${tokens++}`)];
-  return postern([
+  return posternHere([
     ...["enroll", "--json", "--token-file", token, "--tpm", tpm.address, ...directory],
     ...["--control", `http://127.0.0.1:${stack.port}`, ...words],
   ]);
@@ -55,7 +55,7 @@ const refusal = (
 ) => [JSON.parse(stdout).error?.code, code];
 
 async function machinesOf(stack: Stack): Promise<Record<string, unknown>[]> {
-  return JSON.parse((await postern(["machines", "--json"], operatorOf(stack))).stdout).machines;
+  return JSON.parse((await posternHere(["machines", "--json"], operatorOf(stack))).stdout).machines;
 }
 
 /** Everything in a folder and below, as text. */
