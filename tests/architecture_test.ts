@@ -179,6 +179,15 @@ Deno.test("architecture: CONTRIBUTING.md names every module, in the order of its
   }
 });
 
+Deno.test("architecture: the map of README.md names every module", async () => {
+  const text = await Deno.readTextFile("README.md");
+  const modules = ROWS.flat().filter((module) => /^(src\/)?\w+$/.test(module));
+  none(
+    modules.filter((module) => !text.includes(`| \`${module}\``) && !text.includes(`\` \`${module}\``)),
+    "| where | what |",
+  );
+});
+
 Deno.test("architecture: every module has its row", () => {
   none(
     [...new Set(SHIPPED.map(moduleOf))].filter((module) => rowOf(module) < 0),
