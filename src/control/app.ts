@@ -185,7 +185,7 @@ export function controlApp(deps: ControlDeps): OpenAPIHono<ControlEnv> {
 function addTunnelRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): void {
   app.openapi(createTunnelRoute, async (context) => {
     const request = context.req.valid("json");
-    const bearer = bearerOf(context.req.header("Authorization"));
+    const bearer = bearerOf(context.req);
     const credentials = await readCredentials(deps, [
       request.management_token,
       request.recreate_token,
@@ -227,7 +227,7 @@ function addTunnelRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): void 
 
   app.openapi(deleteTunnelRoute, async (context) => {
     const request = context.req.valid("json");
-    const bearer = bearerOf(context.req.header("Authorization"));
+    const bearer = bearerOf(context.req);
     const credentials = await readCredentials(deps, [
       request.management_token,
       request.recreate_token,
@@ -238,7 +238,7 @@ function addTunnelRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): void 
   });
 
   app.openapi(listTunnelsRoute, async (context) => {
-    const { sub } = await requireManagement(deps, [bearerOf(context.req.header("Authorization"))]);
+    const { sub } = await requireManagement(deps, [bearerOf(context.req)]);
     const tunnels = await Promise.all((await deps.store.tunnelsOf(sub)).map(async (tunnel) => {
       const presence = await deps.presence(tunnel.tunnelId);
       return {
@@ -262,7 +262,7 @@ function addTunnelRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): void 
 function addTokenRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): void {
   app.openapi(refreshTokenRoute, async (context) => {
     const request = context.req.valid("json");
-    const bearer = bearerOf(context.req.header("Authorization"));
+    const bearer = bearerOf(context.req);
     const current = await requireManagement(deps, [request.management_token, bearer]);
     const issued = await refreshManagementToken(deps, current);
     if (request.revoke_current) await revokeManagementToken(deps, current);
@@ -272,7 +272,7 @@ function addTokenRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): void {
 
   app.openapi(issueTokenRoute, async (context) => {
     const request = context.req.valid("json");
-    const bearer = bearerOf(context.req.header("Authorization"));
+    const bearer = bearerOf(context.req);
     const operator = await requireOperator(deps, [request.management_token, bearer]);
     const { owner, role, ttl_seconds: ttl } = request;
     const ttlMs = ttl === undefined ? undefined : ttl * 1_000;
@@ -282,7 +282,7 @@ function addTokenRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): void {
 
   app.openapi(revokeTokenRoute, async (context) => {
     const { owner, family, management_token } = context.req.valid("json");
-    const bearer = bearerOf(context.req.header("Authorization"));
+    const bearer = bearerOf(context.req);
     const by = await requireManagement(deps, [management_token, bearer]);
     const target = owner === undefined ? { family: family! } : { owner };
     const { tunnelIds, isKnown } = await revokeTokens(deps, by, target);
@@ -300,7 +300,7 @@ const maxAuditLines = 400;
 
 function addAuditRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): void {
   app.openapi(auditRoute, async (context) => {
-    await requireOperator(deps, [bearerOf(context.req.header("Authorization"))]);
+    await requireOperator(deps, [bearerOf(context.req)]);
     const { after } = context.req.valid("query");
     const lines = await deps.store.auditLines(maxAuditLines, after);
     return context.json({

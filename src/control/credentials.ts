@@ -26,10 +26,16 @@ export interface Credentials {
   readonly recreate?: RecreateClaims;
 }
 
+/** A request as far as its fields are looked at. */
+export interface Headed {
+  header(name: string): string | undefined;
+}
+
 type AuthorityDeps = Pick<ControlDeps, "store" | "keyset" | "clock" | "config">;
 
-/** The token of an Authorization header; undefined without one. Throws `authorization_malformed`. */
-export function bearerOf(header: string | undefined): string | undefined {
+/** The token of a request's Authorization header; undefined without one. Throws `authorization_malformed`. */
+export function bearerOf(request: Headed): string | undefined {
+  const header = request.header("Authorization");
   if (header === undefined) return undefined;
   const match = /^Bearer +([^\s]+) *$/i.exec(header);
   if (match === null) {

@@ -5,7 +5,7 @@ import { instant, toBase64Url, toHex } from "../bytes/mod.ts";
 import type { MachineKey, MachineRecord } from "../ports/mod.ts";
 import { AuditBudget } from "./audit_budget.ts";
 import type { ControlDeps } from "./config.ts";
-import { bearerOf, requireOperator } from "./credentials.ts";
+import { bearerOf, type Headed, requireOperator } from "./credentials.ts";
 import { beginEnrollment, finishEnrollment } from "./enrollment.ts";
 import {
   type EnrollmentTokenRequest,
@@ -29,12 +29,12 @@ import { deleteMachine, machineOf, machinePage, restoreMachine, revokeMachine } 
 
 export function addMachineRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): void {
   const budget = new AuditBudget(deps.clock.now.bind(deps.clock));
-  const operatorOf = async (header: string | undefined, token?: string) =>
-    (await requireOperator(deps, [token, bearerOf(header)])).sub;
+  const operatorOf = async (request: Headed, token?: string) =>
+    (await requireOperator(deps, [token, bearerOf(request)])).sub;
 
   app.openapi(enrollmentTokenRoute, async (context) => {
     const request = context.req.valid("json");
-    const operator = await operatorOf(context.req.header("Authorization"), request.management_token);
+    const operator = await operatorOf(context.req, request.management_token);
     const issued = await issueEnrollmentToken(deps, operator, wantedToken(request));
     return context.json({ token: issued.token, ...toldToken(issued) }, 200);
   });
@@ -64,7 +64,7 @@ export function addMachineRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps
   });
 
   app.openapi(machinesRoute, async (context) => {
-    await operatorOf(context.req.header("Authorization"));
+    await operatorOf(context.req);
     const { limit, after } = context.req.valid("query");
     const { machines, next } = await machinePage(deps, limit, after);
     return context.json(
@@ -74,7 +74,7 @@ export function addMachineRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps
   });
 
   app.openapi(machineRoute, async (context) => {
-    await operatorOf(context.req.header("Authorization"));
+    await operatorOf(context.req);
     const machine = await machineOf(deps, context.req.valid("param").agent_id);
     return context.json({
       ...toldMachine(machine),
@@ -86,21 +86,21 @@ export function addMachineRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps
 
   app.openapi(revokeMachineRoute, async (context) => {
     const request = context.req.valid("json");
-    const operator = await operatorOf(context.req.header("Authorization"), request.management_token);
+    const operator = await operatorOf(context.req, request.management_token);
     const { agentId, already } = await revokeMachine(deps, operator, keyOf(request), request.reason);
     return context.json({ revoked: true as const, agent_id: agentId, already }, 200);
   });
 
   app.openapi(restoreMachineRoute, async (context) => {
     const request = context.req.valid("json");
-    const operator = await operatorOf(context.req.header("Authorization"), request.management_token);
+    const operator = await operatorOf(context.req, request.management_token);
     const agentId = await restoreMachine(deps, operator, keyOf(request));
     return context.json({ restored: true as const, agent_id: agentId }, 200);
   });
 
   app.openapi(deleteMachineRoute, async (context) => {
     const request = context.req.valid("json");
-    const operator = await operatorOf(context.req.header("Authorization"), request.management_token);
+    const operator = await operatorOf(context.req, request.management_token);
     await deleteMachine(deps, operator, request.agent_id);
     return context.json({ deleted: true as const, agent_id: request.agent_id }, 200);
   });

@@ -68,7 +68,7 @@ export function addNodeRoutes(app: OpenAPIHono<ControlEnv>, controlDeps: Control
 
   app.openapi(revokeIdentityRoute, async (context) => {
     const { kind, value, severity, reason, management_token } = context.req.valid("json");
-    const bearer = bearerOf(context.req.header("Authorization"));
+    const bearer = bearerOf(context.req);
     const { sub } = await requireOperator(deps, [management_token, bearer]);
     const named = revokedValue(kind, value);
     if (named === undefined) {

@@ -3,7 +3,7 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import { instant } from "../bytes/mod.ts";
 import { selectionOf, versionOf } from "../policy/mod.ts";
 import type { ControlDeps } from "./config.ts";
-import { bearerOf, requireOperator } from "./credentials.ts";
+import { bearerOf, type Headed, requireOperator } from "./credentials.ts";
 import type { ControlEnv } from "./http.ts";
 import {
   applyPolicy,
@@ -24,16 +24,16 @@ const maxNamedMachines = 500;
 const usualPcrs = [0, 1, 2, 3, 4, 5, 6, 7];
 
 export function addPolicyRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps): void {
-  const operator = (authorization: string | undefined) => requireOperator(deps, [bearerOf(authorization)]);
+  const operator = (request: Headed) => requireOperator(deps, [bearerOf(request)]);
 
   app.openapi(policiesRoute, async (context) => {
-    await operator(context.req.header("Authorization"));
+    await operator(context.req);
     const policies = await listPolicies(deps);
     return context.json({ policies: policies.map(toldPolicy) }, 200);
   });
 
   app.openapi(policyRoute, async (context) => {
-    await operator(context.req.header("Authorization"));
+    await operator(context.req);
     const versions = await policyVersions(deps, context.req.valid("param").name);
     const { version = versions[0].policy.version } = context.req.valid("query");
     const shown = versions.find(({ policy }) => policy.version === version);
@@ -42,7 +42,7 @@ export function addPolicyRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps)
   });
 
   app.openapi(applyPolicyRoute, async (context) => {
-    const claims = await operator(context.req.header("Authorization"));
+    const claims = await operator(context.req);
     const { policy: document, overlap_seconds = 0, dry_run = false } = context.req.valid("json");
     const { policy, changes, machines } = await applyPolicy(deps, claims, {
       document,
@@ -72,7 +72,7 @@ export function addPolicyRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps)
   });
 
   app.openapi(learnPolicyRoute, async (context) => {
-    await operator(context.req.header("Authorization"));
+    await operator(context.req);
     const { name, agent_id, label, bank = "sha256", pcrs = usualPcrs, firmware = false } = context.req.valid(
       "json",
     );

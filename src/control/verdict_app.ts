@@ -44,7 +44,7 @@ export function addVerdictRoutes(app: OpenAPIHono<ControlEnv>, deps: ControlDeps
     if (credentials === undefined) {
       throw new PosternError("endpoint_not_found", "Cannot serve request: there is no such endpoint");
     }
-    const shown = bearerOf(context.req.header("Authorization"));
+    const shown = bearerOf(context.req);
     const edge = shown === undefined ? undefined : credentials.nameOf(shown);
     if (edge === undefined) {
       deps.events.onTokenJudged?.("verifier_credential_refused");

@@ -5,12 +5,6 @@ import { eventually, startStack } from "../support/stack.ts";
 import { StackProcesses } from "../support/stack_processes.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
-async function urlFile(folder: TempDir, url: string): Promise<string> {
-  const path = await folder.write("database.url", `${url}\n`);
-  await Deno.chmod(path, 0o600);
-  return path;
-}
-
 Deno.test("an agent with the addresses of two controls goes on at the other one when the one that it used is killed", async () => {
   await using server = await Postgres.start();
   await using folder = await TempDir.make("cluster");
@@ -18,7 +12,7 @@ Deno.test("an agent with the addresses of two controls goes on at the other one 
     { hostname: "127.0.0.1", port: 0, onListen() {} },
     () => new Response("hello"),
   );
-  const database_url_file = await urlFile(folder, server.url);
+  const database_url_file = await Postgres.urlFile(folder, server.url);
   await using other = await startStack({ edge: { database_url_file } });
   const port = freePort();
   const controls = [port, other.port].map((each) => `http://127.0.0.1:${each}`);
@@ -48,7 +42,7 @@ Deno.test("control at each of two edges names both, and knows what is online at 
     { hostname: "127.0.0.1", port: 0, onListen() {} },
     () => new Response("hello"),
   );
-  const database_url_file = await urlFile(folder, server.url);
+  const database_url_file = await Postgres.urlFile(folder, server.url);
   // Where agents reach it, other than by public_host.
   await using other = await startStack({ edge: { database_url_file, edge_host: "127.0.0.1" } });
   const operator = (await Deno.readTextFile(other.edge.tokenPath)).trim();

@@ -5,12 +5,6 @@ import { Postgres } from "../support/postgres.ts";
 import { eventually, startStack } from "../support/stack.ts";
 import { TempDir } from "../support/temp_dir.ts";
 
-async function urlFile(folder: TempDir, url: string): Promise<string> {
-  const path = await folder.write("database.url", `${url}\n`);
-  await Deno.chmod(path, 0o600);
-  return path;
-}
-
 Deno.test("an edge over PostgreSQL serves on while its database is away, says so, and goes on when it is back", async () => {
   await using server = await Postgres.start();
   await using folder = await TempDir.make("database");
@@ -18,7 +12,7 @@ Deno.test("an edge over PostgreSQL serves on while its database is away, says so
     { hostname: "127.0.0.1", port: 0, onListen() {} },
     () => new Response("hello"),
   );
-  const database_url_file = await urlFile(folder, server.url);
+  const database_url_file = await Postgres.urlFile(folder, server.url);
   await using stack = await startStack({ edge: { database_url_file } });
   await stack.addAgent([{ name: "shop", target: `127.0.0.1:${origin.addr.port}` }]);
   const page = async () => await (await stack.fetch("shop")).text();
@@ -46,7 +40,7 @@ Deno.test("an edge over PostgreSQL serves on while its database is away, says so
 Deno.test("two edges over one database know the same names, tokens and audit log", async () => {
   await using server = await Postgres.start();
   await using folder = await TempDir.make("database");
-  const database_url_file = await urlFile(folder, server.url);
+  const database_url_file = await Postgres.urlFile(folder, server.url);
   await using one = await startStack({ edge: { database_url_file } });
   await using other = await startStack({ edge: { database_url_file } });
   const ask = (stack: typeof one, ...words: string[]) =>
@@ -83,7 +77,7 @@ Deno.test("what a service demands of its agents at one edge cuts those at the ot
     { hostname: "127.0.0.1", port: 0, onListen() {} },
     () => new Response("hello"),
   );
-  const database_url_file = await urlFile(folder, server.url);
+  const database_url_file = await Postgres.urlFile(folder, server.url);
   await using one = await startStack({ edge: { database_url_file } });
   await using other = await startStack({ edge: { database_url_file } });
   const agent = await one.addAgent([{ name: "vault", target: `127.0.0.1:${origin.addr.port}` }], {
@@ -102,7 +96,10 @@ Deno.test("what a service demands of its agents at one edge cuts those at the ot
 
 Deno.test("an edge does not start without its database, and never tells its URL: store_unreachable", async () => {
   await using folder = await TempDir.make("database");
-  const database_url_file = await urlFile(folder, "postgresql://postern:hunter2@127.0.0.1:1/postern");
+  const database_url_file = await Postgres.urlFile(
+    folder,
+    "postgresql://postern:hunter2@127.0.0.1:1/postern",
+  );
   const started = startStack({ edge: { database_url_file } });
   const error = await started.then(() => undefined, (error) => error);
   assert.equal(codeOf(error), "store_unreachable");
@@ -116,7 +113,7 @@ Deno.test("what one edge deletes or revokes is cut at the other one, also after 
     { hostname: "127.0.0.1", port: 0, onListen() {} },
     () => new Response("hello"),
   );
-  const database_url_file = await urlFile(folder, server.url);
+  const database_url_file = await Postgres.urlFile(folder, server.url);
   await using one = await startStack({ edge: { database_url_file } });
   await using other = await startStack({ edge: { database_url_file } });
   const target = `127.0.0.1:${origin.addr.port}`;

@@ -26,6 +26,13 @@ export class Postgres implements AsyncDisposable {
     this.#folder = folder;
   }
 
+  /** A file with this URL, as `database_url_file` wants it. */
+  static async urlFile(folder: TempDir, url: string): Promise<string> {
+    const path = await folder.write("database.url", `${url}\n`);
+    await Deno.chmod(path, 0o600);
+    return path;
+  }
+
   get process(): Process {
     return this.#process;
   }

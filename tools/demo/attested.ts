@@ -6,13 +6,12 @@ import { ControlClient, enroll, openTpm, type RunningAgent, startAgent } from ".
 import { agentDefaults, edgeDefaults, parseTpmAddress } from "../../src/config/mod.ts";
 import { systemClock, systemRandom } from "../../src/driver/mod.ts";
 import { type RunningEdge, startEdge } from "../../src/main.ts";
-import type { Log } from "../../src/ports/mod.ts";
 import { Swtpm } from "../../tests/support/swtpm.ts";
-import { print, printError } from "../print.ts";
-import { aptCommand, missingRows } from "../test/packages.ts";
+import { print } from "../print.ts";
 import { EventWatch, type LoggedEvent } from "./event_watch.ts";
 import { ask, freeOr } from "./loopback.ts";
 import { startOrigin } from "./origin.ts";
+import { type DemoOptions, expect, pass, playDemo, step } from "./play.ts";
 
 const NAME = "hello";
 /** What the demo's machine is labelled with, and what its policy asks for. */
@@ -21,48 +20,26 @@ const LABEL = "demo";
 const PCR = 7;
 /** Programs that the demo starts. */
 const PROGRAMS: readonly string[] = ["swtpm", "swtpm_setup", "tpm2"];
-/** Longest time for one request to control. */
-const STEP_MS = 30_000;
 /** How often the machine proves itself, and how long it may take for that. */
 const REAUTH = { check: { interval: "3s", grace: "2s" }, serve: { interval: "10s", grace: "5s" } } as const;
 
-export interface AttestedDemoOptions {
-  /** Whether to go through all steps and end, instead of serving. */
-  readonly checking: boolean;
-  readonly log: Log;
-  /** Resolves when whoever started the demo wants it to end. */
-  readonly interrupted: Promise<void>;
-}
-
 /** Exit code. */
-export async function attestedDemo(options: AttestedDemoOptions): Promise<number> {
-  const missing = missingRows().filter(({ binary }) => PROGRAMS.includes(binary));
-  if (missing.length > 0) {
-    printError(
-      `Cannot run the attested demo: ${missing.map(({ binary }) => binary).join(", ")} not found. ` +
-        `As root:\n\n  ${aptCommand(missing)}\n`,
-    );
-    return 1;
-  }
-  await using stack = new AsyncDisposableStack();
-  try {
+export function attestedDemo(options: DemoOptions): Promise<number> {
+  return playDemo("attested", PROGRAMS, async (stack) => {
     const tpm = stack.use(await Swtpm.start({ name: "demo" }));
     const demo = stack.use(await AttestedDemo.start(tpm, options));
     await demo.untilOnline();
     if (!options.checking) {
       await demo.learn();
-      return await demo.serve(options.interrupted);
+      await demo.serve(options.interrupted);
+      return false;
     }
     await demo.reattested("re-attestation");
     await demo.learn();
     await demo.reattested("re-attestation under the policy");
     await demo.untilCut();
-    print("The attested demo works.");
-    return 0;
-  } catch (error) {
-    printError(`The attested demo failed: ${error instanceof Error ? error.message : String(error)}`);
-    return 1;
-  }
+    return true;
+  });
 }
 
 class AttestedDemo implements AsyncDisposable {
@@ -94,7 +71,7 @@ class AttestedDemo implements AsyncDisposable {
     });
   }
 
-  static async start(tpm: Swtpm, { checking, log }: AttestedDemoOptions): Promise<AttestedDemo> {
+  static async start(tpm: Swtpm, { checking, log }: DemoOptions): Promise<AttestedDemo> {
     const directory = await Deno.makeTempDir({ prefix: "postern-demo-" });
     const watch = new EventWatch(log);
     const { interval, grace } = REAUTH[checking ? "check" : "serve"];
@@ -166,7 +143,7 @@ class AttestedDemo implements AsyncDisposable {
   }
 
   /** Until interrupted, telling every verdict. */
-  async serve(interrupted: Promise<void>): Promise<number> {
+  async serve(interrupted: Promise<void>): Promise<void> {
     this.#watch.each((logged) => {
       const verdict = verdictOf(logged);
       if (verdict !== undefined) print(`${new Date().toISOString().slice(11, 19)}  ${verdict}`);
@@ -185,7 +162,6 @@ class AttestedDemo implements AsyncDisposable {
 `);
     await Promise.race([interrupted, this.#edge.finished]);
     print("Stopping.");
-    return 0;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -263,16 +239,4 @@ function verdictOf(logged: LoggedEvent): string | undefined {
   }
   if (isCut(logged)) return "channel cut";
   return undefined;
-}
-
-function pass(name: string, seen: string): void {
-  print(`PASS  ${name}: ${seen}`);
-}
-
-function expect(holds: boolean, saw: string): void {
-  if (!holds) throw new Error(`saw ${saw}`);
-}
-
-function step(): AbortSignal {
-  return AbortSignal.timeout(STEP_MS);
 }

@@ -12,60 +12,40 @@ import { Postgres } from "../../tests/support/postgres.ts";
 import type { Process } from "../../tests/support/process.ts";
 import { flagsOf, startPostern } from "../../tests/support/stack_processes.ts";
 import { TempDir } from "../../tests/support/temp_dir.ts";
-import { print, printError } from "../print.ts";
-import { aptCommand, missingRows } from "../test/packages.ts";
+import { print } from "../print.ts";
 import { ask, freeOr } from "./loopback.ts";
 import { DemoNodes } from "./nodes.ts";
 import { startOrigin } from "./origin.ts";
+import { type DemoOptions, expect, pass, playDemo, step, STEP_MS } from "./play.ts";
 
 const NAME = "hello";
 /** The service of somebody whose tokens are revoked. */
 const OTHER_NAME = "alice";
 /** Programs that the demo starts. */
 const PROGRAMS: readonly string[] = ["postgres", "initdb"];
-/** Longest time for one step. */
-const STEP_MS = 30_000;
 const POLL_MS = 50;
 /** Where control is asked, which counts. */
 const SLOW_POLL_MS = 2_000;
 /** How long viewers wait for an agent that is away. */
 const GRACE = "1s";
 
-export interface ClusterDemoOptions {
-  /** Whether to go through all steps and end, instead of serving. */
-  readonly checking: boolean;
-  readonly log: Log;
-  /** Resolves when whoever started the demo wants it to end. */
-  readonly interrupted: Promise<void>;
-}
-
 /** Exit code. */
-export async function clusterDemo(options: ClusterDemoOptions): Promise<number> {
-  const missing = missingRows().filter(({ binary }) => PROGRAMS.includes(binary));
-  if (missing.length > 0) {
-    printError(
-      `Cannot run the cluster demo: ${missing.map(({ binary }) => binary).join(", ")} not found. ` +
-        `As root:\n\n  ${aptCommand(missing)}\n`,
-    );
-    return 1;
-  }
-  await using stack = new AsyncDisposableStack();
-  try {
+export function clusterDemo(options: DemoOptions): Promise<number> {
+  return playDemo("cluster", PROGRAMS, async (stack) => {
     const database = stack.use(await Postgres.start());
     const folder = stack.use(await TempDir.make("demo-cluster"));
     const demo = stack.use(await ClusterDemo.start(database, folder, options));
     await demo.untilOnline();
-    if (!options.checking) return await demo.serve(options.interrupted);
+    if (!options.checking) {
+      await demo.serve(options.interrupted);
+      return false;
+    }
     await demo.outlastKill();
     await demo.revokeElsewhere();
     await demo.revokeCertificate();
     await demo.verifyAudit();
-    print("The cluster demo works.");
-    return 0;
-  } catch (error) {
-    printError(`The cluster demo failed: ${error instanceof Error ? error.message : String(error)}`);
-    return 1;
-  }
+    return true;
+  });
 }
 
 class ClusterDemo implements AsyncDisposable {
@@ -100,10 +80,9 @@ class ClusterDemo implements AsyncDisposable {
   static async start(
     database: Postgres,
     folder: TempDir,
-    { checking, log }: ClusterDemoOptions,
+    { checking, log }: DemoOptions,
   ): Promise<ClusterDemo> {
-    const file = await folder.write("database.url", `${database.url}\n`);
-    await Deno.chmod(file, 0o600);
+    const file = await Postgres.urlFile(folder, database.url);
     const other = await startEdge(
       edgeDefaults({
         listen: `127.0.0.1:${checking ? 0 : freeOr(8081)}`,
@@ -273,7 +252,7 @@ class ClusterDemo implements AsyncDisposable {
   }
 
   /** Until interrupted, telling where the service is. */
-  async serve(interrupted: Promise<void>): Promise<number> {
+  async serve(interrupted: Promise<void>): Promise<void> {
     const agent = this.#agents[0];
     let where = agent.status().edge;
     const unwatch = agent.onStatus(({ edge, state, control }) => {
@@ -298,7 +277,6 @@ class ClusterDemo implements AsyncDisposable {
     await Promise.race([interrupted, this.#other.finished]);
     unwatch();
     print("Stopping.");
-    return 0;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -388,16 +366,4 @@ class ClusterDemo implements AsyncDisposable {
       await new Promise((resolve) => setTimeout(resolve, everyMs));
     }
   }
-}
-
-function pass(name: string, seen: string): void {
-  print(`PASS  ${name}: ${seen}`);
-}
-
-function expect(holds: boolean, saw: string): void {
-  if (!holds) throw new Error(`saw ${saw}`);
-}
-
-function step(): AbortSignal {
-  return AbortSignal.timeout(STEP_MS);
 }

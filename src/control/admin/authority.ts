@@ -59,7 +59,7 @@ export function adminAuthority(deps: ControlDeps): RequireAdmin {
 }
 
 async function administratorOf(deps: ControlDeps, context: Context<ControlEnv>): Promise<Administrator> {
-  const bearer = bearerOf(context.req.header("Authorization"));
+  const bearer = bearerOf(context.req);
   if (bearer !== undefined) {
     if (claimedKind(bearer) === "admin") return signed(await sessionOfAccess(deps, bearer));
     const { sub } = await requireOperator(deps, [bearer]);
