@@ -441,17 +441,34 @@ export function storeContract(kind: string, makeHarness: () => Promise<StoreHarn
     await store.announce({ kind: "tunnels_cut", tunnelIds, code: "tunnel_deleted" });
     await store.announce({ kind: "machine_revoked", agentId: "agent-1" });
     await store.announce({ kind: "attestation_failed", tunnelId: "tun_1", agentId: "agent-1" });
+    const offer = {
+      kind: "private_offer",
+      to: "b",
+      from: "a",
+      offerId: "1",
+      sealed: "A".repeat(6_500),
+    } as const;
+    const taken = {
+      kind: "private_answer",
+      to: "a",
+      offerId: "1",
+      agentId: "agent-1",
+      staticKey: "K",
+    } as const;
+    await store.announce(offer);
+    await store.announce(taken);
     if (harness.announces) {
-      while (heard.length < 5) await store.probe();
+      while (heard.length < 7) await store.probe();
       const cut = heard.slice(0, 3).flatMap((text) => JSON.parse(text.slice(6)).tunnelIds);
       assert.deepEqual(cut, tunnelIds);
       assert.equal(heard[3], `other {"kind":"machine_revoked","agentId":"agent-1"}`);
       assert.equal(heard[4], `other {"kind":"attestation_failed","tunnelId":"tun_1","agentId":"agent-1"}`);
+      assert.deepEqual(heard.slice(5).map((text) => JSON.parse(text.slice(6))), [offer, taken]);
     } else assert.deepEqual(heard, []);
     for (const end of ends) await end();
     await store.announce({ kind: "machine_revoked", agentId: "agent-2" });
     await store.probe();
-    assert.equal(heard.length, harness.announces ? 5 : 0);
+    assert.equal(heard.length, harness.announces ? 7 : 0);
   });
 
   test("close() is idempotent and ends the connection: store_failed", async (store) => {
