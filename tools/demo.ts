@@ -1,8 +1,9 @@
 /**
- * `deno task demo [--attested|--cluster] [--check]`: edge, control, a sample service and an agent in one process on embedded defaults.
+ * `deno task demo [--attested|--cluster|--private] [--check]`: edge, control, a sample service and an agent in one process on embedded defaults.
  * Serves until Ctrl-C; with `--check` it makes requests through, prints what it saw and ends with 0, or 1 and the reason.
  * With `--attested` the agent's machine has a software TPM: see demo/attested.ts. With `--cluster` there are two edges on
- * one PostgreSQL: see demo/cluster.ts.
+ * one PostgreSQL: see demo/cluster.ts. With `--private` a second agent uses a service that has no public entry: see
+ * demo/private.ts.
  */
 import { startAgent } from "../agent/mod.ts";
 import { agentDefaults, edgeDefaults } from "../src/config/mod.ts";
@@ -11,6 +12,7 @@ import { createLog } from "../src/telemetry/mod.ts";
 import { attestedDemo } from "./demo/attested.ts";
 import { runChecks } from "./demo/check.ts";
 import { clusterDemo } from "./demo/cluster.ts";
+import { privateDemo } from "./demo/private.ts";
 import { freeOr } from "./demo/loopback.ts";
 import { startOrigin } from "./demo/origin.ts";
 import { print, printError } from "./print.ts";
@@ -19,7 +21,7 @@ const NAME = "hello";
 /** Longest wait for the service to be online. */
 const READY_MS = 20_000;
 
-const known = ["--attested", "--check", "--cluster", "--verbose"];
+const known = ["--attested", "--check", "--cluster", "--private", "--verbose"];
 const flags = new Set(Deno.args);
 for (const flag of flags) {
   if (!known.includes(flag)) {
@@ -38,6 +40,7 @@ Deno.exit(await chosen());
 
 function chosen(): Promise<number> {
   if (flags.has("--attested")) return attestedDemo({ checking, log, interrupted: interrupted() });
+  if (flags.has("--private")) return privateDemo({ checking, log, interrupted: interrupted() });
   return flags.has("--cluster") ? clusterDemo({ checking, log, interrupted: interrupted() }) : demo();
 }
 

@@ -7,7 +7,7 @@ const timeoutMs = 180_000;
 for (
   const [flags, last] of [[[], "The demo works."], [["--attested"], "The attested demo works."], [[
     "--cluster",
-  ], "The cluster demo works."]] as const
+  ], "The cluster demo works."], [["--private"], "The private demo works."]] as const
 ) {
   Deno.test(`the demo with ${["--check", ...flags].join(" ")} passes every check`, async () => {
     const { code, stdout, stderr } = await Process.run(Deno.execPath(), {
@@ -27,5 +27,8 @@ Deno.test("the demo refuses a flag that it does not know", async () => {
     timeoutMs,
   });
   assert.equal(code, 2);
-  assert.match(stderr, /unknown flag --attest \(known: --attested, --check, --cluster, --verbose\)/);
+  assert.match(
+    stderr,
+    /unknown flag --attest \(known: --attested, --check, --cluster, --private, --verbose\)/,
+  );
 });
