@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { startConnector, startTunneler } from "../../agent/node/mod.ts";
 import { agentDefaults } from "../../src/config/mod.ts";
 import { advanceRotation, startRotation } from "../../src/control/ca_rotation.ts";
-import { NodeDesk, TunnelerPairs } from "../../src/control/mod.ts";
+import { NodeDesk } from "../../src/control/mod.ts";
 import { systemRandom } from "../../src/driver/mod.ts";
 import { nodeToken } from "../control/nodes.ts";
 import { type Control, openControl } from "../control/support.ts";
@@ -35,11 +35,11 @@ async function world() {
   const { clock } = control;
   const deps = { ...control.deps, log: quiet };
   const beats = { connector: 0, tunneler: 0 };
+  await control.store.allowNodes({ connector: "*", tunneler: "*", addedBy: "test", addedAtMs: 0 });
   const desk = await NodeDesk.open({
     listen: { host: "127.0.0.1", port: 0 },
     controlId: "k1",
     deps: { ...deps, clock },
-    pairs: new TunnelerPairs(["*/*"]),
     maxNodes: 10,
     onHeartbeat: (role) => void beats[role]++,
   });
