@@ -28,6 +28,8 @@ export async function startConnector(config: AgentConfig, deps: NodeDeps): Promi
   /** Control's word on who may come: nobody before it was heard, and as it was heard last while control is away. */
   let allowed: readonly string[] = [];
   const refused = new RefusalBook();
+  /** Channels whose first echo came back: control hears of them at once. */
+  const heard = new WeakSet<object>();
   const nodes: HostedNodes = new HostedNodes({
     listen: config.node.listen,
     identity,
@@ -48,6 +50,11 @@ export async function startConnector(config: AgentConfig, deps: NodeDeps): Promi
     onHeartbeat: () => metrics.nodeHeartbeats.inc({ role: "tunneler", result: "ok" }),
     onRenewal: (result) => metrics.nodeRenewals.inc({ result }),
     onEstablished: (node) => node.send(trustMessage(identity.documents)),
+    onEcho: (node) => {
+      if (heard.has(node)) return;
+      heard.add(node);
+      control.link?.tellSoon();
+    },
     onRelayedEcho: (node, nonce) => control.link?.answerEcho(nonce, node.peer.id),
   });
   const control = callControl(parts, {

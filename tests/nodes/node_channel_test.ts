@@ -66,6 +66,32 @@ Deno.test("a tunneler is heard when its echo came back through its connector", a
   assert.deepEqual(pair.echoes, ["c1", "t1"]);
 });
 
+Deno.test("NodeLink.tellSoon() brings the news of a tunneler within a second, and never a flood of heartbeats", async () => {
+  const tunnelers: { id: string; version: string }[] = [];
+  let beats = 0;
+  const pair = await NodePair.make({
+    caller: { tunnelers: () => tunnelers, onTunnelerEcho() {}, onHeartbeat: () => void beats++ },
+  });
+  assert.equal(beats, 1);
+  pair.caller.tellSoon();
+  await pair.advance(1_000);
+  assert.equal(beats, 2, "not ten seconds later");
+  for (let n = 0; n < 256; n++) {
+    tunnelers.push({ id: `t${n}`, version: "1.0.0" });
+    pair.caller.tellSoon();
+  }
+  for (let second = 0; second < 30; second++) {
+    await pair.advance(1_000);
+    pair.caller.tellSoon();
+  }
+  assert.equal(beats, 5, "each of so many is answered by an echo");
+  assert.equal(pair.hostCode, undefined);
+  pair.caller.end("ok");
+  await pair.settle();
+  pair.caller.tellSoon();
+  assert.equal(pair.clock.pending, 0);
+});
+
 Deno.test("a host that says nothing is given up, and a caller that says nothing is cut", async () => {
   const pair = await NodePair.make({ silent: true });
   await pair.advance(10_000);
