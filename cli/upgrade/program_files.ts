@@ -14,6 +14,8 @@ import { z } from "zod";
 import { PosternError } from "../../src/errors/mod.ts";
 import type { Artifact } from "../../src/release/mod.ts";
 
+const lockAttempts = 20;
+const lockPauseMs = 50;
 const maxRecordBytes = 65_536;
 const programMode = 0o755;
 /** Nobody runs what is not verified. */
@@ -61,7 +63,11 @@ export class ProgramFiles implements Disposable {
       program,
       () => Deno.open(`${program}.upgrade.lock`, { create: true, write: true }),
     );
-    if (await lock.tryLock(true)) return new ProgramFiles(program, lock);
+    // A process that is being started holds what its parent had open for a moment, until it is its own program.
+    for (let attempt = 0; attempt < lockAttempts; attempt++) {
+      if (await lock.tryLock(true)) return new ProgramFiles(program, lock);
+      await new Promise((resolve) => setTimeout(resolve, lockPauseMs));
+    }
     lock.close();
     throw new PosternError("upgrade_busy", `Cannot upgrade ${program}: another process does`);
   }
