@@ -317,7 +317,4 @@ Deno.test("a node's token that is bound to a TPM lets the node in by that TPM on
   assert.equal((await enroll(one.finish((await begin()).json))).status, 200, "the same key may come again");
   const other = toBase64Url(await makeCsr(await makeKeys()));
   assertProblem(await enroll(one.finish((await begin()).json), other), 403, "enrollment_token_refused");
-  const labelled = { role: "connector", id: "c3", labels: ["a"] };
-  const operator = await control.tokenOf("ops", "operator");
-  assertProblem(await control.post("/v1/enroll/tokens", labelled, operator), 400, "request_invalid");
 });

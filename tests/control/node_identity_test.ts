@@ -115,7 +115,7 @@ Deno.test("POST /v1/identity/enroll refuses tokens that are over or for machines
   refused(await small.post("/v1/identity/enroll", { token: second, csr }), 503, "identity_limit_reached");
 });
 
-Deno.test("POST /v1/enroll/tokens takes role and id together, and nothing of machines with them", async () => {
+Deno.test("POST /v1/enroll/tokens takes role and id together, with labels or the key of a TPM", async () => {
   await using control = await openControl();
   const operator = await control.tokenOf("ops", "operator");
   const ask = (body: object) => control.post("/v1/enroll/tokens", body, operator);
@@ -125,7 +125,7 @@ Deno.test("POST /v1/enroll/tokens takes role and id together, and nothing of mac
       { id: "c1" },
       { role: "owner", id: "c1" },
       { role: "edge", id: "a/b" },
-      { role: "edge", id: "e1", ek_sha256: "a".repeat(64) },
+      { role: "edge", id: "e1", ek_sha256: "a" },
     ]
   ) {
     refused(await ask(body), 400, "request_invalid");
@@ -133,6 +133,9 @@ Deno.test("POST /v1/enroll/tokens takes role and id together, and nothing of mac
   const { json } = await ask({ role: "edge", id: "e1" });
   assert.deepEqual([json.role, json.id], ["edge", "e1"]);
   assert.match(json.token, /^enroll\.[^.]{12}\.[^.]{43}\.[^.]{43}$/);
+  const bound = { role: "edge", id: "e2", labels: ["a"], ek_sha256: "a".repeat(64) };
+  const { json: { labels, ek_sha256 } } = await ask(bound);
+  assert.deepEqual({ ...bound, labels, ek_sha256 }, bound);
 });
 
 Deno.test("POST /v1/identity/renew goes on with another key, and from the one before it after a lost answer", async () => {
