@@ -206,7 +206,11 @@ export class Channel {
     if (padding) bodyEnd = padToBucket(memory, start, bodyEnd, bodyLimit + FRAME_HEADER_BYTES);
     try {
       const end = this.#records.seal(start, bodyEnd, now);
-      keyed?.sealed(now);
+      const question = keyed?.sealed(now);
+      if (question !== undefined) {
+        this.#mux.sendChannelFrame(FrameType.control, question);
+        this.#followRevalidation();
+      }
       if (this.#ending !== undefined && !this.#mux.pending) this.#finish();
       else this.#endDrainIfIdle();
       return end;
@@ -284,7 +288,7 @@ export class Channel {
     try {
       const payload = this.#proving?.ask(graceMs, now);
       if (payload === undefined) return false;
-      this.#mux.sendChannelFrame(FrameType.control, payload);
+      if (payload !== "later") this.#mux.sendChannelFrame(FrameType.control, payload);
     } catch (error) {
       this.fail(error); // one is open already
     }

@@ -12,6 +12,8 @@ export class Revalidation {
   readonly #stepMs: number;
   /** Goes out next, in a record of its own. */
   #keyed: KeyedMessage | undefined;
+  /** Time for the answer to a question that waits for {@link Revalidation.#keyed} to go out. */
+  #askGraceMs: number | undefined;
 
   /** @param stepMs time for the judgement of an answer */
   constructor(
@@ -39,9 +41,15 @@ export class Revalidation {
     return this.#keyed !== undefined;
   }
 
-  /** The edge's question, to be sent as it is. @throws PosternError `reauth_overlap` */
-  ask(graceMs: number, now: number): Uint8Array | undefined {
-    return this.#machine instanceof ReauthAsker ? this.#machine.ask(graceMs, now) : undefined;
+  /**
+   * The edge's question, to be sent as it is. "later": the last verdict has to go out before it, and {@link sealed} has the
+   * question then. @throws PosternError `reauth_overlap`
+   */
+  ask(graceMs: number, now: number): Uint8Array | "later" | undefined {
+    if (!(this.#machine instanceof ReauthAsker)) return undefined;
+    if (this.#keyed === undefined) return this.#machine.ask(graceMs, now);
+    this.#askGraceMs = graceMs;
+    return "later";
   }
 
   /** The edge is content. */
@@ -81,10 +89,15 @@ export class Revalidation {
     return bodyEnd;
   }
 
-  /** The record that {@link fill} has begun is sealed: what follows is under the new key. */
-  sealed(now: number): void {
+  /** The record that {@link fill} has begun is sealed: what follows is under the new key. The question that waited for it. */
+  sealed(now: number): Uint8Array | undefined {
     this.#records.replaceSendKey(this.#keyed!.key, now);
     this.#keyed = undefined;
+    const graceMs = this.#askGraceMs;
+    this.#askGraceMs = undefined;
+    return graceMs !== undefined && this.#machine instanceof ReauthAsker
+      ? this.#machine.ask(graceMs, now)
+      : undefined;
   }
 
   /** The channel ends: nothing of this is said any more. */

@@ -156,7 +156,7 @@ Deno.test("Channel: over a slow but orderly link two channels lose nothing, thro
       for (const end of pair.ends) assert.equal(end.channel.state, "closed");
       pair.assertEnded();
     }),
-    { numRuns: 120 },
+    { numRuns: 400 },
   );
 });
 
@@ -186,6 +186,6 @@ Deno.test("Channel: whatever happens when, both sides come to an end and nothing
         assert.ok(key % 16_384 < 2, "a key slot is left");
       }
     }),
-    { numRuns: 120 },
+    { numRuns: 400 },
   );
 });
