@@ -417,7 +417,9 @@ function storedUnder(
   control: readonly string[],
   { config, target }: Pick<Service, "config" | "target">,
 ): string {
-  const keys = control.map((url) => [url, config.name ?? "", config.protocol, target].join(" "));
+  // To control a private service is a protocol of its own, whatever it carries.
+  const protocol = config.private ? "private" : config.protocol;
+  const keys = control.map((url) => [url, config.name ?? "", protocol, target].join(" "));
   return keys.find((key) => store.get(key) !== undefined) ?? keys[0];
 }
 

@@ -121,6 +121,18 @@ for (const workers of ["1", "2"]) {
   });
 }
 
+Deno.test("a service that was public is private from the next start of its agent on", async () => {
+  await using origin = echo();
+  await using stack = await startStack();
+  const settings = { state_directory: stack.folder.file("agent"), token_file: stack.edge.tokenPath };
+  for (const isPrivate of ["false", "true", "false"]) {
+    const service = { name: "db", private: isPrivate, protocol: "http", target: origin.target };
+    const agent = await stack.addAgent([service], settings);
+    assert.equal(agent.status().services[0].url === undefined, isPrivate === "true");
+    await agent.stop();
+  }
+});
+
 Deno.test("an agent of another edge of the database takes the grant, which the database never sees", async () => {
   await using server = await Postgres.start();
   await using folder = await TempDir.make("private-cluster");
