@@ -84,7 +84,7 @@ export interface RunningEdge {
 
 /**
  * Starts an edge with embedded control. Listens when it returns.
- * @throws PosternError `state_directory_unusable`, `store_*`, `listen_failed`, `admin_listen_failed`, `jwks_invalid`,
+ * @throws PosternError `state_directory_unusable`, `state_directory_in_use`, `store_*`, `listen_failed`, `admin_listen_failed`, `jwks_invalid`,
  * `hmac_secret_weak`, `verifier_credentials_invalid`, `secret_file_*`, `ek_roots_unusable`, `ek_revocations_unusable`, and certificate codes
  */
 export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promise<RunningEdge> {
@@ -94,7 +94,11 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
     createLog({ ...config.log, wall: () => clock.wall(), write: writeLine });
   const metrics = deps.metrics ?? createMetrics();
   const state = await StateDirectory.open(config.stateDirectory);
-  const store = await openStore(config, state, { clock, log, metrics });
+  const held = await state.hold({ isSuccessor: config.takeOver, clock });
+  const store = await openStore(config, state, { clock, log, metrics }).catch((error) => {
+    held[Symbol.dispose]();
+    throw error;
+  });
   let openVerifier: OpenTokenVerifier | undefined;
   let health: AuthorizerHealth | undefined;
   let openOidc: Awaited<ReturnType<typeof openAdminOidc>>;
@@ -353,6 +357,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       operatorToken.stop();
       await admin?.close();
       await store.close();
+      held[Symbol.dispose]();
       log("info", "edge stopped", { edge_id: edgeId });
       finished.resolve();
     };
@@ -380,6 +385,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
     health?.close();
     openOidc?.close();
     await store.close();
+    held[Symbol.dispose]();
     throw error;
   }
 }

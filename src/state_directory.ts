@@ -3,10 +3,13 @@ import { fromBase64Url, toBase64Url } from "./bytes/mod.ts";
 import { generateX25519KeyPair, type X25519KeyPair, x25519KeyPair } from "./crypto/mod.ts";
 import { createPrivate, openPrivateDirectory, readPrivate, replacePrivate } from "./driver/mod.ts";
 import { PosternError } from "./errors/mod.ts";
-import type { Random } from "./ports/mod.ts";
+import type { Clock, Random } from "./ports/mod.ts";
 
 /** Longest key or name. */
 const MAX_FILE_BYTES = 1_024;
+/** How long an edge that is just ending, or a process that is just starting, may keep the directory. */
+const HOLD_ATTEMPTS = 20;
+const HOLD_PAUSE_MS = 50;
 
 export class StateDirectory {
   readonly path: string;
@@ -20,6 +23,30 @@ export class StateDirectory {
     const mode = await openPrivateDirectory(path);
     if ((mode & 0o077) !== 0) await closeToOthers(path);
     return new StateDirectory(path);
+  }
+
+  /**
+   * Keeps other edges out until it is disposed of: two that know nothing of each other end each other's channels. A successor
+   * shares it with the edge that it takes over from. @throws PosternError `state_directory_in_use`, `state_directory_unusable`
+   */
+  async hold({ isSuccessor, clock }: { isSuccessor: boolean; clock: Clock }): Promise<Disposable> {
+    const path = `${this.path}/edge.lock`;
+    let file: Deno.FsFile;
+    try {
+      file = await Deno.open(path, { create: true, write: true, mode: 0o600 });
+    } catch (cause) {
+      throw new PosternError("state_directory_unusable", `Cannot use ${path}: it cannot be opened`, {
+        cause,
+      });
+    }
+    for (let attempt = 1; !await file.tryLock(true) && !isSuccessor; attempt++) {
+      if (attempt === HOLD_ATTEMPTS) {
+        file.close();
+        throw new PosternError("state_directory_in_use", `Cannot use ${this.path}: another edge does`);
+      }
+      await new Promise<void>((resolve) => clock.schedule(clock.now() + HOLD_PAUSE_MS, resolve));
+    }
+    return file;
   }
 
   get databasePath(): string {

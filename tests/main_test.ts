@@ -37,19 +37,21 @@ Deno.test("startEdge() answers health, readiness, metrics and status, and ends w
 
 Deno.test("startEdge() shares its address with a successor that takes over, and with nobody else", async () => {
   await using folder = await TempDir.make("main");
-  const start = (port: number, takeOver: boolean) =>
+  await using elsewhere = await TempDir.make("main");
+  const start = (port: number, takeOver: boolean, { path } = folder) =>
     startEdge(
       edgeDefaults({
         listen: `127.0.0.1:${port}`,
         admin_listen: "off",
-        state_directory: folder.path,
+        state_directory: path,
         take_over: String(takeOver),
         drain_timeout: "1s",
       }),
       { log: noLog },
     );
   const first = await start(freePort(), false);
-  await assert.rejects(start(first.port, false), { code: "listen_failed" });
+  await assert.rejects(start(first.port, false, elsewhere), { code: "listen_failed" });
+  await assert.rejects(start(first.port, false), { code: "state_directory_in_use" });
   const second = await start(first.port, true);
   assert.equal(second.port, first.port);
   await first.stop();

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { systemRandom } from "../src/driver/mod.ts";
+import { systemClock, systemRandom } from "../src/driver/mod.ts";
 import { StateDirectory } from "../src/state_directory.ts";
 import { TempDir } from "./support/temp_dir.ts";
 
@@ -18,6 +18,19 @@ Deno.test("StateDirectory keeps key and name, for this user only", async () => {
   for await (const entry of Deno.readDir(path)) {
     assert.equal((await Deno.stat(`${path}/${entry.name}`)).mode! & 0o777, 0o600, entry.name);
   }
+});
+
+Deno.test("StateDirectory.hold() keeps other edges out until it is over, and lets a successor in", async () => {
+  await using folder = await TempDir.make("state");
+  const state = await StateDirectory.open(folder.path);
+  const other = await StateDirectory.open(folder.path);
+  const alone = { isSuccessor: false, clock: systemClock };
+  {
+    using _held = await state.hold(alone);
+    await assert.rejects(other.hold(alone), { code: "state_directory_in_use" });
+    using _beside = await other.hold({ isSuccessor: true, clock: systemClock });
+  }
+  using _again = await other.hold(alone);
 });
 
 Deno.test("StateDirectory takes rights away that others had", async () => {

@@ -37,10 +37,9 @@ export async function runNodes(call: Call): Promise<number> {
     return 0;
   }
   const told = action === "allow" ? "allowed" : "no longer allowed by this rule";
+  const same = action === "allow" ? "allowed before" : "there is no such rule";
   call.terminal.out(
-    `${
-      escapeControls(`tunneler ${tunneler} to connector ${connector}: ${changed ? told : "as it was before"}`)
-    }\n`,
+    `${escapeControls(`tunneler ${tunneler} to connector ${connector}: ${changed ? told : same}`)}\n`,
   );
   return 0;
 }

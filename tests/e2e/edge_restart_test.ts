@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
+import { dirname } from "node:path";
+import { edgeDefaults } from "../../src/config/mod.ts";
+import { startEdge } from "../../src/main.ts";
+import { noLog } from "../../src/telemetry/mod.ts";
 import { Load } from "../support/load.ts";
 import { RawClient } from "../support/raw_client.ts";
 import { RawOrigin } from "../support/raw_origin.ts";
+import { startStack } from "../support/stack.ts";
 import { StackProcesses } from "../support/stack_processes.ts";
 
 const body = "answered by the origin";
@@ -73,4 +78,18 @@ Deno.test("an edge that is killed and started again gets its agent back under th
     await stack.online();
     assert.equal((await stack.agentStatus())!.services[0].url, url);
   }
+});
+
+Deno.test("a second edge on a state directory that is in use is refused, and ends nothing of the first one", async () => {
+  await using origin = web();
+  await using stack = await startStack({
+    services: [{ name: "web", target: `127.0.0.1:${origin.addr.port}` }],
+  });
+  const state_directory = dirname(stack.edge.tokenPath);
+  const second = edgeDefaults({ listen: "127.0.0.1:0", admin_listen: "off", state_directory });
+  await assert.rejects(startEdge(second, { log: noLog }), { code: "state_directory_in_use" });
+  const answer = await fetch(`http://127.0.0.1:${stack.edge.adminPort}/status`);
+  const { attestations } = await answer.json();
+  assert.deepEqual(attestations.map(({ state }: { state: string }) => state), ["passed"]);
+  assert.equal(await (await stack.fetch("web")).text(), body);
 });

@@ -323,6 +323,16 @@ export const EDGE_ERRORS = {
       "Run `chown` and `chmod 700` on the directory, or name another one with `--state-directory`. Look at who has " +
       "written to it before.",
   },
+  state_directory_in_use: {
+    title: "State directory is in use",
+    blame: "operator",
+    retryable: true,
+    exit: 1,
+    cause: "Another edge runs on the same state directory. Two on one would end each other's channels.",
+    remedy:
+      "Stop the other edge, or name another directory with `--state-directory`. To start the next version beside the " +
+      "one that runs, use `--take-over`.",
+  },
   state_directory_unusable: {
     title: "State directory cannot be used",
     blame: "operator",

@@ -108,7 +108,7 @@ export const GRANT_ERRORS = {
       "answer, so that names cannot be tried out.",
     remedy:
       "Check the name: `NAME` for a service of your own, `OWNER/NAME` for another's. Its owner lets you in by " +
-      "`rules.connect`.",
+      "`services[].connect`.",
   },
   private_service_offline: {
     title: "No agent serves the private service",
