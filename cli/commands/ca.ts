@@ -93,7 +93,8 @@ async function revoke(call: Call): Promise<number> {
     call,
     (client: ControlClient) => client.revokeIdentity(request, never),
   );
-  const told = `${done.kind} ${done.value} is revoked${done.already ? ", and was before" : ""}`;
+  const what = done.kind === "id" ? "node" : done.kind;
+  const told = `${what} ${done.value} is revoked${done.already ? ", and was before" : ""}`;
   call.terminal.out(`${call.switches.has("json") ? JSON.stringify(done) : escapeControls(told)}\n`);
   return 0;
 }

@@ -2,7 +2,7 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { instant, toBase64Url } from "../bytes/mod.ts";
 import { PosternError } from "../errors/mod.ts";
-import { revokedValue, type SignedDocument } from "../pki/mod.ts";
+import { parseSpiffeId, revokedValue, type SignedDocument } from "../pki/mod.ts";
 import { audit } from "./audit.ts";
 import { AuditBudget } from "./audit_budget.ts";
 import type { ControlDeps } from "./config.ts";
@@ -72,7 +72,16 @@ export function addNodeRoutes(app: OpenAPIHono<ControlEnv>, controlDeps: Control
     const { sub } = await requireOperator(deps, [management_token, bearer]);
     const named = revokedValue(kind, value);
     if (named === undefined) {
-      throw new PosternError("request_invalid", `Cannot revoke identity: value is no ${kind}`);
+      const form = kind === "id" ? "spiffe://TRUST-DOMAIN/ROLE/ID" : kind;
+      throw new PosternError("request_invalid", `Cannot revoke identity: value is no ${form}`);
+    }
+    const { trustDomain } = deps.identities;
+    // Nobody here is of another trust domain: to say that it is revoked would be believed.
+    if (kind === "id" && parseSpiffeId(named).trustDomain !== trustDomain) {
+      throw new PosternError(
+        "request_invalid",
+        `Cannot revoke identity: value is of another trust domain than ${trustDomain}`,
+      );
     }
     const atMs = deps.clock.wall();
     const isNew = await deps.store.revokeIdentity({ kind, value: named, severity, atMs, by: sub, reason });

@@ -127,10 +127,12 @@ Deno.test("a node enrolls with the token of postern enroll-token; postern ca sho
   const value = `spiffe://${facts.trust_domain}/connector/c1`;
   assert.equal((await run("ca", "revoke", "--node", value)).error, "error[cli_flag_value_missing");
   assert.equal((await run("ca", "revoke", "--reason", "x")).error, "error[cli_flag_value_missing");
+  const foreign = await run("ca", "revoke", "--node", "spiffe://other.example/connector/c1", "--reason", "x");
+  assert.equal(foreign.error, "error[request_invalid");
   const soft = await run("ca", "revoke", "--node", value, "--reason", "x", "--severity", "soft");
   assert.equal(soft.error, "error[config_value_invalid");
   assert.equal(
     (await run("ca", "revoke", "--node", value, "--reason", "lost")).out,
-    `id ${value} is revoked\n`,
+    `node ${value} is revoked\n`,
   );
 });
