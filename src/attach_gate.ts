@@ -24,9 +24,11 @@ export function attachGate(
         nowMs: clock.wall(),
         clockSkewMs: config.tokens.clockSkewMs,
       }),
-    async spend({ tenant, agent_id, tunnel_id, iat, jti, exp }) {
-      if (await store.isRevoked({ owner: tenant, startedAtMs: iat * 1_000 })) {
-        throw new PosternError("token_revoked");
+    async spend({ tenant, requester = tenant, agent_id, tunnel_id, iat, jti, exp }) {
+      for (const owner of new Set([tenant, requester])) {
+        if (await store.isRevoked({ owner, startedAtMs: iat * 1_000 })) {
+          throw new PosternError("token_revoked");
+        }
       }
       if (agent_id !== undefined && (await store.machine(agent_id))?.state === "revoked") {
         throw new PosternError("machine_revoked");

@@ -92,6 +92,16 @@ Deno.test("attachGate() spends nothing for a tenant, machine or service that was
   assert.deepEqual(await spend({ consumeOnce: away }), ["store_unavailable", 0]);
 });
 
+Deno.test("attachGate() spends nothing for a requester whose tokens were revoked, whoever the tenant is", async () => {
+  const { gate, spent } = await gateOf({ isRevoked: ({ owner }) => Promise.resolve(owner === "guest") });
+  await gate.spend({ ...claims, requester: "another" });
+  assert.equal(
+    await gate.spend({ ...claims, requester: "guest" }).then(() => "spent", codeOf),
+    "token_revoked",
+  );
+  assert.equal(spent.length, 1);
+});
+
 Deno.test("attachAudit() writes down who showed a token, within its budget, and never the token", async () => {
   const lines: AuditEntry[] = [];
   const clock = new VirtualClock();

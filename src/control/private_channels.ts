@@ -215,6 +215,7 @@ function composed(
       issuer: config.issuer,
       audience: config.edgeAudience,
       tenant: tunnel.owner,
+      requester: requester.owner,
       tunnelId: tunnel.tunnelId,
       edgeId: edge.edgeId,
       channelId,

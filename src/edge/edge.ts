@@ -248,7 +248,7 @@ export class Edge implements EdgePlane {
     this.#options.relay.cutAgent(agentId);
   }
 
-  /** Cuts the private channels of an owner, or of all: the tokens were revoked. */
+  /** Cuts the private channels that are for an owner or were asked for by it, or all: the tokens were revoked. */
   cutTenant(owner: string | undefined): void {
     this.#options.relay.cutTenant(owner);
   }

@@ -26,7 +26,7 @@ export interface EdgePlane {
   cutWeaker(tunnelId: string): void;
   /** Cuts every session of an agent, because its machine was revoked: `machine_revoked`. */
   cutAgent(agentId: string): void;
-  /** Cuts the private channels of an owner, or of all, because the tokens were revoked. */
+  /** Cuts the private channels that are for an owner or were asked for by it, or all, because the tokens were revoked. */
   cutTenant(owner: string | undefined): void;
   /** Cuts all channels that an agent has for a tunnel: its machine failed to prove itself again. */
   cutFailed(tunnelId: string, agentId: string): void;

@@ -31,8 +31,8 @@ export interface EdgeRelay {
   accept(stream: ByteStream, request: AttachRequest): Promise<void>;
   /** Brings the gauges up to date. */
   observe(): void;
-  /** Ends the channels of a tenant, or of all: its tokens were revoked. */
-  cutTenant(tenant: string | undefined): void;
+  /** Ends the channels that are for this owner or were asked for by it, or all: its tokens were revoked. */
+  cutTenant(owner: string | undefined): void;
   /** Ends the channels of a service: it was deleted, or may not be served any more. */
   cutTunnel(tunnelId: string): void;
   /** Ends the channels of which a half was granted to this agent: its machine was revoked. */
@@ -205,8 +205,8 @@ export class RelayGate implements EdgeRelay {
     }
   }
 
-  cutTenant(tenant: string | undefined): void {
-    this.#pairing.cut((of) => tenant === undefined || of === tenant, "revoked");
+  cutTenant(owner: string | undefined): void {
+    this.#cut(({ tenant, requester }) => owner === undefined || tenant === owner || requester === owner);
   }
 
   cutTunnel(tunnelId: string): void {

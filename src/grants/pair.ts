@@ -13,6 +13,8 @@ export interface PairRequest {
   readonly audience: readonly string[];
   /** Owner of the service: whom the channel counts for. */
   readonly tenant: string;
+  /** Owner that asked for it, who need not be the tenant. */
+  readonly requester?: string;
   /** The service itself, and the edge that both endpoints have to come to. */
   readonly tunnelId?: string;
   readonly edgeId?: string;
@@ -70,6 +72,7 @@ export async function composeGrantPair(
         init_exp: initExpireAtS,
         idle_timeout: idleTimeoutSeconds,
         tenant,
+        ...(request.requester === undefined ? {} : { requester: request.requester }),
         ...(request[role]?.agentId === undefined ? {} : { agent_id: request[role].agentId }),
         ...(request.tunnelId === undefined ? {} : { tunnel_id: request.tunnelId }),
         ...(request.edgeId === undefined ? {} : { edge_id: request.edgeId }),

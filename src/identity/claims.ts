@@ -176,6 +176,8 @@ export const attachSchema = z.object({
   idle_timeout: z.int().min(1).max(3_600),
   /** Owner that the channel counts for. The two endpoints of a channel name the same one. */
   tenant: identifier,
+  /** Owner that asked for the channel, whom the service lets in: it ends as well when that owner's tokens are revoked. */
+  requester: identifier.optional(),
   /** The agent that this half is for, where control knows it: its channels end when its machine is revoked. */
   agent_id: identifier.optional(),
   /** The service that the channel is for: its channels end with it. */

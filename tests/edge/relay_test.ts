@@ -422,6 +422,14 @@ Deno.test("RelayGate: revocation cuts the channels of a tenant or agent, also th
   relay.gate.cutTunnel("tunnel-1");
   await settle();
   assert.deepEqual(service.map(({ reason }) => reason), ["revoked", "revoked"]);
+  const guests = await relay.pair({ requester: "guest", channel_id: "guest-of-owner-0123" });
+  relay.gate.cutTenant("guest");
+  await settle();
+  assert.deepEqual(
+    guests.map(({ reason }) => reason),
+    ["revoked", "revoked"],
+    "whoever asked counts as well",
+  );
   const all = await relay.pair({ channel_id: "everybody-0123456789" });
   relay.gate.cutTenant(undefined);
   await settle();

@@ -28,6 +28,7 @@ const request: PairRequest = {
   issuer,
   audience: ["postern-edge"],
   tenant: "alice",
+  requester: "bob",
   tunnelId: "tunnel-1",
   edgeId: "edge-1",
   channelId: newChannelId(countingRandom(5)),
@@ -72,6 +73,7 @@ Deno.test("composeGrantPair() makes both sides of one window, id and key, with a
       init_exp: request.initExpireAtS,
       idle_timeout: 60,
       tenant: "alice",
+      requester: "bob",
       tunnel_id: "tunnel-1",
       edge_id: "edge-1",
       // Each half names the agent that it is for: its channels end when its machine is revoked.
