@@ -22,7 +22,7 @@ export interface FellowEdgesOptions {
   readonly store: Pick<Store, "announce" | "listen" | "tunnel">;
   readonly edge: Pick<
     EdgePlane,
-    "sessions" | "cutTunnel" | "cutAgent" | "cutFailed" | "cutWeaker" | "holdRules"
+    "sessions" | "cutTunnel" | "cutAgent" | "cutFailed" | "cutRelayed" | "cutWeaker" | "holdRules"
   >;
   readonly gate: Pick<TokenGate, "checkTunnel">;
   readonly questions: Pick<EdgeQuestions, "asked" | "answered">;
@@ -104,6 +104,8 @@ export class FellowEdges {
         return edge.cutAgent(announcement.agentId);
       case "attestation_failed":
         return edge.cutFailed(announcement.tunnelId, announcement.agentId);
+      case "attestation_lapsed":
+        return edge.cutRelayed(announcement.tunnelId, announcement.agentId);
       case "node_trust_changed":
         return onNodeTrustChanged();
       case "tier_required":

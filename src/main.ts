@@ -270,6 +270,10 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
         defer: (deferral) => store.deferAttestation(deferral),
         endDeferral: (tunnelId, agentId) => store.endDeferral(tunnelId, agentId),
         deferralSpent: (tunnelId, agentId) => store.deferralSpent(tunnelId, agentId),
+        lost: (tunnelId, agentId) => {
+          edge.cutRelayed(tunnelId, agentId);
+          fellows.announce({ kind: "attestation_lapsed", tunnelId, agentId });
+        },
         isHealthy: (uri) => authorizer.isHealthy(uri),
       },
       certificateFiles: files,

@@ -26,7 +26,10 @@ const claims: AttachClaims = {
   jti: "token-0123456789",
 };
 
-type AskedStore = Pick<Store, "isRevoked" | "machine" | "tunnel" | "consumeOnce">;
+type AskedStore = Pick<
+  Store,
+  "isRevoked" | "machine" | "tunnel" | "consumeOnce" | "attestation" | "newestAttestation"
+>;
 
 async function gateOf(store: Partial<AskedStore> = {}) {
   const spent: string[] = [];
@@ -37,6 +40,8 @@ async function gateOf(store: Partial<AskedStore> = {}) {
       isRevoked: () => Promise.resolve(false),
       machine: () => Promise.resolve(undefined),
       tunnel: () => Promise.resolve(undefined),
+      attestation: () => Promise.resolve(undefined),
+      newestAttestation: () => Promise.resolve(undefined),
       consumeOnce: (kind, id) => Promise.resolve(spent.push(`${kind} ${id}`) > 0),
       ...store,
     },
@@ -100,6 +105,39 @@ Deno.test("attachGate() spends nothing for a requester whose tokens were revoked
     "token_revoked",
   );
   assert.equal(spent.length, 1);
+});
+
+Deno.test("attachGate() spends nothing for an agent whose attestation does not stand: attestation_failed", async () => {
+  const standing = (state: string) => () =>
+    Promise.resolve({ state, body: "{}" } as Awaited<ReturnType<Store["attestation"]>>);
+  const tunnel = () => Promise.resolve({} as Awaited<ReturnType<Store["tunnel"]>>);
+  const spend = async (store: Partial<AskedStore>, change: Partial<AttachClaims>) => {
+    const { gate } = await gateOf({ tunnel, ...store });
+    return await gate.spend({ ...claims, agent_id: "agent-1", tunnel_id: "tunnel-1", ...change })
+      .then(() => "spent", codeOf);
+  };
+  const asked = { role: "client", attestation_id: "attestation-1" } as const;
+  const states = ["passed", "asked", "ended", "failed", "lapsed"];
+  const expected = ["spent", "spent", "spent", "attestation_failed", "attestation_failed"];
+  const clients = states.map((state) => spend({ attestation: standing(state) }, asked));
+  assert.deepEqual(await Promise.all(clients), expected);
+  const servers = states.map((state) => spend({ newestAttestation: standing(state) }, { role: "server" }));
+  assert.deepEqual(await Promise.all(servers), expected);
+  assert.equal(await spend({}, asked), "attestation_failed", "one that was named, and is gone");
+  assert.equal(await spend({}, { role: "server" }), "spent", "it is never asked again");
+});
+
+Deno.test("attachGate() spends nothing for a server without a TPM where the service demands one: tier_too_weak", async () => {
+  const tunnel = () => Promise.resolve({ requireTier: "tpm" } as Awaited<ReturnType<Store["tunnel"]>>);
+  const machine = () => Promise.resolve({ state: "active" } as Awaited<ReturnType<Store["machine"]>>);
+  const spend = async (store: Partial<AskedStore>, role: "client" | "server") => {
+    const { gate } = await gateOf({ tunnel, ...store });
+    return await gate.spend({ ...claims, role, agent_id: "agent-1", tunnel_id: "tunnel-1" })
+      .then(() => "spent", codeOf);
+  };
+  assert.equal(await spend({}, "server"), "tier_too_weak");
+  assert.equal(await spend({ machine }, "server"), "spent");
+  assert.equal(await spend({}, "client"), "spent");
 });
 
 Deno.test("attachAudit() writes down who showed a token, within its budget, and never the token", async () => {

@@ -27,6 +27,7 @@ Deno.test("FellowEdges cuts what a machine has here when it failed at another ed
       cutTunnel: (tunnelId, code) => cuts.push(`tunnel ${tunnelId} ${code}`),
       cutAgent: (agentId) => cuts.push(`agent ${agentId}`),
       cutFailed: (tunnelId, agentId) => cuts.push(`failed ${tunnelId} ${agentId}`),
+      cutRelayed: (tunnelId, agentId) => cuts.push(`relayed ${tunnelId} ${agentId}`),
       cutWeaker: (tunnelId) => cuts.push(`weaker ${tunnelId}`),
       holdRules: () => {},
     },
@@ -40,7 +41,8 @@ Deno.test("FellowEdges cuts what a machine has here when it failed at another ed
   });
   tell({ kind: "attestation_failed", tunnelId: "tun_1", agentId: "agent-1" });
   tell({ kind: "machine_revoked", agentId: "agent-2" });
-  assert.deepEqual(cuts, ["failed tun_1 agent-1", "agent agent-2"]);
+  tell({ kind: "attestation_lapsed", tunnelId: "tun_1", agentId: "agent-3" });
+  assert.deepEqual(cuts, ["failed tun_1 agent-1", "agent agent-2", "relayed tun_1 agent-3"]);
   cuts.length = 0;
   tell({ kind: "private_offer", to: "b", from: "a", offerId: "1", sealed: "AAAA" });
   tell({ kind: "private_answer", to: "a", offerId: "1", code: "private_offer_refused" });

@@ -223,7 +223,7 @@ function composed(
       initExpireAtS,
       idleTimeoutSeconds: Math.ceil(idleTimeoutMs / 1_000),
       tokenSeconds: Math.floor(tokenLifeMs / 1_000),
-      client: { staticKey: clientKey, agentId: requester.agentId },
+      client: { staticKey: clientKey, agentId: requester.agentId, attestationId: requester.attestationId },
       server: { agentId: edge.agentId },
     },
     keyset,

@@ -14,6 +14,7 @@ export interface Requester {
   readonly role: Role;
   /** The agent that asks by its attestation, which stands. */
   readonly agentId?: string;
+  readonly attestationId?: string;
 }
 
 /**
@@ -33,7 +34,7 @@ export async function requesterOf(
   if (tokens.some((token) => token !== undefined && token !== reauth)) {
     throw new PosternError("credentials_ambiguous", "Cannot serve request: it carries two different tokens");
   }
-  const { tunnelId, agentId, tier } = await attestationOf(deps, reauth);
+  const { attestationId, tunnelId, agentId, tier } = await attestationOf(deps, reauth);
   const machine = await deps.store.machine(agentId);
   // A machine that is gone was revoked and deleted since it was judged.
   if (machine?.state === "revoked" || (tier === "tpm" && machine === undefined)) {
@@ -41,7 +42,7 @@ export async function requesterOf(
   }
   const tunnel = await deps.store.tunnel(tunnelId);
   if (tunnel === undefined) throw gone();
-  return { owner: tunnel.owner, role: "member", agentId };
+  return { owner: tunnel.owner, role: "member", agentId, attestationId };
 }
 
 /**

@@ -11,6 +11,8 @@ export interface AttestationDesk {
   defer(deferral: Deferral): Promise<number>;
   endDeferral(tunnelId: string, agentId: string): Promise<void>;
   deferralSpent(tunnelId: string, agentId: string): Promise<number>;
+  /** The agent did not prove itself for the tunnel in time, or at all: what else it has by that proof is over. Never throws. */
+  lost(tunnelId: string, agentId: string): void;
   /** Whether the authorizer at this URI, which a verified token names, says that it is well. Never throws. */
   isHealthy(uri: string): Promise<boolean>;
 }

@@ -240,6 +240,7 @@ export class Edge implements EdgePlane {
   /** Cuts the sessions of a tunnel whose agents have no TPM, because it demands one now. */
   cutWeaker(tunnelId: string): void {
     this.sessions.cutWeaker(tunnelId, "tpm", new PosternError("tier_too_weak"));
+    this.#options.relay.cutUnlessServed(tunnelId, this.sessions.agentsOfTier(tunnelId, "tpm"));
   }
 
   /** Cuts every session of an agent, because its machine was revoked. */
@@ -256,6 +257,12 @@ export class Edge implements EdgePlane {
   /** Cuts what an agent has for one tunnel: its machine failed to prove itself again. */
   cutFailed(tunnelId: string, agentId: string): void {
     this.sessions.cutAgent(agentId, new PosternError("reauth_failed"), tunnelId);
+    this.cutRelayed(tunnelId, agentId);
+  }
+
+  /** Cuts the private channels of an agent whose machine did not prove itself for this tunnel. */
+  cutRelayed(tunnelId: string, agentId: string): void {
+    this.#options.relay.cutAgent(agentId, tunnelId);
   }
 
   /** Holds these rules for the tunnel from the next request, or connection, on. */

@@ -22,7 +22,7 @@ export interface EdgePlane {
   metricsPage(): Promise<string>;
   /** Cuts everything that a tunnel has, because it was deleted or its owner's tokens were revoked. */
   cutTunnel(tunnelId: string, code: "tunnel_deleted" | "token_revoked"): void;
-  /** Cuts the sessions of a tunnel whose agents have no TPM, because it demands one now: `tier_too_weak`. */
+  /** Cuts the sessions of a tunnel whose agents have no TPM, and their private channels, because it demands one now: `tier_too_weak`. */
   cutWeaker(tunnelId: string): void;
   /** Cuts every session of an agent, because its machine was revoked: `machine_revoked`. */
   cutAgent(agentId: string): void;
@@ -30,6 +30,8 @@ export interface EdgePlane {
   cutTenant(owner: string | undefined): void;
   /** Cuts all channels that an agent has for a tunnel: its machine failed to prove itself again. */
   cutFailed(tunnelId: string, agentId: string): void;
+  /** Cuts the private channels of an agent whose machine gave no new proof for this tunnel. */
+  cutRelayed(tunnelId: string, agentId: string): void;
   /** Holds these rules for the tunnel from the next request, or connection, on. */
   holdRules(tunnelId: string, rules: Revised<string>): void;
   /**

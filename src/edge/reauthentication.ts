@@ -160,6 +160,8 @@ export class Reauthentication {
     const code = error?.code;
     const isRefused = code !== undefined && code !== "reauth_timeout" && code.startsWith("reauth_");
     if (wasAsked || isRefused || code === "reauth_timeout") this.#tellFailure(code ?? "channel_closed");
+    // One that is fenced has just proved itself on another channel.
+    if (isRefused || code === "reauth_timeout" || wasAsked && code !== "session_fenced") this.#lost();
     if (isRefused) await this.#note({ state: "failed", code });
     else if (wasAsked) await this.#note({ state: "lapsed", code: code ?? "channel_closed" });
     else await this.#note({ state: "ended", ...(code === undefined ? {} : { code }) });
@@ -291,7 +293,13 @@ export class Reauthentication {
       }),
       context.clock.now(),
     );
+    this.#lost();
     await this.#note({ state: "failed", code });
+  }
+
+  #lost(): void {
+    const { session, registry } = this.#options;
+    registry.attestations.lost(session.tunnelId, session.agentId);
   }
 
   #tellFailure(code: ErrorCode | string): void {

@@ -35,8 +35,13 @@ export interface EdgeRelay {
   cutTenant(owner: string | undefined): void;
   /** Ends the channels of a service: it was deleted, or may not be served any more. */
   cutTunnel(tunnelId: string): void;
-  /** Ends the channels of which a half was granted to this agent: its machine was revoked. */
-  cutAgent(agentId: string): void;
+  /** Ends the channels of a service that none of these agents serves: it demands a better kept key of them now. */
+  cutUnlessServed(tunnelId: string, agentIds: ReadonlySet<string>): void;
+  /**
+   * Ends the channels of which a half was granted to this agent: its machine was revoked, or did not prove itself for this
+   * tunnel. What it asked for goes with that, and of what it serves only this tunnel's.
+   */
+  cutAgent(agentId: string, tunnelId?: string): void;
   /** Takes nobody any more, and ends whoever waits. Pairs stay until {@link close}. */
   drain(): void;
   /** Ends all, with `draining`. */
@@ -51,7 +56,7 @@ export interface AttachGate {
   verify(token: string): Promise<AttachClaims>;
   /**
    * Whether its tenant and agent still may, and then single use. Fails closed.
-   * @throws PosternError `token_replayed`, `token_revoked`, `machine_revoked`, `replay_cache_full`, and what the store throws
+   * @throws PosternError `token_replayed`, `token_revoked`, `machine_revoked`, `attestation_failed`, `tier_too_weak`, `replay_cache_full`, and what the store throws
    */
   spend(claims: AttachClaims): Promise<void>;
 }
@@ -213,8 +218,16 @@ export class RelayGate implements EdgeRelay {
     this.#cut(({ tunnel_id }) => tunnel_id === tunnelId);
   }
 
-  cutAgent(agentId: string): void {
-    this.#cut(({ agent_id }) => agent_id === agentId);
+  cutUnlessServed(tunnelId: string, agentIds: ReadonlySet<string>): void {
+    this.#cut(({ tunnel_id, role, agent_id }) =>
+      tunnel_id === tunnelId && role === "server" && (agent_id === undefined || !agentIds.has(agent_id))
+    );
+  }
+
+  cutAgent(agentId: string, tunnelId?: string): void {
+    this.#cut(({ agent_id, role, tunnel_id }) =>
+      agent_id === agentId && (tunnelId === undefined || role === "client" || tunnel_id === tunnelId)
+    );
   }
 
   /** Both halves of a channel hear why, whichever of them is meant. */

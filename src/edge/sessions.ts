@@ -175,6 +175,12 @@ export class Sessions {
     }
   }
 
+  /** Agents that have sessions of a tunnel and are of no weaker tier than this. */
+  agentsOfTier(tunnelId: string, required: Tier): Set<string> {
+    const strong = this.ofTunnel(tunnelId).filter(({ claims }) => satisfiesTier(claims.tier, required));
+    return new Set(strong.map(({ agentId }) => agentId));
+  }
+
   /** Asks every agent to go elsewhere and lets open streams finish; resolves when all are gone. */
   async drain(deadlineMs: number): Promise<void> {
     for (const session of this.all) session.channel.drain("draining", deadlineMs, this.#clock.now());

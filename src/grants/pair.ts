@@ -36,6 +36,8 @@ export interface EndpointFacts {
   /** base64url of 32 bytes. */
   readonly staticKey?: string;
   readonly agentId?: string;
+  /** By which it asked. */
+  readonly attestationId?: string;
 }
 
 export interface GrantPair {
@@ -74,6 +76,9 @@ export async function composeGrantPair(
         tenant,
         ...(request.requester === undefined ? {} : { requester: request.requester }),
         ...(request[role]?.agentId === undefined ? {} : { agent_id: request[role].agentId }),
+        ...(request[role]?.attestationId === undefined
+          ? {}
+          : { attestation_id: request[role].attestationId }),
         ...(request.tunnelId === undefined ? {} : { tunnel_id: request.tunnelId }),
         ...(request.edgeId === undefined ? {} : { edge_id: request.edgeId }),
       },

@@ -180,6 +180,8 @@ export const attachSchema = z.object({
   requester: identifier.optional(),
   /** The agent that this half is for, where control knows it: its channels end when its machine is revoked. */
   agent_id: identifier.optional(),
+  /** The attestation by which that agent asked, where it did. */
+  attestation_id: z.string().regex(/^[A-Za-z0-9_-]{8,64}$/).optional(),
   /** The service that the channel is for: its channels end with it. */
   tunnel_id: identifier.optional(),
   /** The edge that both halves have to come to. */

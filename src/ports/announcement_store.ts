@@ -12,6 +12,8 @@ export type Announcement =
   | { readonly kind: "machine_revoked"; readonly agentId: string }
   /** The agent's machine failed to prove itself again: all that it has for the tunnel is over. */
   | { readonly kind: "attestation_failed"; readonly tunnelId: string; readonly agentId: string }
+  /** The agent's machine gave no new proof on one of its channels: its private channels are over. */
+  | { readonly kind: "attestation_lapsed"; readonly tunnelId: string; readonly agentId: string }
   /** Trust bundle or revocation list of nodes is another one: open connections are checked again. */
   | { readonly kind: "node_trust_changed" }
   /** The tunnel demands agents with a TPM. */

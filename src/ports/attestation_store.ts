@@ -82,6 +82,8 @@ export interface AttestationStore {
   /** Remembers it as passed. Of one agent and tunnel only the newest few are kept. */
   openAttestation(opening: AttestationOpening): Promise<void>;
   attestation(attestationId: string): Promise<AttestationRecord | undefined>;
+  /** The newest of this agent for the tunnel, one that is not over before those that are. */
+  newestAttestation(tunnelId: string, agentId: string): Promise<AttestationRecord | undefined>;
   /**
    * False when it is over already, or another agent's or tunnel's. One that is not known, because another control judged it,
    * is remembered.

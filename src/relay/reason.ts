@@ -59,6 +59,14 @@ const REASON_OF_CODE = new Map<ErrorCode, RelayReason>(
   (Object.keys(RELAY_REASONS) as RelayReason[]).map((reason) => [RELAY_REASONS[reason].code, reason]),
 );
 
+/** What the token was issued for holds no more. */
+const TAKEN_BACK: ReadonlySet<ErrorCode> = new Set([
+  "machine_revoked",
+  "tunnel_deleted",
+  "attestation_failed",
+  "tier_too_weak",
+]);
+
 export function closeCodeOf(reason: RelayReason): number {
   return RELAY_REASONS[reason].closeCode;
 }
@@ -78,7 +86,7 @@ export function reasonOf(error: unknown): RelayReason {
   const own = REASON_OF_CODE.get(error.code);
   if (own !== undefined) return own;
   if (error.code === "replay_cache_full") return "attach_failed";
-  if (error.code === "machine_revoked" || error.code === "tunnel_deleted") return "revoked";
+  if (TAKEN_BACK.has(error.code)) return "revoked";
   if (error.code === "websocket_message_too_large") return "record_too_large";
   if (error.code.startsWith("websocket_")) return "broken_frame";
   if (error.code.startsWith("connection_")) return "canceled";

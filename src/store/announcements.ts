@@ -19,6 +19,7 @@ const messageSchema = z.object({
     z.object({ kind: z.literal("rules_changed"), tunnelId: z.string() }),
     z.object({ kind: z.literal("machine_revoked"), agentId: z.string() }),
     z.object({ kind: z.literal("attestation_failed"), tunnelId: z.string(), agentId: z.string() }),
+    z.object({ kind: z.literal("attestation_lapsed"), tunnelId: z.string(), agentId: z.string() }),
     z.object({ kind: z.literal("node_trust_changed") }),
     z.object({ kind: z.literal("tier_required"), tunnelId: z.string() }),
     z.object({

@@ -50,6 +50,16 @@ export class SqlAttestations implements AttestationStore {
     return row && known(row);
   }
 
+  async newestAttestation(tunnelId: string, agentId: string): Promise<AttestationRecord | undefined> {
+    const row = await this.#database.get(
+      `SELECT * FROM attestations WHERE tunnel_id = ? AND agent_id = ?
+       ORDER BY ${OPEN} DESC, opened_at DESC, attestation_id LIMIT 1`,
+      tunnelId,
+      agentId,
+    );
+    return row && known(row);
+  }
+
   async holdAttestation(hold: AttestationHold): Promise<boolean> {
     const { attestationId, tunnelId, agentId, holder, sessionId, deadlineMs } = hold;
     return await this.#database.transaction(async (sql) => {

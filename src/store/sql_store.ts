@@ -204,6 +204,7 @@ export function sqlStore(opened: SqlDatabase, options: StoreOptions): Store {
     advanceContinuity: (agentId, value, revision) => machines.advanceContinuity(agentId, value, revision),
     openAttestation: (opening: AttestationOpening) => attestations.openAttestation(opening),
     attestation: (attestationId) => attestations.attestation(attestationId),
+    newestAttestation: (tunnelId, agentId) => attestations.newestAttestation(tunnelId, agentId),
     holdAttestation: (hold) => attestations.holdAttestation(hold),
     stepAttestation: (attestationId, step) => attestations.stepAttestation(attestationId, step),
     lapseAttestations: (holder, code) => attestations.lapseAttestations(holder, code),

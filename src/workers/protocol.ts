@@ -99,6 +99,7 @@ export interface MainFunctions {
   deferAttestation: AttestationDesk["defer"];
   endDeferral: AttestationDesk["endDeferral"];
   deferralSpent: AttestationDesk["deferralSpent"];
+  attestationLost: AttestationDesk["lost"];
   isAuthorizerHealthy: AttestationDesk["isHealthy"];
   knownRoute(hostname: string): Promise<KnownRoute | undefined>;
   /** Takes a connection that attaches to a private channel. */

@@ -82,6 +82,7 @@ export class RelayForward implements EdgeRelay {
   observe(): void {}
   cutTenant(): void {}
   cutTunnel(): void {}
+  cutUnlessServed(): void {}
   cutAgent(): void {}
 
   drain(): void {

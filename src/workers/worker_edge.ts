@@ -206,6 +206,7 @@ export class WorkerEdge implements WorkerFunctions {
         defer: (deferral) => calls.ask("deferAttestation", deferral),
         endDeferral: (tunnelId, agentId) => calls.ask("endDeferral", tunnelId, agentId),
         deferralSpent: (tunnelId, agentId) => calls.ask("deferralSpent", tunnelId, agentId),
+        lost: (tunnelId, agentId) => calls.tell("attestationLost", tunnelId, agentId),
         // No answer is no good answer.
         isHealthy: (uri) => calls.ask("isAuthorizerHealthy", uri).catch(() => false),
       },

@@ -163,11 +163,17 @@ export class WorkerPlane implements EdgePlane {
   }
 
   cutWeaker(tunnelId: string): void {
+    this.#options.relay.cutUnlessServed(tunnelId, this.sessions.agentsOfTier(tunnelId, "tpm"));
     this.#tell((worker) => worker.calls.tell("cutWeaker", tunnelId));
   }
 
   cutFailed(tunnelId: string, agentId: string): void {
+    this.cutRelayed(tunnelId, agentId);
     this.#tell((worker) => worker.calls.tell("cutFailed", tunnelId, agentId));
+  }
+
+  cutRelayed(tunnelId: string, agentId: string): void {
+    this.#options.relay.cutAgent(agentId, tunnelId);
   }
 
   holdRules(tunnelId: string, rules: Revised<string>): void {
@@ -334,6 +340,7 @@ export class WorkerPlane implements EdgePlane {
       deferAttestation: (deferral) => attestations.defer(deferral),
       endDeferral: (tunnelId, agentId) => attestations.endDeferral(tunnelId, agentId),
       deferralSpent: (tunnelId, agentId) => attestations.deferralSpent(tunnelId, agentId),
+      attestationLost: (tunnelId, agentId) => attestations.lost(tunnelId, agentId),
       isAuthorizerHealthy: (uri) => attestations.isHealthy(uri),
       knownRoute,
       control: async ({ method, url, headers, body }, clientIp) => {

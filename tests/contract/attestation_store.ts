@@ -142,6 +142,19 @@ export function attestationStoreContract(kind: string, makeHarness: () => Promis
     assert.equal(await stateOf(store, "b"), "failed", "and makes nothing of before good");
   });
 
+  test("newestAttestation() is one that stands before one that is over, of this agent and tunnel", async (store) => {
+    const newest = async () => (await store.newestAttestation("tun_1", "agent-1"))?.attestationId;
+    assert.equal(await newest(), undefined);
+    await store.openAttestation(openingOf("a"));
+    await store.openAttestation(openingOf("b", { attestedAtMs: startMs + 1 }));
+    await store.openAttestation(openingOf("other agent", { agentId: "agent-2", attestedAtMs: startMs + 2 }));
+    assert.equal(await newest(), "b");
+    await store.stepAttestation("b", STEPS[3]);
+    assert.equal(await newest(), "a");
+    await store.stepAttestation("a", STEPS[2]);
+    assert.equal(await newest(), "b");
+  });
+
   test("lapseAttestations() ends what an edge had, and only that", async (store) => {
     for (const id of ["a", "b", "c"]) await store.openAttestation(openingOf(id));
     await store.holdAttestation(holdOf("a"));

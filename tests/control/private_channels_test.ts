@@ -207,6 +207,10 @@ Deno.test("an agent asks by the reauth token of its attestation, for as long as 
   const reauth = (await control.post("/attest/evidence", answer)).json.reauth_token as string;
   assert.equal((await control.post(initPath, { service: "db" }, reauth)).status, 200);
   assert.equal(offered[0].peer_agent_id, provider.agentId);
+  const client = (await control.post(initPath, { service: "db" }, reauth)).json.grant_client;
+  const { agent_id, attestation_id } = await verified(control, client.token);
+  assert.equal(agent_id, provider.agentId);
+  assert.equal((await control.store.attestation(attestation_id!))?.state, "passed");
   assert.equal((await control.post(initPath, { service: "db", management_token: reauth })).status, 200);
   assertProblem(
     await control.post(initPath, { service: "db", management_token: reauth }, alice),

@@ -241,6 +241,7 @@ class World {
                 defer: (deferral) => edgeStore.deferAttestation(deferral),
                 endDeferral: (tunnelId, agentId) => edgeStore.endDeferral(tunnelId, agentId),
                 deferralSpent: (tunnelId, agentId) => edgeStore.deferralSpent(tunnelId, agentId),
+                lost: () => {},
                 isHealthy: () => Promise.resolve(this.isWell),
               },
               verifyStage1: (token) => verifyStage1(token, keyset, now()),

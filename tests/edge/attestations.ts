@@ -7,5 +7,6 @@ export const heldAttestations: AttestationDesk = {
   defer: () => Promise.resolve(0),
   endDeferral: () => Promise.resolve(),
   deferralSpent: () => Promise.resolve(0),
+  lost: () => {},
   isHealthy: () => Promise.resolve(true),
 };

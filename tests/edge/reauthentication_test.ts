@@ -27,6 +27,7 @@ interface SceneOptions {
 
 /** A real channel and a real store, in virtual time; tokens are what the test says. */
 class Scene implements Disposable {
+  readonly lost: string[] = [];
   readonly clock: VirtualClock;
   readonly pair: ChannelPair;
   readonly store: Store;
@@ -71,6 +72,7 @@ class Scene implements Disposable {
       defer: (deferral: Parameters<Store["deferAttestation"]>[0]) => this.store.deferAttestation(deferral),
       endDeferral: (tunnelId: string, agentId: string) => this.store.endDeferral(tunnelId, agentId),
       deferralSpent: (tunnelId: string, agentId: string) => this.store.deferralSpent(tunnelId, agentId),
+      lost: (tunnelId: string, agentId: string) => void this.lost.push(`${tunnelId} ${agentId}`),
       isHealthy: (uri: string) => {
         assert.equal(uri, STATUS_URI);
         this.polls.push(virtual.now());
@@ -158,6 +160,7 @@ class Scene implements Disposable {
     assert.deepEqual([record.state, record.code], [state, why]);
     assert.equal(await this.count("postern_reauth_total", { result: "failed", code: why }), 1);
     assert.equal(await this.count("postern_reauth_in_progress"), 0);
+    assert.deepEqual(this.lost, [`${this.session.tunnelId} agent-abc`], "what else it has ends as well");
     const line = this.logged.find(({ event }) => event.startsWith("re-authentication failed"))!;
     assert.deepEqual([line.level, line.fields.code, line.fields.agent_id], ["warn", why, "agent-abc"]);
   }

@@ -436,6 +436,41 @@ Deno.test("RelayGate: revocation cuts the channels of a tenant or agent, also th
   assert.deepEqual(all.map(({ reason }) => reason), ["revoked", "revoked"]);
 });
 
+Deno.test("RelayGate: a failed proof cuts what its agent serves for that tunnel, and all that it asked for", async () => {
+  const relay = new RelayFixture();
+  const pair = (channel_id: string, tunnel_id: string, client?: string, server?: string) =>
+    Promise.all(
+      [
+        relay.attach("client", { channel_id, tunnel_id, agent_id: client }),
+        relay.attach("server", {
+          channel_id,
+          tunnel_id,
+          agent_id: server,
+        }),
+      ],
+    );
+  const served = await pair("served-0123456789", "tunnel-1", undefined, "agent-1");
+  const elsewhere = await pair("elsewhere-0123456789", "tunnel-2", undefined, "agent-1");
+  const asked = await pair("asked-0123456789", "tunnel-3", "agent-1", "agent-2");
+  relay.gate.cutAgent("agent-1", "tunnel-1");
+  await settle();
+  const reasons = [...served, ...elsewhere, ...asked].map(({ reason }) => reason);
+  assert.deepEqual(reasons, ["revoked", "revoked", undefined, undefined, "revoked", "revoked"]);
+});
+
+Deno.test("RelayGate: a raised tier cuts channels of the tunnel whose server is of no agent that has it", async () => {
+  const relay = new RelayFixture();
+  const pair = (channel_id: string, tunnel_id: string, agent_id: string) =>
+    relay.pair({ channel_id, tunnel_id, agent_id });
+  const weak = await pair("weak-0123456789ab", "tunnel-1", "weak");
+  const strong = await pair("strong-0123456789", "tunnel-1", "strong");
+  const other = await pair("other-0123456789a", "tunnel-2", "weak");
+  relay.gate.cutUnlessServed("tunnel-1", new Set(["strong"]));
+  await settle();
+  const reasons = [...weak, ...strong, ...other].map(({ reason }) => reason);
+  assert.deepEqual(reasons, ["revoked", "revoked", undefined, undefined, undefined, undefined]);
+});
+
 Deno.test("RelayGate: draining takes nobody, ends who waits, and lets pairs go on until the end", async () => {
   const relay = new RelayFixture();
   const [client, server] = await relay.pair();

@@ -143,6 +143,7 @@ Deno.test("Sessions.cutWeaker() cuts sessions of weaker agents of the tunnel, li
   }
   const linked = session({ agent: "another", isLinked: true });
   sessions.link(linked.session);
+  assert.deepEqual(sessions.agentsOfTier("tunnel", "tpm"), new Set(["machine"]));
   sessions.cutWeaker("tunnel", "tpm", new PosternError("tier_too_weak"));
   for (const each of [weak, linked]) assert.equal(each.channel.closedWith?.code, "tier_too_weak");
   for (const each of [strong, elsewhere]) assert.equal(each.channel.closedWith, undefined);
