@@ -1,5 +1,5 @@
 /** How an edge judges attach tokens: issued by its own control, for a tenant and agent that still may, and spent once. */
-import type { ControlConfig } from "./control/mod.ts";
+import { type ControlConfig, mayConnect } from "./control/mod.ts";
 import type { AttachGate } from "./edge/mod.ts";
 import { PosternError } from "./errors/mod.ts";
 import { consumeAttachToken } from "./grants/mod.ts";
@@ -26,11 +26,30 @@ export function attachGate(
       : isServing
       ? await store.newestAttestation(tunnel_id, agent_id)
       : undefined;
-    // One that the token names was there; an agent that is never asked again has none.
-    const isGone = attestation_id !== undefined && attestation === undefined;
-    if (isGone || attestation?.state === "failed" || attestation?.state === "lapsed") {
-      throw new PosternError("attestation_failed", "Cannot attach: its agent's attestation does not stand");
+    // An agent that is never asked again has none.
+    if (attestation?.state === "failed" || attestation?.state === "lapsed") throw failed();
+  };
+  const check = async (claims: AttachClaims) => {
+    const { tenant, requester, requester_role = "member", role, agent_id, tunnel_id, iat } = claims;
+    for (const owner of new Set([tenant, requester ?? tenant])) {
+      if (await store.isRevoked({ owner, startedAtMs: iat * 1_000 })) {
+        throw new PosternError("token_revoked");
+      }
     }
+    const machine = agent_id === undefined ? undefined : await store.machine(agent_id);
+    if (machine?.state === "revoked") throw new PosternError("machine_revoked");
+    const tunnel = tunnel_id === undefined ? undefined : await store.tunnel(tunnel_id);
+    if (tunnel_id !== undefined && tunnel === undefined) throw new PosternError("tunnel_deleted");
+    // An agent without a machine has its key in a file.
+    if (role === "server" && tunnel?.requireTier === "tpm" && machine === undefined) {
+      throw new PosternError("tier_too_weak");
+    }
+    if (tunnel !== undefined && requester !== undefined) {
+      // As control answers who asks now.
+      const asked = { owner: requester, role: requester_role };
+      if (!mayConnect(asked, tunnel)) throw new PosternError("private_service_unknown");
+    }
+    await refuseFailed(claims);
   };
   return {
     verify: (token) =>
@@ -40,23 +59,19 @@ export function attachGate(
         nowMs: clock.wall(),
         clockSkewMs: config.tokens.clockSkewMs,
       }),
+    check,
     async spend(claims) {
-      const { tenant, requester = tenant, role, agent_id, tunnel_id, iat, jti, exp } = claims;
-      for (const owner of new Set([tenant, requester])) {
-        if (await store.isRevoked({ owner, startedAtMs: iat * 1_000 })) {
-          throw new PosternError("token_revoked");
-        }
+      await check(claims);
+      const { attestation_id, jti, exp } = claims;
+      // It was there when it was named. Of a channel that stands it may have gone by its age.
+      if (attestation_id !== undefined && await store.attestation(attestation_id) === undefined) {
+        throw failed();
       }
-      const machine = agent_id === undefined ? undefined : await store.machine(agent_id);
-      if (machine?.state === "revoked") throw new PosternError("machine_revoked");
-      const tunnel = tunnel_id === undefined ? undefined : await store.tunnel(tunnel_id);
-      if (tunnel_id !== undefined && tunnel === undefined) throw new PosternError("tunnel_deleted");
-      // An agent without a machine has its key in a file.
-      if (role === "server" && tunnel?.requireTier === "tpm" && machine === undefined) {
-        throw new PosternError("tier_too_weak");
-      }
-      await refuseFailed(claims);
       await consumeAttachToken(store, jti, exp);
     },
   };
+}
+
+function failed(): PosternError {
+  return new PosternError("attestation_failed", "Cannot attach: its agent's attestation does not stand");
 }

@@ -40,6 +40,7 @@ export function controlEvents(
     },
     onRulesChanged(tunnelId, rules) {
       edge().holdRules(tunnelId, rules);
+      void fellows().checkAttached(tunnelId);
       fellows().announce({ kind: "rules_changed", tunnelId });
     },
     onTierRequired(tunnelId) {

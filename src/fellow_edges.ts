@@ -2,9 +2,10 @@
  * Edges that share a database: what one of them cuts, the others cut at once. Where an announcement may have been missed,
  * and once a minute, every session is held against the store again.
  */
-import type { EdgePlane, TokenGate } from "./edge/mod.ts";
+import type { AttachGate, EdgePlane, TokenGate } from "./edge/mod.ts";
 import type { EdgeQuestions } from "./edge_questions.ts";
 import { codeOf, type ErrorCode } from "./errors/mod.ts";
+import { reasonOf } from "./relay/mod.ts";
 import type { Announcement, Clock, Log, Store } from "./ports/mod.ts";
 
 /** How long until sessions are looked at again without a reason. */
@@ -22,9 +23,18 @@ export interface FellowEdgesOptions {
   readonly store: Pick<Store, "announce" | "listen" | "tunnel">;
   readonly edge: Pick<
     EdgePlane,
-    "sessions" | "cutTunnel" | "cutAgent" | "cutFailed" | "cutRelayed" | "cutWeaker" | "holdRules"
+    | "sessions"
+    | "attached"
+    | "cutTunnel"
+    | "cutAgent"
+    | "cutChannel"
+    | "cutFailed"
+    | "cutRelayed"
+    | "cutWeaker"
+    | "holdRules"
   >;
   readonly gate: Pick<TokenGate, "checkTunnel">;
+  readonly attaches: Pick<AttachGate, "check">;
   readonly questions: Pick<EdgeQuestions, "asked" | "answered">;
   readonly clock: Clock;
   readonly log: Log;
@@ -53,6 +63,26 @@ export class FellowEdges {
   /** Tells the others, again and again until the database has taken it. */
   announce(announcement: Announcement): void {
     void this.#announce(announcement, FIRST_RETRY_MS);
+  }
+
+  /** Holds the private channels of a tunnel, or all, against the store, and cuts those that may not be any more. */
+  async checkAttached(tunnelId?: string): Promise<void> {
+    const { edge, attaches, log } = this.#options;
+    for (const claims of edge.attached) {
+      if (this.#isStopped) return;
+      if (tunnelId !== undefined && claims.tunnel_id !== tunnelId) continue;
+      try {
+        await attaches.check(claims);
+      } catch (error) {
+        if (reasonOf(error) === "revoked") {
+          edge.cutChannel(claims.channel_id);
+          continue;
+        }
+        log("warn", "private channels not checked", { code: codeOf(error) });
+        if (tunnelId !== undefined) this.#recheckNow();
+        return; // the database is away: the next run, or the end of the gap, asks again
+      }
+    }
   }
 
   async stop(): Promise<void> {
@@ -115,6 +145,7 @@ export class FellowEdges {
         return onPrivate(announcement);
       case "rules_changed": {
         const { tunnelId } = announcement;
+        void this.checkAttached(tunnelId);
         if (edge.sessions.ofTunnel(tunnelId).length === 0) return;
         try {
           const rules = (await store.tunnel(tunnelId))?.rules;
@@ -144,6 +175,8 @@ export class FellowEdges {
     this.#recheck = this.#recheck.then(() => {
       this.#isRecheckDue = false;
       return this.#recheckAll();
+    }).then(() => {
+      return this.checkAttached();
     });
   }
 

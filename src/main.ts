@@ -237,6 +237,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       clock,
     });
     const tokens = tokenGate(tokenVerifier.verifier, store, clock, controlConfig);
+    const attaches = attachGate(keyset, store, clock, controlConfig);
     // An edge that begins has no channel: whatever this one had before is over, not merely unknown.
     if (!config.takeOver) {
       const lapsed = await store.lapseAttestations(edgeId, "channel_closed");
@@ -262,7 +263,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       }),
       knownRoute: (hostname) => knownRoute(store, config, hostname),
       tokens,
-      attaches: attachGate(keyset, store, clock, controlConfig),
+      attaches,
       onAttachRefused: attachAudit({ store, clock, log }),
       attestations: {
         hold: (hold) => store.holdAttestation({ ...hold, holder: edgeId }),
@@ -302,6 +303,7 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       store,
       edge,
       gate: tokens,
+      attaches,
       questions,
       clock,
       log,
@@ -320,7 +322,10 @@ export async function startEdge(config: EdgeConfig, deps: EdgeDeps = {}): Promis
       store,
       clock,
       log,
-      agents: () => edge.sessions.all.filter(({ claims }) => claims.tier === "tpm").map((s) => s.agentId),
+      agents: () => [
+        ...edge.sessions.all.filter(({ claims }) => claims.tier === "tpm").map((s) => s.agentId),
+        ...edge.attached.flatMap(({ agent_id }) => agent_id ?? []),
+      ],
       onMachineRevoked: (agentId) => edge.cutAgent(agentId),
     });
     metrics.buildInfo.set({ version, role: "edge" }, 1);

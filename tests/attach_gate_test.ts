@@ -140,6 +140,30 @@ Deno.test("attachGate() spends nothing for a server without a TPM where the serv
   assert.equal(await spend({}, "client"), "spent");
 });
 
+Deno.test("attachGate().check() holds a channel against who may connect now: private_service_unknown", async () => {
+  const invites = (connect: string[]) => () =>
+    Promise.resolve(
+      { owner: "owner", rules: { value: JSON.stringify({ connect }), revision: 1 } } as Awaited<
+        ReturnType<Store["tunnel"]>
+      >,
+    );
+  const guest = { ...claims, requester: "guest", tunnel_id: "tunnel-1" };
+  const check = async (connect: string[], change: Partial<AttachClaims> = {}) => {
+    const { gate, spent } = await gateOf({ tunnel: invites(connect) });
+    const code = await gate.check({ ...guest, ...change }).then(() => "good", codeOf);
+    assert.equal(spent.length, 0, "it spends nothing");
+    return code;
+  };
+  assert.equal(await check(["guest"]), "good");
+  assert.equal(await check(["another"]), "private_service_unknown");
+  assert.equal(await check([], { requester: "owner" }), "good");
+  assert.equal(await check([], { requester_role: "operator" }), "good");
+  assert.equal(await check([], { attestation_id: "long-forgotten", requester: "owner" }), "good");
+  const { gate, spent } = await gateOf({ tunnel: invites([]) });
+  assert.equal(await gate.spend(guest).then(() => "spent", codeOf), "private_service_unknown");
+  assert.equal(spent.length, 0);
+});
+
 Deno.test("attachAudit() writes down who showed a token, within its budget, and never the token", async () => {
   const lines: AuditEntry[] = [];
   const clock = new VirtualClock();

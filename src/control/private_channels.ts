@@ -216,6 +216,7 @@ function composed(
       audience: config.edgeAudience,
       tenant: tunnel.owner,
       requester: requester.owner,
+      requesterRole: requester.role,
       tunnelId: tunnel.tunnelId,
       edgeId: edge.edgeId,
       channelId,

@@ -65,7 +65,10 @@ export async function privateServiceOf(
 }
 
 /** Rules that this program cannot read let nobody else in. */
-export function mayConnect({ owner, role }: Requester, tunnel: TunnelRecord): boolean {
+export function mayConnect(
+  { owner, role }: Pick<Requester, "owner" | "role">,
+  tunnel: Pick<TunnelRecord, "owner" | "rules">,
+): boolean {
   if (owner === tunnel.owner || role === "operator") return true;
   if (tunnel.rules === undefined) return false;
   try {

@@ -8,7 +8,7 @@ import { Deadlines, Slabs, type WireBuffers } from "../driver/mod.ts";
 import type { CertificateStore } from "../driver/tls/mod.ts";
 import { PosternError } from "../errors/mod.ts";
 import type { ChannelInitGrant } from "../grants/mod.ts";
-import type { Stage1Claims } from "../identity/mod.ts";
+import type { AttachClaims, Stage1Claims } from "../identity/mod.ts";
 import { UnreadBudget } from "../mux/mod.ts";
 import type { Clock, Log, Random, Revised } from "../ports/mod.ts";
 import { type Metrics, requestIds, type Tracer, type TrafficTotals } from "../telemetry/mod.ts";
@@ -258,6 +258,15 @@ export class Edge implements EdgePlane {
   cutFailed(tunnelId: string, agentId: string): void {
     this.sessions.cutAgent(agentId, new PosternError("reauth_failed"), tunnelId);
     this.cutRelayed(tunnelId, agentId);
+  }
+
+  get attached(): readonly AttachClaims[] {
+    return this.#options.relay.attached;
+  }
+
+  /** Cuts one private channel. */
+  cutChannel(channelId: string): void {
+    this.#options.relay.cutChannel(channelId);
   }
 
   /** Cuts the private channels of an agent whose machine did not prove itself for this tunnel. */

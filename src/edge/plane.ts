@@ -1,5 +1,6 @@
 /** What the rest of the process asks of the edge's data plane, whether it is this thread or several workers. */
 import type { ChannelInitGrant } from "../grants/mod.ts";
+import type { AttachClaims } from "../identity/mod.ts";
 import type { Revised } from "../ports/mod.ts";
 import type { TrafficTotals } from "../telemetry/mod.ts";
 import type { PrivateOfferTaken } from "./private_offers.ts";
@@ -28,6 +29,10 @@ export interface EdgePlane {
   cutAgent(agentId: string): void;
   /** Cuts the private channels that are for an owner or were asked for by it, or all, because the tokens were revoked. */
   cutTenant(owner: string | undefined): void;
+  /** What the tokens said of those that are attached to private channels, or about to. */
+  readonly attached: readonly AttachClaims[];
+  /** Cuts one private channel. */
+  cutChannel(channelId: string): void;
   /** Cuts all channels that an agent has for a tunnel: its machine failed to prove itself again. */
   cutFailed(tunnelId: string, agentId: string): void;
   /** Cuts the private channels of an agent whose machine gave no new proof for this tunnel. */

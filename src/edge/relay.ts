@@ -27,12 +27,16 @@ import { MAX_RELAYED_BYTES, RelayConnection } from "./relay_connection.ts";
 /** What an edge does with endpoints of private channels: relays them, or hands them to whoever does. */
 export interface EdgeRelay {
   readonly channels: readonly RelayedChannel[];
+  /** What the tokens of those said that are attached, or about to. */
+  readonly attached: readonly AttachClaims[];
   /** Serves one endpoint until its end. @throws PosternError before the upgrade was granted */
   accept(stream: ByteStream, request: AttachRequest): Promise<void>;
   /** Brings the gauges up to date. */
   observe(): void;
   /** Ends the channels that are for this owner or were asked for by it, or all: its tokens were revoked. */
   cutTenant(owner: string | undefined): void;
+  /** Ends one channel: who it is for may not have it any more. */
+  cutChannel(channelId: string): void;
   /** Ends the channels of a service: it was deleted, or may not be served any more. */
   cutTunnel(tunnelId: string): void;
   /** Ends the channels of a service that none of these agents serves: it demands a better kept key of them now. */
@@ -54,9 +58,12 @@ export interface EdgeRelay {
 export interface AttachGate {
   /** Signature, audience, times. @throws PosternError `token_*` */
   verify(token: string): Promise<AttachClaims>;
+  /** Whether its tenant, who asked, service and agent still may; also asked of channels that stand. @throws as `spend` */
+  check(claims: AttachClaims): Promise<void>;
   /**
-   * Whether its tenant and agent still may, and then single use. Fails closed.
-   * @throws PosternError `token_replayed`, `token_revoked`, `machine_revoked`, `attestation_failed`, `tier_too_weak`, `replay_cache_full`, and what the store throws
+   * The same, and then single use. Fails closed.
+   * @throws PosternError `token_replayed`, `token_revoked`, `machine_revoked`, `tunnel_deleted`, `private_service_unknown`, `attestation_failed`,
+   * `tier_too_weak`, `replay_cache_full`, and what the store throws
    */
   spend(claims: AttachClaims): Promise<void>;
 }
@@ -152,6 +159,10 @@ export class RelayGate implements EdgeRelay {
     }));
   }
 
+  get attached(): AttachClaims[] {
+    return [...this.#connections].flatMap(({ claims }) => claims ?? []);
+  }
+
   observe(): void {
     const { relay } = this.#options.metrics;
     const { connections, waiting, paired } = this.#pairing.counts;
@@ -212,6 +223,10 @@ export class RelayGate implements EdgeRelay {
 
   cutTenant(owner: string | undefined): void {
     this.#cut(({ tenant, requester }) => owner === undefined || tenant === owner || requester === owner);
+  }
+
+  cutChannel(channelId: string): void {
+    this.#cut(({ channel_id }) => channel_id === channelId);
   }
 
   cutTunnel(tunnelId: string): void {

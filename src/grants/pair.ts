@@ -1,7 +1,7 @@
 /** Both grants of one private channel: made together, of one window, with one key and two tokens. */
 import { toBase64Url } from "../bytes/mod.ts";
 import { PosternError } from "../errors/mod.ts";
-import { issueAttach, type SigningKeys } from "../identity/mod.ts";
+import { issueAttach, type Role, type SigningKeys } from "../identity/mod.ts";
 import type { Random } from "../ports/mod.ts";
 import { channelIdBytes, type ChannelInitGrant, grantRoles } from "./grant.ts";
 import { defaultGrantSuite, grantSuites } from "./suite.ts";
@@ -15,6 +15,8 @@ export interface PairRequest {
   readonly tenant: string;
   /** Owner that asked for it, who need not be the tenant. */
   readonly requester?: string;
+  /** `member` unless given. */
+  readonly requesterRole?: Role;
   /** The service itself, and the edge that both endpoints have to come to. */
   readonly tunnelId?: string;
   readonly edgeId?: string;
@@ -75,6 +77,7 @@ export async function composeGrantPair(
         idle_timeout: idleTimeoutSeconds,
         tenant,
         ...(request.requester === undefined ? {} : { requester: request.requester }),
+        ...(request.requesterRole === undefined ? {} : { requester_role: request.requesterRole }),
         ...(request[role]?.agentId === undefined ? {} : { agent_id: request[role].agentId }),
         ...(request[role]?.attestationId === undefined
           ? {}

@@ -178,6 +178,8 @@ export const attachSchema = z.object({
   tenant: identifier,
   /** Owner that asked for the channel, whom the service lets in: it ends as well when that owner's tokens are revoked. */
   requester: identifier.optional(),
+  /** What it was then; absent: `member`. */
+  requester_role: roleSchema.optional(),
   /** The agent that this half is for, where control knows it: its channels end when its machine is revoked. */
   agent_id: identifier.optional(),
   /** The attestation by which that agent asked, where it did. */

@@ -64,6 +64,7 @@ const TAKEN_BACK: ReadonlySet<ErrorCode> = new Set([
   "machine_revoked",
   "tunnel_deleted",
   "attestation_failed",
+  "private_service_unknown",
   "tier_too_weak",
 ]);
 

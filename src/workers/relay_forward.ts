@@ -41,6 +41,7 @@ const HEADERS = [
 /** A worker's part: everything else about channels is the main thread's. */
 export class RelayForward implements EdgeRelay {
   readonly channels = [];
+  readonly attached = [];
   readonly #hand: (attach: PlainAttach, port: MessagePort) => void;
   readonly #clock: Clock;
   readonly #open = new Set<ByteStream>();
@@ -81,6 +82,7 @@ export class RelayForward implements EdgeRelay {
 
   observe(): void {}
   cutTenant(): void {}
+  cutChannel(): void {}
   cutTunnel(): void {}
   cutUnlessServed(): void {}
   cutAgent(): void {}

@@ -23,6 +23,7 @@ import {
 } from "../edge/mod.ts";
 import { codeOf, PosternError } from "../errors/mod.ts";
 import type { ChannelInitGrant } from "../grants/mod.ts";
+import type { AttachClaims } from "../identity/mod.ts";
 import type { Clock, Log, Random, Revised } from "../ports/mod.ts";
 import {
   metricObjects,
@@ -170,6 +171,14 @@ export class WorkerPlane implements EdgePlane {
   cutFailed(tunnelId: string, agentId: string): void {
     this.cutRelayed(tunnelId, agentId);
     this.#tell((worker) => worker.calls.tell("cutFailed", tunnelId, agentId));
+  }
+
+  get attached(): readonly AttachClaims[] {
+    return this.#options.relay.attached;
+  }
+
+  cutChannel(channelId: string): void {
+    this.#options.relay.cutChannel(channelId);
   }
 
   cutRelayed(tunnelId: string, agentId: string): void {

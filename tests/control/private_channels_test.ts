@@ -137,7 +137,10 @@ Deno.test("POST /v1/channel/init gives a paired grant to each side: one window, 
     "server",
     "alice",
   ]]);
-  assert.deepEqual(tokens.map(({ requester }) => requester), ["alice", "alice"]);
+  assert.deepEqual(tokens.map(({ requester, requester_role }) => [requester, requester_role]), [
+    ["alice", "member"],
+    ["alice", "member"],
+  ]);
   for (const { exp, iat, init_exp } of tokens) {
     assert.deepEqual([exp - iat, init_exp], [60, client.channel_init_expire_at_unix_s]);
   }

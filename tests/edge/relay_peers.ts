@@ -60,6 +60,8 @@ export class Tokens implements AttachGate {
     return claims;
   }
 
+  async check(): Promise<void> {}
+
   async spend({ jti }: AttachClaims): Promise<void> {
     await this.gate;
     if (this.failure !== undefined) throw this.failure;

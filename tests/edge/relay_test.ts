@@ -430,6 +430,14 @@ Deno.test("RelayGate: revocation cuts the channels of a tenant or agent, also th
     ["revoked", "revoked"],
     "whoever asked counts as well",
   );
+  const one = await relay.pair({ channel_id: "one-0123456789abcd" });
+  assert.deepEqual(relay.gate.attached.map(({ channel_id }) => channel_id).slice(-2), [
+    "one-0123456789abcd",
+    "one-0123456789abcd",
+  ]);
+  relay.gate.cutChannel("one-0123456789abcd");
+  await settle();
+  assert.deepEqual(one.map(({ reason }) => reason), ["revoked", "revoked"]);
   const all = await relay.pair({ channel_id: "everybody-0123456789" });
   relay.gate.cutTenant(undefined);
   await settle();

@@ -69,7 +69,15 @@ Deno.test("reasonOf() names one reason for every token that does not hold, and n
     assert.ok(code in CATALOGUE);
     assert.equal(reasonOf(new PosternError(code)), "invalid_token");
   }
-  for (const code of ["machine_revoked", "tunnel_deleted", "attestation_failed", "tier_too_weak"] as const) {
+  for (
+    const code of [
+      "private_service_unknown",
+      "machine_revoked",
+      "tunnel_deleted",
+      "attestation_failed",
+      "tier_too_weak",
+    ] as const
+  ) {
     assert.equal(reasonOf(new PosternError(code)), "revoked");
   }
   assert.equal(reasonOf(new PosternError("replay_cache_full")), "attach_failed");
