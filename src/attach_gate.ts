@@ -1,10 +1,10 @@
 /** How an edge judges attach tokens: issued by its own control, for a tenant and agent that still may, and spent once. */
-import { type ControlConfig, mayConnect } from "./control/mod.ts";
+import { attestedTier, type ControlConfig, mayConnect } from "./control/mod.ts";
 import type { AttachGate } from "./edge/mod.ts";
 import { PosternError } from "./errors/mod.ts";
 import { consumeAttachToken } from "./grants/mod.ts";
 import { type AttachClaims, type VerificationKeys, verifyAttach } from "./identity/mod.ts";
-import type { Clock, Store } from "./ports/mod.ts";
+import type { Clock, MachineRecord, Store } from "./ports/mod.ts";
 
 /**
  * Other issuers may publish under their own names, as the edge's policy says; who is paired with whom, and for whom it counts,
@@ -19,7 +19,10 @@ export function attachGate(
   clock: Clock,
   config: Pick<ControlConfig, "edgeAudience" | "issuer" | "tokens">,
 ): AttachGate {
-  const refuseFailed = async ({ role, agent_id, tunnel_id, attestation_id }: AttachClaims) => {
+  const refuseFailed = async (
+    { role, agent_id, tunnel_id, attestation_id }: AttachClaims,
+    machine: MachineRecord | undefined,
+  ) => {
     const isServing = role === "server" && tunnel_id !== undefined && agent_id !== undefined;
     const attestation = attestation_id !== undefined
       ? await store.attestation(attestation_id)
@@ -28,6 +31,10 @@ export function attachGate(
       : undefined;
     // An agent that is never asked again has none.
     if (attestation?.state === "failed" || attestation?.state === "lapsed") throw failed();
+    // Control has judged a machine that was enrolled: one that is gone was revoked and deleted since.
+    if (attestation !== undefined && machine === undefined && attestedTier(attestation) === "tpm") {
+      throw new PosternError("machine_revoked");
+    }
   };
   const check = async (claims: AttachClaims) => {
     const { tenant, requester, requester_role = "member", role, agent_id, tunnel_id, iat } = claims;
@@ -49,7 +56,7 @@ export function attachGate(
       const asked = { owner: requester, role: requester_role };
       if (!mayConnect(asked, tunnel)) throw new PosternError("private_service_unknown");
     }
-    await refuseFailed(claims);
+    await refuseFailed(claims, machine);
   };
   return {
     verify: (token) =>

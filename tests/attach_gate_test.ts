@@ -127,6 +127,21 @@ Deno.test("attachGate() spends nothing for an agent whose attestation does not s
   assert.equal(await spend({}, { role: "server" }), "spent", "it is never asked again");
 });
 
+Deno.test("attachGate() takes a machine that is gone, and had proved itself by its TPM, for a revoked one", async () => {
+  const proved = (body: string) => () =>
+    Promise.resolve({ state: "passed", body } as Awaited<ReturnType<Store["attestation"]>>);
+  const spend = async (store: Partial<AskedStore>) => {
+    const { gate } = await gateOf(store);
+    return await gate.spend({ ...claims, agent_id: "agent-1", attestation_id: "attestation-1" })
+      .then(() => "spent", codeOf);
+  };
+  const machine = () => Promise.resolve({ state: "active" } as Awaited<ReturnType<Store["machine"]>>);
+  assert.equal(await spend({ attestation: proved('{"tier":"tpm"}') }), "machine_revoked");
+  assert.equal(await spend({ attestation: proved('{"tier":"tpm"}'), machine }), "spent");
+  assert.equal(await spend({ attestation: proved('{"tier":"bound-key"}') }), "spent");
+  assert.equal(await spend({ attestation: proved("{}") }), "spent", "another control judged it");
+});
+
 Deno.test("attachGate() spends nothing for a server without a TPM where the service demands one: tier_too_weak", async () => {
   const tunnel = () => Promise.resolve({ requireTier: "tpm" } as Awaited<ReturnType<Store["tunnel"]>>);
   const machine = () => Promise.resolve({ state: "active" } as Awaited<ReturnType<Store["machine"]>>);

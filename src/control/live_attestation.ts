@@ -145,6 +145,11 @@ export function issueReauthToken(
   return issueReauth(claims, keyset, { nowMs: clock.wall(), random, ttlSeconds });
 }
 
+/** How well the agent's key was kept when it proved itself; undefined where another control judged that. */
+export function attestedTier({ body }: Pick<AttestationRecord, "body">): Tier | undefined {
+  return bodySchema.pick({ tier: true }).partial().parse(JSON.parse(body)).tier;
+}
+
 function assertLive({ state, code, liveUntilMs }: AttestationRecord, nowMs: number): void {
   switch (state) {
     case "passed":

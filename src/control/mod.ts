@@ -77,6 +77,7 @@ export {
 } from "./policies.ts";
 export { NodeDesk } from "./node_desk.ts";
 export { PolicyBook, policyChooser } from "./policy_book.ts";
+export { attestedTier } from "./live_attestation.ts";
 export { mayConnect } from "./private_services.ts";
 export { startRevocationWatch } from "./revocation_watch.ts";
 export { tpmTrust } from "./tpm_trust.ts";
