@@ -43,7 +43,16 @@ export async function importIssuing(deps: RotationDeps, by: string, bytes: Uint8
   if (deps.identities.state.rotation !== undefined) {
     throw new PosternError("ca_rotation_running", "Cannot take the issuing CA: a rotation is under way");
   }
-  checkIssuingCertificate(certificate, deps.identities.bundle.roots, deps.clock.wall());
+  const { roots, issuers } = deps.identities.bundle;
+  // The certificate that issues now is public, and its key is here: a rotation from itself to itself would never end well.
+  if (issuers.some((one) => one.certificate.keySha256 === certificate.keySha256)) {
+    throw new PosternError(
+      "ca_certificate_refused",
+      "Cannot take the issuing CA: one of its key is in the trust bundle already",
+      { detail: { sha256: certificate.sha256 } },
+    );
+  }
+  checkIssuingCertificate(certificate, roots, deps.clock.wall());
   if (!await deps.identities.adopt(bytes)) {
     throw new PosternError(
       "ca_certificate_refused",

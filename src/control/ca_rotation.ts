@@ -60,7 +60,7 @@ export async function rotationView(deps: RotationDeps): Promise<RotationView> {
 /**
  * Publishes a new issuing CA beside that of this control, with `root` under a new root.
  * @param imported an issuing CA whose key is here, certified elsewhere: the root's key is not needed
- * @throws PosternError `ca_rotation_running`, `ca_root_offline`, `ca_unavailable`
+ * @throws PosternError `ca_rotation_running`, `ca_root_offline`, `ca_unavailable`, `ca_certificate_refused`
  */
 export async function startRotation(
   deps: RotationDeps,
@@ -79,6 +79,12 @@ export async function startRotation(
       throw new PosternError("ca_unavailable", "Cannot rotate authorities: this control has no issuing CA");
     }
     const { next, root } = imported === undefined ? await made(deps, what) : { next: imported };
+    if (next.keySha256 === issuer.keySha256) {
+      throw new PosternError(
+        "ca_certificate_refused",
+        "Cannot rotate authorities: it is the one that issues now",
+      );
+    }
     const nowMs = clock.wall();
     const rotation: Rotation = {
       id: toBase64Url(random(idBytes)),

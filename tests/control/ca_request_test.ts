@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { advanceRotation } from "../../src/control/ca_rotation.ts";
+import { advanceRotation, startRotation } from "../../src/control/ca_rotation.ts";
 import { importIssuing, requestIssuing } from "../../src/control/ca_request.ts";
 import { der } from "../../src/bytes/mod.ts";
 import { systemRandom } from "../../src/driver/mod.ts";
@@ -122,4 +122,26 @@ Deno.test("importIssuing() refuses what would not be an issuing CA of this clust
   const good = await make(root, publicKey);
   const { to } = await importIssuing(deps, "ops", good.bytes);
   assert.equal(to, readNodeCertificate(good.bytes).sha256);
+});
+
+Deno.test("importIssuing() takes no issuing CA that is in the bundle, nor another one of its key: ca_certificate_refused", async () => {
+  const { control, root, validity } = await offline();
+  await using _control = control;
+  const { deps } = control;
+  const operator = await control.tokenOf("ops", "operator");
+  const issuer = deps.identities.issuer!;
+  const resigned = await issueAuthority(root, "tunnel.example", issuer.key.spki, validity, random);
+  assert.notEqual(resigned.sha256, issuer.sha256);
+  for (const { bytes } of [issuer, resigned]) {
+    const answer = await control.post("/api/admin/ca/import", { certificate: pemOfChain([bytes]) }, operator);
+    assert.deepEqual([answer.status, answer.json.code], [400, "ca_certificate_refused"]);
+    assert.match(answer.json.detail, /in the trust bundle already/);
+    await assert.rejects(
+      startRotation(deps, "ops", "issuing", readNodeCertificate(bytes)),
+      (error) => codeOf(error) === "ca_certificate_refused",
+    );
+  }
+  assert.equal(deps.identities.state.rotation, undefined);
+  assert.equal(deps.identities.bundle.issuers.length, 1);
+  await enrolledNode(control, "tunneler", "t1");
 });

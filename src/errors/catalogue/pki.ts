@@ -325,8 +325,8 @@ export const PKI_ERRORS = {
     status: 400,
     exit: 3,
     cause:
-      "The certificate that is imported was not signed by a root that counts, is not for the key that waits at this control, or " +
-      "is no authority for nodes. The message says which.",
+      "The certificate that is imported was not signed by a root that counts, is not for the key that waits at this control, is " +
+      "of a key that is in the trust bundle already, or is no authority for nodes. The message says which.",
     remedy:
       "Sign the request of `postern ca request` of this very control with `postern ca sign`, where the root's key is, and import " +
       "what that writes.",
