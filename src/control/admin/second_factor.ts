@@ -93,17 +93,29 @@ export async function removeOwnFactor(
   credentials: Omit<Credentials, "name">,
 ): Promise<void> {
   await judgeLogin(deps, { ...credentials, name: account.name });
-  await removeFactor(deps, actorOf(account), account.accountId);
+  if (!await deps.store.removeAdminTotp(account.accountId)) throw absent();
+  await audited(deps, actorOf(account), "admin.factor.remove", account.accountId, {});
 }
 
-/** By an owner, for somebody whose app is lost. Throws `admin_factor_absent`. */
-export async function removeFactor(
+/**
+ * By an owner, for somebody whose app is lost; all sessions of that account end. Of the own account a session alone takes it not
+ * away: whoever got hold of the session has neither password nor app. Throws `admin_factor_own`, `admin_factor_absent`.
+ * @param by `accountId`: of the session, where it is one
+ */
+export async function removeFactorOf(
   deps: Pick<ControlDeps, "store" | "clock">,
-  by: string,
+  by: { readonly actor: string; readonly accountId?: string },
   accountId: string,
 ): Promise<void> {
+  if (by.accountId === accountId) {
+    throw new PosternError(
+      "admin_factor_own",
+      "Cannot remove second factor: of the own account it takes password and code",
+    );
+  }
   if (!await deps.store.removeAdminTotp(accountId)) throw absent();
-  await audited(deps, by, "admin.factor.remove", accountId, {});
+  const sessions = await deps.store.closeAdminSessions(accountId);
+  await audited(deps, by.actor, "admin.factor.remove", accountId, { sessions });
 }
 
 async function judgeCode(

@@ -20,7 +20,13 @@ import {
 } from "./authority.ts";
 import { actorOf, HashTurns, type LoginDeps } from "./login.ts";
 import { qrSvg } from "./qr.ts";
-import { confirmFactor, judgeLogin, proposeFactor, removeFactor, removeOwnFactor } from "./second_factor.ts";
+import {
+  confirmFactor,
+  judgeLogin,
+  proposeFactor,
+  removeFactorOf,
+  removeOwnFactor,
+} from "./second_factor.ts";
 import {
   accountsRoute,
   beginFactorRoute,
@@ -159,9 +165,9 @@ export function addAdminSessionRoutes(
   });
 
   app.openapi(removeFactorOfRoute, async (context) => {
-    const { actor } = await requireAdmin(context, "owner");
+    const { actor, signedIn } = await requireAdmin(context, "owner");
     const { account_id } = context.req.valid("json");
-    await removeFactor(deps, actor, account_id);
+    await removeFactorOf(deps, { actor, accountId: signedIn?.account.accountId }, account_id);
     return context.json({ account_id }, 200);
   });
 

@@ -30,6 +30,8 @@ export async function accounts({ deps: { control }, admin, nowMs, csrf, query }:
           ? "by the OpenID provider"
           : !withFactor.has(accountId)
           ? "by password"
+          : accountId === own
+          ? "by password and code"
           : (
             <ActionForm
               action="/dashboard/accounts/factor/remove"

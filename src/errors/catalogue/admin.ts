@@ -62,6 +62,17 @@ export const ADMIN_ERRORS = {
     cause: "It was not begun, or was taken away meanwhile.",
     remedy: "Begin with the present password: the answer has a secret for the app.",
   },
+  admin_factor_own: {
+    title: "Own second factor takes password and code",
+    blame: "peer",
+    retryable: false,
+    status: 409,
+    exit: 2,
+    cause: "An owner takes the second factor of others away, and not that of the account that is signed in.",
+    remedy:
+      "Remove it under My account (`POST /api/admin/factor/remove`) with the present password and a code. Where the app is " +
+      "lost, another owner can take it away; `postern admin reset --out FILE` makes a link for a new owner.",
+  },
   admin_session_ended: {
     title: "Session is over",
     blame: "peer",

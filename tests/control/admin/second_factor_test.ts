@@ -97,6 +97,9 @@ Deno.test("a second factor is removed by password and code, by an owner for some
   const remove = (code: string) => ann.post("/api/admin/factor/remove", { current_password: password, code });
   assertProblem(await remove(""), 401, "admin_code_required");
   assertProblem(await remove("000000"), 401, "admin_code_refused");
+  const alone = await ann.post("/api/admin/accounts/factor/remove", { account_id: id });
+  assertProblem(alone, 409, "admin_factor_own");
+  assert.notEqual(await control.store.adminTotp(id), undefined);
   control.clock.advance(halfMinuteMs);
   assert.equal((await remove(await codeOf(control, id))).status, 200);
   assert.equal((await login(control)).status, 200);
@@ -112,8 +115,9 @@ Deno.test("a second factor is removed by password and code, by an owner for some
   const removeOf = (by: Browser) => by.post("/api/admin/accounts/factor/remove", { account_id: otto });
   assertProblem(await removeOf(browser), 403, "admin_role_insufficient");
   assert.equal((await removeOf(ann)).status, 200);
+  assertProblem(await browser.get("/api/admin/me"), 401, "admin_session_ended");
   assertProblem(await removeOf(ann), 404, "admin_factor_absent");
-  await addFactor(control, browser);
+  await addFactor(control, await signIn(control, "otto"));
   await ann.post("/api/admin/accounts/delete", { account_id: otto });
   assert.equal(await control.store.adminTotp(otto), undefined);
 });
