@@ -1,5 +1,7 @@
+import assert from "node:assert/strict";
 import { controlDefaults } from "../../src/control/mod.ts";
-import { RateLimiter } from "../../src/control/rate_limit.ts";
+import { maxBuckets, RateLimiter } from "../../src/control/rate_limit.ts";
+import { codeOf } from "../../src/errors/mod.ts";
 
 /** As many as an edge has at most unless it is told otherwise. */
 const channels = 1_000;
@@ -16,4 +18,20 @@ Deno.test("RateLimiter lets a thousand channels behind one address open at once 
       limiter.spend("attest", "203.0.113.7");
     }
   }
+});
+
+Deno.test("RateLimiter remembers codes of an account, its passwords and owners however many addresses and names come", () => {
+  const limiter = new RateLimiter(controlDefaults.rates, () => 0);
+  const isRefused = (error: unknown) => codeOf(error) === "rate_limited";
+  const groups = ["code", "grant_owner", "account"] as const;
+  for (const group of groups) {
+    for (let sent = 0; sent < controlDefaults.rates[group].burst; sent++) limiter.spend(group, "ann");
+  }
+  for (let n = 0; n <= maxBuckets; n++) {
+    limiter.spend("read", `2001:db8:${(n >> 8).toString(16)}:${(n & 255).toString(16)}::1`);
+  }
+  for (const group of groups) assert.throws(() => limiter.spend(group, "ann"), isRefused, group);
+  for (let n = 0; n <= maxBuckets; n++) limiter.spend("account", `name ${n}`);
+  assert.throws(() => limiter.spend("code", "ann"), isRefused);
+  limiter.spend("account", "ann");
 });
