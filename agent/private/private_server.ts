@@ -9,6 +9,8 @@ import { type PrivateParts, PrivateSession, type ServedStreams } from "./private
 
 /** Channels of one agent at the same time, those that are not open yet included. */
 const MAX_SESSIONS = 256;
+/** Of these, channels whose other endpoint has not proved to be there: whoever asks and never comes must not take all places. */
+const MAX_WAITING = 64;
 
 export interface PrivateServerOptions extends PrivateParts {
   /** Who handles the streams that lead to a target. */
@@ -19,6 +21,7 @@ export interface PrivateServerOptions extends PrivateParts {
 export class PrivateServer implements PrivateEndpoint {
   readonly #options: PrivateServerOptions;
   readonly #sessions = new Set<PrivateSession>();
+  readonly #waiting = new Set<PrivateSession>();
   #isOver = false;
 
   constructor(options: PrivateServerOptions) {
@@ -45,6 +48,12 @@ export class PrivateServer implements PrivateEndpoint {
         `Cannot take private channel: this agent has ${MAX_SESSIONS} already`,
       );
     }
+    if (this.#waiting.size >= MAX_WAITING) {
+      throw new PosternError(
+        "private_channel_limit",
+        `Cannot take private channel: ${MAX_WAITING} wait for their other endpoint already`,
+      );
+    }
     this.#follow(
       new PrivateSession({ ...this.#options, grant: checked, served: serve(target) }),
       target.name,
@@ -63,7 +72,9 @@ export class PrivateServer implements PrivateEndpoint {
     const { log } = this.#options;
     const { channelId: channel_id } = session;
     this.#sessions.add(session);
+    this.#waiting.add(session);
     session.online.then((peer) => {
+      this.#waiting.delete(session);
       log("info", "private channel open", {
         service,
         channel_id,
@@ -75,6 +86,7 @@ export class PrivateServer implements PrivateEndpoint {
     }, () => {});
     session.ended.then((error) => {
       this.#sessions.delete(session);
+      this.#waiting.delete(session);
       log(error === undefined || error.retryable ? "info" : "warn", "private channel over", {
         service,
         channel_id,

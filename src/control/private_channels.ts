@@ -33,6 +33,8 @@ import { mayConnect, privateServiceOf, type Requester } from "./private_services
 const pskBytes = 32;
 /** Agents of one service that are asked one after the other, when the first says no. */
 const maxAskedAgents = 3;
+/** Channels to one service that somebody else than its owner asked for, and that are not open yet: its agent waits for each. */
+const maxPendingPerGuest = 16;
 /** How often the grants of one channel are issued again. */
 const maxReissues = 8;
 
@@ -91,17 +93,21 @@ async function initAt(
       requester,
       clientKey: request.clientKey,
     });
-    const outcome = await store.putPendingPair({
-      tenant: tunnel.owner,
-      channelId,
-      owner: requester.owner,
-      tunnelId: tunnel.tunnelId,
-      secretSha256,
-      sealedKey: sealPsk(reissueToken, channelId, psk),
-      ...(request.clientKey === undefined ? {} : { clientKey: request.clientKey }),
-      initExpireAtMs: initExpireAtS * 1_000,
-      tokens: pair.tokens,
-    }, config.grants.maxPendingPerOwner);
+    const outcome = await store.putPendingPair(
+      {
+        tenant: tunnel.owner,
+        channelId,
+        owner: requester.owner,
+        tunnelId: tunnel.tunnelId,
+        secretSha256,
+        sealedKey: sealPsk(reissueToken, channelId, psk),
+        ...(request.clientKey === undefined ? {} : { clientKey: request.clientKey }),
+        initExpireAtMs: initExpireAtS * 1_000,
+        tokens: pair.tokens,
+      },
+      config.grants.maxPendingPerOwner,
+      requester.owner === tunnel.owner ? undefined : maxPendingPerGuest,
+    );
     if (outcome !== "kept") throw refusalOf(outcome);
     const grant = await delivered(deps, edge, tunnel, pair, () => store.dropPendingPair(secretSha256));
     return { done: { grant, reissueToken }, tunnel, pair };

@@ -31,11 +31,13 @@ export interface GrantStore {
   /**
    * Keeps a new pair until its window is over. A pair whose attach tokens were both used counts no more towards
    * `maxPerOwner`, but keeps its id until then.
-   * `id_taken`: the tenant has a channel of this id; `owner_full`: `maxPerOwner` of whoever asks wait; `full`: too many do.
+   * `id_taken`: the tenant has a channel of this id; `owner_full`: `maxPerOwner` of whoever asks wait, or `maxPerTunnel` of
+   * those to this tunnel; `full`: too many do.
    */
   putPendingPair(
     pair: Omit<PendingPair, "reissues">,
     maxPerOwner: number,
+    maxPerTunnel?: number,
   ): Promise<"kept" | "id_taken" | "owner_full" | "full">;
   /** Undefined once its window is over. */
   pendingPair(secretSha256: string): Promise<PendingPair | undefined>;

@@ -26,7 +26,11 @@ export class SqlPendingPairs implements GrantStore {
     this.#limits = limits;
   }
 
-  async putPendingPair(pair: Omit<PendingPair, "reissues">, maxPerOwner: number) {
+  async putPendingPair(
+    pair: Omit<PendingPair, "reissues">,
+    maxPerOwner: number,
+    maxPerTunnel: number = maxPerOwner,
+  ) {
     return await this.#database.transaction(async (sql) => {
       await sql.run("DELETE FROM pending_pairs WHERE init_expire_at <= ?", this.#limits.wall());
       const taken = await sql.number(
@@ -35,12 +39,14 @@ export class SqlPendingPairs implements GrantStore {
         pair.channelId,
       );
       if (taken > 0) return "id_taken";
-      const waiting = await sql.number(
-        `SELECT count(*) FROM pending_pairs WHERE owner = ?
-          AND NOT (${spent("client_token")} AND ${spent("server_token")})`,
+      const waiting = await sql.all(
+        `SELECT tunnel_id, count(*) AS waiting FROM pending_pairs WHERE owner = ?
+          AND NOT (${spent("client_token")} AND ${spent("server_token")}) GROUP BY tunnel_id`,
         pair.owner,
       );
-      if (waiting >= maxPerOwner) return "owner_full";
+      const toTunnel = waiting.find(({ tunnel_id: id }) => id === pair.tunnelId)?.waiting ?? 0;
+      const toAll = waiting.reduce((sum, one) => sum + Number(one.waiting), 0);
+      if (toAll >= maxPerOwner || Number(toTunnel) >= maxPerTunnel) return "owner_full";
       if (await sql.number("SELECT count(*) FROM pending_pairs") >= this.#limits.maxPending) return "full";
       await sql.run(
         `INSERT INTO pending_pairs (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`,

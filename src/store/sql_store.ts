@@ -272,7 +272,8 @@ export function sqlStore(opened: SqlDatabase, options: StoreOptions): Store {
     closeAdminSessions: (accountId, exceptId) => sessions.closeAdminSessions(accountId, exceptId),
     putDelivery: (delivery) => sessions.putDelivery(delivery),
     takeDelivery: (secretSha256, nowMs) => sessions.takeDelivery(secretSha256, nowMs),
-    putPendingPair: (pair, maxPerOwner) => pairs.putPendingPair(pair, maxPerOwner),
+    putPendingPair: (pair, maxPerOwner, maxPerTunnel) =>
+      pairs.putPendingPair(pair, maxPerOwner, maxPerTunnel),
     pendingPair: (secretSha256) => pairs.pendingPair(secretSha256),
     replacePendingTokens: (secretSha256, reissues, tokens) =>
       pairs.replacePendingTokens(secretSha256, reissues, tokens),

@@ -77,6 +77,15 @@ export function grantStoreContract(name: string, make: () => Promise<StoreHarnes
     },
   );
 
+  contract("putPendingPair() bounds the pairs of one owner to one tunnel", async (harness) => {
+    const store = await harness.open();
+    assert.equal(await store.putPendingPair(pairOf(1), 9, 1), "kept");
+    assert.equal(await store.putPendingPair(pairOf(2), 9, 1), "owner_full");
+    assert.equal(await store.putPendingPair(pairOf(2), 9), "kept");
+    assert.equal(await store.putPendingPair(pairOf(3, { tunnelId: "tun_2" }), 9, 1), "kept");
+    assert.equal(await store.putPendingPair(pairOf(4, { owner: "carol" }), 9, 1), "kept");
+  });
+
   contract(
     "a pair whose attach tokens were both used counts no more for its owner, but keeps its id",
     async (harness) => {

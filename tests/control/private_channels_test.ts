@@ -398,6 +398,24 @@ Deno.test("channels of one owner that wait are bounded, and of all: grant_limit_
   assertProblem(await control.post(initPath, { service: "alice/db" }, bob), 503, "pending_grants_full");
 });
 
+Deno.test("channels to one service that another owner asked for and did not open are 16: grant_limit_reached", async () => {
+  const { control, alice } = await opened({}, { connect: ["bob", "carol"] });
+  await using _ = control;
+  await control.post("/tunnels/create", {
+    requested_name: "web",
+    protocol: "private",
+    rules: { connect: ["bob"] },
+  }, alice);
+  const [bob, carol] = [await control.tokenOf("bob"), await control.tokenOf("carol")];
+  const ask = (token: string, service = "alice/db") => control.post(initPath, { service }, token);
+  for (let asked = 0; asked < 16; asked++) assert.equal((await ask(bob)).status, 200);
+  assertProblem(await ask(bob), 429, "grant_limit_reached");
+  for (const [token, service] of [[bob, "alice/web"], [carol], [alice]]) {
+    assert.equal((await ask(token, service)).status, 200);
+  }
+  for (let asked = 0; asked < 16; asked++) assert.equal((await ask(alice)).status, 200);
+});
+
 Deno.test("POST /v1/channel/init is limited by owner and by address: rate_limited", async () => {
   const slow = { perMinute: 1, burst: 2 };
   const control = await openControl();

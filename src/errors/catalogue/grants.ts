@@ -49,7 +49,7 @@ export const GRANT_ERRORS = {
     status: 429,
     exit: 1,
     cause: "The owner has asked for as many private channels as may wait for their endpoints " +
-      "(`private_channels.max_pending_per_owner`, 256 by default), or has had the grants of one channel issued again 8 times.",
+      "(`private_channels.max_pending_per_owner`, 256 by default; 16 to one service of somebody else), or has had the grants of one channel issued again 8 times.",
     remedy:
       "Wait until channels are open or their window is over, 2 minutes by default; ask for a new channel rather " +
       "than for the same grants again.",

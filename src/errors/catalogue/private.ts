@@ -103,7 +103,10 @@ export const PRIVATE_ERRORS = {
     blame: "operator",
     retryable: true,
     exit: 1,
-    cause: "One agent serves 256 private channels at the same time.",
-    remedy: "Close channels that nobody needs, or publish the service by further agents.",
+    cause:
+      "One agent serves 256 private channels at the same time, of which 64 may wait for their other endpoint.",
+    remedy:
+      "Close channels that nobody needs, see in the audit log who asks for channels and does not come (`channel.init`), or publish " +
+      "the service by further agents.",
   },
 } as const satisfies Record<string, ErrorFacts>;
