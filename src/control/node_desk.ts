@@ -82,7 +82,11 @@ export class NodeDesk {
         if (peer.role === "connector") refusals.told(peer, told);
       },
       tunnelersOf: ({ role, id }) => role === "connector" ? access.tunnelersOf(id) : [],
-      onEstablished: (node) => node.send(this.#trustFor(node)),
+      onEstablished: (node) => {
+        node.send(this.#trustFor(node));
+        void this.#confirmKey(node);
+      },
+      onRenewed: (node) => void this.#confirmKey(node),
       onHeartbeat: (node) => {
         if (node.bundleVersion < identity.trust.bundle.version) node.send(this.#trustFor(node));
       },
@@ -173,6 +177,16 @@ export class NodeDesk {
     if (issuer === undefined || readNodeCertificate(own).sha256 === issuer.sha256) return;
     this.#identity.replaceCredentials(await certifyItself(deps, controlId));
     deps.log("info", "control's own certificate is of the new issuing CA", { issuer_sha256: issuer.sha256 });
+  }
+
+  /** Its newest key is in use: nobody renews by the one before it any more. Never rejects: the next renewal does the same. */
+  async #confirmKey({ peer: { role, id, keySha256 } }: HostedNode): Promise<void> {
+    const { store, log } = this.#options.deps;
+    try {
+      await store.confirmNodeKey(role, id, keySha256);
+    } catch (error) {
+      log("warn", "key of node not confirmed", { node: `${role}/${id}`, code: codeOf(error) });
+    }
   }
 
   #trustFor(node: HostedNode): HostMessage {

@@ -183,7 +183,10 @@ async function renewed(
     throw new PosternError("identity_superseded", "Cannot renew identity: the node has another key since");
   }
   facts.serial = certificate.serial;
-  facts.isNotable = isNewHour(before, nowMs);
+  const isByPrevious = keySha256 !== before.keySha256;
+  // After a lost answer, or by a copy of a state directory of before: operators have to be able to see it.
+  if (isByPrevious) facts.reason = "by the key before, as the newest was not used yet";
+  facts.isNotable = isByPrevious || isNewHour(before, nowMs);
   return { certificate, issuer };
 }
 

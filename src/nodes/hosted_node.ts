@@ -62,6 +62,8 @@ export interface HostedNodeOptions {
   readonly tunnelersOf?: (peer: VerifiedPeer) => readonly string[];
   /** Once, when the node is established. */
   readonly onEstablished?: (node: HostedNode) => void;
+  /** The node has proved the key of a renewed certificate: `peer` has it. */
+  readonly onRenewed?: (node: HostedNode) => void;
   /** An echo of the node came back: it is online now. */
   readonly onEcho?: (node: HostedNode, facts: NodeFacts, rttMs: number) => void;
   /** An echo of one of its tunnelers came back by way of it. */
@@ -302,6 +304,7 @@ export class HostedNode {
       throw error;
     }
     this.#options.onRenewal?.("ok");
+    this.#options.onRenewed?.(this);
   }
 
   async #renew(csr: Uint8Array): Promise<void> {

@@ -20,6 +20,7 @@ export interface HostedNodesOptions extends
     | "onRefusals"
     | "onRelayedEcho"
     | "renew"
+    | "onRenewed"
     | "onRenewal"
   > {
   readonly listen: { readonly host: string; readonly port: number };

@@ -23,7 +23,7 @@ export interface IdentityRecord {
   readonly keySha256: string;
   /** As its enrollment token gave them: rules name nodes by them. */
   readonly labels: readonly string[];
-  /** The one before: an answer that was lost is asked for again with it. Absent after an enrollment. */
+  /** The one before: an answer that was lost is asked for again with it. Absent after an enrollment, and once the newest was proved. */
   readonly previousKeySha256?: string;
   readonly enrolledAtMs: number;
   readonly renewedAtMs: number;
@@ -61,6 +61,8 @@ export interface IdentityStore {
   enrollNode(tokenId: string, certificate: NodeCertificate, maxNodes: number): Promise<NodeEnrolled>;
   /** Writes the certificate when the node's key, or the one before it, is `provenKeySha256`. */
   renewNode(certificate: NodeCertificate, provenKeySha256: string): Promise<boolean>;
+  /** The node has proved this key: where it is its newest one, the one before it counts no more. */
+  confirmNodeKey(role: string, nodeId: string, keySha256: string): Promise<void>;
   nodeIdentity(role: string, nodeId: string): Promise<IdentityRecord | undefined>;
   nodeIdentities(query: IdentityQuery): Promise<IdentityRecord[]>;
   nodeCertificate(serial: string): Promise<NodeCertificate | undefined>;

@@ -109,6 +109,16 @@ export class SqlNodeIdentities implements IdentityStore {
     });
   }
 
+  async confirmNodeKey(role: string, nodeId: string, keySha256: string): Promise<void> {
+    await this.#database.run(
+      `UPDATE node_identities SET previous_key = NULL
+       WHERE role = ? AND node_id = ? AND key_sha256 = ? AND previous_key IS NOT NULL`,
+      role,
+      nodeId,
+      keySha256,
+    );
+  }
+
   async nodeIdentity(role: string, nodeId: string): Promise<IdentityRecord | undefined> {
     return await nodeOf(this.#database, role, nodeId);
   }

@@ -217,6 +217,7 @@ export function sqlStore(opened: SqlDatabase, options: StoreOptions): Store {
     saveAuthorities: (value, revision) => identities.saveAuthorities(value, revision),
     enrollNode: (tokenId, certificate, maxNodes) => identities.enrollNode(tokenId, certificate, maxNodes),
     renewNode: (certificate, provenKeySha256) => identities.renewNode(certificate, provenKeySha256),
+    confirmNodeKey: (role, nodeId, keySha256) => identities.confirmNodeKey(role, nodeId, keySha256),
     nodeIdentity: (role, nodeId) => identities.nodeIdentity(role, nodeId),
     nodeIdentities: (query) => identities.nodeIdentities(query),
     nodeCertificate: (serial) => identities.nodeCertificate(serial),

@@ -147,6 +147,22 @@ export function identityStoreContract(kind: string, makeHarness: () => Promise<S
     assert.equal(node?.enrolledAtMs, certificateOf(1).issuedAtMs);
   });
 
+  test("confirmNodeKey() ends the key before the newest one, and nothing else", async (store) => {
+    await store.putEnrollmentToken(nodeToken("t1"));
+    await store.enrollNode("t1", certificateOf(1), 9);
+    const key = (n: number) => certificateOf(n).keySha256;
+    assert.equal(await store.renewNode(certificateOf(2), key(1)), true);
+    await store.confirmNodeKey("connector", "c1", key(1));
+    await store.confirmNodeKey("connector", "c2", key(2));
+    await store.confirmNodeKey("tunneler", "c1", key(2));
+    assert.equal((await store.nodeIdentity("connector", "c1"))?.previousKeySha256, key(1));
+    await store.confirmNodeKey("connector", "c1", key(2));
+    const node = await store.nodeIdentity("connector", "c1");
+    assert.deepEqual([node?.keySha256, node?.previousKeySha256], [key(2), undefined]);
+    assert.equal(await store.renewNode(certificateOf(3), key(1)), false);
+    assert.equal(await store.renewNode(certificateOf(3), key(2)), true);
+  });
+
   test("nodeIdentities() lists by role and id, in pages", async (store) => {
     const all = [["connector", "c1"], ["connector", "c2"], ["edge", "a"], ["tunneler", "t"]];
     for (const [n, [role, nodeId]] of all.entries()) {

@@ -152,3 +152,20 @@ Deno.test("refusals of nodes are lines of the audit: of control's own port, and 
     by: "connector/c1",
   }], "what a tunneler tells is nothing");
 });
+
+Deno.test("the key before the newest one ends when the newest is used: on a channel that stands, and by a new one", async () => {
+  await using at = await desk();
+  const { store } = at.control;
+  const node = async () => await store.nodeIdentity("connector", "c1");
+  const c1 = await at.enroll("connector", "c1");
+  const first = (await node())?.keySha256;
+  await c1.renew();
+  assert.equal((await node())?.previousKeySha256, first);
+  at.call(c1);
+  await at.until("a channel by it", async () => (await node())?.previousKeySha256 === undefined);
+  const second = (await node())?.keySha256;
+  assert.notEqual(second, first);
+  await c1.renew();
+  await at.until("it is shown on the channel", async () => (await node())?.previousKeySha256 === undefined);
+  assert.notEqual((await node())?.keySha256, second);
+});

@@ -147,6 +147,9 @@ Deno.test("POST /v1/identity/renew goes on with another key, and from the one be
   assert.equal(second.status, 200, JSON.stringify(second.json));
   const again = await renewal(control, first, { keys: three });
   assert.equal(again.status, 200, "the answer was lost");
+  const [line] = await control.store.auditEntries(1);
+  assert.deepEqual([line.action, line.subject, line.outcome], ["identity.renew", "connector/c1", "ok"]);
+  assert.match(String(line.detail.reason), /^by the key before/);
   refused(await renewal(control, renewedOf(first, two, second)), 403, "identity_superseded");
   const held = renewedOf(first, three, again);
   assert.equal((await renewal(control, held)).status, 200);
