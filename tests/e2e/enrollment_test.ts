@@ -325,7 +325,12 @@ Deno.test("a machine that another edge with the same state revokes is cut within
     tpm: tpm.address,
   });
   const other = await startEdge(
-    edgeDefaults({ listen: "127.0.0.1:0", admin_listen: "off", state_directory: stack.folder.file("edge") }),
+    edgeDefaults({
+      listen: "127.0.0.1:0",
+      admin_listen: "off",
+      state_directory: stack.folder.file("edge"),
+      take_over: "true",
+    }),
     { log: noLog },
   );
   try {
