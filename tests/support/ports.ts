@@ -1,12 +1,20 @@
 /** Free loopback ports, and whether somebody answers on one. */
 
+/** Below where systems take ports for outgoing connections and for port 0: nobody gets one of these by chance. */
+const FIRST = 20_000;
+const PAST = 32_000;
+const ATTEMPTS = 100;
+
 /** A TCP port that was free a moment ago. Prefer port 0 wherever the listener can tell which one it got. */
 export function freePort(hostname = "127.0.0.1"): number {
-  const listener = Deno.listen({ hostname, port: 0 });
-  try {
-    return listener.addr.port;
-  } finally {
-    listener.close();
+  for (let attempt = 1;; attempt++) {
+    const port = FIRST + Math.floor(Math.random() * (PAST - FIRST));
+    try {
+      Deno.listen({ hostname, port }).close();
+      return port;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse) || attempt === ATTEMPTS) throw error;
+    }
   }
 }
 
