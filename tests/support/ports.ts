@@ -1,7 +1,7 @@
 /** Free loopback ports, and whether somebody answers on one. */
 
-/** Below where systems take ports for outgoing connections and for port 0: nobody gets one of these by chance. */
-const FIRST = 20_000;
+/** Below where systems take ports for outgoing connections and for port 0, above where edges publish services. */
+const FIRST = 21_000;
 const PAST = 32_000;
 const ATTEMPTS = 100;
 
