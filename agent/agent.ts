@@ -1,15 +1,13 @@
 /** All of an agent's services in one process, and what it tells about them. */
 import type { EvidenceProvider } from "../src/attestation/mod.ts";
 import { type CarrierPlace, channelLimits } from "../src/channel/mod.ts";
-import { type AgentConfig, isLoopbackHost, readSecretFile } from "../src/config/mod.ts";
+import { type AgentConfig, isLoopbackHost } from "../src/config/mod.ts";
 import {
   connectWebSocket,
   DatagramBudget,
   Deadlines,
   type Network,
-  openPrivateDirectory,
   type ProxyChooser,
-  readAuthorities,
   Slabs,
   systemClock,
   systemRandom,
@@ -24,8 +22,8 @@ import { loadCore } from "../wasm/mod.ts";
 import { version as programVersion } from "../src/version.ts";
 import { adminHandler } from "./admin.ts";
 import { Carriers } from "./carriers.ts";
+import { openControlAccess } from "./control_access.ts";
 import { ControlClient } from "./control_client.ts";
-import { proxyChooser } from "./egress.ts";
 import { checkMachineFile, machineFileIn } from "./machine_file.ts";
 import { measuredProvider } from "./measured_provider.ts";
 import { openPrivateParts, type PrivateParts, PrivateServer } from "./private/mod.ts";
@@ -37,7 +35,7 @@ import type { Tier } from "../src/identity/mod.ts";
 import { boundKeyIdentity } from "./bound_key_identity.ts";
 import type { AgentState, AgentStatus } from "./status.ts";
 import { Supervisor } from "./supervisor.ts";
-import { TokenFile } from "./token_file.ts";
+import type { TokenFile } from "./token_file.ts";
 import { TokenRenewal } from "./token_renewal.ts";
 import { openTpm, TpmProvider } from "./tpm/mod.ts";
 import { TunnelStore } from "./tunnel_store.ts";
@@ -95,17 +93,7 @@ const MAX_RECENT = 16;
 export async function startAgent(config: AgentConfig, deps: AgentDeps = {}): Promise<RunningAgent> {
   const log = deps.log ?? noLog;
   const random = deps.random ?? systemRandom;
-  const directory = config.stateDirectory.replace(/(?<=.)\/+$/, "");
-  const caCerts = config.caFile === null ? undefined : [await readAuthorities(config.caFile)];
-  const proxyFor = await proxyChooser(config, log);
-  const tokenFile = config.tokenFile === null
-    ? undefined
-    : new TokenFile(config.tokenFile, `${directory}/renewed.token`);
-  if (tokenFile !== undefined) {
-    const { warning } = await readSecretFile(tokenFile.path, Deno);
-    if (warning !== undefined) log("warn", warning);
-  }
-  await openPrivateDirectory(directory);
+  const { directory, caCerts, proxyFor, tokenFile } = await openControlAccess(config, log);
   const clock = deps.clock ?? systemClock;
   const provider = await identityOf(config, directory, clock, random);
   const store = await TunnelStore.open(`${directory}/tunnels.json`, log, clock);

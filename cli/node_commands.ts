@@ -2,6 +2,17 @@
 import type { Command } from "./command.ts";
 import { configFlag, jsonFlag, operatorFlags } from "./flags.ts";
 
+/** Of either role. */
+const nodeKeys = [
+  "node.private_ip",
+  "node.enrollment_token_file",
+  "tpm",
+  "identity_seal",
+  "state_directory",
+  "admin_listen",
+  "log.format",
+];
+
 export const connectorCommand: Command = {
   name: "connector",
   summary: "Run a connector: tunnelers come to it by mutual TLS.",
@@ -18,13 +29,7 @@ export const connectorCommand: Command = {
     "ca_file",
     "node.control",
     "node.listen",
-    "node.private_ip",
-    "node.enrollment_token_file",
-    "tpm",
-    "identity_seal",
-    "state_directory",
-    "admin_listen",
-    "log.format",
+    ...nodeKeys,
   ],
   run: async (call) => (await import("./commands/node.ts")).runNode("connector", call),
 };
@@ -53,13 +58,7 @@ export const tunnelerCommand: Command = {
     "ca_file",
     "node.control",
     "node.connector_id",
-    "node.private_ip",
-    "node.enrollment_token_file",
-    "tpm",
-    "identity_seal",
-    "state_directory",
-    "admin_listen",
-    "log.format",
+    ...nodeKeys,
   ],
   run: async (call) => (await import("./commands/node.ts")).runNode("tunneler", call),
 };

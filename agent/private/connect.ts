@@ -1,16 +1,8 @@
 /** `postern connect`: a private service as it is used on this machine. */
 import { toBase64Url } from "../../src/bytes/mod.ts";
 import type { VerifiedPrivatePeer } from "../../src/channel/mod.ts";
-import { type Address, type AgentConfig, readSecretFile } from "../../src/config/mod.ts";
-import {
-  Deadlines,
-  openPrivateDirectory,
-  readAuthorities,
-  Slabs,
-  systemClock,
-  systemRandom,
-  WireBuffers,
-} from "../../src/driver/mod.ts";
+import type { Address, AgentConfig } from "../../src/config/mod.ts";
+import { Deadlines, Slabs, systemClock, systemRandom, WireBuffers } from "../../src/driver/mod.ts";
 import { PosternError } from "../../src/errors/mod.ts";
 import { readGrant } from "../../src/grants/mod.ts";
 import type { Log } from "../../src/ports/mod.ts";
@@ -18,9 +10,8 @@ import { requestIds } from "../../src/telemetry/mod.ts";
 import { loadCore } from "../../wasm/mod.ts";
 import { version } from "../../src/version.ts";
 import { boundKeyIdentity } from "../bound_key_identity.ts";
+import { openControlAccess } from "../control_access.ts";
 import { ControlClient } from "../control_client.ts";
-import { proxyChooser } from "../egress.ts";
-import { TokenFile } from "../token_file.ts";
 import { carryConnection } from "./local_connection.ts";
 import { LocalDatagrams } from "./local_datagrams.ts";
 import { LocalListener } from "./local_listener.ts";
@@ -55,17 +46,7 @@ export async function startConnect(
   { log, signal }: { readonly log: Log; readonly signal: AbortSignal },
 ): Promise<RunningConnect> {
   const [clock, random] = [systemClock, systemRandom];
-  const caCerts = config.caFile === null ? undefined : [await readAuthorities(config.caFile)];
-  const proxyFor = await proxyChooser(config, log);
-  const directory = config.stateDirectory.replace(/(?<=.)\/+$/, "");
-  const tokenFile = config.tokenFile === null
-    ? undefined
-    : new TokenFile(config.tokenFile, `${directory}/renewed.token`);
-  if (tokenFile !== undefined) {
-    const { warning } = await readSecretFile(tokenFile.path, Deno);
-    if (warning !== undefined) log("warn", warning);
-  }
-  await openPrivateDirectory(directory);
+  const { directory, caCerts, proxyFor, tokenFile } = await openControlAccess(config, log);
   // Who has a TPM is told by the key of its endpoint: quotes are for control.
   const provider = config.tpm === null
     ? await boundKeyIdentity(config.identityFile ?? `${directory}/identity.key`, random)
